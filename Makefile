@@ -1,0 +1,108 @@
+# The commands of this checkout. `make help` lists them; the first `make run` or `make test` installs what they need.
+
+.DEFAULT_GOAL := help
+
+PYTHON    ?= python3
+PYTHON313 ?= python3.13
+ARGS      ?=
+
+VENV      := .venv
+VENV313   := .venv-3.13
+BIN       := $(VENV)/bin
+PLUGINS   := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
+MEMBERS   := . core $(PLUGINS)
+MANIFESTS := $(MEMBERS:%=%/pyproject.toml)
+NAMES     := helicone-gw helicone-gw-core $(PLUGINS:plugins/%=helicone-gw-%)
+
+# Only Pythons that are already there: nothing here may depend on downloading one.
+export UV_PYTHON_DOWNLOADS := never
+
+# uv as found, or else the very version and hashes that the lock names, fetched with pip into the checkout.
+UV        := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .cache/uv/bin/uv)
+UV_NEEDED := $(filter .cache/%,$(UV))
+
+# One lock for every platform and for every Python from the floor up; no addresses and no paths in it.
+COMPILE   := $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+             --no-header --no-annotate $(if $(UPGRADE),--upgrade)
+SUITE     := tests/clients/openai_suite
+
+# One file's tests stay in one process: its module fixtures (a gateway, a mock, built wheels) are made once.
+PYTEST    := -m pytest -n auto --dist loadfile
+
+# Whether there is a second Python to test on: a 3.13 beside a .venv of another version.
+HAS_313   = $(PYTHON313) -c pass >/dev/null 2>&1 && $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] == (3, 13))'
+
+.PHONY: help install run check test test-3.13 test-full bench lock schema clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+install: $(VENV)/.installed ## make .venv from requirements.lock: core, every plugin and every extra, editable
+
+run: install ## start the gateway with config/gateway.yaml
+	$(BIN)/helicone-gw --config config/gateway.yaml
+
+check: install ## ruff, mypy --strict and the import layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+test: install ## the gate: every test, then the quick ones again on Python 3.13 where there is one
+	@{ $(HAS_313); } || echo "No second Python ($(PYTHON313)) here: the tests run on $$($(BIN)/python --version) alone."
+	$(BIN)/python $(PYTEST) $(ARGS)
+	@if $(HAS_313); then $(MAKE) --no-print-directory test-3.13; fi
+
+test-3.13: $(VENV313)/.installed ## the quick tests on Python 3.13
+	$(VENV313)/bin/python $(PYTEST) -m "not full and not slow" $(ARGS)
+
+test-full: install ## every test, every figure at its stated size (long)
+	HELICONE_GW_FULL=1 $(BIN)/python $(PYTEST) -m "" $(ARGS)
+
+bench: install ## run the benchmarks of tests/bench; they report, they never fail on a time
+	@echo "Benchmarks live in tests/bench."
+	@if [ -d tests/bench ]; then $(BIN)/python -m pytest -m "" -s tests/bench $(ARGS); else echo "There are none yet."; fi
+
+lock: $(UV_NEEDED) ## bring the requirements.lock files up to their sources (UPGRADE=1: to the newest versions)
+	$(COMPILE) --all-extras $(NAMES:%=--no-emit-package %) --output-file requirements.lock $(MANIFESTS)
+	$(COMPILE) --output-file $(SUITE)/requirements.lock $(SUITE)/requirements.in
+
+schema: install ## write config/schema.json
+	$(BIN)/helicone-gw schema > config/schema.json.new
+	mv config/schema.json.new config/schema.json
+
+clean: ## remove what these commands made (databases stay)
+	rm -rf $(VENV) $(VENV313) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# $(call environment,FOLDER,PYTHON): a virtual environment that holds the lock's versions and the members, editable.
+define environment
+	@$(2) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "helicone-gw needs Python 3.11 or newer, and '$(2)' is not one. Name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; \
+		exit 1; }
+	@$(1)/bin/python -c pass 2>/dev/null || { \
+		rm -rf $(1) && $(UV) venv --quiet --python "$$($(2) -c 'import sys; print(sys.executable)')" $(1); }
+	@echo "Installing into $(1) ..."
+	@$(UV) pip sync --quiet --python $(1)/bin/python --require-hashes requirements.lock
+	@$(UV) pip install --quiet --python $(1)/bin/python --no-deps --no-build-isolation $(MEMBERS:%=--editable %)
+	@touch $(1)/.installed
+endef
+
+$(VENV)/.installed: requirements.lock $(MANIFESTS) | $(UV_NEEDED)
+	$(call environment,$(VENV),$(PYTHON))
+
+$(VENV313)/.installed: requirements.lock $(MANIFESTS) | $(UV_NEEDED)
+	$(call environment,$(VENV313),$(PYTHON313))
+
+# `pip install --target` works where the system's Python is externally managed, and without python3-venv.
+.cache/uv/bin/uv:
+	@mkdir -p .cache
+	@awk '/^uv==/ {on = 1} on {print} on && !/\\$$/ {exit}' requirements.lock > .cache/uv.txt
+	@pip="$(PYTHON) -m pip"; \
+	$$pip --version >/dev/null 2>&1 || { \
+		$(PYTHON) -m venv .cache/pip >/dev/null 2>&1 && pip=".cache/pip/bin/python -m pip"; } || { \
+		echo "'$(PYTHON)' has neither pip nor venv, and this machine has no uv. Install one of them first:" >&2; \
+		echo "on Debian and Ubuntu 'apt-get install python3-venv', on Fedora 'dnf install python3-pip'." >&2; \
+		exit 1; }; \
+	echo "Installing uv into .cache/uv ..."; \
+	$$pip install --quiet --disable-pip-version-check --root-user-action=ignore --target .cache/uv --upgrade --no-deps --require-hashes -r .cache/uv.txt
+	@touch $@

@@ -1,0 +1,119 @@
+"""helicone-gw: the public API, which is all that a plugin may import."""
+
+from helicone_gw.access import GatewayKey, KeyRing, KeySource, Permits, ProviderCredential
+from helicone_gw.background import Background
+from helicone_gw.chain import Chain
+from helicone_gw.clock import Clock
+from helicone_gw.config import GatewayConfig, ModelConfig, PriceConfig
+from helicone_gw.database import Database
+from helicone_gw.decisions import Fallback, Retry
+from helicone_gw.errors import (
+    AuthenticationFailed,
+    BadRequest,
+    ConfigError,
+    DeadlineExceeded,
+    GatewayError,
+    InternalError,
+    MalformedBody,
+    MethodNotAllowed,
+    NotFound,
+    PayloadTooLarge,
+    PaymentRequired,
+    PermissionDenied,
+    PluginFault,
+    TooManyRequests,
+    Unavailable,
+    UpstreamConnectError,
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamStatus,
+    UpstreamStreamError,
+    UpstreamTimeout,
+)
+from helicone_gw.gateway import Gateway
+from helicone_gw.headers import Headers
+from helicone_gw.health import Health
+from helicone_gw.helicone import HeliconeHeaders
+from helicone_gw.hookspecs import hookimpl
+from helicone_gw.model import (
+    Attempt,
+    Capture,
+    Chunk,
+    Cost,
+    Exchange,
+    Outcome,
+    Request,
+    Response,
+    Route,
+    Target,
+    Usage,
+)
+from helicone_gw.plugin import Plugin, PluginConfig
+from helicone_gw.price import UNITS, CompiledPrice, Tiered
+from helicone_gw.prices import Prices, PriceSource
+from helicone_gw.stash import Stash, StashKey
+from helicone_gw.store import Store
+
+__all__ = [
+    "UNITS",
+    "Attempt",
+    "AuthenticationFailed",
+    "Background",
+    "BadRequest",
+    "Capture",
+    "Chain",
+    "Chunk",
+    "Clock",
+    "CompiledPrice",
+    "ConfigError",
+    "Cost",
+    "Database",
+    "DeadlineExceeded",
+    "Exchange",
+    "Fallback",
+    "Gateway",
+    "GatewayConfig",
+    "GatewayError",
+    "GatewayKey",
+    "Headers",
+    "Health",
+    "HeliconeHeaders",
+    "InternalError",
+    "KeyRing",
+    "KeySource",
+    "MalformedBody",
+    "MethodNotAllowed",
+    "ModelConfig",
+    "NotFound",
+    "Outcome",
+    "PayloadTooLarge",
+    "PaymentRequired",
+    "PermissionDenied",
+    "Permits",
+    "Plugin",
+    "PluginConfig",
+    "PluginFault",
+    "PriceConfig",
+    "PriceSource",
+    "Prices",
+    "ProviderCredential",
+    "Request",
+    "Response",
+    "Retry",
+    "Route",
+    "Stash",
+    "StashKey",
+    "Store",
+    "Target",
+    "Tiered",
+    "TooManyRequests",
+    "Unavailable",
+    "UpstreamConnectError",
+    "UpstreamError",
+    "UpstreamProtocolError",
+    "UpstreamStatus",
+    "UpstreamStreamError",
+    "UpstreamTimeout",
+    "Usage",
+    "hookimpl",
+]

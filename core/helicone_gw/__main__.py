@@ -1,0 +1,6 @@
+"""``python -m helicone_gw``."""
+
+from helicone_gw.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Access: who is calling (`GatewayKey`), what they may use (`Permits`), where keys are looked up (`KeyRing`), and the
+provider credential that a client brought itself (`ProviderCredential`)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Permits:
+    """What a key may use; ``None`` permits everything, patterns are shell-style (``gpt-4*``), case-sensitive.
+
+    Enforced by the core for every target immediately before every attempt, and for the path before anything else.
+    """
+
+    models: tuple[str, ...] | None = None
+    providers: tuple[str, ...] | None = None
+    paths: tuple[str, ...] | None = None
+
+    def allows_model(self, model: str | None) -> bool:
+        """Whether ``model`` may be used; a request without a model is only stopped by ``providers`` and ``paths``."""
+        return self.models is None or model is None or _matches(model, self.models)
+
+    def allows_provider(self, provider: str) -> bool:
+        """Whether ``provider`` may be called."""
+        return self.providers is None or _matches(provider, self.providers)
+
+    def allows_path(self, path: str) -> bool:
+        """Whether ``path`` (the client's, version segment included) may be asked for."""
+        return self.paths is None or _matches(path, self.paths)
+
+
+def _matches(value: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(value, pattern) for pattern in patterns)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayKey:
+    """A key that may call this gateway. ``id`` is stable and public; the secret itself is nowhere."""
+
+    id: str
+    name: str
+    owner: str
+    organization: str = "default"
+    permits: Permits = Permits()
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderCredential:
+    """A provider's key that the client sent along. It is used for ``provider`` and for no other.
+
+    ``header`` is the field that carried it, lower-case ("authorization", "x-api-key", "api-key", "x-goog-api-key"), or
+    "?key" for the query parameter; ``value`` the field's whole value ("Bearer sk-..."), never shown.
+    """
+
+    header: str
+    value: str = field(repr=False)
+    provider: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the value, in hex: tells two credentials apart without holding either."""
+        return hashlib.sha256(self.value.encode()).hexdigest()
+
+
+class KeySource(Protocol):
+    """Something that knows gateway keys: the ``security`` plugin, or any other."""
+
+    @property
+    def configured(self) -> bool:
+        """Whether at least one key exists; while none does anywhere, the gateway is open (loopback only)."""
+
+    async def lookup(self, secret: str) -> GatewayKey | None:
+        """The key of this secret if it is valid now. Must compare hashes in constant time."""
+
+
+class KeyRing:
+    """All key sources of a gateway."""
+
+    def __init__(self) -> None:
+        self._sources: list[KeySource] = []
+
+    def register(self, source: KeySource) -> None:
+        """Add a source; called in a plugin's ``startup``."""
+        self._sources.append(source)
+
+    @property
+    def configured(self) -> bool:
+        """Whether any source has a key, so that one is required."""
+        return any(source.configured for source in self._sources)
+
+    async def lookup(self, secret: str) -> GatewayKey | None:
+        """The first source's key for ``secret``, or ``None``."""
+        for source in self._sources:
+            key = await source.lookup(secret)
+            if key is not None:
+                return key
+        return None

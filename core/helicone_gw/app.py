@@ -1,0 +1,100 @@
+"""The application: a Quart app whose gateway paths are dispatched on ASGI, before Quart makes a request context."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from quart import Quart, Response
+from werkzeug.exceptions import HTTPException
+
+from helicone_gw.asgi.admission import admit_local
+from helicone_gw.asgi.http import serve_http
+from helicone_gw.asgi.types import Receive, Scope, Send
+from helicone_gw.asgi.websocket import serve_websocket
+from helicone_gw.dialects import error_format
+from helicone_gw.dialects.base import ErrorFacts
+from helicone_gw.errors import ConfigError, GatewayError
+from helicone_gw.gateway import Gateway
+from helicone_gw.headers import Headers
+from helicone_gw.ingress.location import Location, locate
+
+
+class App(Quart):
+    """Serves one gateway: its own paths on ASGI, everything else (health, plugins' routes) through Quart."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        super().__init__("helicone_gw", static_folder=None)
+        self.gateway = gateway
+        # Quart's defaults would cut streams after a minute and read bodies without bound.
+        self.config["RESPONSE_TIMEOUT"] = None
+        self.config["BODY_TIMEOUT"] = gateway.config.limits.idle_timeout
+        self.config["MAX_CONTENT_LENGTH"] = int(gateway.config.server.max_body)
+        self.register_error_handler(HTTPException, _http_problem)
+        self.add_url_rule("/healthz", "healthz", self._healthz)
+        self.add_url_rule("/readyz", "readyz", self._readyz)
+
+    def mount_plugins(self) -> None:
+        """Mount the plugins' own routes. Raises `ConfigError`, naming the plugin whose routes cannot be mounted."""
+        for plugin, register_routes in self.gateway.lifecycle("register_routes"):
+            try:
+                blueprint = register_routes(self.gateway)
+                if blueprint is not None:
+                    self.register_blueprint(blueprint)
+            except Exception as problem:
+                raise ConfigError([f"plugin {plugin.name!r} cannot mount its routes: {problem}"]) from problem
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
+        """ASGI entry point."""
+        if scope["type"] == "http":
+            location = self._locate(scope, scope["method"])
+            if location.kind != "local":
+                await serve_http(self.gateway, scope, receive, send, location)
+                return
+            try:
+                await admit_local(self.gateway, scope, location)
+            except GatewayError as error:
+                await _refuse(send, error)
+                return
+        elif scope["type"] == "websocket":
+            location = self._locate(scope, "GET")
+            if location.kind != "local":
+                await serve_websocket(self.gateway, scope, receive, send, location)
+                return
+        await super().__call__(scope, receive, send)  # type: ignore[arg-type]
+
+    def _locate(self, scope: Scope, method: str) -> Location:
+        headers = Headers(scope["headers"])
+        catalogue = self.gateway.catalogue
+        return locate(
+            method,
+            headers.get("host") or "",
+            scope.get("raw_path") or scope["path"].encode(),
+            scope["query_string"],
+            headers,
+            providers=catalogue.prefixes(),
+            dialects=catalogue.dialects(),
+            domains=self.gateway.config.server.domains,
+        )
+
+    async def _healthz(self) -> dict[str, str]:
+        return {"status": "ok"}
+
+    async def _readyz(self) -> tuple[dict[str, Any], int]:
+        ready = self.gateway.ready
+        return {"status": "ready" if ready else "not ready", "active": self.gateway.active}, 200 if ready else 503
+
+
+async def _http_problem(problem: HTTPException) -> Response:
+    status = problem.code or 500
+    facts = ErrorFacts(
+        status, "invalid_request_error", problem.name.lower().replace(" ", "_"), problem.description or ""
+    )
+    return Response(error_format("openai").body(facts), status, content_type="application/json")
+
+
+async def _refuse(send: Send, error: GatewayError) -> None:
+    facts = ErrorFacts(error.status, error.type, error.code, error.message, error.details)
+    body = error_format("openai").body(facts)
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,0 +1,139 @@
+"""Admission: who calls, whether they may, and what they ask for. Everything here happens before the first hook."""
+
+from __future__ import annotations
+
+from helicone_gw.access import GatewayKey
+from helicone_gw.asgi.body import RequestBody, decoded
+from helicone_gw.asgi.types import Scope
+from helicone_gw.dialects import wire_format
+from helicone_gw.errors import AuthenticationFailed, BadRequest, NotFound, PermissionDenied
+from helicone_gw.gateway import Gateway
+from helicone_gw.headers import Headers
+from helicone_gw.helicone import lift_metadata, metadata_auth, parse_helicone_headers
+from helicone_gw.ingress.credentials import Credentials, resolve
+from helicone_gw.ingress.location import Location
+from helicone_gw.ingress.origin import guard_open_gateway
+from helicone_gw.model import Exchange, Request
+
+KEYLESS = frozenset({"/healthz", "/readyz"})
+"""Paths that need no key even where keys are configured."""
+
+
+async def admit(
+    gateway: Gateway, exchange: Exchange, scope: Scope, headers: Headers, location: Location, body: RequestBody
+) -> None:
+    """Put request, caller and credential on ``exchange``. Raises the `GatewayError` to answer, or `ClientGone`."""
+    if location.kind == "unknown":
+        raise NotFound(location.reason or f"There is nothing at {location.path}.")
+    if not gateway.keys.configured:
+        guard_open_gateway(headers.get("host") or "", headers, gateway.config.server.domains)
+    if "transfer-encoding" in headers and "content-length" in headers:
+        raise BadRequest("A request with both Transfer-Encoding and Content-Length is not accepted.")
+    wire = wire_format(location.dialect, location.operation) if location.json else None
+    whole: bytes | None = None
+    try:
+        credentials = await resolve(location, headers, location.query, gateway.keys)
+    except AuthenticationFailed:
+        # The key may be in the body's metadata, where litellm puts Helicone-Auth.
+        if wire is None or not _is_json(headers):
+            raise
+        whole = decoded(await body.read(_max_body(gateway)), headers, _max_body(gateway))
+        auth = metadata_auth(lift_metadata(wire.envelope(whole).metadata)[0])
+        if auth is None:
+            raise
+        credentials = await resolve(location, headers, location.query, gateway.keys, auth)
+    _identify(exchange, credentials, location)
+    if wire is not None and _is_json(headers):
+        if whole is None:
+            whole = decoded(await body.read(_max_body(gateway)), headers, _max_body(gateway))
+        exchange.request = _json_request(exchange.request, location, headers, credentials, whole)
+    elif body.present and body.announced != 0:
+        exchange.request = _plain_request(exchange.request, location, credentials)
+        exchange._upload = body.stream(exchange, int(gateway.config.server.max_upload))
+        exchange.request = exchange.request.replace(body=None)
+    else:
+        body.finished = body.announced == 0
+        await body.discard(0)
+        exchange.request = _plain_request(exchange.request, location, credentials)
+    exchange.original = exchange.request
+    exchange.request_id = exchange.request.helicone.request_id or exchange.id
+    if location.needs_target_url and not _names_a_target(exchange.request):
+        raise BadRequest(
+            "This address needs a Helicone-Target-URL header that says where the request goes.",
+            code="missing_target_url",
+        )
+
+
+async def admit_local(gateway: Gateway, scope: Scope, location: Location) -> GatewayKey | None:
+    """Whether a request for one of the gateway's own pages may go on: the same rules as for the gateway's paths."""
+    headers = Headers(scope["headers"])
+    if not gateway.keys.configured:
+        guard_open_gateway(headers.get("host") or "", headers, gateway.config.server.domains)
+        return None
+    if location.path in KEYLESS:
+        return None
+    credentials = await resolve(location, headers, location.query, gateway.keys)
+    key = credentials.key
+    if key is not None and not key.permits.allows_path(location.path):
+        raise _path_not_permitted(key, location.path)
+    return key
+
+
+def _identify(exchange: Exchange, credentials: Credentials, location: Location) -> None:
+    exchange.credential = credentials.credential
+    key = exchange.key = credentials.key
+    if key is not None:
+        exchange.organization = key.organization
+        exchange.permits = key.permits
+        if not key.permits.allows_path(location.path):
+            raise _path_not_permitted(key, location.path)
+
+
+def _path_not_permitted(key: GatewayKey, path: str) -> PermissionDenied:
+    return PermissionDenied(f"Key {key.name!r} may not use path {path!r}.", code="path_not_permitted")
+
+
+def _json_request(
+    request: Request, location: Location, headers: Headers, credentials: Credentials, body: bytes
+) -> Request:
+    wire = wire_format(location.dialect, location.operation)
+    assert wire is not None
+    envelope = wire.envelope(body)
+    helicone = request.helicone
+    _, names = lift_metadata(envelope.metadata)
+    if names:
+        body = wire.without_metadata(body, names)
+        helicone = parse_helicone_headers(headers, envelope.metadata)
+    return request.replace(
+        query=credentials.query,
+        headers=credentials.headers.without("content-encoding"),
+        body=body,
+        model=location.model if location.model is not None else envelope.model,
+        stream=location.stream if location.stream is not None else envelope.stream,
+        user=helicone.user_id or envelope.user,
+        helicone=helicone,
+    )
+
+
+def _plain_request(request: Request, location: Location, credentials: Credentials) -> Request:
+    return request.replace(
+        query=credentials.query,
+        headers=credentials.headers,
+        stream=bool(location.stream),
+        user=request.helicone.user_id,
+    )
+
+
+def _names_a_target(request: Request) -> bool:
+    helicone = request.helicone
+    return bool(helicone.target_url or helicone.openai_api_base or helicone.fallbacks_raw)
+
+
+def _is_json(headers: Headers) -> bool:
+    """Whether the body is JSON, as far as its type says; clients that give none mean JSON."""
+    content_type = headers.get("content-type")
+    return content_type is None or "json" in content_type.lower() or content_type.lower().startswith("text/plain")
+
+
+def _max_body(gateway: Gateway) -> int:
+    return int(gateway.config.server.max_body)

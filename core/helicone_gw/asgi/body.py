@@ -1,0 +1,119 @@
+"""Request bodies off ASGI: read whole within a bound, or streamed through with the server's own back-pressure."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator
+
+from helicone_gw.asgi.types import Receive
+from helicone_gw.errors import BadRequest, ClientTimeout, MalformedBody, PayloadTooLarge
+from helicone_gw.headers import Headers
+from helicone_gw.model import Exchange
+
+DISCARD_TIMEOUT = 5.0
+"""Seconds that a refused request's body is still read and thrown away, so that the client gets to see the refusal."""
+
+
+class ClientGone(Exception):
+    """The client left while its request was still being read."""
+
+
+class RequestBody:
+    """The body of one request. ``idle`` is the longest silence in seconds while it arrives.
+
+    Raises, from every method: `ClientTimeout`, `ClientGone`, and `PayloadTooLarge` past the method's limit.
+    """
+
+    def __init__(self, headers: Headers, receive: Receive, idle: float) -> None:
+        self._receive = receive
+        self._idle = idle
+        self.finished = False
+        self.announced = _length(headers)
+        """``Content-Length``, ``None`` when the body is chunked or there is none."""
+        self.present = self.announced is not None or "transfer-encoding" in headers
+
+    async def read(self, limit: int) -> bytes:
+        """All of it."""
+        if self.announced is not None and self.announced > limit:
+            raise _too_large(limit, "server.max_body")
+        pieces: list[bytes] = []
+        size = 0
+        async for piece in self._pieces():
+            size += len(piece)
+            if size > limit:
+                raise _too_large(limit, "server.max_body")
+            pieces.append(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def stream(self, exchange: Exchange, limit: int) -> AsyncIterator[bytes]:
+        """Piece by piece, once; what was handed on is counted on the exchange."""
+        if self.announced is not None and self.announced > limit:
+            raise _too_large(limit, "server.max_upload")
+        return self._counted(exchange, limit)
+
+    async def _counted(self, exchange: Exchange, limit: int) -> AsyncIterator[bytes]:
+        async for piece in self._pieces():
+            exchange._uploaded += len(piece)
+            if exchange._uploaded > limit:
+                raise _too_large(limit, "server.max_upload")
+            yield piece
+
+    async def discard(self, limit: int) -> None:
+        """Read on without keeping anything, within ``limit`` bytes and a few seconds; never raises."""
+        left = limit
+        try:
+            async with asyncio.timeout(DISCARD_TIMEOUT):
+                async for piece in self._pieces():
+                    left -= len(piece)
+                    if left < 0:
+                        return
+        except (TimeoutError, ClientTimeout, ClientGone):
+            return
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        while not self.finished:
+            try:
+                async with asyncio.timeout(self._idle):
+                    message = await self._receive()
+            except TimeoutError:
+                raise ClientTimeout(f"No more of the request body came within {self._idle:g} seconds.") from None
+            if message["type"] == "http.disconnect":
+                self.finished = True
+                raise ClientGone
+            self.finished = not message.get("more_body", False)
+            piece: bytes = message.get("body", b"")
+            if piece:
+                yield piece
+
+
+def decoded(body: bytes, headers: Headers, limit: int) -> bytes:
+    """The body without its ``Content-Encoding`` (gzip, deflate). Raises `BadRequest` for any other coding."""
+    coding = (headers.get("content-encoding") or "identity").strip().lower()
+    if coding in ("identity", ""):
+        return body
+    if coding not in ("gzip", "x-gzip", "deflate"):
+        raise BadRequest(
+            f"The request body is encoded as {coding!r}; send it as gzip, deflate or without content-encoding.",
+            status=415,
+            code="unsupported_content_encoding",
+        )
+    inflater = zlib.decompressobj(47)  # zlib's own detection of gzip and zlib headers
+    try:
+        plain = inflater.decompress(body, limit + 1)
+    except zlib.error as problem:
+        raise MalformedBody(f"The request body is not what content-encoding {coding!r} says: {problem}.") from None
+    if len(plain) > limit:
+        raise _too_large(limit, "server.max_body")
+    if not inflater.eof:
+        raise MalformedBody(f"The request body ends in the middle of its {coding} data.")
+    return plain
+
+
+def _length(headers: Headers) -> int | None:
+    value = headers.get("content-length")
+    return int(value) if value is not None and value.isascii() and value.isdigit() else None
+
+
+def _too_large(limit: int, setting: str) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The request body is larger than {limit} bytes ({setting}).")

@@ -1,0 +1,123 @@
+"""One WebSocket over ASGI: an exchange whose body is an opaque tunnel, its usage summed from the provider's events."""
+
+from __future__ import annotations
+
+from helicone_gw.asgi.admission import admit
+from helicone_gw.asgi.body import RequestBody
+from helicone_gw.asgi.http import new_exchange
+from helicone_gw.asgi.types import Message, Receive, Scope, Send
+from helicone_gw.dialects.openai_realtime import realtime_usage
+from helicone_gw.errors import GatewayError
+from helicone_gw.gateway import Gateway
+from helicone_gw.headers import Headers, RawHeaders
+from helicone_gw.ingress.location import Location
+from helicone_gw.model import Exchange, Target, Usage
+from helicone_gw.pipeline.answer import Answer
+from helicone_gw.upstream.websocket import connect, tunnel
+
+SWITCHING_PROTOCOLS = 101
+
+
+class WebSocketSink:
+    """A `Sink` whose head either lets the client in (101) or is the HTTP answer to its handshake."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._send = send
+        self._can_refuse = "websocket.http.response" in scope.get("extensions", {})
+        self._refused = False
+        self.subprotocol: str | None = None
+        self.disconnected = False
+
+    async def start(self, status: int, headers: RawHeaders) -> None:
+        """Accept, or refuse with ``status``."""
+        if status == SWITCHING_PROTOCOLS:
+            own = [field for field in headers if field[0].startswith(b"helicone-")]
+            await self._send({"type": "websocket.accept", "subprotocol": self.subprotocol, "headers": own})
+            return
+        self._refused = True
+        if self._can_refuse:
+            await self._send({"type": "websocket.http.response.start", "status": status, "headers": list(headers)})
+
+    async def send(self, data: bytes) -> None:
+        """A piece of a refusal's body."""
+        if self._can_refuse and data:
+            await self._send({"type": "websocket.http.response.body", "body": data, "more_body": True})
+
+    async def finish(self) -> None:
+        """End of a refusal; the tunnel closes an accepted socket itself."""
+        if not self._refused:
+            return
+        if self._can_refuse:
+            await self._send({"type": "websocket.http.response.body", "body": b"", "more_body": False})
+        else:
+            await self._send({"type": "websocket.close", "code": 1008})
+
+    async def abort(self) -> None:
+        """Returning ends the connection."""
+
+
+async def serve_websocket(gateway: Gateway, scope: Scope, receive: Receive, send: Send, location: Location) -> None:
+    """Tunnel one WebSocket to the provider that its address and model lead to."""
+    headers = Headers(scope["headers"])
+    exchange = new_exchange(gateway, scope, headers, location)
+    sink = WebSocketSink(scope, send)
+    offered = [name for name in scope.get("subprotocols", ()) if not name.startswith("openai-insecure-api-key.")]
+    gateway.entered()
+    try:
+        await receive()  # websocket.connect
+        try:
+            await admit(gateway, exchange, scope, headers, location, RequestBody(Headers(), _no_body, 1.0))
+        except GatewayError as error:
+            await gateway.pipeline.refuse(exchange, error, sink)
+            return
+        call = _TunnelCall(gateway, receive, send, sink, offered)
+        await gateway.pipeline.handle(exchange, sink, call.make)
+    finally:
+        gateway.left()
+
+
+async def _no_body() -> Message:
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+class _TunnelCall:
+    """Connects to the provider in place of an HTTP attempt."""
+
+    def __init__(self, gateway: Gateway, receive: Receive, send: Send, sink: WebSocketSink, offered: list[str]) -> None:
+        self._gateway = gateway
+        self._receive = receive
+        self._send = send
+        self._sink = sink
+        self._offered = offered
+        self._usage: Usage | None = None
+
+    async def make(self, exchange: Exchange, target: Target, *, layer: int, gated: bool) -> Answer:
+        """Connect. The answer's tunnel runs until one side closes."""
+        attempts = self._gateway.pipeline.services.attempts
+        with attempts.opened(exchange, target) as attempt:
+            call = (await attempts.prepare(exchange, target)).request
+            connection = await connect(
+                call.url,
+                call.headers,
+                self._offered,
+                call.address,
+                open_timeout=self._gateway.config.limits.connect_timeout,
+            )
+            attempt.status = SWITCHING_PROTOCOLS
+            attempt.first_byte_at = exchange.first_byte_at = self._gateway.clock.now()
+            self._sink.subprotocol = connection.subprotocol
+
+        async def run() -> int:
+            end = await tunnel(self._receive, self._send, connection, self._note)
+            attempt.usage = self._usage
+            if end.error is not None:
+                attempt.error = exchange.error = end.error
+            return end.bytes_sent
+
+        return Answer(SWITCHING_PROTOCOLS, Headers(), layer, attempt=attempt, tunnel=run, close=connection.close)
+
+    def _note(self, side: str, message: str | bytes) -> None:
+        if side == "upstream":
+            used = realtime_usage(message)
+            if used is not None:
+                self._usage = used if self._usage is None else self._usage + used

@@ -1,0 +1,152 @@
+"""Chain: the start-up compiler, from a pluggy PluginManager to tuples of callables in YAML order.
+
+pluggy names, validates and registers; it does not await, and its ``firstresult`` would return a coroutine. So its
+registry is read once, here, and the pipeline walks plain tuples. A hook that nobody implements is an empty tuple.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pluggy
+
+from helicone_gw.plugin import Plugin
+
+REQUEST_HOOKS = ("pre_request", "route_model", "on_attempt", "on_stream_chunk", "on_response", "on_error", "on_finish")
+INWARDS = frozenset({"pre_request", "route_model"})
+"""Hooks that run outermost first; the others run innermost first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """One plugin's implementation of one hook, called with all of the hook's arguments, in order.
+
+    ``index`` is the plugin's place in the list, 0 outermost. ``closed`` and ``timeout`` are the plugin's failure mode.
+    """
+
+    name: str
+    index: int
+    plugin: str
+    call: Callable[..., Any]
+    closed: bool
+    timeout: float | None
+    tick: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The compiled onion. ``layers`` are plugin names, outermost first; the tuples are in calling order."""
+
+    layers: tuple[str, ...]
+    pre_request: tuple[Hook, ...]
+    route_model: tuple[Hook, ...]
+    on_attempt: tuple[Hook, ...]
+    on_stream_chunk: tuple[Hook, ...]
+    on_response: tuple[Hook, ...]
+    on_error: tuple[Hook, ...]
+    on_finish: tuple[Hook, ...]
+    ticks: tuple[Hook, ...]
+    """Those of ``on_stream_chunk`` that asked for ticks."""
+    capture_bytes: int
+    """How much of each body some plugin wants to see afterwards."""
+    _identities: tuple[str, ...]
+
+    @property
+    def depth(self) -> int:
+        """Number of layers."""
+        return len(self.layers)
+
+    def fingerprint(self, plugin: str) -> str:
+        """SHA-256 over names and configuration of the plugins inside ``plugin``: its safety policy, to a cache."""
+        inside = self._identities[self.layers.index(plugin) + 1 :]
+        return hashlib.sha256("\x00".join(inside).encode()).hexdigest()
+
+    def hooks(self) -> dict[str, tuple[Hook, ...]]:
+        """Every request hook with its implementations, in calling order."""
+        return {name: getattr(self, name) for name in REQUEST_HOOKS}
+
+
+def compile_chain(plugins: Sequence[Plugin], manager: pluggy.PluginManager) -> Chain:
+    """The chain of ``plugins`` (outermost first), all of them registered with ``manager``."""
+    places = {id(plugin): index for index, plugin in enumerate(plugins)}
+    compiled: dict[str, tuple[Hook, ...]] = {}
+    for name in REQUEST_HOOKS:
+        caller = getattr(manager.hook, name)
+        specified = tuple(caller.spec.argnames)
+        hooks = [
+            _hook(name, places[id(impl.plugin)], impl.plugin, impl.function, impl.argnames, specified)
+            for impl in caller.get_hookimpls()
+        ]
+        hooks.sort(key=lambda hook: hook.index, reverse=name not in INWARDS)
+        compiled[name] = tuple(hooks)
+    return Chain(
+        layers=tuple(plugin.name for plugin in plugins),
+        **compiled,
+        ticks=tuple(hook for hook in compiled["on_stream_chunk"] if hook.tick),
+        capture_bytes=max((plugin.capture_bytes for plugin in plugins), default=0),
+        _identities=tuple(_identity(plugin) for plugin in plugins),
+    )
+
+
+def _hook(
+    name: str,
+    index: int,
+    plugin: Plugin,
+    function: Callable[..., Any],
+    argnames: Sequence[str],
+    specified: tuple[str, ...],
+) -> Hook:
+    call = function
+    if tuple(argnames) != specified:
+        # pluggy lets an implementation name only the arguments it needs.
+        picks = tuple(specified.index(argument) for argument in argnames)
+
+        def call(*arguments: Any) -> Any:
+            return function(*(arguments[pick] for pick in picks))
+
+    return Hook(name, index, plugin.name, call, plugin.on_failure == "closed", plugin.timeout, plugin.tick)
+
+
+def _identity(plugin: Plugin) -> str:
+    # Secrets print as stars in a dump, so two policies that differ only in a secret look alike: a secret is no policy.
+    return f"{type(plugin).__module__}.{type(plugin).__qualname__}:{plugin.name}:{plugin.config.model_dump_json()}"
+
+
+def lifecycle_hooks(
+    plugins: Sequence[Plugin], manager: pluggy.PluginManager, name: str
+) -> list[tuple[Plugin, Callable[..., Any]]]:
+    """The plugins (outermost first) that implement a hook outside the request's path, each with its function."""
+    functions = {id(impl.plugin): impl.function for impl in getattr(manager.hook, name).get_hookimpls()}
+    return [(plugin, functions[id(plugin)]) for plugin in plugins if id(plugin) in functions]
+
+
+UNSAFE_ORDERS: tuple[tuple[str, str, str], ...] = (
+    ("logging", "cache", "cache hits would not be logged"),
+    ("security", "cache", "a caller without a valid key could be answered from the cache"),
+    ("logging", "security", "refused callers would not be logged"),
+    ("cost", "cache", "what a cache hit saved would not be priced"),
+    ("prompts", "cache", "the cache would not see the expanded prompt"),
+    ("prompts", "ratelimit", "limits would not count the expanded prompt"),
+    ("ratelimit", "retries", "our own 429 would be retried"),
+    ("cache", "moderation", "cached answers would be checked again on every hit"),
+    ("fallbacks", "retries", "a target would be given up before it was retried"),
+)
+"""(outer, inner, what goes wrong otherwise): checked by ``helicone-gw check``, never used to sort."""
+
+
+def unsafe_orders(plugins: Sequence[Plugin]) -> list[str]:
+    """Warnings about the order of ``plugins`` (outermost first), for people."""
+    place = {plugin.name: index for index, plugin in reversed(list(enumerate(plugins)))}
+    rules = [
+        *UNSAFE_ORDERS,
+        *((outer, plugin.name, "the plugin asks for it") for plugin in plugins for outer in plugin.after),
+        *((plugin.name, inner, "the plugin asks for it") for plugin in plugins for inner in plugin.before),
+    ]
+    return [
+        f"{outer!r} should stand before (outside) {inner!r}: {reason}"
+        for outer, inner, reason in rules
+        if outer in place and inner in place and place[outer] > place[inner]
+    ]

@@ -1,0 +1,1 @@
+"""The subcommands of ``helicone-gw``, a module each."""

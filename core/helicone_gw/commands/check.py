@@ -1,0 +1,39 @@
+"""``helicone-gw check``: is the configuration good, and what will happen in which order."""
+
+from __future__ import annotations
+
+import typer
+
+from helicone_gw.chain import INWARDS, REQUEST_HOOKS, compile_chain, unsafe_orders
+from helicone_gw.commands.loading import Loaded
+from helicone_gw.registry import build
+
+
+def check(context: typer.Context) -> None:
+    """Check the configuration; print the onion, hook by hook, and warn of orders that are not safe.
+
+    Exit code 0 when it is good, 1 with warnings, 2 when it cannot be used.
+    """
+    loaded: Loaded = context.obj
+    plugins, manager = build(loaded.config)
+    chain = compile_chain(plugins, manager)
+    typer.echo(f"{loaded.path}: good, {len(plugins)} plugin{'s' if len(plugins) != 1 else ''}")
+    typer.echo("\nThe onion, outermost first (requests go down, answers come up):\n")
+    for depth, plugin in enumerate(plugins):
+        typer.echo(f"  {'│ ' * depth}┌ {plugin.name}  (on failure: {plugin.on_failure})")
+    typer.echo(f"  {'│ ' * len(plugins)}● upstream")
+    typer.echo("\nHooks, in calling order:\n")
+    for name in REQUEST_HOOKS:
+        names = [hook.plugin for hook in getattr(chain, name)]
+        direction = "down" if name in INWARDS else "up"
+        typer.echo(f"  {name:<16} {direction:<5} {' > '.join(names) or '-'}")
+    warnings = unsafe_orders(plugins)
+    if loaded.config.server.workers > 1 and loaded.config.store.url.startswith("memory:"):
+        warnings.append(
+            f"server.workers is {loaded.config.server.workers} and store.url memory://: each worker counts for itself"
+        )
+    if warnings:
+        typer.echo("\nWarnings:\n")
+        for warning in warnings:
+            typer.echo(f"  {warning}")
+        raise typer.Exit(1)

@@ -1,0 +1,53 @@
+"""``helicone-gw run``: start the gateway."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import typer
+
+from helicone_gw import server
+from helicone_gw.commands.loading import Loaded, build_gateway
+from helicone_gw.errors import ConfigError
+from helicone_gw.gateway import Gateway
+from helicone_gw.routing import DEMO_PROVIDER
+
+
+def run(context: typer.Context) -> None:
+    """Start the gateway and serve until it is asked to stop (Ctrl-C, SIGTERM)."""
+    loaded: Loaded = context.obj
+    config = loaded.config
+    try:
+        if config.server.workers > 1:
+            code = server.run_workers(config, loaded.path, lambda url: _greet(loaded, url, demo=_has_demo(loaded)))
+        else:
+            code = server.run(
+                config, lambda: build_gateway(config), lambda gateway, url: _started(loaded, gateway, url)
+            )
+    except ConfigError as error:
+        typer.echo(f"The gateway cannot start:\n{error}", err=True)
+        raise typer.Exit(2) from None
+    raise typer.Exit(code)
+
+
+def _has_demo(loaded: Loaded) -> bool:
+    return DEMO_PROVIDER in loaded.config.providers
+
+
+def _started(loaded: Loaded, gateway: Gateway, url: str) -> None:
+    _greet(loaded, url, demo=gateway.catalogue.is_configured(DEMO_PROVIDER))
+    if not gateway.keys.configured:
+        typer.echo("No gateway key is configured: open to programs on this machine only.")
+
+
+def _greet(loaded: Loaded, url: str, *, demo: bool) -> None:
+    layers = " > ".join(spec.name for spec in loaded.config.plugins) or "none"
+    typer.echo(f"helicone-gw {version('helicone-gw-core')} on {url}  (configuration: {loaded.path})")
+    typer.echo(f"Plugins, outermost first: {layers}")
+    model = "demo" if demo else "gpt-4o-mini"
+    typer.echo(
+        "Send the first request, from another terminal:\n\n"
+        f"  curl {url}/v1/chat/completions -H 'content-type: application/json' \\\n"
+        f'    -d \'{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello!"}}]}}\'\n\n'
+        f"In an OpenAI SDK: base_url = {url}/v1; in Anthropic's: base_url = {url}. What was sent: helicone-gw logs"
+    )

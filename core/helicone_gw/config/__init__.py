@@ -1,0 +1,48 @@
+"""Configuration: YAML to `GatewayConfig`, with every problem told at its place, and the JSON Schema for editors."""
+
+from helicone_gw.config.find import PACKAGED, find_config
+from helicone_gw.config.loader import load_config
+from helicone_gw.config.models import (
+    AuthStyle,
+    DatabaseConfig,
+    Dialect,
+    Engine,
+    GatewayConfig,
+    LimitsConfig,
+    ModelConfig,
+    PluginSpec,
+    PriceConfig,
+    ProviderConfig,
+    ServerConfig,
+    StoreConfig,
+)
+from helicone_gw.config.plugin_items import RESERVED_KEYS
+from helicone_gw.config.reserved import RESERVED_SEGMENTS
+from helicone_gw.config.schema import json_schema, schema_text
+from helicone_gw.config.values import PositiveSeconds, Seconds, Secret, Size
+
+__all__ = [
+    "PACKAGED",
+    "RESERVED_KEYS",
+    "RESERVED_SEGMENTS",
+    "AuthStyle",
+    "DatabaseConfig",
+    "Dialect",
+    "Engine",
+    "GatewayConfig",
+    "LimitsConfig",
+    "ModelConfig",
+    "PluginSpec",
+    "PositiveSeconds",
+    "PriceConfig",
+    "ProviderConfig",
+    "Seconds",
+    "Secret",
+    "ServerConfig",
+    "Size",
+    "StoreConfig",
+    "find_config",
+    "json_schema",
+    "load_config",
+    "schema_text",
+]

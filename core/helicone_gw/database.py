@@ -1,0 +1,224 @@
+"""Database: the one SQL database of a gateway, SQLite or Postgres, behind SQLAlchemy's async engine."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sqlite3
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.util import await_only
+
+from helicone_gw.errors import ConfigError
+from helicone_gw.migrations import MigrationError, Revisions
+
+__all__ = ["Database", "MigrationError", "is_locked"]
+
+_MIGRATION_TIMEOUT = 600.0
+_BRANCH = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_SECRET_OPTION = re.compile(r"pass|secret|token|key", re.IGNORECASE)
+# Alembic's ``op`` is one per process, so that two migrations of one event loop must not run into each other.
+_migrating: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+_ADVISORY_LOCK = 0x48_47_57_01  # one for all branches: "HGW" and a version
+
+
+class Database:
+    """The database that every plugin shares; each plugin has tables and a migration branch of its own.
+
+    ``url`` is SQLAlchemy's: ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``sqlite://`` (in memory, gone with
+    `close`), ``postgresql://user:password@host/name`` (needs asyncpg). Raises `ConfigError` for anything else.
+
+    On SQLite every transaction is a real one, DDL included, in WAL mode with ``synchronous=NORMAL`` and foreign keys
+    enforced. Several processes may use one file: a writer that finds it locked waits ``busy_timeout`` seconds and then
+    gets SQLAlchemy's ``OperationalError`` (see `is_locked`). An in-memory database has one connection, which its users get
+    in turn: do not ask for a second one while holding the first.
+
+    Statement parameters never appear in the exceptions and logs of the engine: they may hold prompts and keys.
+    """
+
+    def __init__(self, url: str, *, busy_timeout: float = 5.0) -> None:
+        self._busy_timeout = busy_timeout
+        self._url = _parse(url)
+        self._anchor: sqlite3.Connection | None = None
+        self._sqlite = self._url.get_backend_name() == "sqlite"
+        self.engine: AsyncEngine = self._sqlite_engine() if self._sqlite else self._postgres_engine()
+
+    @property
+    def url(self) -> str:
+        """The URL, safe to print: passwords are ``***``."""
+        query = {name: "***" if _SECRET_OPTION.search(name) else value for name, value in self._url.query.items()}
+        return self._url.set(query=query).render_as_string(hide_password=True).replace("sqlite+aiosqlite:", "sqlite:")
+
+    @property
+    def missing(self) -> bool:
+        """Whether this is a SQLite file that does not exist yet (connecting would create it)."""
+        path = self._url.database or ""
+        return self._sqlite and not _in_memory(self._url) and not path.startswith("file:") and not Path(path).exists()
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """A write transaction: committed at the end of the block, rolled back if that raises."""
+        async with self.engine.connect() as connection:
+            await connection.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+            async with connection.begin():
+                yield connection
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for reading: one consistent view of the data, nothing is committed."""
+        async with self.engine.connect() as connection:
+            yield connection
+
+    async def migrate(self, branch: str, versions: Path) -> None:
+        """Bring the tables of ``branch`` (a plugin's name: ``[a-z][a-z0-9_]*``) up to its newest revision.
+
+        ``versions`` is the directory of Alembic revision files, the plugin's own. The revision reached is kept in the
+        table ``alembic_version_<branch>``. All pending revisions run in one transaction, alone among every process that
+        migrates this database; the others wait up to ten minutes and then find nothing left to do. On SQLite foreign
+        keys are off while revisions run (so that tables may be rebuilt) and checked before the commit.
+
+        Raises `MigrationError` naming branch and revision; the data is then as it was.
+        """
+        if not _BRANCH.fullmatch(branch):
+            raise ValueError(f"not a migration branch name: {branch!r}")
+        revisions = Revisions(branch, versions)
+        try:
+            async with self.connect() as connection:
+                if await connection.run_sync(revisions.current):
+                    return
+        except (DBAPIError, OSError) as problem:
+            reason = problem.orig if isinstance(problem, DBAPIError) else problem
+            raise MigrationError(branch, None, f"cannot use {self.url}: {reason}") from problem
+        turn = _migrating.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+        async with turn, self.engine.connect() as connection:
+            try:
+                await self._lock_for_migration(connection, branch)
+                await connection.run_sync(revisions.upgrade)
+                await connection.commit()
+            except BaseException:
+                await connection.rollback()
+                raise
+            finally:
+                # SQLite's foreign keys are off on this one: it must not go back to the pool.
+                await connection.invalidate()
+
+    async def close(self) -> None:
+        """Close every connection; an in-memory database is gone. May be called twice."""
+        await self.engine.dispose()
+        if self._anchor is not None:
+            self._anchor.close()
+            self._anchor = None
+
+    async def _lock_for_migration(self, connection: AsyncConnection, branch: str) -> None:
+        if not self._sqlite:
+            await connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{int(_MIGRATION_TIMEOUT)}s'")
+            await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
+            return
+        await connection.run_sync(_without_foreign_keys)
+        await connection.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _MIGRATION_TIMEOUT
+        while True:
+            try:
+                await connection.begin()
+            except OperationalError as problem:
+                if not is_locked(problem):
+                    raise
+                if loop.time() > deadline:
+                    raise MigrationError(branch, None, "the database stayed locked by another process") from problem
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+    def _sqlite_engine(self) -> AsyncEngine:
+        url = self._url
+        options: dict[str, Any] = {}
+        if _in_memory(url):
+            # A named shared-cache database lives as long as one connection to it. The anchor is that one: a pooled
+            # connection is dropped when its user is cancelled, and must not take the data along.
+            name = f"file:helicone-gw-{uuid.uuid4().hex}?mode=memory&cache=shared"
+            self._anchor = sqlite3.connect(name, uri=True, check_same_thread=False)
+            url = make_url(f"sqlite+aiosqlite:///{name}&uri=true")
+            options = {"pool_size": 1, "max_overflow": 0}
+        engine = create_async_engine(
+            url,
+            poolclass=AsyncAdaptedQueuePool,
+            hide_parameters=True,
+            # isolation_level None stops the driver's own idea of when a transaction begins, which leaves DDL outside.
+            connect_args={"isolation_level": None, "timeout": self._busy_timeout},
+            **options,
+        )
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        return engine
+
+    def _postgres_engine(self) -> AsyncEngine:
+        try:
+            return create_async_engine(self._url, pool_pre_ping=True, hide_parameters=True)
+        except ModuleNotFoundError as problem:
+            raise ConfigError(
+                [f"database.url: {problem.name} is not installed: pip install 'helicone-gw-core[postgres]'"]
+            ) from None
+
+
+def is_locked(problem: BaseException) -> bool:
+    """Whether this is SQLite saying that another connection holds the lock, so that trying again may help."""
+    original = getattr(problem, "orig", problem)
+    return isinstance(original, sqlite3.OperationalError) and "locked" in str(original)
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        # The text may hold a password: it is not repeated.
+        raise ConfigError(["database.url: not a database URL, such as sqlite:///helicone.db"]) from None
+    drivers = {
+        "sqlite": ("sqlite", "sqlite+aiosqlite"),
+        "postgresql": ("postgresql", "postgresql+asyncpg"),
+        "postgres": ("postgres", "postgresql+asyncpg"),
+    }
+    if backend not in drivers or parsed.drivername not in drivers[backend]:
+        raise ConfigError([f"database.url: {parsed.drivername!r} is not supported; use sqlite or postgresql"])
+    return parsed.set(drivername=drivers[backend][1])
+
+
+def _in_memory(url: URL) -> bool:
+    return url.database in (None, "", ":memory:")
+
+
+def _prepare_sqlite(connection: Any, record: object) -> None:
+    cursor = connection.cursor()
+    for attempt in range(100):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError as problem:
+            # The first change to WAL wants the file alone and does not always wait for it on its own.
+            if not is_locked(problem) or attempt == 99:
+                raise
+            await_only(asyncio.sleep(0.02))
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
+
+
+def _without_foreign_keys(connection: Connection) -> None:
+    # Past SQLAlchemy, which would begin a transaction first: inside one this pragma does nothing.
+    cursor = connection.connection.cursor()
+    cursor.execute("PRAGMA foreign_keys=OFF")
+    cursor.close()

@@ -1,0 +1,21 @@
+"""Decisions: what ``on_error`` may answer, besides a `Response` and ``None`` (no opinion)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from helicone_gw.model import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Try the same target again, ``after`` seconds from now."""
+
+    after: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """Try another target: this one, or the route's next healthy one."""
+
+    target: Target | None = None

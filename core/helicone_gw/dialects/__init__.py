@@ -1,0 +1,48 @@
+"""Wire formats: what the bodies and streams of each API dialect say, as pure functions over bytes."""
+
+from __future__ import annotations
+
+from helicone_gw.dialects.anthropic import MessagesFormat
+from helicone_gw.dialects.base import ErrorFormat, WireFormat
+from helicone_gw.dialects.errors import AnthropicErrors, GeminiErrors, OpenAIErrors
+from helicone_gw.dialects.gemini import GeminiFormat
+from helicone_gw.dialects.openai_chat import ChatFormat
+from helicone_gw.dialects.openai_completions import CompletionsFormat
+from helicone_gw.dialects.openai_embeddings import EmbeddingsFormat
+from helicone_gw.dialects.openai_json import OpenAIJsonFormat
+from helicone_gw.dialects.openai_responses import ResponsesFormat
+
+_FORMATS: tuple[WireFormat, ...] = (
+    ChatFormat(),
+    CompletionsFormat(),
+    EmbeddingsFormat(),
+    ResponsesFormat("responses"),
+    ResponsesFormat("responses.compact"),
+    ResponsesFormat("responses.other", reports_usage=False),
+    OpenAIJsonFormat("moderations"),
+    OpenAIJsonFormat("images"),
+    OpenAIJsonFormat("audio"),
+    OpenAIJsonFormat("rerank", input_only=True),
+    MessagesFormat("messages"),
+    MessagesFormat("count_tokens"),
+    GeminiFormat("generate_content"),
+    GeminiFormat("stream_generate_content"),
+    GeminiFormat("count_tokens", ("generateContentRequest", "model")),
+    GeminiFormat("embed_content"),
+    GeminiFormat("batch_embed_contents", ("requests", "model")),
+)
+_BY_NAME = {(wire.dialect, wire.operation): wire for wire in _FORMATS}
+_OPENAI_ERRORS = OpenAIErrors()
+_ERRORS: dict[str, ErrorFormat] = {
+    errors.dialect: errors for errors in (_OPENAI_ERRORS, AnthropicErrors(), GeminiErrors())
+}
+
+
+def wire_format(dialect: str, operation: str) -> WireFormat | None:
+    """The wire format of an operation, or ``None`` for one whose bodies pass through unread (files, batches, ...)."""
+    return _BY_NAME.get((dialect, operation))
+
+
+def error_format(dialect: str) -> ErrorFormat:
+    """How ``dialect`` writes errors; OpenAI's way for one that has none of its own."""
+    return _ERRORS.get(dialect, _OPENAI_ERRORS)

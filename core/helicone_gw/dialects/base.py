@@ -1,0 +1,151 @@
+"""What the core asks of a wire format: `WireFormat`, and the facts it reads (`Envelope`, `Reply`, `EventFacts`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from helicone_gw.model import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What routing needs of a request body, read without decoding the rest.
+
+    ``include_usage`` is ``stream_options.include_usage`` (``None``: not said). ``metadata`` is the body's own object
+    of strings, ``max_tokens`` the largest completion asked for, ``prompt_length`` the body's size in bytes.
+    """
+
+    model: str | None = None
+    stream: bool = False
+    user: str | None = None
+    metadata: Mapping[str, Any] | None = None
+    include_usage: bool | None = None
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the core reads of a complete (unary) reply body; ``None`` where the body does not say."""
+
+    model: str | None = None
+    usage: Usage | None = None
+    stop_reason: str | None = None
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class EventFacts:
+    """What one event of a stream says.
+
+    ``preamble``: carries no content yet (a role-only delta, ``message_start``, a ping): the commit gate waits on.
+    ``content``: carries content (text, tool arguments, reasoning): the first one is the first token.
+    ``usage_only``: exists only to carry usage (openai's ``choices: []`` chunk).
+    ``terminal``: the dialect's last event (``[DONE]``, ``message_stop``, ``response.completed``).
+    ``error``: the provider's error message, if this is an error event; ``error_status`` the status it amounts to.
+    """
+
+    preamble: bool = False
+    content: bool = False
+    usage_only: bool = False
+    terminal: bool = False
+    error: str | None = None
+    error_status: int = 502
+
+
+class StreamReader(Protocol):
+    """Reads one stream, event by event; what it knows so far is in its attributes."""
+
+    model: str | None
+    stop_reason: str | None
+    complete: bool
+    """Whether the dialect's own end was seen; a stream that stops before is broken, not finished."""
+
+    def feed(self, event: bytes) -> EventFacts:
+        """Read one whole event (bytes with its blank line). Never raises: what is not understood says nothing."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """Usage as far as it was reported."""
+
+    @property
+    def sequence(self) -> int:
+        """Number that the next event of our own would carry (openai's responses count theirs); 0 in other dialects."""
+
+    def closing_events(self, reason: str) -> bytes:
+        """Whole events that end this stream cleanly here, from the client's view; empty when it has ended already.
+
+        ``reason`` is free text from whoever ends it; "length", "content_filter" and their synonyms become the dialect's
+        own stop reason, anything else an ordinary stop.
+        """
+
+
+class WireFormat(Protocol):
+    """One operation of one dialect, as pure functions over bytes."""
+
+    dialect: str
+    operation: str
+
+    def envelope(self, body: bytes) -> Envelope:
+        """Raises `MalformedBody` with a message for the client: not JSON, not an object, a field of the wrong type."""
+
+    def with_model(self, body: bytes, model: str) -> bytes:
+        """The body with its model name changed and every other byte as it was."""
+
+    def without_metadata(self, body: bytes, names: frozenset[str]) -> bytes:
+        """The body without these keys of ``metadata`` (the whole field, when nothing is left), all else as it was.
+
+        A field given twice is cleaned in both places: what is to be hidden from a provider must be gone from its bytes.
+        """
+
+    def asking_for_usage(self, body: bytes) -> bytes | None:
+        """The body with usage asked for in its stream, all else as it was.
+
+        ``None`` when nothing need change: the dialect reports it anyway, the body does not ask for a stream, or it
+        already asks for usage.
+        """
+
+    def prompt_text(self, body: bytes) -> list[str]:
+        """Every piece of text that a person or a program wrote into the request, all roles, in order.
+
+        Raises `MalformedBody` for a body that no JSON parser would read: what a guard cannot see must not pass it.
+        """
+
+    def reply_text(self, body: bytes) -> list[str]:
+        """Every piece of text in a unary reply, in order; of a reply that is plain text, that text. Never raises."""
+
+    def reply(self, body: bytes) -> Reply:
+        """Facts of a unary reply. Never raises."""
+
+    def stream_reader(self) -> StreamReader:
+        """A reader for one stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorFacts:
+    """An error on its way into a dialect's shape."""
+
+    status: int
+    type: str
+    code: str
+    message: str
+    details: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    helicone_shape: bool = False
+    request_id: str = ""
+
+
+class ErrorFormat(Protocol):
+    """How one dialect writes errors; how a stream ends without one is `StreamReader.closing_events`."""
+
+    dialect: str
+
+    def body(self, error: ErrorFacts) -> bytes:
+        """The JSON body of an error answer."""
+
+    def event(self, error: ErrorFacts, operation: str, sequence: int = 0) -> bytes:
+        """An error inside a stream of ``operation`` that already began: whole events, to be followed by an abort.
+
+        ``sequence`` is `StreamReader.sequence`.
+        """

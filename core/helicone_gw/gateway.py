@@ -1,0 +1,193 @@
+"""Gateway: the composition root, from a configuration to services, chain and pipeline; starts and stops them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import httpx
+import structlog
+
+from helicone_gw.access import KeyRing
+from helicone_gw.background import Background
+from helicone_gw.chain import compile_chain, lifecycle_hooks
+from helicone_gw.clock import Clock, SystemClock
+from helicone_gw.config import GatewayConfig
+from helicone_gw.database import Database
+from helicone_gw.errors import ConfigError
+from helicone_gw.health import Health
+from helicone_gw.ingress.origin import check_bind
+from helicone_gw.model import Request, Target, Upstream, UpstreamRequest, UpstreamResponse
+from helicone_gw.pipeline import Pipeline
+from helicone_gw.pipeline.attempts import Attempts
+from helicone_gw.pipeline.hooks import HookCaller
+from helicone_gw.pipeline.run import Services
+from helicone_gw.plugin import Plugin
+from helicone_gw.prices import Prices
+from helicone_gw.registry import new_manager
+from helicone_gw.routing import DEMO_PROVIDER, DefaultRoutes
+from helicone_gw.store import MemoryStore, Store
+from helicone_gw.upstream.client import HttpxUpstream, Timeouts
+from helicone_gw.upstream.demo import DemoUpstream
+from helicone_gw.upstream.local_models import LocalModels
+from helicone_gw.upstream.prepare import ITSELF, Preparer, speaks
+from helicone_gw.upstream.providers import Catalogue
+
+log = structlog.get_logger("helicone_gw")
+
+
+class Gateway:
+    """A gateway and its services, which is what plugins get in ``startup``.
+
+    ``plugins`` are instances, outermost first. ``upstream`` replaces the network and ``clock`` the machine's clocks, in
+    tests.
+    """
+
+    def __init__(
+        self,
+        config: GatewayConfig,
+        plugins: Sequence[Plugin] = (),
+        *,
+        upstream: Upstream | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.config = config
+        self.plugins = tuple(plugins)
+        self.clock: Clock = clock or SystemClock()
+        self.log = log
+        self.background = Background()
+        self.catalogue = Catalogue.build(config.providers)
+        self.database = Database(config.database.url)
+        self.store: Store = MemoryStore(self.clock)
+        self._routes = DefaultRoutes(self.catalogue, config.models)
+        self.prices = Prices(self.clock.now, targets=self._routes.targets, on_fault=self._price_fault)
+        self.health = Health(self.clock)
+        self.keys = KeyRing()
+        self.manager = new_manager()
+        for plugin in self.plugins:
+            self.manager.register(plugin, name=plugin.name)
+        self.manager.check_pending()
+        self.chain = compile_chain(self.plugins, self.manager)
+        limits = config.limits
+        self._network = HttpxUpstream(Timeouts(limits.connect_timeout, limits.first_byte_timeout, limits.idle_timeout))
+        self.http = httpx.AsyncClient(transport=self._network.transport, follow_redirects=False)
+        """For plugins' own calls: the same connection pool, no redirects followed."""
+        self._preparer = Preparer(self.catalogue, config.server.allowed_targets)
+        self._inside: Mapping[str, Upstream] = {
+            DEMO_PROVIDER: DemoUpstream(self.clock.sleep),
+            ITSELF.name: LocalModels(self._own_models(), int(self.clock.now())),
+        }
+        self._outside: Upstream = upstream or self._network
+        self.pipeline = self._pipeline()
+        self.active = 0
+        """Exchanges under way."""
+        self._idle = asyncio.Event()
+        self._started: set[str] = set()
+        self.ready = False
+
+    def _pipeline(self) -> Pipeline:
+        limits, max_event = self.config.limits, int(self.config.server.max_body)
+        attempts = Attempts(
+            prepare=self._preparer,
+            upstream=self.call,
+            prices=self.prices,
+            health=self.health,
+            clock=self.clock,
+            max_body=max_event,
+            commit_timeout=limits.commit_timeout,
+            decode_replies=bool(self.chain.on_response),
+            usage_refused=self._preparer.usage_refused,
+        )
+        services = Services(
+            chain=self.chain,
+            caller=HookCaller(),
+            attempts=attempts,
+            default_route=self._routes,
+            same_dialect=self._same_dialect,
+            health=self.health,
+            clock=self.clock,
+            max_attempts=limits.max_attempts,
+            deadline=limits.deadline,
+            max_event=max_event,
+        )
+        return Pipeline(services, self.background)
+
+    async def call(self, request: UpstreamRequest) -> UpstreamResponse:
+        """One call, over the network or to what lives inside the gateway."""
+        inside = self._inside.get(request.target.provider)
+        if inside is not None and request.target.base_url is None:
+            return await inside(request)
+        return await self._outside(request)
+
+    def _price_fault(self, fault: Exception) -> None:
+        self.log.error("price source failed; the price counts as unknown", exc_info=fault)
+
+    def _same_dialect(self, request: Request, target: Target) -> bool:
+        provider = self.catalogue.get(target.provider)
+        return provider is None or speaks(provider, request)
+
+    def _own_models(self) -> list[tuple[str, str]]:
+        models = [(name, entry.providers[0]) for name, entry in self.config.models.items() if entry.providers]
+        if self.catalogue.is_configured(DEMO_PROVIDER):
+            models.append((DEMO_PROVIDER, DEMO_PROVIDER))
+        return models
+
+    async def start(self) -> None:
+        """Start plugins, outermost first. Raises `ConfigError`: a plugin that could not, or an open bind."""
+        startups = {plugin.name: startup for plugin, startup in self.lifecycle("startup")}
+        for plugin in self.plugins:
+            try:
+                if plugin.name in startups:
+                    await startups[plugin.name](self)
+                self._started.add(plugin.name)
+            except BaseException as problem:
+                await self.stop()
+                if isinstance(problem, Exception):
+                    raise ConfigError([f"plugin {plugin.name!r} could not start: {problem}"]) from problem
+                raise
+        try:
+            check_bind(self.config.server.host, self.config.server.open, self.keys.configured)
+        except ConfigError:
+            await self.stop()
+            raise
+        self.ready = True
+
+    async def stop(self) -> None:
+        """Let exchanges finish (``server.drain_timeout``), settle plugins, close everything. Twice is harmless."""
+        self.ready = False
+        timeout = self.config.server.drain_timeout
+        try:
+            async with asyncio.timeout(timeout):
+                while self.active:
+                    self._idle.clear()
+                    await self._idle.wait()
+        except TimeoutError:
+            self.log.warning("exchanges still running at shutdown", count=self.active)
+        await self.background.drain(timeout)
+        for plugin, shutdown in reversed(self.lifecycle("shutdown")):
+            if plugin.name not in self._started:
+                continue
+            try:
+                async with asyncio.timeout(timeout):
+                    await shutdown(self)
+            except Exception as problem:
+                self.log.error("plugin did not shut down", plugin=plugin.name, exc_info=problem)
+        await self.http.aclose()
+        await self._network.aclose()
+        await self.store.close()
+        await self.database.close()
+
+    def lifecycle(self, hook: str) -> list[tuple[Plugin, Callable[..., Any]]]:
+        """The plugins that implement ``hook``, one outside the request's path, outermost first."""
+        return lifecycle_hooks(self.plugins, self.manager, hook)
+
+    def entered(self) -> None:
+        """An exchange began; `left` says that it ended."""
+        self.active += 1
+
+    def left(self) -> None:
+        """An exchange ended."""
+        self.active -= 1
+        if not self.active:
+            self._idle.set()

@@ -1,0 +1,167 @@
+"""Credentials: whose request it is (the gateway key) and which provider key the client brought along, if any."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from helicone_gw.access import GatewayKey, KeyRing, ProviderCredential
+from helicone_gw.errors import AuthenticationFailed
+from helicone_gw.headers import Headers
+from helicone_gw.ingress.forwarding import CREDENTIAL_FIELDS, WEBSOCKET_KEY, forwardable, holds_secret, without_keys
+from helicone_gw.ingress.location import Location
+from helicone_gw.ingress.paths import looks_like_key
+
+MAX_CANDIDATES = 12
+"""How many possible keys of one request are looked up; a request with more is refused."""
+
+_KEY_FIELDS = frozenset(name.encode() for name in (*CREDENTIAL_FIELDS, "helicone-auth", "sec-websocket-protocol"))
+_BEARER = re.compile(r"bearer\s+", re.IGNORECASE)
+_NEXT_BEARER = re.compile(r"\s*,\s*bearer\s+", re.IGNORECASE)
+_ACCEPTED = (
+    "Helicone-Auth: Bearer <key>, Authorization: Bearer <key>, x-api-key, api-key, x-goog-api-key "
+    "or the query parameter key"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What `resolve` found: ``key`` (``None`` on an open gateway), the client's own provider ``credential`` if it may
+    be used, and the ``headers`` and ``query`` that may go on, with neither of the two in them."""
+
+    key: GatewayKey | None
+    credential: ProviderCredential | None
+    headers: Headers
+    query: str = field(repr=False)
+
+
+@dataclass(slots=True)
+class _Candidate:
+    """A value that may be a gateway key; ``header`` and ``value`` are what it would be as a provider's credential."""
+
+    place: str
+    secret: str = field(repr=False)
+    header: str = ""
+    value: str = field(default="", repr=False)
+    ours: bool = False
+
+
+async def resolve(
+    location: Location,
+    headers: Headers,
+    query: str,
+    key_ring: KeyRing,
+    metadata_auth: str | None = None,
+) -> Credentials:
+    """Tell gateway key and provider credential apart, and take both out of what is forwarded.
+
+    The gateway key is the first valid one of ``Helicone-Auth`` (``metadata_auth`` stands in for it), a path segment,
+    ``Authorization``, ``x-api-key``, ``api-key``, ``x-goog-api-key``, ``?key=``, a WebSocket subprotocol. A credential
+    of the client's counts only beside a key in ``Helicone-Auth`` or the path, in one ``Authorization`` with it, or when
+    no key is required. What is, or looks like, a gateway key is never taken for a provider's.
+
+    ``credential.provider`` is `Location.implied_provider`: "" when the target URL alone can tell.
+
+    Raises:
+        AuthenticationFailed: keys are configured and none of the request's is valid.
+    """
+    candidates = _candidates(location, headers, query, metadata_auth)
+    if len(candidates) > MAX_CANDIDATES:
+        raise _refusal("The request carries too many credentials.")
+    key: GatewayKey | None = None
+    place = ""
+    required = key_ring.configured
+    whole_is_ours = False
+    for candidate in candidates:
+        found = await key_ring.lookup(candidate.secret) if required else None
+        if found is not None and key is None:
+            key, place = found, candidate.place
+        if not candidate.header and candidate.place == "authorization":
+            candidate.ours = whole_is_ours = found is not None
+        else:
+            candidate.ours = (
+                found is not None
+                or candidate.place in ("helicone-auth", "path")
+                or looks_like_key(candidate.secret)
+                or (whole_is_ours and candidate.place == "authorization")
+            )
+    if required and key is None:
+        raise _refusal(
+            "The gateway key is not valid." if candidates else "This gateway needs a key and the request has none."
+        )
+
+    secrets = {candidate.secret for candidate in candidates if candidate.ours}
+    credential: ProviderCredential | None = None
+    for candidate in candidates:
+        usable = key is None or place in ("helicone-auth", "path") or place == candidate.place == "authorization"
+        if usable and candidate.header and not candidate.ours and not holds_secret(_raw(candidate.value), secrets):
+            credential = ProviderCredential(candidate.header, candidate.value, location.implied_provider)
+            break
+    return Credentials(key, credential, forwardable(headers, secrets), without_keys(query, secrets)[0])
+
+
+def _candidates(location: Location, headers: Headers, query: str, metadata_auth: str | None) -> list[_Candidate]:
+    sent: dict[bytes, list[str]] = {}
+    for name, raw in headers.raw:
+        if name in _KEY_FIELDS:
+            sent.setdefault(name, []).append(raw.decode("latin-1").strip())
+    found: list[_Candidate] = []
+    auth = sent.get(b"helicone-auth") or ([metadata_auth] if metadata_auth else [])
+    found += [_Candidate("helicone-auth", _token(value.strip())) for value in auth]
+    if location.path_key:
+        found.append(_Candidate("path", location.path_key))
+    for field_name in CREDENTIAL_FIELDS:
+        for value in sent.get(field_name.encode(), ()):
+            if field_name == "authorization":
+                found += _authorization(value)
+            else:
+                found.append(_Candidate(field_name, _token(value), field_name, value))
+    found += [_Candidate("?key", value, "?key", value) for value in without_keys(query, ())[1]]
+    for value in sent.get(b"sec-websocket-protocol", ()):
+        for protocol in value.split(","):
+            if protocol.strip().startswith(WEBSOCKET_KEY):
+                secret = protocol.strip().removeprefix(WEBSOCKET_KEY)
+                found.append(_Candidate("sec-websocket-protocol", secret, "authorization", f"Bearer {secret}"))
+    return [candidate for candidate in found if candidate.secret]
+
+
+def _authorization(value: str) -> Iterator[_Candidate]:
+    """The tokens of one ``Authorization``; any other scheme is one opaque value (SigV4's has commas, too)."""
+    scheme = _BEARER.match(value)
+    if scheme is None:
+        yield _Candidate("authorization", "" if value.lower() == "bearer" else _text(value), "authorization", value)
+        return
+    token = value[scheme.end() :]
+    parts = _NEXT_BEARER.split(token)
+    if len(parts) > 1:
+        # A gateway key may be any string, even one that reads like two; as a whole it is never a provider's.
+        yield _Candidate("authorization", _text(token))
+    for part in parts:
+        yield _Candidate("authorization", _text(part), "authorization", f"Bearer {part}" if len(parts) > 1 else value)
+
+
+def _token(value: str) -> str:
+    scheme = _BEARER.match(value)
+    return _text(value[scheme.end() :] if scheme else value)
+
+
+def _raw(value: str) -> bytes:
+    """A field's bytes again; what came in the query may be any text."""
+    return value.encode("latin-1" if value.isascii() or max(value) <= "\xff" else "utf-8")
+
+
+def _text(value: str) -> str:
+    """A field's value as the client meant it: UTF-8 where it is valid, else latin-1 (RFC 9110 5.5)."""
+    if value.isascii():
+        return value
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return value
+
+
+def _refusal(what: str) -> AuthenticationFailed:
+    return AuthenticationFailed(
+        f"{what} Send one as {_ACCEPTED}.", headers={"WWW-Authenticate": 'Bearer realm="helicone-gw"'}
+    )

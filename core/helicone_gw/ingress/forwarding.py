@@ -1,0 +1,90 @@
+"""Forwarding: what of a client's headers and query may go on to a provider."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from urllib.parse import unquote_plus
+
+from helicone_gw.headers import Headers
+from helicone_gw.ingress.paths import looks_like_key
+
+CREDENTIAL_FIELDS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
+"""The fields that carry a key, of ours or a provider's, in the order in which they are tried."""
+WEBSOCKET_KEY = "openai-insecure-api-key."
+"""How a browser's WebSocket carries a key to openai: as a subprotocol with this prefix."""
+OUR_COOKIES = "helicone_gw"
+"""Cookies whose name starts so are the gateway's own."""
+
+# RFC 9110 7.6.1, and what else concerns only the client's connection to us (7.2, 10.1.1, 11.7; RFC 6455 4.1).
+_OF_THIS_HOP = frozenset(
+    b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer transfer-encoding "
+    b"upgrade http2-settings host expect sec-websocket-key sec-websocket-version sec-websocket-extensions".split()
+)
+# Where a client sits is nobody's business upstream, and a provider could not trust it anyway.
+_ABOUT_THE_CLIENT = frozenset(
+    b"forwarded via x-real-ip x-client-ip x-cluster-client-ip true-client-ip cf-connecting-ip fly-client-ip".split()
+)
+_CREDENTIALS = frozenset(name.encode() for name in CREDENTIAL_FIELDS)
+_DROPPED = _OF_THIS_HOP | _ABOUT_THE_CLIENT | _CREDENTIALS
+_SHORTEST_SEARCHED = 8
+
+
+def forwardable(headers: Headers, secrets: Collection[str]) -> Headers:
+    """The headers without ``Helicone-*``, credentials, our cookies, and what belongs to the client's own connection.
+
+    ``secrets`` are gateway keys that were found in the request: a field that holds one of them is dropped, whatever its
+    name; keys shorter than 8 characters only when they are the whole value.
+    """
+    named: set[bytes] = set()
+    for value in headers.get_all("connection") if "connection" in headers else ():
+        named.update(token.strip().lower().encode("latin-1") for token in value.split(","))
+    kept: list[tuple[bytes, bytes]] = []
+    for name, content in headers.raw:
+        if name in _DROPPED or name in named or name.startswith((b"helicone-", b"x-forwarded-")):
+            continue
+        if name == b"cookie":
+            content = _without_parts(content, b";", b"; ", OUR_COOKIES.encode())
+        elif name == b"sec-websocket-protocol":
+            content = _without_parts(content, b",", b", ", WEBSOCKET_KEY.encode())
+        else:
+            kept.append((name, content))
+            continue
+        if content:
+            kept.append((name, content))
+    if secrets:
+        kept = [field for field in kept if not holds_secret(field[1], secrets)]
+    return Headers(kept)
+
+
+def without_keys(query: str, secrets: Collection[str]) -> tuple[str, list[str]]:
+    """The query without ``key=`` and without any parameter that is a gateway key; and the values of ``key``.
+
+    Every other byte stays as it was.
+    """
+    if not query:
+        return "", []
+    kept: list[str] = []
+    keys: list[str] = []
+    for parameter in query.split("&"):
+        name, _, raw = parameter.partition("=")
+        value = unquote_plus(raw)
+        if unquote_plus(name) == "key":
+            keys.append(value)
+        elif value not in secrets and not looks_like_key(value):
+            kept.append(parameter)
+    return "&".join(kept), [value for value in keys if value]
+
+
+def holds_secret(value: bytes, secrets: Collection[str]) -> bool:
+    """Whether ``value`` is one of ``secrets``, or contains one that is long enough (8) not to be there by chance."""
+    return any(
+        value == secret or (len(secret) >= _SHORTEST_SEARCHED and secret in value)
+        for secret in (text.encode(errors="replace") for text in secrets if text)
+    )
+
+
+def _without_parts(value: bytes, separator: bytes, joiner: bytes, prefix: bytes) -> bytes:
+    parts = [part.strip() for part in value.split(separator)]
+    if not any(part.startswith(prefix) for part in parts):
+        return value
+    return joiner.join(part for part in parts if part and not part.startswith(prefix))

@@ -1,0 +1,428 @@
+"""The nouns of one exchange: Request, Response, Chunk, Route, Target, Attempt, Usage, Cost, Outcome, Exchange."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from helicone_gw.headers import Headers
+from helicone_gw.stash import Stash
+
+if TYPE_CHECKING:
+    from helicone_gw.access import GatewayKey, Permits, ProviderCredential
+    from helicone_gw.errors import GatewayError
+    from helicone_gw.helicone import HeliconeHeaders
+
+ChunkKind = Literal["event", "end", "tick"]
+OutcomeKind = Literal[
+    "ok",
+    "upstream_error",
+    "refused",
+    "timeout",
+    "client_disconnected",
+    "stream_broken",
+    "interrupted",
+    "internal_error",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the client asked for; frozen: a hook that wants another one returns ``request.replace(...)``.
+
+    ``path`` is the path in the client's dialect, version segment included and mode prefix removed
+    (``/v1/chat/completions`` for ``/openai/v1/chat/completions`` and for ``/chat/completions``); ``query`` is the raw
+    query string without ``?``. ``headers`` are the client's own, gateway credentials and ``Helicone-*`` taken out.
+    ``body`` is ``None`` when it streams through (uploads); such a request is never retried after a byte was sent.
+    ``dialect`` is the family whose SDK is talking ("openai", "anthropic", "gemini", ...), ``operation`` the operation
+    in it ("chat", "responses", "messages", "generate_content", "embeddings", "files", ...; see ``ingress.operations``).
+    ``model`` is the model string exactly as asked; ``provider`` is set when the address names one (prefix, host).
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: Headers
+    body: bytes | None
+    dialect: str
+    operation: str
+    helicone: HeliconeHeaders
+    model: str | None = None
+    stream: bool = False
+    provider: str | None = None
+    user: str | None = None
+
+    def replace(self, **changes: Any) -> Request:
+        """A copy with these fields changed."""
+        return replace(self, **changes)
+
+    def json(self) -> Any:
+        """The decoded JSON body. Raises `MalformedBody` for anything else, `ValueError` when the body streams."""
+        from helicone_gw.errors import MalformedBody
+
+        if self.body is None:
+            raise ValueError("the body of this request streams through and cannot be read")
+        try:
+            return msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+            raise MalformedBody(f"The request body is not valid JSON: {problem}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that a provider reported, totals first; a class of tokens inside a total is not added to it again.
+
+    ``None`` means that the provider did not say. ``input_tokens`` contains cached, audio and image input,
+    ``output_tokens`` contains reasoning, audio and image output; ``cache_write_tokens`` contains those kept for an
+    hour, ``input_audio_tokens`` contains cached audio. ``cost`` is the provider's own figure in nano-dollars.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    input_audio_tokens: int | None = None
+    output_audio_tokens: int | None = None
+    cache_audio_read_tokens: int | None = None
+    input_image_tokens: int | None = None
+    output_image_tokens: int | None = None
+    web_searches: int | None = None
+    cost: int | None = None
+    service_tier: str | None = None
+
+    @property
+    def total_tokens(self) -> int | None:
+        """Input plus output, or ``None`` when neither is known."""
+        if self.input_tokens is None and self.output_tokens is None:
+            return None
+        return (self.input_tokens or 0) + (self.output_tokens or 0)
+
+    def __add__(self, other: Usage) -> Usage:
+        """The sum, class by class; a class that neither side reports stays unknown."""
+        sums: dict[str, Any] = {}
+        for each in fields(self):
+            mine, theirs = getattr(self, each.name), getattr(other, each.name)
+            both = isinstance(mine, int) and isinstance(theirs, int)
+            sums[each.name] = mine + theirs if both else theirs if mine is None else mine
+        return Usage(**sums)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What something cost, in integer nano-dollars (1e-9 USD), with the arithmetic that led there.
+
+    ``parts`` lists (unit, quantity, nano-dollars); ``source`` says whose price it is ("config", "genai-prices",
+    "provider", ...), ``version`` which edition of it.
+    """
+
+    nano_usd: int
+    parts: tuple[tuple[str, int, int], ...] = ()
+    source: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer on its way to the client. Exactly one of ``body`` and ``stream`` is set.
+
+    In ``on_response`` of a streamed answer (``streamed`` is true) the stream is over: ``body`` is ``b""``, and usage,
+    cost and text are on the exchange.
+    """
+
+    status: int
+    headers: Headers = field(default_factory=Headers)
+    body: bytes | None = b""
+    stream: AsyncIterator[bytes] | None = None
+    streamed: bool = False
+
+    def replace(self, **changes: Any) -> Response:
+        """A copy with these fields changed."""
+        return replace(self, **changes)
+
+    def json(self) -> Any:
+        """The decoded JSON body; `ValueError` for anything else."""
+        return msgspec.json.decode(self.body or b"")
+
+    @classmethod
+    def of_json(cls, value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+        """A JSON answer."""
+        fields = Headers({"content-type": "application/json", **(headers or {})})
+        return cls(status=status, headers=fields, body=msgspec.json.encode(value))
+
+
+class Chunk:
+    """One event of a streamed answer, as its original bytes; JSON is parsed lazily and once.
+
+    ``kind`` is "event" (a server-sent event with its blank line), "end" (once, before the stream closes, so that held
+    chunks can be let go) or "tick" (only for plugins that declare ``tick = seconds``).
+    """
+
+    __slots__ = ("_json", "data", "kind")
+
+    def __init__(self, data: bytes, kind: ChunkKind = "event") -> None:
+        self.kind = kind
+        self.data = data
+        self._json: Any = _UNREAD
+
+    @property
+    def json(self) -> Any:
+        """The event's ``data:`` decoded, or ``None`` when it is not JSON (``[DONE]``, a comment, a tick)."""
+        if self._json is _UNREAD:
+            from helicone_gw.sse import event_data
+
+            try:
+                self._json = msgspec.json.decode(event_data(self.data))
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                self._json = None
+        return self._json
+
+    def __repr__(self) -> str:
+        return f"Chunk(kind={self.kind!r}, {len(self.data)} bytes)"
+
+
+_UNREAD = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where an attempt goes: a provider of the catalogue and the model's name there.
+
+    ``base_url`` overrides the provider's (``Helicone-Target-URL``); ``deployment`` names one of several configured keys
+    or deployments of the provider.
+    """
+
+    provider: str
+    model: str | None = None
+    base_url: str | None = None
+    deployment: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.model}" if self.model else self.provider
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An ordered choice of targets: the first is tried first, the others are for `Fallback`."""
+
+    targets: tuple[Target, ...]
+    name: str = ""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One call of one target. Times are epoch seconds; ``status`` is the provider's, ``None`` when there was none."""
+
+    number: int
+    target: Target
+    started_at: float
+    first_byte_at: float | None = None
+    ended_at: float | None = None
+    status: int | None = None
+    error: GatewayError | None = None
+    usage: Usage | None = None
+    cost: Cost | None = None
+    model: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the provider answered without an error."""
+        return self.error is None and self.status is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an exchange ended, final in ``on_finish``.
+
+    ``status`` is what the client was sent (``None``: it left before anything was), ``bytes_sent`` the body bytes handed
+    to the transport, ``message`` says why, safe to log.
+    """
+
+    kind: OutcomeKind
+    status: int | None
+    bytes_sent: int = 0
+    message: str | None = None
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """A bounded copy of what went by, for logs and caches; ``cut`` when the bound was reached (never cache those)."""
+
+    data: bytes
+    cut: bool
+    size: int
+
+
+class Exchange:
+    """One request and everything that became of it. Plugins read it, `stash` on it, `annotate` it."""
+
+    __slots__ = (
+        "_annotations",
+        "_before_commit",
+        "_deadline",
+        "_end_stream",
+        "_layer",
+        "_upload",
+        "_uploaded",
+        "_wake",
+        "attempts",
+        "client",
+        "committed",
+        "cost",
+        "credential",
+        "ended_at",
+        "error",
+        "first_byte_at",
+        "first_chunk_at",
+        "headers",
+        "id",
+        "key",
+        "model",
+        "organization",
+        "original",
+        "outcome",
+        "permits",
+        "provider",
+        "received_at",
+        "request",
+        "request_capture",
+        "request_id",
+        "response",
+        "response_capture",
+        "route",
+        "stash",
+        "stop_reason",
+        "usage",
+    )
+
+    def __init__(self, id: str, request: Request, received_at: float, client: str = "") -> None:
+        self.id = id
+        """Internal row id, a UUID of ours: unique."""
+        self.request_id = request.helicone.request_id or id
+        """What the client sees as ``Helicone-Id``: its own ``Helicone-Request-Id`` when that was a UUID."""
+        self.request = request
+        self.original = request
+        """The request as it came, before any plugin replaced it."""
+        self.received_at = received_at
+        self.first_byte_at: float | None = None
+        """When the provider's first byte came (epoch seconds)."""
+        self.first_chunk_at: float | None = None
+        """When the first event of content came: the time to first token of a stream (epoch seconds)."""
+        self.ended_at: float | None = None
+        self.client = client
+        self.key: GatewayKey | None = None
+        self.credential: ProviderCredential | None = None
+        """The provider credential that the client brought, if any."""
+        self.organization = "default"
+        self.permits: Permits | None = None
+        self.route: Route | None = None
+        self.attempts: list[Attempt] = []
+        self.response: Response | None = None
+        self.error: GatewayError | None = None
+        self.provider: str | None = None
+        """Provider that answered."""
+        self.model: str | None = None
+        """Model that answered, as the provider calls it."""
+        self.usage: Usage | None = None
+        self.cost: Cost | None = None
+        """Sum over all attempts; ``None`` while any of them is unknown."""
+        self.stop_reason: str | None = None
+        self.headers: dict[str, str] = {}
+        """Response headers to add, until `committed`."""
+        self.committed = False
+        self.outcome: Outcome | None = None
+        self.request_capture: Capture | None = None
+        self.response_capture: Capture | None = None
+        self.stash = Stash()
+        self._annotations: dict[str, Any] = {}
+        self._before_commit: list[Gate] = []
+        self._end_stream: str | None = None
+        # What follows belongs to the core: which layer is being called, when the deadline is (event loop time), the
+        # body of an upload, and how to wake a relay that waits for the upstream.
+        self._layer = 0
+        self._deadline = float("inf")
+        self._upload: AsyncIterator[bytes] | None = None
+        self._uploaded = 0
+        self._wake: Callable[[], None] | None = None
+
+    @property
+    def annotations(self) -> Mapping[str, Any]:
+        """What plugins noted for the log."""
+        return self._annotations
+
+    def annotate(self, name: str, value: Any) -> None:
+        """Note a JSON-able fact for the log; ``name`` is dotted, starting with the plugin's ("cache.status")."""
+        self._annotations[name] = value
+
+    def before_commit(
+        self,
+        awaitable: Awaitable[Any],
+        *,
+        timeout: float,
+        on_failure: Literal["open", "closed"] = "closed",
+    ) -> None:
+        """Register what must be settled before the first byte leaves, such as a judge beside the upstream call.
+
+        It runs at once, as a task. A `GatewayError` from it is a refusal: the upstream call is cancelled and the client
+        gets that error. Any other exception, or ``timeout`` (seconds), counts as failure: "open" lets the answer
+        through, "closed" refuses with 503. Raises `RuntimeError` once committed.
+        """
+        if self.committed:
+            raise RuntimeError("the answer is already on its way")
+        self._before_commit.append(Gate(asyncio.ensure_future(_within(awaitable, timeout)), on_failure, self._layer))
+
+    def end_stream(self, reason: str) -> None:
+        """End the running stream after the current chunk, cleanly in the client's dialect; cancels the upstream."""
+        if self._end_stream is None:
+            self._end_stream = reason
+            if self._wake is not None:
+                self._wake()
+
+
+async def _within(awaitable: Awaitable[Any], seconds: float) -> None:
+    async with asyncio.timeout(seconds):
+        await awaitable
+
+
+@dataclass(slots=True)
+class Gate:
+    """Something that `Exchange.before_commit` registered, and the layer that did."""
+
+    task: asyncio.Future[Any]
+    on_failure: Literal["open", "closed"]
+    layer: int
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRequest:
+    """One call, ready for the wire: absolute URL, headers with credentials, body or byte stream.
+
+    ``address`` pins the IP address to connect to (the very one that was checked).
+    """
+
+    method: str
+    url: str
+    headers: Headers
+    body: bytes | AsyncIterator[bytes] | None
+    target: Target
+    address: str | None = None
+
+
+@dataclass(slots=True)
+class UpstreamResponse:
+    """The head of a provider's answer and its raw body; ``close`` must be awaited, whatever happened."""
+
+    status: int
+    headers: Headers
+    body: AsyncIterator[bytes]
+    close: Callable[[], Awaitable[None]]
+
+
+Upstream = Callable[[UpstreamRequest], Awaitable[UpstreamResponse]]
+Chunks = Chunk | Sequence[Chunk] | None

@@ -1,0 +1,105 @@
+"""Answer: what an attempt, or a plugin, came back with; and LiveStream, an answer that is still arriving."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+from helicone_gw.dialects.base import EventFacts, StreamReader
+from helicone_gw.headers import Headers
+from helicone_gw.model import Attempt, Response
+from helicone_gw.sse import EventSplitter
+
+
+async def _nothing() -> None:
+    return None
+
+
+@dataclass(slots=True)
+class LiveStream:
+    """A body that is still arriving, and what was read of it while waiting for the first real event.
+
+    With ``events`` the body is server-sent events, framed by ``splitter`` and read by ``reader`` (``None``: nobody
+    knows the format); otherwise it is opaque bytes. ``drop_usage_events``: the gateway asked for usage, not the client.
+    """
+
+    source: AsyncIterator[bytes]
+    events: bool
+    close: Callable[[], Awaitable[None]] = _nothing
+    splitter: EventSplitter | None = None
+    reader: StreamReader | None = None
+    drop_usage_events: bool = False
+    head: list[tuple[bytes, EventFacts | None]] = field(default_factory=list)
+    pending: asyncio.Task[bytes | None] | None = None
+    """A read that was under way when the commit gate gave up waiting."""
+
+    async def read(self) -> bytes | None:
+        """The next bytes off the wire, ``None`` at the end."""
+        if self.pending is not None:
+            pending, self.pending = self.pending, None
+            try:
+                return await pending
+            except asyncio.CancelledError:
+                pending.cancel()
+                raise
+        return await anext(self.source, None)
+
+    def start_reading(self) -> asyncio.Task[bytes | None]:
+        """The read under way, as a task that may be waited for with a timeout; `read` then takes it up."""
+        if self.pending is None:
+            self.pending = asyncio.ensure_future(_next(self.source))
+        return self.pending
+
+    async def aclose(self) -> None:
+        """Stop reading and let go of the upstream."""
+        if self.pending is not None:
+            self.pending.cancel()
+            await asyncio.wait({self.pending})
+            self.pending = None
+        await self.close()
+
+
+async def _next(source: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(source, None)
+
+
+@dataclass(slots=True)
+class Answer:
+    """An answer about to go up: its head, and a body or a live stream.
+
+    ``layer`` is where it comes from: only layers outside (a smaller index) see it. ``attempt`` is the provider's call
+    that made it, ``None`` for a plugin's own answer. ``tunnel`` runs a WebSocket once the client was let in and
+    returns the bytes that the client was sent; ``close`` lets go of its connection.
+    """
+
+    status: int
+    headers: Headers
+    layer: int
+    body: bytes | None = None
+    live: LiveStream | None = None
+    attempt: Attempt | None = None
+    tunnel: Callable[[], Awaitable[int]] | None = None
+    close: Callable[[], Awaitable[None]] = _nothing
+
+    async def aclose(self) -> None:
+        """Let go of whatever is still open behind it."""
+        await self.close()
+        if self.live is not None:
+            await self.live.aclose()
+
+    @classmethod
+    def of_response(cls, response: Response, layer: int, max_event: int) -> Answer:
+        """A plugin's `Response` on its way up from ``layer``."""
+        live = None
+        if response.stream is not None:
+            events = (response.headers.get("content-type") or "").startswith("text/event-stream")
+            live = LiveStream(
+                response.stream, events, _closer(response.stream), EventSplitter(max_event) if events else None
+            )
+        return cls(response.status, response.headers, layer, None if live else response.body or b"", live)
+
+
+def _closer(stream: AsyncIterator[bytes]) -> Callable[[], Awaitable[None]]:
+    close: Callable[[], Awaitable[None]] | None = getattr(stream, "aclose", None)
+    return close or _nothing

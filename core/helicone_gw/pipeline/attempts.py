@@ -1,0 +1,348 @@
+"""One attempt: permits, the call, what kind of answer came, its usage and cost, and the commit gate of a stream."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from helicone_gw.clock import Clock
+from helicone_gw.dialects import wire_format
+from helicone_gw.dialects.base import WireFormat
+from helicone_gw.errors import (
+    GatewayError,
+    PermissionDenied,
+    UpstreamConnectError,
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamStatus,
+    UpstreamStreamError,
+)
+from helicone_gw.headers import Headers
+from helicone_gw.health import Health
+from helicone_gw.model import (
+    Attempt,
+    Cost,
+    Exchange,
+    Response,
+    Target,
+    Upstream,
+    UpstreamRequest,
+    UpstreamResponse,
+    Usage,
+)
+from helicone_gw.pipeline.answer import Answer, LiveStream
+from helicone_gw.pipeline.decoding import decode, decoding
+from helicone_gw.pipeline.retry_after import retry_after
+from helicone_gw.sse import EventSplitter, EventTooLarge
+
+MAX_ERROR_BODY = 8 * 1024 * 1024
+"""Bytes of an error answer that are kept; the rest is not read, and the connection is closed."""
+
+NOT_BILLED = Cost(0, source="no charge")
+"""An attempt that the provider refused, or that never reached it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call ready for the wire. ``added_usage``: the gateway asked for usage in the stream, the client did not."""
+
+    request: UpstreamRequest
+    added_usage: bool = False
+
+
+Prepare = Callable[[Exchange, Target], Awaitable[Call]]
+
+
+class Pricing(Protocol):
+    """What an attempt needs of the price service."""
+
+    def cost(self, provider: str, model: str | None, usage: Usage | None, *, asked: str | None = None) -> Cost | None:
+        """What ``usage`` costs, ``None`` when unknown."""
+
+
+class Attempts:
+    """Makes attempts. ``max_body`` bounds a buffered reply and a single event, in bytes.
+
+    ``usage_refused`` is told when a provider answered 400 because of the usage that the gateway asked for.
+    """
+
+    def __init__(
+        self,
+        *,
+        prepare: Prepare,
+        upstream: Upstream,
+        prices: Pricing,
+        health: Health,
+        clock: Clock,
+        max_body: int,
+        commit_timeout: float,
+        decode_replies: bool,
+        usage_refused: Callable[[Target], None],
+    ) -> None:
+        self.prepare = prepare
+        self._upstream = upstream
+        self._prices = prices
+        self._health = health
+        self._clock = clock
+        self._max_body = max_body
+        self._commit_timeout = commit_timeout
+        self._decode_replies = decode_replies
+        self._usage_refused = usage_refused
+
+    async def make(self, exchange: Exchange, target: Target, *, layer: int, gated: bool) -> Answer:
+        """Call ``target``. Raises the `GatewayError` that the attempt ended with; either way it is on the exchange.
+
+        ``gated`` holds a stream back until its first real event, because somebody could still retry or fall back.
+        """
+        with self.opened(exchange, target) as attempt:
+            call = await self.prepare(exchange, target)
+            try:
+                return await self._answer(exchange, attempt, call, layer, gated)
+            except UpstreamStatus as refusal:
+                if not (call.added_usage and _names_usage_option(refusal)):
+                    raise
+                # The provider does not know stream_options: remember that, and ask again as the client did.
+                self._usage_refused(target)
+                attempt.first_byte_at = attempt.status = None
+                call = await self.prepare(exchange, target)
+                return await self._answer(exchange, attempt, call, layer, gated)
+
+    def opened(self, exchange: Exchange, target: Target) -> Opened:
+        """A new attempt on the exchange, as a context that ends it with the error that leaves the block, if any.
+
+        Entering it raises `PermissionDenied` (inside the attempt) when the caller's key may not use ``target``.
+        """
+        attempt = Attempt(len(exchange.attempts) + 1, target, self._clock.now())
+        exchange.attempts.append(attempt)
+        self._health.started(target)
+        return Opened(self, exchange, attempt)
+
+    def end(self, exchange: Exchange, attempt: Attempt, live: LiveStream | None = None) -> None:
+        """Settle ``attempt``: times, usage, cost, health. Calling it twice changes nothing."""
+        if attempt.ended_at is not None:
+            return
+        attempt.ended_at = self._clock.now()
+        if live is not None and live.reader is not None:
+            attempt.usage = live.reader.usage
+            attempt.model = live.reader.model or attempt.target.model
+            exchange.stop_reason = live.reader.stop_reason
+        attempt.cost = self._cost(exchange, attempt)
+        self._health.ended(
+            attempt.target, None if attempt.first_byte_at is None else attempt.first_byte_at - attempt.started_at
+        )
+        if attempt.usage is not None:
+            exchange.usage = attempt.usage
+        costs = [each.cost for each in exchange.attempts]
+        known = [cost for cost in costs if cost is not None]
+        if len(known) == len(costs):
+            exchange.cost = known[0] if len(known) == 1 else _sum(known)
+        else:
+            exchange.cost = None
+
+    def _cost(self, exchange: Exchange, attempt: Attempt) -> Cost | None:
+        if attempt.usage is None:
+            never_billed = attempt.error is not None and (
+                isinstance(attempt.error, (UpstreamStatus, UpstreamConnectError))
+                or not isinstance(attempt.error, UpstreamError)
+            )
+            return NOT_BILLED if never_billed else None
+        override = exchange.request.helicone.model_override
+        if override is not None:
+            return self._prices.cost(attempt.target.provider, override, attempt.usage)
+        # Providers answer with dated names; the one that was asked for may be the one with a price.
+        asked = attempt.target.model
+        return self._prices.cost(attempt.target.provider, attempt.model or asked, attempt.usage, asked=asked)
+
+    async def _answer(self, exchange: Exchange, attempt: Attempt, call: Call, layer: int, gated: bool) -> Answer:
+        response = await self._upstream(call.request)
+        try:
+            attempt.status = response.status
+            attempt.first_byte_at = self._clock.now()
+            exchange.first_byte_at = attempt.first_byte_at
+            if response.status >= 400:
+                raise await self._refusal(response)
+            request = exchange.request
+            wire = wire_format(request.dialect, request.operation)
+            content_type = (response.headers.get("content-type") or "").lower()
+            encoding = (response.headers.get("content-encoding") or "identity").lower()
+            if content_type.startswith("text/event-stream"):
+                decoder = decoding(encoding)
+                if decoder is not None:
+                    return await self._stream(attempt, response, wire, call, layer, gated, decoder)
+            elif request.method != "HEAD" and "json" in content_type and "json-seq" not in content_type:
+                return await self._buffered(exchange, attempt, response, wire, encoding, layer)
+            live = LiveStream(response.body, events=False, close=response.close)
+            return Answer(response.status, response.headers, layer, live=live, attempt=attempt)
+        except BaseException:
+            await _close(response)
+            raise
+
+    async def _refusal(self, response: UpstreamResponse) -> UpstreamStatus:
+        body = bytearray()
+        async for data in response.body:
+            body += data
+            if len(body) > MAX_ERROR_BODY:
+                raise UpstreamProtocolError(
+                    f"The provider answered {response.status} with more than {MAX_ERROR_BODY} bytes."
+                )
+        error = UpstreamStatus(Response(response.status, response.headers, bytes(body)))
+        error.retry_after = retry_after(response.headers, self._clock.now())
+        return error
+
+    async def _buffered(
+        self,
+        exchange: Exchange,
+        attempt: Attempt,
+        response: UpstreamResponse,
+        wire: WireFormat | None,
+        encoding: str,
+        layer: int,
+    ) -> Answer:
+        body = bytearray()
+        async for data in response.body:
+            body += data
+            if len(body) > self._max_body:
+                # Too large to hold: what was read goes first, the rest streams after it, and nobody reads it.
+                rest = _joined(bytes(body), response.body)
+                live = LiveStream(rest, events=False, close=response.close)
+                return Answer(response.status, response.headers, layer, live=live, attempt=attempt)
+        await response.close()
+        whole = bytes(body)
+        headers = response.headers
+        plain = decode(whole, encoding, self._max_body)
+        if plain is not None:
+            if encoding != "identity" and self._decode_replies:
+                whole, headers = plain, headers.without("content-encoding")
+            if wire is not None:
+                facts = wire.reply(plain)
+                attempt.usage = facts.usage
+                attempt.model = facts.model or attempt.target.model
+                exchange.stop_reason = facts.stop_reason
+        self.end(exchange, attempt)
+        return Answer(response.status, headers, layer, body=whole, attempt=attempt)
+
+    async def _stream(
+        self,
+        attempt: Attempt,
+        response: UpstreamResponse,
+        wire: WireFormat | None,
+        call: Call,
+        layer: int,
+        gated: bool,
+        decoder: Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]],
+    ) -> Answer:
+        live = LiveStream(
+            decoder(response.body),
+            events=True,
+            close=response.close,
+            splitter=EventSplitter(self._max_body),
+            reader=None if wire is None else wire.stream_reader(),
+            drop_usage_events=call.added_usage,
+        )
+        if gated and live.reader is not None:
+            try:
+                await self._gate(live)
+            except BaseException:
+                await live.aclose()
+                self._read_usage(attempt, live)
+                raise
+        headers: Headers = response.headers.without("content-encoding", "content-length")
+        return Answer(response.status, headers, layer, live=live, attempt=attempt)
+
+    def _read_usage(self, attempt: Attempt, live: LiveStream) -> None:
+        if live.reader is not None:
+            attempt.usage, attempt.model = live.reader.usage, live.reader.model
+
+    async def _gate(self, live: LiveStream) -> None:
+        """Read until the first real event, or until ``commit_timeout`` has passed."""
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + self._commit_timeout
+        splitter, reader = live.splitter, live.reader
+        assert splitter is not None
+        assert reader is not None
+        while True:
+            read = live.start_reading()
+            done, _ = await asyncio.wait({read}, timeout=max(0.0, give_up - loop.time()))
+            if not done:
+                return
+            live.pending = None
+            data = read.result()
+            if data is None:
+                raise UpstreamProtocolError("The provider's stream ended before its first event.")
+            try:
+                events = splitter.feed(data)
+            except EventTooLarge as problem:
+                raise UpstreamProtocolError(str(problem)) from None
+            real = False
+            for event in events:
+                facts = reader.feed(event)
+                if facts.error is not None and not real:
+                    raise UpstreamStreamError(facts.error, event=event, status=facts.error_status)
+                live.head.append((event, facts))
+                real = real or not facts.preamble
+            if real:
+                return
+
+
+class Opened:
+    """The block in which an attempt gets its answer."""
+
+    def __init__(self, attempts: Attempts, exchange: Exchange, attempt: Attempt) -> None:
+        self._attempts = attempts
+        self._exchange = exchange
+        self._attempt = attempt
+
+    def __enter__(self) -> Attempt:
+        try:
+            _check_permits(self._exchange, self._attempt.target)
+        except PermissionDenied as error:
+            self.__exit__(PermissionDenied, error, None)
+            raise
+        return self._attempt
+
+    def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: object) -> None:
+        if problem is None:
+            return
+        if isinstance(problem, GatewayError):
+            self._attempt.error = problem
+            if isinstance(problem, UpstreamError):
+                problem.target = self._attempt.target
+        self._attempts.end(self._exchange, self._attempt)
+
+
+async def _close(response: UpstreamResponse) -> None:
+    # It is being thrown away: its own failure adds nothing.
+    with contextlib.suppress(Exception):
+        await response.close()
+
+
+async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for data in rest:
+        yield data
+
+
+def _check_permits(exchange: Exchange, target: Target) -> None:
+    permits = exchange.permits
+    if permits is None:
+        return
+    name = "This key" if exchange.key is None else f"Key {exchange.key.name!r}"
+    if not permits.allows_provider(target.provider):
+        raise PermissionDenied(f"{name} may not use provider {target.provider!r}.", code="provider_not_permitted")
+    if not permits.allows_model(target.model):
+        raise PermissionDenied(f"{name} may not use model {target.model!r}.", code="model_not_permitted")
+
+
+def _names_usage_option(refusal: UpstreamStatus) -> bool:
+    body = refusal.response.body or b""
+    return refusal.status in (400, 422) and (b"stream_options" in body or b"include_usage" in body)
+
+
+def _sum(costs: list[Cost]) -> Cost:
+    # Free attempts (refused ones) say nothing of where the price comes from.
+    priced = [cost for cost in costs if cost.nano_usd or cost.source != NOT_BILLED.source] or costs
+    last = priced[-1]
+    return Cost(sum(cost.nano_usd for cost in costs), last.parts if len(priced) == 1 else (), last.source, last.version)

@@ -1,0 +1,107 @@
+"""Calling hooks: timeouts, failure modes, and where in the onion an error came from."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+
+from helicone_gw.chain import Hook
+from helicone_gw.errors import GatewayError, PluginFault
+from helicone_gw.model import Chunk, Exchange
+
+log = structlog.get_logger("helicone_gw.pipeline")
+
+
+class Raised(Exception):
+    """A `GatewayError` and the layer it came from: only layers outside it are asked about it."""
+
+    def __init__(self, error: GatewayError, layer: int) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.layer = layer
+
+
+class HookCaller:
+    """Calls hooks as their plugins' failure modes say, and counts faults per plugin and hook."""
+
+    def __init__(self) -> None:
+        self.faults: dict[tuple[str, str], int] = {}
+        """How often a plugin's hook raised something that is not a `GatewayError`."""
+
+    async def call(self, hook: Hook, exchange: Exchange, *arguments: Any) -> Any:
+        """The hook's value; a fault counts as ``None`` (open) or raises `Raised` with a `PluginFault` (closed)."""
+        exchange._layer = hook.index
+        try:
+            if hook.timeout is None:
+                return await hook.call(exchange, *arguments)
+            async with asyncio.timeout(hook.timeout):
+                return await hook.call(exchange, *arguments)
+        except GatewayError as error:
+            raise Raised(error, hook.index) from error
+        except Exception as fault:
+            return self._fault(hook, exchange, fault)
+
+    async def tell(self, hook: Hook, exchange: Exchange, *arguments: Any) -> None:
+        """Call a hook that has nothing to say any more: whatever it raises is logged."""
+        exchange._layer = hook.index
+        try:
+            if hook.timeout is None:
+                await hook.call(exchange, *arguments)
+            else:
+                async with asyncio.timeout(hook.timeout):
+                    await hook.call(exchange, *arguments)
+        except Exception as fault:
+            self._count(hook, exchange, fault)
+
+    def chunk(self, hooks: Sequence[Hook], exchange: Exchange, chunk: Chunk) -> list[Chunk]:
+        """What is left of ``chunk`` after ``hooks``, innermost first. An "end" chunk always arrives at every one."""
+        passing = [chunk]
+        for hook in hooks:
+            passed: list[Chunk] = []
+            for each in passing:
+                result = self._one(hook, exchange, each)
+                if result is None:
+                    passed.append(each)
+                    continue
+                emitted = (result,) if isinstance(result, Chunk) else result
+                passed.extend(piece for piece in emitted if piece.kind == "event")
+                if each.kind == "end":
+                    passed.append(each)
+            passing = passed
+            if not passing:
+                break
+        return passing
+
+    def _one(self, hook: Hook, exchange: Exchange, chunk: Chunk) -> Any:
+        try:
+            result = hook.call(exchange, chunk)
+            if result is None or isinstance(result, Chunk):
+                return result
+            if isinstance(result, (list, tuple)) and all(isinstance(piece, Chunk) for piece in result):
+                return result
+            raise TypeError(
+                f"on_stream_chunk must return a Chunk, a list or tuple of them, or None, not {result!r:.80}"
+            )
+        except GatewayError as error:
+            raise Raised(error, hook.index) from error
+        except Exception as fault:
+            return self._fault(hook, exchange, fault)
+
+    def _fault(self, hook: Hook, exchange: Exchange, fault: Exception) -> None:
+        self._count(hook, exchange, fault)
+        if hook.closed:
+            raise Raised(PluginFault(hook.plugin, hook.name), hook.index) from fault
+
+    def _count(self, hook: Hook, exchange: Exchange, fault: Exception) -> None:
+        self.faults[hook.plugin, hook.name] = self.faults.get((hook.plugin, hook.name), 0) + 1
+        log.error(
+            "plugin fault",
+            plugin=hook.plugin,
+            hook=hook.name,
+            request_id=exchange.request_id,
+            fault=type(fault).__name__,
+            exc_info=fault,
+        )

@@ -1,0 +1,75 @@
+"""Pipeline: runs exchanges, and tells every entered layer exactly once how each one ended."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from helicone_gw.background import Background
+from helicone_gw.chain import Hook
+from helicone_gw.errors import GatewayError, InternalError
+from helicone_gw.model import Exchange
+from helicone_gw.pipeline.run import MakeAttempt, Run, Services
+from helicone_gw.pipeline.sink import Sink
+
+log = structlog.get_logger("helicone_gw.pipeline")
+
+
+class Pipeline:
+    """Runs exchanges through a compiled chain. ``background`` finishes what a cancelled request leaves behind."""
+
+    def __init__(self, services: Services, background: Background) -> None:
+        self.services = services
+        self._background = background
+
+    async def handle(self, exchange: Exchange, sink: Sink, make: MakeAttempt | None = None) -> None:
+        """Answer ``exchange`` into ``sink``. ``make`` replaces the ordinary HTTP attempt (WebSockets do)."""
+        run = Run(self.services, exchange, sink, make or self.services.attempts.make)
+        await self._live(run, None)
+
+    async def refuse(self, exchange: Exchange, error: GatewayError, sink: Sink) -> None:
+        """Answer an exchange that never got as far as DOWN; every layer hears of its end, so that it is logged."""
+        run = Run(self.services, exchange, sink, self.services.attempts.make)
+        run.depth = self.services.chain.depth
+        await self._live(run, error)
+
+    async def _live(self, run: Run, refusal: GatewayError | None) -> None:
+        try:
+            if refusal is None:
+                await run.answer()
+            else:
+                await run.send_error(refusal)
+        except asyncio.CancelledError:
+            run.cancelled = True
+            raise
+        except Exception as fault:
+            # A fault of ours. The client gets an answer all the same, and the log a row.
+            log.error("exchange failed", request_id=run.exchange.request_id, exc_info=fault)
+            run.exchange.error = InternalError("The gateway failed to answer; its log says why.")
+            if run.exchange.committed:
+                await run.sink.abort()
+            else:
+                await run.send_error(run.exchange.error)
+        finally:
+            await self._finish(run)
+
+    async def _finish(self, run: Run) -> None:
+        if run.unsettled:
+            # Shielded: a client that left must not stop the upstream from being closed.
+            await asyncio.shield(self._background.spawn(run.settle(), "settle"))
+        run.conclude()
+        hooks = [hook for hook in self.services.chain.on_finish if hook.index < run.depth]
+        while hooks:
+            hook = hooks.pop(0)
+            try:
+                await self.services.caller.tell(hook, run.exchange)
+            except asyncio.CancelledError:
+                # A server that is giving up: the layers that are left are told all the same, beside it.
+                rest, hooks = hooks, []
+                self._background.spawn(self._tell(rest, run.exchange), "on_finish")
+                raise
+
+    async def _tell(self, hooks: list[Hook], exchange: Exchange) -> None:
+        for hook in hooks:
+            await self.services.caller.tell(hook, exchange)

@@ -1,0 +1,208 @@
+"""Relay: a live answer on its way to the client, event by event, through every layer outside its origin."""
+
+from __future__ import annotations
+
+import asyncio
+
+from helicone_gw.chain import Chain, Hook
+from helicone_gw.clock import Clock
+from helicone_gw.dialects.base import EventFacts
+from helicone_gw.errors import UpstreamProtocolError, UpstreamStreamError
+from helicone_gw.model import Chunk, Exchange
+from helicone_gw.pipeline.answer import Answer, LiveStream
+from helicone_gw.pipeline.hooks import HookCaller
+from helicone_gw.pipeline.sink import Sink
+from helicone_gw.sse import EventTooLarge
+
+
+class CaptureBuffer:
+    """Keeps the first ``limit`` bytes of what goes by."""
+
+    __slots__ = ("_limit", "_pieces", "kept", "size")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._pieces: list[bytes] = []
+        self.kept = 0
+        self.size = 0
+
+    def add(self, data: bytes) -> None:
+        """Note ``data``."""
+        self.size += len(data)
+        if self.kept < self._limit:
+            piece = data[: self._limit - self.kept]
+            self._pieces.append(piece)
+            self.kept += len(piece)
+
+    def joined(self) -> bytes:
+        """What was kept."""
+        return b"".join(self._pieces)
+
+
+class Relay:
+    """Sends one live answer. After `run` returns or raises, ``capture`` holds what the client was sent."""
+
+    def __init__(self, chain: Chain, caller: HookCaller, clock: Clock, exchange: Exchange, answer: Answer) -> None:
+        assert answer.live is not None
+        self._live: LiveStream = answer.live
+        self._caller = caller
+        self._clock = clock
+        self._exchange = exchange
+        self._hooks = tuple(hook for hook in chain.on_stream_chunk if hook.index < answer.layer)
+        self._ticks = tuple(hook for hook in chain.ticks if hook.index < answer.layer)
+        self.capture = CaptureBuffer(chain.capture_bytes)
+
+    async def run(self, sink: Sink) -> None:
+        """Relay everything, then the "end" chunk. Raises `Raised` from a hook, `UpstreamError` for a broken stream.
+
+        Does not finish the sink: a broken stream must not look like a finished one.
+        """
+        live, exchange = self._live, self._exchange
+        if not live.events:
+            while (data := await self._read(sink)) is not None:
+                self._first_content()
+                await self._send(sink, data)
+                if exchange._end_stream is not None:
+                    return
+            return
+        if live.head:
+            events = [piece for event, facts in live.head for piece in self._pass(event, facts)]
+            live.head = []
+            await self._send(sink, b"".join(events))
+        while exchange._end_stream is None:
+            data = await self._read(sink)
+            if data is None:
+                break
+            await self._send(sink, b"".join(self._events(data)))
+        else:
+            await self._end_early(sink)
+            return
+        if exchange._end_stream is not None:
+            await self._end_early(sink)
+            return
+        await self._send(sink, b"".join([*self._rest(), *self._end()]))
+        reader = live.reader
+        if exchange.error is not None:
+            return  # The provider's own error event went through; nothing is to be added to it.
+        if reader is not None and not reader.complete and reader.stop_reason is None:
+            raise UpstreamProtocolError("The provider's stream was cut before its end.")
+
+    async def _end_early(self, sink: Sink) -> None:
+        reader = self._live.reader
+        closing = b"" if reader is None else reader.closing_events(self._exchange._end_stream or "stop")
+        await self._send(sink, b"".join([*self._end(), closing]))
+
+    def _events(self, data: bytes) -> list[bytes]:
+        assert self._live.splitter is not None
+        try:
+            events = self._live.splitter.feed(data)
+        except EventTooLarge as problem:
+            raise UpstreamProtocolError(str(problem)) from None
+        out: list[bytes] = []
+        reader = self._live.reader
+        for event in events:
+            out += self._pass(event, None if reader is None else reader.feed(event))
+            if self._exchange._end_stream is not None:
+                break
+        return out
+
+    def _rest(self) -> list[bytes]:
+        """An event whose blank line never came is still an event to the client's parser, or to ours."""
+        assert self._live.splitter is not None
+        rest = self._live.splitter.flush()
+        if not rest:
+            return []
+        reader = self._live.reader
+        return self._pass(rest, None if reader is None else reader.feed(rest))
+
+    def _pass(self, event: bytes, facts: EventFacts | None) -> list[bytes]:
+        """One event through the hooks."""
+        if facts is None or facts.content:
+            self._first_content()
+        if facts is not None:
+            if facts.usage_only and self._live.drop_usage_events:
+                return []
+            if facts.error is not None:
+                self._exchange.error = self._exchange.error or UpstreamStreamError(
+                    facts.error, event=event, status=facts.error_status
+                )
+        if not self._hooks:
+            return [event]
+        return [chunk.data for chunk in self._caller.chunk(self._hooks, self._exchange, Chunk(event))]
+
+    def _end(self) -> list[bytes]:
+        if not self._hooks:
+            return []
+        chunks = self._caller.chunk(self._hooks, self._exchange, Chunk(b"", "end"))
+        return [chunk.data for chunk in chunks if chunk.kind == "event"]
+
+    def _first_content(self) -> None:
+        if self._exchange.first_chunk_at is None:
+            self._exchange.first_chunk_at = self._clock.now()
+
+    async def _send(self, sink: Sink, data: bytes) -> None:
+        if data:
+            self.capture.add(data)
+            await sink.send(data)
+
+    async def _read(self, sink: Sink) -> bytes | None:
+        """The next bytes; meanwhile ticks are given and `Exchange.end_stream` is heard."""
+        exchange = self._exchange
+        if exchange._end_stream is not None:
+            return None
+        if self._ticks:
+            return await self._read_ticking(sink)
+        task = asyncio.current_task()
+        assert task is not None
+        woken = False
+
+        def wake() -> None:
+            nonlocal woken
+            woken = True
+            task.cancel()
+
+        exchange._wake = wake
+        try:
+            return await self._live.read()
+        except asyncio.CancelledError:
+            # Ours only if nobody else cancelled this task meanwhile.
+            if woken and task.uncancel() == 0:
+                return None
+            raise
+        finally:
+            exchange._wake = None
+
+    async def _read_ticking(self, sink: Sink) -> bytes | None:
+        loop = asyncio.get_running_loop()
+        due = {hook.plugin: loop.time() + (hook.tick or 0) for hook in self._ticks}
+        ended = asyncio.Event()
+        self._exchange._wake = ended.set
+        stop = asyncio.ensure_future(ended.wait())
+        try:
+            while True:
+                read = self._live.start_reading()
+                timeout = max(0.0, min(due.values()) - loop.time())
+                done, _ = await asyncio.wait({read, stop}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+                if read in done:
+                    self._live.pending = None
+                    return read.result()
+                if stop in done:
+                    return None
+                for hook in self._ticks:
+                    if due[hook.plugin] <= loop.time():
+                        due[hook.plugin] = loop.time() + (hook.tick or 0)
+                        await self._send(sink, b"".join(self._tick(hook)))
+        finally:
+            self._exchange._wake = None
+            stop.cancel()
+
+    def _tick(self, hook: Hook) -> list[bytes]:
+        """A tick goes to the plugin that asked for it; what it emits goes on outwards."""
+        emitted = self._caller.chunk((hook,), self._exchange, Chunk(b"", "tick"))
+        outside = tuple(outer for outer in self._hooks if outer.index < hook.index)
+        return [
+            out.data
+            for chunk in emitted
+            if chunk.kind == "event"
+            for out in self._caller.chunk(outside, self._exchange, chunk)
+        ]

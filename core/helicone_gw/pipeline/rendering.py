@@ -1,0 +1,114 @@
+"""Rendering: errors in the client's dialect, and the outcome headers of every answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from helicone_gw.dialects import error_format
+from helicone_gw.dialects.base import ErrorFacts
+from helicone_gw.errors import GatewayError, TooManyRequests, UpstreamError, UpstreamStatus
+from helicone_gw.headers import Headers
+from helicone_gw.model import Attempt, Exchange, Response
+
+NOT_THE_CLIENTS_FAULT = frozenset({401, 402, 403, 404})
+"""Statuses of a fallback that say something of our configuration, not of the client's request."""
+
+FORWARDED = ("retry-after", "retry-after-ms", "x-request-id", "x-should-retry")
+"""Headers of a provider's error that SDKs act on, kept when the body is written anew."""
+
+
+def error_facts(exchange: Exchange, error: GatewayError) -> ErrorFacts:
+    """``error`` as a dialect needs it, with the status that the client gets and the attempts that led there."""
+    targets = {attempt.target for attempt in exchange.attempts}
+    details = error.details
+    if details is None and isinstance(error, UpstreamError) and len(targets) > 1:
+        details = [_attempt_details(attempt) for attempt in exchange.attempts]
+    return ErrorFacts(
+        status=_status(exchange, error),
+        type=error.type,
+        code=error.code,
+        message=error.message,
+        details=details,
+        helicone_shape=error.shape == "helicone",
+        request_id=exchange.request_id,
+    )
+
+
+def render_error(exchange: Exchange, error: GatewayError, *, same_dialect: bool) -> Response:
+    """The answer for ``error``.
+
+    One target that speaks the client's dialect: the provider's own status, headers and bytes. Otherwise the client's
+    dialect with every attempt in ``error.details``.
+    """
+    targets = {attempt.target for attempt in exchange.attempts}
+    headers = {"content-type": "application/json", **error.headers}
+    if isinstance(error, UpstreamStatus):
+        if same_dialect and len(targets) == 1:
+            return error.response
+        headers |= {name: value for name in FORWARDED if (value := error.response.headers.get(name)) is not None}
+    facts = error_facts(exchange, error)
+    return Response(facts.status, Headers(headers), error_format(exchange.original.dialect).body(facts))
+
+
+def _status(exchange: Exchange, error: GatewayError) -> int:
+    """The last attempt's status, unless that is about a fallback's own credentials or models: then the primary's."""
+    if not isinstance(error, UpstreamError) or error.status not in NOT_THE_CLIENTS_FAULT or not exchange.attempts:
+        return error.status
+    primary = exchange.attempts[0]
+    if exchange.attempts[-1].target == primary.target:
+        return error.status
+    on_primary = [attempt.error for attempt in exchange.attempts if attempt.target == primary.target and attempt.error]
+    return on_primary[-1].status if on_primary else error.status
+
+
+def _attempt_details(attempt: Attempt) -> dict[str, Any]:
+    error = attempt.error
+    return {
+        "source": str(attempt.target),
+        "statusCode": None if error is None else error.status,
+        "type": None if error is None else error.code,
+        "message": None if error is None else error.message,
+    }
+
+
+def outcome_headers(exchange: Exchange, now: float, *, unary: bool) -> list[tuple[bytes, bytes]]:
+    """What every answer says of itself: id, status, provider, model, attempts, cost (unary) and overhead."""
+    named: list[tuple[bytes, str]] = [
+        (b"helicone-id", exchange.request_id),
+        (b"helicone-status", "success" if _answered(exchange.error) else "failed"),
+        (b"helicone-attempts", str(len(exchange.attempts))),
+    ]
+    if exchange.provider is not None:
+        named.append((b"helicone-provider", exchange.provider))
+    model = exchange.model or exchange.request.model
+    if model is not None:
+        named.append((b"helicone-model", model))
+    if unary and exchange.cost is not None:
+        named.append((b"helicone-cost", nano_dollars(exchange.cost.nano_usd)))
+    upstream = sum((attempt.ended_at or now) - attempt.started_at for attempt in exchange.attempts)
+    overhead = max(0.0, now - exchange.received_at - upstream)
+    named.append((b"helicone-overhead-ms", f"{overhead * 1000:.2f}"))
+    named.extend((b"helicone-warning", warning) for warning in exchange.request.helicone.warnings)
+    named.extend((name.lower().encode("latin-1"), value) for name, value in exchange.headers.items())
+    return [(name, _header_value(value)) for name, value in named]
+
+
+def _answered(error: GatewayError | None) -> bool:
+    # Helicone says "success" whenever a provider, a cache or a limit answered, whatever the HTTP status.
+    return error is None or isinstance(error, (UpstreamStatus, TooManyRequests))
+
+
+def nano_dollars(amount: int) -> str:
+    """Nano-dollars as a decimal number of dollars without trailing zeros.
+
+    >>> nano_dollars(1_500)
+    '0.0000015'
+    """
+    text = f"{amount // 1_000_000_000}.{amount % 1_000_000_000:09d}".rstrip("0")
+    return text.removesuffix(".")
+
+
+def _header_value(value: str) -> bytes:
+    # Model names and ids come from clients and providers: nothing of theirs may end a header line (RFC 9110 5.5).
+    clean = "".join(character if character.isprintable() else " " for character in value)
+    return clean.encode("latin-1", "replace")

@@ -1,0 +1,40 @@
+"""What a plugin is: `Plugin`, and `PluginConfig`, the model of its YAML block."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+FailureMode = Literal["open", "closed"]
+
+
+class PluginConfig(BaseModel):
+    """Base of a plugin's configuration: frozen, and a key it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Plugin:
+    """Base class of every plugin; its hooks are methods marked with ``@hookimpl``.
+
+    ``Config`` is the model of the plugin's YAML block. ``on_failure`` says what an unexpected exception in a hook
+    means: "open" (observers) logs it and goes on, "closed" (guards) answers 500; YAML may override it. ``timeout``
+    bounds every asynchronous request hook, in seconds. ``tick`` asks for a "tick" chunk every so many seconds of a
+    stream. ``capture_bytes`` is how much of each body it wants to find in the exchange's captures (set it on the
+    instance when it is configurable). ``after`` and ``before`` name plugins that must stand outside or inside this one:
+    checked, never used to sort.
+    """
+
+    Config: ClassVar[type[PluginConfig]] = PluginConfig
+    on_failure: FailureMode = "closed"
+    timeout: float | None = None
+    tick: ClassVar[float | None] = None
+    capture_bytes: int = 0
+    after: ClassVar[tuple[str, ...]] = ()
+    before: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, config: PluginConfig, name: str) -> None:
+        self.config = config
+        self.name = name
+        """The instance's name: the plugin's, or ``name:`` in the YAML when there are two."""

@@ -1,0 +1,83 @@
+"""The core's own routing table: what happens to a request that no plugin routed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from helicone_gw.errors import BadRequest
+from helicone_gw.model import Exchange, Route, Target
+from helicone_gw.upstream.prepare import ITSELF
+from helicone_gw.upstream.providers import Catalogue
+
+DEMO_PROVIDER = "demo"
+
+OVERRIDABLE = frozenset({None, "openai", "anthropic"})
+"""Addresses whose upstream ``Helicone-Target-URL`` may change; a provider's own prefix or host may not be moved."""
+
+
+class ModelEntry(Protocol):
+    """A model of the configuration, as routing needs it."""
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """Who serves it, in order."""
+
+    @property
+    def model(self) -> str:
+        """Its name there."""
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Other names for it."""
+
+
+class DefaultRoutes:
+    """Routes by address and by the models of the configuration; everything else goes to its dialect's own provider."""
+
+    def __init__(self, catalogue: Catalogue, models: Mapping[str, ModelEntry]) -> None:
+        self._catalogue = catalogue
+        self._models: dict[str, ModelEntry] = {}
+        for name, entry in models.items():
+            for known in (name, *entry.aliases):
+                self._models[known] = entry
+        self._demo = catalogue.is_configured(DEMO_PROVIDER)
+
+    def __call__(self, exchange: Exchange) -> Route:
+        """The route of ``exchange``. Raises `BadRequest` for an address without any upstream."""
+        request = exchange.request
+        helicone = request.helicone
+        override = helicone.openai_api_base or helicone.target_url
+        if override is not None and request.provider in OVERRIDABLE:
+            provider = self._catalogue.provider_for_url(override)
+            name = (urlsplit(override).hostname or "target") if provider is None else provider.name
+            return Route((Target(name, request.model, base_url=override),))
+        if request.provider is not None:
+            return Route((Target(request.provider, request.model),))
+        if targets := self.targets(request.model or ""):
+            return Route(targets)
+        entry = self._models.get(request.model or "")
+        provider = self._catalogue.get(request.dialect)
+        if provider is None:
+            raise BadRequest(f"No provider speaks the {request.dialect} dialect.", code="provider_not_configured")
+        if request.operation == "models" and request.method == "GET" and not self._reachable(exchange, provider.name):
+            return Route((Target(ITSELF.name),))
+        return Route((Target(provider.name, request.model if entry is None else entry.model),))
+
+    def targets(self, model: str) -> tuple[Target, ...]:
+        """The targets that the configuration names for a model string; none for a name that it does not know."""
+        entry = self._models.get(model)
+        if entry is not None and entry.providers:
+            return tuple(Target(provider, entry.model) for provider in entry.providers)
+        return (Target(DEMO_PROVIDER, model),) if self._demo and model.startswith(DEMO_PROVIDER) else ()
+
+    def _reachable(self, exchange: Exchange, provider: str) -> bool:
+        """Whether there is any credential to call ``provider`` with."""
+        credential = exchange.credential
+        if credential is not None and credential.provider == provider:
+            return True
+        known = self._catalogue.get(provider)
+        return known is not None and (
+            not known.key_required or self._catalogue.credential(provider, known.base_url or "") is not None
+        )

@@ -1,0 +1,117 @@
+"""Header fields towards a provider and back: credentials in the provider's own style, nothing that ends at a hop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from helicone_gw.access import ProviderCredential
+from helicone_gw.headers import Headers
+from helicone_gw.upstream.provider import Provider
+
+HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+"""Fields that belong to one connection (RFC 9110 section 7.6.1), beside those that ``Connection`` names."""
+
+CREDENTIALS = frozenset({b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key"})
+"""Fields in which a provider's key may travel."""
+
+_NOT_FORWARDED = HOP_BY_HOP | CREDENTIALS | {b"host", b"content-length", b"expect"}
+_OURS = b"helicone-"
+
+
+def upstream_headers(
+    request_headers: Headers,
+    provider: Provider | None,
+    *,
+    credential: ProviderCredential | None = None,
+    configured_key: str | None = None,
+    extra: Mapping[str, str] | None = None,
+) -> Headers:
+    """The fields of a call to ``provider``: the client's, with at most one credential and the provider's own fields.
+
+    The client's ``credential``, if the caller found that it is meant for this provider, goes in the field that it came
+    in (one from the query in the provider's style). Otherwise ``configured_key`` goes in the provider's style;
+    "query-key" has no field (see `urls.with_query_key`). ``extra`` wins over ``provider.headers``, which win over the
+    client's, which win over ``provider.default_headers``. ``provider`` is ``None`` for a listed target that belongs to
+    no known one. ``Host`` and the framing are left to the transport, ``Accept-Encoding`` passes.
+    """
+    listed = _listed_by_connection(request_headers.raw)
+    fields = [
+        field
+        for field in request_headers.raw
+        if field[0] not in _NOT_FORWARDED and field[0] not in listed and not field[0].startswith(_OURS)
+    ]
+    present = {name for name, _ in fields}
+    fields.extend(
+        (name.encode("latin-1"), value.encode("latin-1"))
+        for name, value in (provider.default_headers.items() if provider is not None else ())
+        if name.encode("latin-1") not in present
+    )
+    carried = _credential_field(provider, credential, configured_key)
+    if carried is not None:
+        fields.append(carried)
+    for added in (None if provider is None else provider.headers, extra):
+        if added:
+            replaced = {name.lower().encode("latin-1"): value.encode("latin-1") for name, value in added.items()}
+            fields = [field for field in fields if field[0] not in replaced]
+            fields.extend(replaced.items())
+    return Headers(fields)
+
+
+def _credential_field(
+    provider: Provider | None, credential: ProviderCredential | None, configured_key: str | None
+) -> tuple[bytes, bytes] | None:
+    if credential is not None:
+        if credential.header.startswith("?"):
+            return _in_style(provider, credential.value)
+        return credential.header.lower().encode("latin-1"), credential.value.encode("latin-1")
+    return None if configured_key is None else _in_style(provider, configured_key)
+
+
+def _in_style(provider: Provider | None, key: str) -> tuple[bytes, bytes] | None:
+    value = key.encode("latin-1")
+    match "bearer" if provider is None else provider.auth:
+        case "bearer":
+            return b"authorization", b"Bearer " + value
+        case "x-api-key" | "api-key" | "x-goog-api-key" as name:
+            return name.encode("ascii"), value
+        case "google":
+            # Google's OAuth access tokens begin with "ya29."; anything else is an API key.
+            return (b"authorization", b"Bearer " + value) if key.startswith("ya29.") else (b"x-goog-api-key", value)
+        case "query-key" | "none":
+            return None
+
+
+def response_headers(raw: Iterable[tuple[bytes, bytes]], *, content_length: bool = False) -> Headers:
+    """The fields of a provider's answer that go on to the client: all but what belongs to the connection.
+
+    Also dropped is whatever is named ``helicone-*``: those are the gateway's to say. ``Content-Length`` is kept only
+    if the caller says so, who knows whether the body stays as it is.
+    """
+    fields = [(name.lower(), value) for name, value in raw]
+    listed = _listed_by_connection(fields)
+    return Headers(
+        field
+        for field in fields
+        if field[0] not in HOP_BY_HOP
+        and field[0] not in listed
+        and not field[0].startswith(_OURS)
+        and (content_length or field[0] != b"content-length")
+    )
+
+
+def _listed_by_connection(fields: Iterable[tuple[bytes, bytes]]) -> frozenset[bytes]:
+    return frozenset(
+        option.strip().lower() for name, value in fields if name == b"connection" for option in value.split(b",")
+    )

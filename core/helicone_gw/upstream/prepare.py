@@ -1,0 +1,146 @@
+"""Prepare: from a request and a target to one call, ready for the wire."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import replace
+from urllib.parse import quote
+
+from helicone_gw.dialects import wire_format
+from helicone_gw.dialects.base import WireFormat
+from helicone_gw.errors import AuthenticationFailed, BadRequest
+from helicone_gw.headers import Headers
+from helicone_gw.model import Exchange, Request, Target, UpstreamRequest
+from helicone_gw.pipeline.attempts import Call
+from helicone_gw.pipeline.decoding import acceptable
+from helicone_gw.upstream.addresses import check_target
+from helicone_gw.upstream.headers import upstream_headers
+from helicone_gw.upstream.provider import Provider
+from helicone_gw.upstream.providers import Catalogue
+from helicone_gw.upstream.urls import target_url, upstream_url, with_query_key
+
+ITSELF = Provider(
+    "helicone-gw",
+    "This gateway",
+    "openai",
+    "http://helicone-gw.invalid",
+    "none",
+    dialects=("openai", "anthropic"),
+    key_required=False,
+    in_process=True,
+)
+"""The gateway as a provider of what it knows itself (its list of models)."""
+
+_MODEL_IN_PATH = re.compile(r"(/models/)([^/:]+(?:/[^/:]+)*)(?=:|$)")
+
+
+class Preparer:
+    """Prepares calls; remembers which providers refused to be asked for usage (at most one entry per target URL)."""
+
+    def __init__(self, catalogue: Catalogue, allowed_targets: Collection[str]) -> None:
+        self._catalogue = catalogue
+        self._allowed_targets = allowed_targets
+        self._without_usage: set[str] = set()
+
+    async def __call__(self, exchange: Exchange, target: Target) -> Call:
+        """The call for ``target``. Raises `BadRequest` (address, dialect) or `AuthenticationFailed` (no credential)."""
+        request = exchange.request
+        provider = ITSELF if target.provider == ITSELF.name else self._catalogue.get(target.provider)
+        if target.base_url is None:
+            if provider is None or provider.base_url is None:
+                raise BadRequest(
+                    f"Provider {target.provider!r} has no address; set providers.{target.provider}.base_url.",
+                    code="provider_not_configured",
+                )
+            if not speaks(provider, request):
+                raise BadRequest(
+                    f"Provider {provider.name!r} speaks the {provider.dialect} dialect, and this request is in the "
+                    f"{request.dialect} dialect.",
+                    code="dialect_mismatch",
+                )
+            address = None
+            path = _with_model_in_path(request, target)
+            url = upstream_url(provider, provider.base_url, path, request.query)
+        else:
+            checked = await check_target(
+                target.base_url, catalogue=self._catalogue, allowed_targets=self._allowed_targets
+            )
+            address = checked.address
+            provider = checked.provider or _stranger(target, request)
+            url = target_url(provider, checked.url, request.path, request.query)
+        body, added_usage = self._body(request, target, provider)
+        headers, query_key = self._headers(exchange, target, provider, url)
+        if query_key is not None:
+            plain, _, query = url.partition("?")
+            url = f"{plain}?{with_query_key(query, query_key)}"
+        wire = wire_format(request.dialect, request.operation)
+        if wire is not None:
+            accept = "identity" if request.stream else acceptable(headers.get("accept-encoding"))
+            headers = headers.set("accept-encoding", accept)
+        stream = exchange._upload if request.body is None else None
+        call = UpstreamRequest(request.method, url, headers, stream if body is None else body, target, address)
+        return Call(call, added_usage)
+
+    def usage_refused(self, target: Target) -> None:
+        """The provider does not know ``stream_options``: it is not asked for usage any more."""
+        self._without_usage.add(target.base_url or target.provider)
+
+    def _body(self, request: Request, target: Target, provider: Provider) -> tuple[bytes | None, bool]:
+        body = request.body
+        wire = wire_format(request.dialect, request.operation)
+        if not body or wire is None:
+            return body, False
+        if target.model is not None and target.model != request.model and request.dialect != "gemini":
+            body = wire.with_model(body, target.model)
+        asking = self._asking(request, target, provider, wire, body)
+        return (body, False) if asking is None else (asking, True)
+
+    def _asking(
+        self, request: Request, target: Target, provider: Provider, wire: WireFormat, body: bytes
+    ) -> bytes | None:
+        if not request.stream or (target.base_url or target.provider) in self._without_usage:
+            return None
+        if not provider.include_usage:
+            return None
+        return wire.asking_for_usage(body)
+
+    def _headers(self, exchange: Exchange, target: Target, provider: Provider, url: str) -> tuple[Headers, str | None]:
+        """The call's headers, and the key that goes into its query where the provider wants it there."""
+        credential = exchange.credential
+        # A client's own key goes to the provider that the request's address implies, or to the target that the client
+        # named itself, and nowhere else; a configured key goes to its own provider's origin.
+        if credential is not None and target.base_url is not None:
+            credential = replace(credential, provider=provider.name)
+        own = credential is not None and credential.provider == provider.name
+        configured = None if own else self._catalogue.credential(provider.name, url)
+        if not own and configured is None and provider.key_required:
+            raise AuthenticationFailed(
+                f"There is no credential for provider {provider.name!r}: send your own with the request, or "
+                f"{provider.hint}.",
+                code="provider_key_not_found",
+            )
+        headers = upstream_headers(
+            exchange.request.headers,
+            provider,
+            credential=credential if own else None,
+            configured_key=configured,
+        )
+        key = credential.value if own and credential is not None and credential.header.startswith("?") else configured
+        return headers, key if provider.auth == "query-key" else None
+
+
+def speaks(provider: Provider, request: Request) -> bool:
+    """Whether ``provider`` understands ``request`` as it is: same dialect, or the client addressed it by name."""
+    return request.dialect in (provider.dialect, *provider.dialects) or request.provider == provider.name
+
+
+def _stranger(target: Target, request: Request) -> Provider:
+    """An allowed target that belongs to no provider we know: it gets the client's own credential, or none."""
+    return Provider(target.provider, target.provider, request.dialect, None, "bearer", key_required=False)
+
+
+def _with_model_in_path(request: Request, target: Target) -> str:
+    if target.model is None or target.model == request.model or request.dialect != "gemini":
+        return request.path
+    return _MODEL_IN_PATH.sub(lambda match: match[1] + quote(target.model or "", safe="/"), request.path, count=1)

@@ -1,0 +1,101 @@
+"""What is known of one provider (`Provider`), and what the configuration may say of it (`ProviderConfig`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from helicone_gw.upstream.urls import parse_url
+
+Auth = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "query-key", "google", "none"]
+"""How a provider wants its key: ``Authorization: Bearer``, one of three header fields, the query parameter ``key``,
+"google" (an API key in ``x-goog-api-key``, an OAuth access token as bearer), or not at all."""
+
+
+class Secret(Protocol):
+    """A value that does not show itself, such as pydantic's ``SecretStr``."""
+
+    def get_secret_value(self) -> str:
+        """The value."""
+
+
+class ProviderConfig(Protocol):
+    """What the catalogue reads of one entry of the YAML's ``providers``; ``None`` leaves the built-in's."""
+
+    @property
+    def api_key(self) -> Secret | None:
+        """The key; an empty one counts as none."""
+
+    @property
+    def base_url(self) -> str | None:
+        """What an SDK of that provider would be given."""
+
+    @property
+    def dialect(self) -> str | None:
+        """Wire format; for a provider that is not built in "openai" unless said otherwise."""
+
+    @property
+    def headers(self) -> Mapping[str, str | Secret] | None:
+        """Fields that every request to the provider carries."""
+
+    @property
+    def auth(self) -> str | None:
+        """One of `Auth`."""
+
+    @property
+    def include_usage(self) -> bool | None:
+        """Whether usage may be asked for in streams."""
+
+    @property
+    def api_version(self) -> str | None:
+        """``api-version`` of Azure's dated API."""
+
+    @property
+    def region(self) -> str | None:
+        """Region of providers that have one host each (Bedrock, Vertex)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """What is known of one provider.
+
+    ``dialect`` is its wire format and URL layout, ``dialects`` every client dialect that it understands as it comes.
+    ``base_url`` is ``None`` where only the configuration can say (Azure), and for servers on this machine that it does
+    not name. ``domains`` are the hosts that a client may name as target. ``default_headers`` are sent where the client
+    has not set them, ``headers`` always. ``api_path`` is the path of the built-in base URL. ``in_process`` providers
+    are answered without a connection.
+    """
+
+    name: str
+    title: str
+    dialect: str
+    base_url: str | None
+    auth: Auth
+    dialects: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    include_usage: bool = True
+    key_required: bool = True
+    default_headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    native_paths: tuple[str, ...] = ()
+    api_path: str = ""
+    api_version: str | None = None
+    region: str | None = None
+    in_process: bool = False
+    configured: bool = False
+
+    @property
+    def origin(self) -> str | None:
+        """Origin of ``base_url``."""
+        return None if self.base_url is None else parse_url(self.base_url).origin
+
+    @property
+    def hint(self) -> str:
+        """What to configure so that the gateway itself can call it, for messages."""
+        if self.base_url is None:
+            return f"configure providers.{self.name} with its base_url"
+        setting = f"providers.{self.name}.api_key"
+        return f"set {self.env[0]} or {setting}" if self.env else f"set {setting}"

@@ -1,0 +1,107 @@
+"""``helicone-gw cost``: look up prices from the command line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from fractions import Fraction
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import typer
+from helicone_gw.errors import ConfigError
+from helicone_gw.price import UNITS, CompiledPrice
+from helicone_gw.prices import Prices
+from rich.console import Console
+from rich.table import Table
+
+from helicone_gw_cost.catalogue import Catalogue
+from helicone_gw_cost.config import CostConfig
+from helicone_gw_cost.overrides import Overrides, built_in, from_entries, from_models
+from helicone_gw_cost.tables import table
+
+
+def commands(config: CostConfig) -> typer.Typer:
+    """The ``cost`` command group. The context's root object, when it has ``models``, is the gateway's configuration."""
+    group = typer.Typer(help="Prices of models.", no_args_is_help=True)
+
+    @group.callback()
+    def root() -> None:
+        """Prices of models."""
+
+    @group.command()
+    def price(
+        context: typer.Context,
+        model: Annotated[str, typer.Argument(help="The model, as its provider calls it.")],
+        provider: Annotated[
+            str | None, typer.Option(help="One provider; left out: every one that has a price.")
+        ] = None,
+        service_tier: Annotated[str | None, typer.Option(help="batch, flex, priority or fast.")] = None,
+    ) -> None:
+        """Show what MODEL costs now, and whose price that is."""
+        models = context.find_root().obj.config.models
+        try:
+            prices = open_prices(config, models)
+        except ConfigError as problem:
+            typer.echo(str(problem), err=True)
+            raise typer.Exit(2) from None
+        providers = [provider] if provider is not None else every_provider(config, models)
+        found = {name: known for name in providers if (known := prices.find(name, model, service_tier)) is not None}
+        if not found:
+            whose = f"of {provider}" if provider else "of any provider"
+            typer.echo(f"No price for {model!r} {whose}: its cost is recorded as unknown.", err=True)
+            typer.echo("Set one under `prices` of the cost plugin, or as `price` under `models`.", err=True)
+            raise typer.Exit(1)
+        console = Console()
+        for name, known in found.items():
+            console.print(price_table(f"{name}/{model}", known))
+
+    return group
+
+
+def open_prices(config: CostConfig, models: Mapping[str, Any]) -> Prices:
+    """The price service as the gateway would have it. Raises `ConfigError` for a wrong price under ``models``."""
+    prices = Prices(time.time)
+    prices.use(Overrides((*from_models(models), *from_entries(config.prices))))
+    prices.use(built_in(version("helicone-gw-cost")))
+    if config.catalogue:
+        prices.use(Catalogue.load())
+    return prices
+
+
+def every_provider(config: CostConfig, models: Mapping[str, Any]) -> list[str]:
+    """Every provider that may have a price: of the tables, of the plugin's configuration, of ``models``."""
+    named: list[str] = [*table("providers"), *(entry["provider"] for entry in table("prices"))]
+    named += [entry.provider for entry in config.prices]
+    for entry in models.values():
+        of_entry = entry.get("providers") if isinstance(entry, Mapping) else getattr(entry, "providers", None)
+        named += [str(provider) for provider in of_entry or ()]
+    return [name for name in dict.fromkeys(named) if not set(name) & set("*?[")]
+
+
+def price_table(title: str, price: CompiledPrice) -> Table:
+    """The price, one row per unit: US dollars per million tokens, or per thousand."""
+    shown = Table(title=title, caption=_caption(price), title_justify="left", caption_justify="left")
+    shown.add_column("unit")
+    for threshold, _ in price.tiers:
+        shown.add_column("USD" if threshold < 0 else f"USD above {threshold:,} input tokens", justify="right")
+    for index, unit in enumerate(UNITS):
+        rates = [rates[index] for _, rates in price.tiers]
+        if unit == "requests" and not any(rates):
+            continue
+        per = 1000 if unit in ("web_searches", "requests") else 1_000_000
+        name = f"{unit.replace('_', ' ')} (per {'thousand' if per == 1000 else 'million'})"
+        shown.add_row(name, *_dollars(rates, price.scale, per))
+    return shown
+
+
+def _dollars(rates: Iterable[int | None], scale: int, per: int) -> list[str]:
+    return ["unknown" if rate is None else f"{float(Fraction(rate * per, scale * 10**9)):.12g}" for rate in rates]
+
+
+def _caption(price: CompiledPrice) -> str:
+    text = " ".join(word for word in (price.source, price.version) if word)
+    if price.valid_until is not None:
+        text += f", may change at {datetime.fromtimestamp(price.valid_until, UTC):%Y-%m-%d %H:%M} UTC"
+    return text

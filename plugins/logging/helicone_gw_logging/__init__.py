@@ -1,0 +1,1 @@
+"""One row per exchange, whatever its outcome: requests, attempts, properties and bodies in SQLite or Postgres."""

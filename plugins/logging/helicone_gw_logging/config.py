@@ -1,0 +1,33 @@
+"""The plugin's configuration: `LoggingConfig`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from helicone_gw.config.values import Size
+from helicone_gw.plugin import PluginConfig
+from pydantic import ByteSize, Field
+
+
+class LoggingConfig(PluginConfig):
+    """What is kept of bodies, and how much may wait in memory for the database."""
+
+    bodies: Literal["full", "none"] = Field(
+        default="full", description="Whether request and response bodies are stored (redacted and compressed)."
+    )
+    max_body: Size = Field(
+        default=ByteSize(256 << 10), description="How much of each body is stored, in bytes or with a unit (256KiB)."
+    )
+    queue_max_rows: Annotated[int, Field(ge=1, le=100_000_000)] = Field(
+        default=100_000, description="Rows that may wait for the database; when it is reached, new rows are dropped."
+    )
+    queue_max_bytes: Size = Field(
+        default=ByteSize(256 << 20),
+        description="Memory that waiting rows may take; above it, new rows wait without their bodies.",
+    )
+    batch_rows: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=500, description="Most rows that one transaction inserts."
+    )
+    batch_ms: Annotated[int, Field(ge=0, le=60_000)] = Field(
+        default=200, description="How long a row may wait for others to share its transaction, in milliseconds."
+    )

@@ -1,0 +1,109 @@
+"""Insert: records into rows, and rows into the database, a batch per transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from sqlalchemy import Table, insert, select
+
+from helicone_gw_logging.bodies import StoredBody, pack
+from helicone_gw_logging.record import LogRecord
+from helicone_gw_logging.redact import redact, redact_text
+from helicone_gw_logging.tables import ATTEMPT, BODY, PROPERTY, REQUEST
+
+if TYPE_CHECKING:
+    from helicone_gw.database import Database
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+# Columns of ours, in which no client and no provider can put a credential.
+_PLAIN = frozenset({"id", "row_id", "number", "outcome", "method", "dialect", "operation"})
+
+
+@dataclass(slots=True)
+class Rows:
+    """The rows of one record."""
+
+    request: dict[str, Any]
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    properties: list[dict[str, Any]] = field(default_factory=list)
+    body: dict[str, Any] | None = None
+
+
+def prepare(record: LogRecord, secrets: Sequence[bytes], max_body: int) -> Rows:
+    """The rows of ``record``, redacted, bodies compressed. ``secrets`` are the gateway's own; meant for a thread."""
+    known = (*secrets, *(secret.encode("utf-8", "ignore") for secret in record.secrets))
+    annotations = redact(record.annotations, known).replace(b"\\u0000", b"\\ufffd")
+    request = {**_clean(record.request, known), "annotations": msgspec.json.decode(annotations)}
+    return Rows(
+        request=request,
+        attempts=[_clean(row, known) for row in record.attempts],
+        properties=[_clean(row, known) for row in record.properties],
+        body=_body(record, known, max_body),
+    )
+
+
+def without_bodies(rows: Rows) -> Rows:
+    """The rows that remain when the bodies cannot be stored."""
+    return Rows(rows.request, rows.attempts, rows.properties)
+
+
+async def write(database: Database, batch: Sequence[Rows], *, again: bool) -> int:
+    """Insert ``batch`` in one transaction; returns how many were new.
+
+    ``again``: a former attempt may have been committed although it seemed to fail, so rows that exist are left out.
+    Raises whatever SQLAlchemy raises; nothing was written then.
+    """
+    async with database.begin() as connection:
+        if again:
+            existing = await _existing(connection, batch)
+            batch = [rows for rows in batch if rows.request["id"] not in existing]
+        await _insert(connection, REQUEST, (rows.request for rows in batch))
+        await _insert(connection, ATTEMPT, (row for rows in batch for row in rows.attempts))
+        await _insert(connection, PROPERTY, (row for rows in batch for row in rows.properties))
+        await _insert(connection, BODY, (rows.body for rows in batch if rows.body is not None))
+    return len(batch)
+
+
+async def _existing(connection: AsyncConnection, batch: Sequence[Rows]) -> set[str]:
+    wanted = [rows.request["id"] for rows in batch]
+    found: set[str] = set()
+    for start in range(0, len(wanted), 500):
+        some = wanted[start : start + 500]
+        found.update(await connection.scalars(select(REQUEST.c.id).where(REQUEST.c.id.in_(some))))
+    return found
+
+
+async def _insert(connection: AsyncConnection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
+    values = list(rows)
+    if values:
+        await connection.execute(insert(table), values)
+
+
+def _clean(row: dict[str, Any], secrets: Sequence[bytes]) -> dict[str, Any]:
+    names = [name for name, value in row.items() if isinstance(value, str) and name not in _PLAIN]
+    # One pass over all of them first: credentials in these columns are rare.
+    joined = "\n".join(row[name] for name in names)
+    if redact_text(joined, secrets) == joined:
+        return row
+    return row | {name: redact_text(row[name], secrets) for name in names}
+
+
+def _body(record: LogRecord, secrets: Sequence[bytes], max_body: int) -> dict[str, Any] | None:
+    if record.bodies is None:
+        return None
+    request, response = (
+        StoredBody(None, "dropped") if record.dropped else pack(body, secrets, max_body) for body in record.bodies
+    )
+    return {
+        "row_id": record.request["id"],
+        "organization_id": record.request["organization_id"],
+        "request": request.data,
+        "request_state": request.state,
+        "request_type": record.bodies[0].content_type,
+        "response": response.data,
+        "response_state": response.state,
+        "response_type": record.bodies[1].content_type,
+    }

@@ -1,0 +1,232 @@
+"""Query: reads the log. This is the plugin's public read API."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Select, and_, func, inspect, or_, select
+
+from helicone_gw_logging.bodies import unpack
+from helicone_gw_logging.record import KEY_BYTES, VALUE_START_BYTES, text
+from helicone_gw_logging.tables import ATTEMPT, BODY, PROPERTY, REQUEST, AttemptRow, RequestRow
+
+if TYPE_CHECKING:
+    from helicone_gw.database import Database
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+MAX_LIMIT = 10_000
+MIN_PREFIX = 8
+# Postgres commits rows of concurrent writers in any order, so a follower looks back over this many again.
+_LOOK_BACK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which requests; every field that is set must hold.
+
+    ``status`` is a range of statuses that clients were sent (``range(500, 600)``). ``model`` is the one asked for or the
+    one that answered, exactly. ``properties`` maps keys (compared without regard to case) to exact values. ``since``
+    (inclusive) and ``until`` (exclusive) bound the time of receipt, in epoch milliseconds.
+    """
+
+    organization: str = "default"
+    status: range | None = None
+    outcome: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    user_id: str | None = None
+    session_id: str | None = None
+    key_id: str | None = None
+    properties: Mapping[str, str] = field(default_factory=dict)
+    since: int | None = None
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place in the list of requests: `list_requests` goes on behind it."""
+
+    received_at: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedRequest:
+    """A request row with its properties (keys as first sent)."""
+
+    row: RequestRow
+    properties: Mapping[str, str]
+
+    @property
+    def cursor(self) -> Cursor:
+        """This request's place in the list."""
+        return Cursor(self.row.received_at, self.row.seq or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedBody:
+    """A stored body, decompressed. ``data`` is ``None`` when nothing was kept; ``state`` as in `tables.BodyRow`."""
+
+    data: bytes | None
+    state: str
+    content_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestDetail:
+    """Everything about one request; a body is ``None`` when bodies are not stored."""
+
+    request: LoggedRequest
+    attempts: Sequence[AttemptRow]
+    request_body: LoggedBody | None
+    response_body: LoggedBody | None
+
+
+class AmbiguousId(LookupError):
+    """Several requests begin with that id."""
+
+
+async def ready(database: Database) -> bool:
+    """Whether there is a log at all; never creates one."""
+    if database.missing:
+        return False
+
+    def has_table(connection: Connection) -> bool:
+        return inspect(connection).has_table(REQUEST.name)
+
+    async with database.connect() as connection:
+        return await connection.run_sync(has_table)
+
+
+async def list_requests(
+    database: Database, filter: Filter | None = None, limit: int = 50, before: Cursor | None = None
+) -> list[LoggedRequest]:
+    """Requests by time of receipt, newest first: at most ``limit`` (up to 10,000), those behind ``before``."""
+    at, seq = REQUEST.c.received_at, REQUEST.c.seq
+    query = _matching(filter or Filter()).order_by(at.desc(), seq.desc()).limit(_limit(limit))
+    if before is not None:
+        query = query.where(or_(at < before.received_at, and_(at == before.received_at, seq < before.seq)))
+    async with database.connect() as connection:
+        return await _requests(connection, query)
+
+
+async def get_request(database: Database, id: str, organization: str = "default") -> RequestDetail | None:
+    """The request with this id, or request id (the newest of several), or beginning of an id (8 characters or more).
+
+    Raises `AmbiguousId` when several ids begin so.
+    """
+    own = select(REQUEST).where(REQUEST.c.organization_id == organization)
+    async with database.connect() as connection:
+        found = await _requests(connection, own.where(REQUEST.c.id == id))
+        if not found:
+            found = await _requests(
+                connection, own.where(REQUEST.c.request_id == id).order_by(REQUEST.c.seq.desc()).limit(1)
+            )
+        if not found and len(id) >= MIN_PREFIX:
+            found = await _requests(connection, own.where(REQUEST.c.id.startswith(id, autoescape=True)).limit(2))
+            if len(found) > 1:
+                raise AmbiguousId(id)
+        if not found:
+            return None
+        request = found[0]
+        attempts = await connection.execute(
+            select(ATTEMPT).where(ATTEMPT.c.row_id == request.row.id).order_by(ATTEMPT.c.number)
+        )
+        body = (await connection.execute(select(BODY).where(BODY.c.row_id == request.row.id))).mappings().first()
+    return RequestDetail(
+        request=request,
+        attempts=[AttemptRow(**row) for row in attempts.mappings()],
+        request_body=_body(body, "request"),
+        response_body=_body(body, "response"),
+    )
+
+
+async def follow(
+    database: Database,
+    filter: Filter | None = None,
+    *,
+    interval: float = 0.5,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> AsyncIterator[LoggedRequest]:
+    """Every request that is written from now on, in the order of writing, asked for every ``interval`` seconds."""
+    async with database.connect() as connection:
+        newest = (await connection.scalar(select(func.max(REQUEST.c.seq)))) or 0
+        seen = OrderedDict.fromkeys(
+            await connection.scalars(select(REQUEST.c.seq).where(REQUEST.c.seq > newest - _LOOK_BACK))
+        )
+    query = _matching(filter or Filter()).order_by(REQUEST.c.seq)
+    while True:
+        async with database.connect() as connection:
+            fresh = await _requests(
+                connection, query.where(REQUEST.c.seq > newest - _LOOK_BACK, REQUEST.c.seq.not_in(seen)).limit(1000)
+            )
+        for request in fresh:
+            seq = request.row.seq or 0
+            newest = max(newest, seq)
+            seen[seq] = None
+            yield request
+        while seen and next(iter(seen)) <= newest - _LOOK_BACK:
+            seen.popitem(last=False)
+        if len(fresh) < 1000:
+            await sleep(interval)
+
+
+def _limit(limit: int) -> int:
+    if not 1 <= limit <= MAX_LIMIT:
+        raise ValueError(f"limit is from 1 to {MAX_LIMIT}")
+    return limit
+
+
+def _matching(wanted: Filter) -> Select[Any]:
+    columns = REQUEST.c
+    query = select(REQUEST).where(columns.organization_id == wanted.organization)
+    for column, value in (
+        (columns.outcome, wanted.outcome),
+        (columns.provider, wanted.provider),
+        (columns.user_id, wanted.user_id),
+        (columns.session_id, wanted.session_id),
+        (columns.key_id, wanted.key_id),
+    ):
+        if value is not None:
+            query = query.where(column == text(value))
+    if wanted.model is not None:
+        query = query.where(or_(columns.model == text(wanted.model), columns.request_model == text(wanted.model)))
+    if wanted.status is not None:
+        query = query.where(columns.status >= wanted.status.start, columns.status < wanted.status.stop)
+    if wanted.since is not None:
+        query = query.where(columns.received_at >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(columns.received_at < wanted.until)
+    for key, value in wanted.properties.items():
+        query = query.where(
+            columns.id.in_(
+                select(PROPERTY.c.row_id).where(
+                    PROPERTY.c.organization_id == wanted.organization,
+                    PROPERTY.c.key_lower == text(key.lower(), KEY_BYTES),
+                    PROPERTY.c.value_start == text(value, VALUE_START_BYTES),
+                    PROPERTY.c.value == value,
+                )
+            )
+        )
+    return query
+
+
+async def _requests(connection: AsyncConnection, query: Select[Any]) -> list[LoggedRequest]:
+    rows = [RequestRow(**row) for row in (await connection.execute(query)).mappings()]
+    properties: dict[str, dict[str, str]] = {row.id: {} for row in rows}
+    ids = list(properties)
+    for start in range(0, len(ids), 500):
+        some = select(PROPERTY).where(PROPERTY.c.row_id.in_(ids[start : start + 500]))
+        for row in await connection.execute(some):
+            properties[row.row_id][row.key] = row.value
+    return [LoggedRequest(row, properties[row.id]) for row in rows]
+
+
+def _body(row: Mapping[Any, Any] | None, which: str) -> LoggedBody | None:
+    if row is None:
+        return None
+    return LoggedBody(unpack(row[which]), row[f"{which}_state"], row[f"{which}_type"])

@@ -1,0 +1,108 @@
+"""Redaction: finds credentials in bytes and text by their form, and puts a marker in their place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+
+import msgspec
+
+MARKER = "[redacted]"
+OVERLAP = 4096
+"""Longest secret, in bytes, that is still recognised as a whole when a body is cut inside it."""
+MIN_SECRET = 6
+"""Shorter credentials are not looked for: what is that short occurs everywhere."""
+
+_MARKER = MARKER.encode()
+
+
+class _Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One entry of ``secrets.json``.
+
+    ``pattern`` follows one of ``begins`` at the beginning of a word; without ``begins`` it stands for itself and is
+    only tried where one of its ``needles`` occurs. ``fold`` ignores case (``needles`` are then lower-case), ``cut`` is
+    for the end of a body that was cut. The group ``secret``, if there is one, is what is replaced.
+    """
+
+    name: str
+    pattern: str
+    begins: list[str] = []
+    needles: list[str] = []
+    fold: bool = False
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    needles: tuple[bytes, ...]
+    fold: bool
+    pattern: re.Pattern[bytes]
+
+    def apply(self, data: bytes, lowered: bytes) -> bytes:
+        searched = lowered if self.fold else data
+        # A search for bytes is so much faster than one for a pattern that most bodies cost next to nothing.
+        if self.needles and not any(needle in searched for needle in self.needles):
+            return data
+        return self.pattern.sub(_replacement, data)
+
+
+def _replacement(match: re.Match[bytes]) -> bytes:
+    if "secret" not in match.re.groupindex:
+        return _MARKER
+    whole, start = match[0], match.start()
+    return whole[: match.start("secret") - start] + _MARKER + whole[match.end("secret") - start :]
+
+
+def _rules(form: _Form) -> Iterator[_Rule]:
+    flags = re.IGNORECASE if form.fold else 0
+    if not form.begins:
+        needles = tuple(needle.encode() for needle in form.needles)
+        yield _Rule(needles, form.fold, re.compile(form.pattern.encode(), flags))
+    for begin in form.begins:
+        head = re.escape(begin).encode()
+        # Not inside a word, but right behind a JSON or percent escape, whose last letter is none. It looks back from
+        # behind the beginning, because a pattern that begins with plain text is searched for much faster.
+        boundary = b"(?:%s)" % b"|".join(
+            look % head
+            for look in (
+                rb"(?<![A-Za-z0-9]%s)",
+                rb"(?<=\\[nrtbf]%s)",
+                rb"(?<=\\u[0-9A-Fa-f]{4}%s)",
+                rb"(?<=%%[0-9A-Fa-f]{2}%s)",
+            )
+        )
+        yield _Rule((begin.encode(),), form.fold, re.compile(head + boundary + form.pattern.encode(), flags))
+
+
+_FORMS = msgspec.json.decode(files(__package__).joinpath("secrets.json").read_bytes(), type=list[_Form])
+_RULES = tuple(rule for form in _FORMS if not form.cut for rule in _rules(form))
+_CUT_RULES = tuple(rule for form in _FORMS if form.cut for rule in _rules(form))
+
+
+def redact(data: bytes, secrets: Iterable[bytes] = (), *, cut: bool = False) -> bytes:
+    """``data`` with every credential replaced by `MARKER`.
+
+    Args:
+        data: JSON, text or anything else; what is not ASCII is left alone.
+        secrets: credentials known as such, replaced wherever they occur (from `MIN_SECRET` bytes on).
+        cut: the data ends in the middle, so that it may end with the beginning of a key.
+    """
+    for secret in secrets:
+        if len(secret) >= MIN_SECRET:
+            data = data.replace(secret, _MARKER)
+    lowered = data.lower()
+    for rule in _RULES:
+        data = rule.apply(data, lowered)
+    if cut:
+        end = data[-OVERLAP:]
+        for rule in _CUT_RULES:
+            end = rule.apply(end, end)
+        data = data[:-OVERLAP] + end
+    return data
+
+
+def redact_text(text: str, secrets: Iterable[bytes] = ()) -> str:
+    """The same for text."""
+    return redact(text.encode("utf-8", "surrogatepass"), secrets).decode("utf-8", "surrogatepass")

@@ -1,0 +1,236 @@
+"""Writer: a bounded queue between the exchanges and the database, and the one task that empties it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from helicone_gw_logging.insert import Rows, prepare, without_bodies, write
+from helicone_gw_logging.record import LogRecord
+
+if TYPE_CHECKING:
+    from helicone_gw.database import Database
+
+    from helicone_gw_logging.config import LoggingConfig
+
+_BATCH_BYTES = 8 << 20
+_FIRST_DELAY = 0.05
+_LONGEST_DELAY = 5.0
+_ALARM_INTERVAL = 10.0
+
+
+@dataclass(slots=True)
+class Counters:
+    """What became of the records since the start. Nothing is lost without being counted here.
+
+    ``rows_dropped``: the queue was full; ``bodies_dropped``: its memory was, so that rows went without their bodies;
+    ``rows_failed``: the database would not have that row; ``bodies_failed``: it had the row, but not with its bodies;
+    ``retries``: transactions that were tried again; ``queue_rows`` and ``queue_bytes`` are waiting now.
+    """
+
+    rows_written: int = 0
+    rows_dropped: int = 0
+    rows_failed: int = 0
+    rows_lost_at_shutdown: int = 0
+    bodies_dropped: int = 0
+    bodies_failed: int = 0
+    retries: int = 0
+    queue_rows: int = 0
+    queue_bytes: int = 0
+
+
+class Writer:
+    """Writes records in the background, in batches. `put` neither waits nor raises.
+
+    A batch is written when ``batch_rows`` records wait or ``batch_ms`` have passed since the first came. While the
+    database is locked or away the batch is tried again, for as long as it takes, and the queue grows: up to
+    ``queue_max_bytes`` with bodies, then without, and at ``queue_max_rows`` new records are dropped. Each of that is
+    counted in ``counters`` and logged at most every ten seconds. ``secrets`` are credentials that must not be stored.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        config: LoggingConfig,
+        log: Any,
+        *,
+        secrets: Sequence[str] = (),
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.counters = Counters()
+        self._database = database
+        self._config = config
+        self._log = log
+        self._secrets = tuple(secret.encode() for secret in secrets)
+        self._sleep = sleep
+        self._queue: deque[LogRecord] = deque()
+        self._waiting_bytes = 0
+        self._arrived = asyncio.Event()
+        self._ready = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._hurry = 0
+        self._closing = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._alarms: dict[str, float] = {}
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="logging.writer")
+
+    def put(self, record: LogRecord) -> None:
+        """Take a record for writing."""
+        counters, config = self.counters, self._config
+        if counters.queue_rows >= config.queue_max_rows or self._closing.is_set():
+            counters.rows_dropped += 1
+            self._alarm("rows dropped: the queue is full", rows_dropped=counters.rows_dropped)
+            return
+        if counters.queue_bytes + record.size > config.queue_max_bytes and record.bodies is not None:
+            record = record.without_bodies()
+            counters.bodies_dropped += 1
+            self._alarm("bodies dropped: the queue is full", bodies_dropped=counters.bodies_dropped)
+        self._queue.append(record)
+        counters.queue_rows += 1
+        counters.queue_bytes += record.size
+        self._waiting_bytes += record.size
+        self._empty.clear()
+        self._arrived.set()
+        if self._full():
+            self._ready.set()
+
+    async def flush(self) -> None:
+        """Write everything that waits, now."""
+        self._hurry += 1
+        self._ready.set()
+        try:
+            await self._empty.wait()
+        finally:
+            self._hurry -= 1
+
+    async def close(self) -> None:
+        """Write everything that waits, then end. When it is cancelled first, what is left is lost and said so."""
+        self._closing.set()
+        self._arrived.set()
+        self._ready.set()
+        if self._task is None:
+            return
+        try:
+            await asyncio.shield(self._task)
+        except asyncio.CancelledError:
+            self._task.cancel()
+            self.counters.rows_lost_at_shutdown = self.counters.queue_rows
+            self._log.error(
+                "rows lost: the database did not take them before the shutdown", rows=self.counters.queue_rows
+            )
+            raise
+
+    def _full(self) -> bool:
+        return len(self._queue) >= self._config.batch_rows or self._waiting_bytes >= _BATCH_BYTES
+
+    async def _run(self) -> None:
+        while True:
+            if not self._queue:
+                self._empty.set()
+                if self._closing.is_set():
+                    return
+                self._arrived.clear()
+                await self._arrived.wait()
+                continue
+            await self._linger()
+            await self._write(self._take())
+
+    async def _linger(self) -> None:
+        if self._full() or self._hurry or self._closing.is_set():
+            return
+        self._ready.clear()
+        try:
+            async with asyncio.timeout(self._config.batch_ms / 1000):
+                await self._ready.wait()
+        except TimeoutError:
+            pass
+
+    def _take(self) -> list[LogRecord]:
+        batch: list[LogRecord] = []
+        size = 0
+        while self._queue and len(batch) < self._config.batch_rows and size < _BATCH_BYTES:
+            record = self._queue.popleft()
+            size += record.size
+            batch.append(record)
+        self._waiting_bytes -= size
+        return batch
+
+    async def _write(self, batch: list[LogRecord]) -> None:
+        """Write a batch, whatever it takes; the counters say what became of it."""
+        rows = await asyncio.to_thread(self._prepare, batch)
+        try:
+            self.counters.rows_written += await self._insist(rows)
+        except Exception as problem:
+            # One of them is at fault; the others must not suffer for it.
+            self._alarm("a batch was refused; its rows are written one by one", problem=type(problem).__name__)
+            for one in rows:
+                await self._write_one(one)
+        self.counters.queue_rows -= len(batch)
+        self.counters.queue_bytes -= sum(record.size for record in batch)
+
+    async def _write_one(self, rows: Rows) -> None:
+        counters = self.counters
+        try:
+            counters.rows_written += await self._insist([rows], again=True)
+        except Exception as problem:
+            try:
+                counters.rows_written += await self._insist([without_bodies(rows)], again=True)
+                counters.bodies_failed += 1
+            except Exception:
+                counters.rows_failed += 1
+                self._alarm("a row was refused", id=rows.request["id"], problem=type(problem).__name__)
+
+    async def _insist(self, rows: list[Rows], *, again: bool = False) -> int:
+        """Write until the database takes or refuses it. Raises what a refusal raises; returns how many were new."""
+        delay = _FIRST_DELAY
+        while True:
+            try:
+                return await write(self._database, rows, again=again)
+            except Exception as problem:
+                if not _passing(problem):
+                    raise
+                self.counters.retries += 1
+                self._alarm("the database does not take rows; trying again", problem=_brief(problem))
+            again = True
+            await self._sleep(delay * random.uniform(0.5, 1.0))
+            delay = min(delay * 2, _LONGEST_DELAY if not self._closing.is_set() else 0.25)
+
+    def _prepare(self, batch: list[LogRecord]) -> list[Rows]:
+        rows = []
+        for record in batch:
+            try:
+                rows.append(prepare(record, self._secrets, self._config.max_body))
+            except Exception as problem:
+                self.counters.bodies_failed += 1
+                self._log.error("bodies cannot be stored", id=record.request["id"], problem=type(problem).__name__)
+                rows.append(prepare(record.without_bodies(), self._secrets, self._config.max_body))
+        return rows
+
+    def _alarm(self, event: str, **facts: Any) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._alarms.get(event, float("-inf")) >= _ALARM_INTERVAL:
+            self._alarms[event] = now
+            self._log.error(event, queue_rows=self.counters.queue_rows, **facts)
+
+
+def _passing(problem: Exception) -> bool:
+    """Whether trying again may help: everything that is not about the rows themselves."""
+    if isinstance(problem, (IntegrityError, DataError)):
+        return False
+    return isinstance(problem, (DBAPIError, PoolTimeout, OSError))
+
+
+def _brief(problem: Exception) -> str:
+    original = problem.orig if isinstance(problem, DBAPIError) else problem
+    return f"{type(original).__name__}: {original}".splitlines()[0]

@@ -1,0 +1,89 @@
+"""The key source that the gateway asks: keys of the configuration first, then those of the database."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from typing import TYPE_CHECKING, Any
+
+from helicone_gw import Unavailable
+from sqlalchemy.exc import SQLAlchemyError
+
+from helicone_gw_security.keys import StaticKeys, StoredKey, digests
+from helicone_gw_security.store import STALE_AFTER, CachedKeys, KeyTable
+
+if TYPE_CHECKING:
+    from helicone_gw import Clock, GatewayKey
+
+_FAILURES = (SQLAlchemyError, OSError, TimeoutError)
+
+
+class Keys:
+    """A `helicone_gw.KeySource` over `StaticKeys` and the database."""
+
+    def __init__(self, static: StaticKeys, table: KeyTable, clock: Clock, log: Any) -> None:
+        self._static = static
+        self._table = table
+        self._cached = CachedKeys(table, clock)
+        self._clock = clock
+        self._log = log
+        self._stored_exist = False
+        # Not one of the gateway's background tasks: it has no end of its own that a drain could wait for.
+        self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def configured(self) -> bool:
+        """Whether there is any key, valid or not. It never turns false again while the process lives."""
+        return self._stored_exist or len(self._static) > 0
+
+    async def lookup(self, secret: str) -> GatewayKey | None:
+        """The key of ``secret`` if it is valid now.
+
+        Raises `Unavailable` when only the database could tell and it does not answer: a good key must not be told that
+        it is wrong.
+        """
+        stored = self._static.match(secret) or await self._find(secret)
+        if stored is None or not stored.valid(self._clock.now()):
+            return None
+        return stored.key
+
+    async def _find(self, secret: str) -> StoredKey | None:
+        for candidate in digests(secret):
+            try:
+                stored = await self._cached.find(candidate)
+            except _FAILURES as problem:
+                self._log.error("gateway keys cannot be read", problem=type(problem).__name__)
+                raise Unavailable(
+                    "The gateway cannot check keys at the moment. Try again shortly.", code="keys_unavailable"
+                ) from None
+            if stored is not None and hmac.compare_digest(stored.sha256, candidate):
+                self._stored_exist = True
+                return stored
+        return None
+
+    async def refresh(self) -> None:
+        """Ask the database whether it holds a key. Raises SQLAlchemy's errors."""
+        self._stored_exist = self._stored_exist or await self._table.exist()
+
+    def start(self) -> None:
+        """Begin to `refresh` every `STALE_AFTER` seconds, beside the requests, until there is a key.
+
+        A timer and not the next request does it: the first request after a key was made must already need one.
+        """
+        if not self.configured:
+            self._watch = asyncio.create_task(self._refresh_until_configured(), name="security.watch")
+
+    async def _refresh_until_configured(self) -> None:
+        while not self.configured:
+            await self._clock.sleep(STALE_AFTER)
+            try:
+                await self.refresh()
+            except _FAILURES as problem:
+                self._log.warning("gateway keys cannot be read", problem=type(problem).__name__)
+
+    async def close(self) -> None:
+        """Stop asking the database."""
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.wait({self._watch})
+        await self._cached.close()
