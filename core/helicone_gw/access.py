@@ -77,6 +77,9 @@ class KeySource(Protocol):
     async def lookup(self, secret: str) -> GatewayKey | None:
         """The key of this secret if it is valid now. Must compare hashes in constant time."""
 
+    async def knows(self, secret: str) -> bool:
+        """Whether this secret is, or was, one of its keys, valid or not: no provider may ever be sent one."""
+
 
 class KeyRing:
     """All key sources of a gateway."""
@@ -100,3 +103,10 @@ class KeyRing:
             if key is not None:
                 return key
         return None
+
+    async def knows(self, secret: str) -> bool:
+        """Whether any source says that ``secret`` is or was a gateway key."""
+        for source in self._sources:
+            if await source.knows(secret):
+                return True
+        return False

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from quart import Quart, Response
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.routing import RequestRedirect
 
 from helicone_gw.asgi.admission import admit_local
 from helicone_gw.asgi.http import serve_http
@@ -47,6 +49,8 @@ class App(Quart):
         """ASGI entry point."""
         if scope["type"] == "http":
             location = self._locate(scope, scope["method"])
+            if location.kind == "unknown" and self._has_route(scope):
+                location = replace(location, kind="local")
             if location.kind != "local":
                 await serve_http(self.gateway, scope, receive, send, location)
                 return
@@ -60,7 +64,23 @@ class App(Quart):
             if location.kind != "local":
                 await serve_websocket(self.gateway, scope, receive, send, location)
                 return
+            try:
+                await admit_local(self.gateway, scope, location)
+            except GatewayError:
+                await receive()
+                await send({"type": "websocket.close", "code": 1008})
+                return
         await super().__call__(scope, receive, send)  # type: ignore[arg-type]
+
+    def _has_route(self, scope: Scope) -> bool:
+        """Whether a plugin serves this path; asked only for what is no path of the gateway's own."""
+        try:
+            self.url_map.bind("").match(scope["path"], scope["method"])
+        except MethodNotAllowed:
+            return True
+        except (NotFound, RequestRedirect):
+            return False
+        return True
 
     def _locate(self, scope: Scope, method: str) -> Location:
         headers = Headers(scope["headers"])

@@ -39,8 +39,8 @@ class Database:
 
     On SQLite every transaction is a real one, DDL included, in WAL mode with ``synchronous=NORMAL`` and foreign keys
     enforced. Several processes may use one file: a writer that finds it locked waits ``busy_timeout`` seconds and then
-    gets SQLAlchemy's ``OperationalError`` (see `is_locked`). An in-memory database has one connection, which its users get
-    in turn: do not ask for a second one while holding the first.
+    gets SQLAlchemy's ``OperationalError`` (see `is_locked`). An in-memory database has one connection, which its users
+    get in turn: do not ask for a second one while holding the first.
 
     Statement parameters never appear in the exceptions and logs of the engine: they may hold prompts and keys.
     """

@@ -28,6 +28,7 @@ from helicone_gw.prices import Prices
 from helicone_gw.registry import new_manager
 from helicone_gw.routing import DEMO_PROVIDER, DefaultRoutes
 from helicone_gw.store import MemoryStore, Store
+from helicone_gw.upstream.addresses import AllowedTargets
 from helicone_gw.upstream.client import HttpxUpstream, Timeouts
 from helicone_gw.upstream.demo import DemoUpstream
 from helicone_gw.upstream.local_models import LocalModels
@@ -52,11 +53,12 @@ class Gateway:
         upstream: Upstream | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self.config = config
         self.plugins = tuple(plugins)
+        self.config = _as_kept(config, self.plugins)
         self.clock: Clock = clock or SystemClock()
         self.log = log
         self.background = Background()
+        self._settling = Background()
         self.catalogue = Catalogue.build(config.providers)
         self.database = Database(config.database.url)
         self.store: Store = MemoryStore(self.clock)
@@ -73,6 +75,7 @@ class Gateway:
         self._network = HttpxUpstream(Timeouts(limits.connect_timeout, limits.first_byte_timeout, limits.idle_timeout))
         self.http = httpx.AsyncClient(transport=self._network.transport, follow_redirects=False)
         """For plugins' own calls: the same connection pool, no redirects followed."""
+        AllowedTargets(config.server.allowed_targets)  # a wrong entry is to be told now, not at the first request
         self._preparer = Preparer(self.catalogue, config.server.allowed_targets)
         self._inside: Mapping[str, Upstream] = {
             DEMO_PROVIDER: DemoUpstream(self.clock.sleep),
@@ -111,7 +114,7 @@ class Gateway:
             deadline=limits.deadline,
             max_event=max_event,
         )
-        return Pipeline(services, self.background)
+        return Pipeline(services, self._settling)
 
     async def call(self, request: UpstreamRequest) -> UpstreamResponse:
         """One call, over the network or to what lives inside the gateway."""
@@ -164,7 +167,7 @@ class Gateway:
                     await self._idle.wait()
         except TimeoutError:
             self.log.warning("exchanges still running at shutdown", count=self.active)
-        await self.background.drain(timeout)
+        await self._settling.drain(timeout)
         for plugin, shutdown in reversed(self.lifecycle("shutdown")):
             if plugin.name not in self._started:
                 continue
@@ -173,6 +176,7 @@ class Gateway:
                     await shutdown(self)
             except Exception as problem:
                 self.log.error("plugin did not shut down", plugin=plugin.name, exc_info=problem)
+        await self.background.drain(timeout)
         await self.http.aclose()
         await self._network.aclose()
         await self.store.close()
@@ -191,3 +195,12 @@ class Gateway:
         self.active -= 1
         if not self.active:
             self._idle.set()
+
+
+def _as_kept(config: GatewayConfig, plugins: Sequence[Plugin]) -> GatewayConfig:
+    """The configuration with each plugin's block as the plugin kept it: one that drops its secrets drops them here too."""
+    kept = {plugin.name: plugin.config for plugin in plugins}
+    specs = tuple(
+        spec.model_copy(update={"config": kept[spec.name]}) if spec.name in kept else spec for spec in config.plugins
+    )
+    return config.model_copy(update={"plugins": specs})

@@ -269,6 +269,7 @@ class Exchange:
         "_end_stream",
         "_layer",
         "_upload",
+        "_upload_length",
         "_uploaded",
         "_wake",
         "attempts",
@@ -348,6 +349,7 @@ class Exchange:
         self._layer = 0
         self._deadline = float("inf")
         self._upload: AsyncIterator[bytes] | None = None
+        self._upload_length: int | None = None
         self._uploaded = 0
         self._wake: Callable[[], None] | None = None
 
@@ -403,7 +405,8 @@ class Gate:
 class UpstreamRequest:
     """One call, ready for the wire: absolute URL, headers with credentials, body or byte stream.
 
-    ``address`` pins the IP address to connect to (the very one that was checked).
+    ``length`` is the size of a byte stream where it is known. ``address`` pins the IP address to connect to (the very
+    one that was checked). ``first_byte_timeout`` (seconds) goes before the configured one.
     """
 
     method: str
@@ -412,6 +415,8 @@ class UpstreamRequest:
     body: bytes | AsyncIterator[bytes] | None
     target: Target
     address: str | None = None
+    length: int | None = None
+    first_byte_timeout: float | None = None
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -24,6 +24,9 @@ from helicone_gw.plugin import Plugin, PluginConfig
 
 GROUP = "helicone_gw.plugins"
 """The entry-point group in which distributions offer plugins."""
+
+PluginClass = Callable[[str], type[Plugin]]
+"""The class of a plugin by its name; raises `ConfigError` when there is none."""
 
 _PROJECT = "helicone_gw"
 _MARK = f"{_PROJECT}_impl"  # where pluggy's markers leave their options
@@ -67,6 +70,11 @@ def load(name: str) -> type[Plugin]:
         cls = points[0].load()
     except Exception as fault:
         raise ConfigError([f"{origin} cannot be imported: {type(fault).__name__}: {fault}"]) from fault
+    return check(cls, origin)
+
+
+def check(cls: Any, origin: str) -> type[Plugin]:
+    """``cls``, if it is what a plugin has to be; else raises `ConfigError` with all that is wrong, about ``origin``."""
     problems = list(_problems(cls))
     if problems:
         raise ConfigError([f"{origin}: {problem}" for problem in problems])
@@ -74,17 +82,18 @@ def load(name: str) -> type[Plugin]:
     return cls
 
 
-def build(config: GatewayConfig) -> tuple[list[Plugin], pluggy.PluginManager]:
+def build(config: GatewayConfig, plugin_class: PluginClass = load) -> tuple[list[Plugin], pluggy.PluginManager]:
     """Instances of the configured plugins, outermost first, and a manager in which they are registered.
 
-    Raises `ConfigError`, naming the plugins, when one cannot be loaded or refuses to be created.
+    ``plugin_class`` is where classes come from, by name. Raises `ConfigError`, naming the plugins, when one cannot be
+    loaded or refuses to be created.
     """
     manager = new_manager()
     plugins: list[Plugin] = []
     problems: list[str] = []
     for spec in config.plugins:
         try:
-            plugin = load(spec.plugin)(spec.config, spec.name)
+            plugin = plugin_class(spec.plugin)(spec.config, spec.name)
         except ConfigError as error:
             problems.extend(error.problems)
             continue

@@ -61,7 +61,11 @@ class DefaultRoutes:
         provider = self._catalogue.get(request.dialect)
         if provider is None:
             raise BadRequest(f"No provider speaks the {request.dialect} dialect.", code="provider_not_configured")
-        if request.operation == "models" and request.method == "GET" and not self._reachable(exchange, provider.name):
+        if (
+            request.operation == "models"
+            and request.method in ("GET", "HEAD")
+            and not self._reachable(exchange, provider.name)
+        ):
             return Route((Target(ITSELF.name),))
         return Route((Target(provider.name, request.model if entry is None else entry.model),))
 

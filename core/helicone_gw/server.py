@@ -13,15 +13,18 @@ import time
 from collections.abc import Awaitable, Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any, cast
 
 import structlog
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config as HypercornConfig
 
 from helicone_gw.app import App
-from helicone_gw.config import GatewayConfig
+from helicone_gw.asgi.types import Receive, Scope, Send
+from helicone_gw.config import GatewayConfig, ServerConfig
 from helicone_gw.errors import ConfigError
 from helicone_gw.gateway import Gateway
+from helicone_gw.logs import configure_logging
 
 log = structlog.get_logger("helicone_gw.server")
 
@@ -31,6 +34,9 @@ KEEP_ALIVE = 75.0
 BACKLOG = 2048
 MAX_HEADER_BYTES = 64 * 1024
 MAX_WEBSOCKET_MESSAGE = 16 * 1024 * 1024
+CLOSING_TIME = 2.0
+"""Seconds beyond ``drain_timeout`` for the server to close what is left."""
+
 QUICK_DEATH = 5.0
 """A worker that lives shorter than this many seconds is not started again: its fault is not going to go away."""
 
@@ -70,22 +76,75 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-async def serve(gateway: Gateway, listener: socket.socket, stop: asyncio.Event, started: Listening) -> None:
-    """Start ``gateway``, serve until ``stop`` is set, let streams finish, and stop it. Raises `ConfigError`."""
-    await gateway.start()
+class Serving:
+    """The application in service, which a reload replaces; ASGI calls go to whichever is there when they begin."""
+
+    def __init__(self, build: Build) -> None:
+        self._build = build
+        self._app: App | None = None
+        self._retired: set[asyncio.Task[None]] = set()
+
+    @property
+    def app(self) -> App:
+        """The application that new requests get."""
+        assert self._app is not None
+        return self._app
+
+    async def start(self) -> None:
+        """Build a gateway, start it, and put it in service. Raises `ConfigError`, and then nothing has changed."""
+        gateway = self._build()
+        await gateway.start()
+        try:
+            app = App(gateway)
+            app.mount_plugins()
+        except BaseException:
+            await gateway.stop()
+            raise
+        previous, self._app = self._app, app
+        if previous is not None:
+            retiring = asyncio.ensure_future(previous.gateway.stop())
+            self._retired.add(retiring)
+            retiring.add_done_callback(self._retired.discard)
+
+    async def reload(self) -> None:
+        """Start anew from the configuration; exchanges under way end on the old gateway. A faulty one is refused."""
+        try:
+            await self.start()
+        except ConfigError as error:
+            log.error("not reloaded; the gateway goes on as it was", problems=error.problems)
+        else:
+            log.info("reloaded")
+
+    async def stop(self) -> None:
+        """Stop the gateway in service and wait for those that a reload retired."""
+        if self._app is not None:
+            await self._app.gateway.stop()
+        if self._retired:
+            await asyncio.wait(self._retired)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI entry point."""
+        await self.app(scope, receive, send)
+
+
+async def serve(build: Build, listener: socket.socket, stop: asyncio.Event, started: Listening) -> None:
+    """Serve on ``listener`` until ``stop`` is set; streams may finish. Raises `ConfigError` when it cannot start."""
+    serving = Serving(build)
+    await serving.start()
     try:
-        app = App(gateway)
-        app.mount_plugins()
+        if hasattr(signal, "SIGHUP"):
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGHUP, lambda: asyncio.ensure_future(serving.reload()))
+        gateway = serving.app.gateway
         started(gateway, url_of(listener))
-        await ENGINES[gateway.config.server.engine](app, listener, stop)
+        await ENGINES[gateway.config.server.engine](serving, gateway.config.server, listener, stop)
     finally:
-        await gateway.stop()
+        await serving.stop()
 
 
-async def _hypercorn(app: App, listener: socket.socket, stop: asyncio.Event) -> None:
-    settings = app.gateway.config.server
+async def _hypercorn(app: Serving, settings: ServerConfig, listener: socket.socket, stop: asyncio.Event) -> None:
     config = HypercornConfig()
-    config.bind = [f"fd://{listener.fileno()}"]
+    config.bind = [f"fd://{listener.detach()}"]  # Hypercorn closes it itself
     config.graceful_timeout = settings.drain_timeout
     config.shutdown_timeout = settings.drain_timeout
     config.keep_alive_timeout = KEEP_ALIVE
@@ -97,13 +156,22 @@ async def _hypercorn(app: App, listener: socket.socket, stop: asyncio.Event) -> 
     config.include_server_header = False
     config.accesslog = None
     config.errorlog = None
-    await hypercorn_serve(app, config, shutdown_trigger=stop.wait, mode="asgi")
+    serving = asyncio.ensure_future(hypercorn_serve(cast("Any", app), config, shutdown_trigger=stop.wait, mode="asgi"))
+    asking = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({serving, asking}, return_when=asyncio.FIRST_COMPLETED)
+    asking.cancel()
+    # From Python 3.12 on, closing its sockets waits for every connection, without bound.
+    await asyncio.wait({serving}, timeout=settings.drain_timeout + CLOSING_TIME)
+    if not serving.done():
+        serving.cancel()
+        await asyncio.wait({serving})
+    if not serving.cancelled():
+        serving.result()
 
 
-async def _uvicorn(app: App, listener: socket.socket, stop: asyncio.Event) -> None:
+async def _uvicorn(app: Serving, settings: ServerConfig, listener: socket.socket, stop: asyncio.Event) -> None:
     import uvicorn
 
-    settings = app.gateway.config.server
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -132,7 +200,7 @@ async def _uvicorn(app: App, listener: socket.socket, stop: asyncio.Event) -> No
         asking.cancel()
 
 
-ENGINES: dict[str, Callable[[App, socket.socket, asyncio.Event], Awaitable[None]]] = {
+ENGINES: dict[str, Callable[[Serving, ServerConfig, socket.socket, asyncio.Event], Awaitable[None]]] = {
     "hypercorn": _hypercorn,
     "uvicorn": _uvicorn,
 }
@@ -150,7 +218,7 @@ async def _until_signalled(build: Build, listener: socket.socket, started: Liste
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     with listener:
-        await serve(build(), listener, stop, started)
+        await serve(build, listener, stop, started)
     return 0
 
 
@@ -195,7 +263,8 @@ def run_workers(config: GatewayConfig, path: Path, started: Callable[[str], None
                 continue
             workers.remove(worker)
             if stopping:
-                code = code or worker.exitcode or 0
+                # A worker that was still starting dies of the signal itself, which is what was asked for.
+                code = code or (0 if worker.exitcode == -signal.SIGTERM else worker.exitcode or 0)
                 continue
             if time.monotonic() - born[worker.name] < QUICK_DEATH:
                 code = worker.exitcode or 1
@@ -209,12 +278,15 @@ def run_workers(config: GatewayConfig, path: Path, started: Callable[[str], None
 def _worker(path: str, port: int) -> None:
     from helicone_gw.commands.loading import build_gateway, load
 
-    loaded = load(Path(path))
-    server = loaded.config.server.model_copy(update={"port": port})
-    config = loaded.config.model_copy(update={"server": server})
+    configure_logging()
+
+    def configured() -> GatewayConfig:
+        config = load(Path(path)).config
+        return config.model_copy(update={"server": config.server.model_copy(update={"port": port})})
+
     try:
-        listener = listen(config, shared=True)
-        code = asyncio.run(_until_signalled(lambda: build_gateway(config), listener, lambda gateway, url: None))
+        listener = listen(configured(), shared=True)
+        code = asyncio.run(_until_signalled(lambda: build_gateway(configured()), listener, lambda gateway, url: None))
     except ConfigError as error:
         print(error, file=sys.stderr)  # noqa: T201
         code = 2

@@ -81,18 +81,21 @@ def test_a_long_event_raises_with_all_events_before_it_however_the_input_was_cut
     events: list[bytes] = []
     within = by_the_book(data)
     pieces = split_at(data, cuts)
-    for number, piece in enumerate(pieces):
+    problem: EventTooLarge | None = None
+    fed = 0
+    while problem is None and fed < len(pieces):
         try:
-            events += splitter.feed(piece)
-        except EventTooLarge as problem:
+            events += splitter.feed(pieces[fed])
+        except EventTooLarge as raised:
+            problem = raised
             events += problem.events
-            assert problem.limit == limit
-            assert len(within[len(events)]) > limit
-            rest = splitter.flush() + b"".join(pieces[number + 1 :])
-            break
-    else:
-        rest = splitter.flush()
+        fed += 1
+    rest = splitter.flush() + b"".join(pieces[fed:])
+    if problem is None:
         assert len(rest) <= limit
+    else:
+        assert problem.limit == limit
+        assert len(within[len(events)]) > limit
     assert all(len(event) <= limit for event in events)
     assert b"".join(events) + rest == data
     assert events == within[: len(events)]

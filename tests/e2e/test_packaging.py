@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,8 @@ PLUGINS = sorted(folder.parent.name for folder in ROOT.glob("plugins/*/pyproject
 MEMBERS = [".", "core", *(f"plugins/{name}" for name in PLUGINS)]
 LOCKS = ["requirements.lock", "tests/clients/openai_suite/requirements.lock"]
 PYTHONS = ["3.11", "3.13"]
+# Modules whose distribution is versioned with another's, and comes with that one.
+PARTS = {"pydantic_core": "pydantic", "werkzeug": "quart"}
 
 
 @cache
@@ -61,6 +66,33 @@ def test_the_lock_has_every_dependency_that_a_manifest_names(member: str, python
         if version is None or version not in requirement.specifier:
             missing.append(f"{requirement} (locked: {version})")
     assert not missing, f"run `make lock`: {missing}"
+
+
+def imported(folder: Path) -> set[str]:
+    """The top-level modules from outside this project and the standard library that the code in a folder imports."""
+    modules: set[str] = set()
+    for file in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                modules.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                modules.add(node.module)
+    tops = {module.partition(".")[0] for module in modules}
+    return {top for top in tops - sys.stdlib_module_names if not top.startswith("helicone_gw")}
+
+
+@pytest.mark.parametrize("member", MEMBERS[1:])
+def test_what_a_package_imports_is_a_dependency_of_it_or_of_the_core(member: str) -> None:
+    (package,) = (folder.parent for folder in (ROOT / member).glob("helicone_gw*/__init__.py"))
+    declared = {canonicalize_name(requirement.name) for requirement in [*requirements(member), *requirements("core")]}
+    providers = packages_distributions()
+    undeclared = {
+        module
+        for module in imported(package) - PARTS.keys()
+        if not declared & {canonicalize_name(name) for name in providers.get(module, [])}
+    }
+    assert not undeclared
+    assert declared >= {PARTS[module] for module in imported(package) & PARTS.keys()}
 
 
 @pytest.mark.parametrize("lock", LOCKS)

@@ -95,7 +95,7 @@ def config(**limits: Any) -> GatewayConfig:
         {
             "database": {"url": "sqlite://"},
             "limits": limits,
-            "providers": {name: key for name in ("openai", "groq", "mistral", "anthropic")},
+            "providers": dict.fromkeys(("openai", "groq", "mistral", "anthropic"), key),
         }
     )
 

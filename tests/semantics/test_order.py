@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from onion import A, B, ListSink, exchange, gateway, handle, plugin, router
-
 from helicone_gw import Fallback, PermissionDenied, Response, Retry, UpstreamError
 from helicone_gw.testing import ScriptedProvider
 from helicone_gw.testing.dialects import openai_chat
+from onion import A, B, ListSink, exchange, gateway, handle, plugin, router
 
 HOOKS = ("pre_request", "route_model", "on_attempt", "on_response", "on_error", "on_finish", "on_stream_chunk")
 

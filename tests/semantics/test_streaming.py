@@ -6,11 +6,10 @@ import asyncio
 import dataclasses
 
 import pytest
-from onion import A, B, ListSink, exchange, gateway, handle, plugin, router
-
 from helicone_gw import Chunk, Fallback, Headers, PermissionDenied, Response, Retry
 from helicone_gw.testing import ScriptedProvider, ScriptedResponse
 from helicone_gw.testing.dialects import openai_chat
+from onion import A, B, ListSink, exchange, gateway, handle, plugin, router
 
 TEXT = ("Hello", " there,", " how", " are", " you?")
 
@@ -278,3 +277,40 @@ async def test_a_bad_word_in_a_log_is_not_a_cut_stream() -> None:
     assert sink.body == script.body
     assert one.outcome is not None
     assert one.outcome.kind == "upstream_error"
+
+
+async def test_a_cancellation_while_finishing_still_tells_every_layer() -> None:
+    """A server that gives up during the last steps must not cost a log row."""
+    finished: list[str] = []
+    task: asyncio.Task[None]
+
+    async def slow(exchange) -> None:
+        finished.append("inner")
+        task.cancel()
+        await asyncio.sleep(0.01)
+
+    layers = [plugin("outer", on_finish=lambda exchange: finished.append("outer")), plugin("inner", on_finish=slow)]
+    running = gateway(layers, ScriptedProvider(openai_chat.reply("Hello!")))
+    task = asyncio.ensure_future(handle(running, exchange()))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await running.stop()
+    assert finished == ["inner", "outer"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_cancellation_at_any_moment_still_tells_every_layer_once(stream: bool) -> None:
+    for steps in range(60):
+        finished: list[str] = []
+        names = ("outer", "middle", "inner")
+        layers = [plugin(name, on_finish=lambda exchange, name=name: finished.append(name)) for name in names]
+        running = gateway(layers, ScriptedProvider(openai_chat.answer("Hello!")))
+        task = asyncio.ensure_future(handle(running, exchange(stream=stream)))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task})
+        await running.stop()
+        assert finished in (["inner", "middle", "outer"], []), steps
+        if steps > 3:
+            assert finished, steps

@@ -50,6 +50,7 @@ async def admit(
     elif body.present and body.announced != 0:
         exchange.request = _plain_request(exchange.request, location, credentials)
         exchange._upload = body.stream(exchange, int(gateway.config.server.max_upload))
+        exchange._upload_length = body.announced
         exchange.request = exchange.request.replace(body=None)
     else:
         body.finished = body.announced == 0
@@ -66,11 +67,11 @@ async def admit(
 
 async def admit_local(gateway: Gateway, scope: Scope, location: Location) -> GatewayKey | None:
     """Whether a request for one of the gateway's own pages may go on: the same rules as for the gateway's paths."""
+    if location.path in KEYLESS:
+        return None
     headers = Headers(scope["headers"])
     if not gateway.keys.configured:
         guard_open_gateway(headers.get("host") or "", headers, gateway.config.server.domains)
-        return None
-    if location.path in KEYLESS:
         return None
     credentials = await resolve(location, headers, location.query, gateway.keys)
     key = credentials.key

@@ -23,11 +23,11 @@ class HttpSink:
     def __init__(self, send: Send) -> None:
         self._send = send
         self.disconnected = False
-        self.started = False
+        self.over = False
+        """Whether the answer was finished or aborted: the server closing is then no client leaving."""
 
     async def start(self, status: int, headers: RawHeaders) -> None:
         """Send the head."""
-        self.started = True
         if not self.disconnected:
             await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
@@ -38,11 +38,13 @@ class HttpSink:
 
     async def finish(self) -> None:
         """End the body."""
+        self.over = True
         if not self.disconnected:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def abort(self) -> None:
         """Nothing to send: returning without an end makes the server break the connection."""
+        self.over = True
 
 
 def new_exchange(gateway: Gateway, scope: Scope, headers: Headers, location: Location) -> Exchange:
@@ -112,7 +114,7 @@ class Departure:
         """Wait for it; the request must have been read whole."""
         while (await receive())["type"] != "http.disconnect":
             pass
-        if self._exchange.outcome is None:
+        if not self._sink.over:
             self._sink.disconnected = True
             if self._cancel:
                 self._task.cancel()

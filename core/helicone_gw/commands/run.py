@@ -7,22 +7,26 @@ from importlib.metadata import version
 import typer
 
 from helicone_gw import server
-from helicone_gw.commands.loading import Loaded, build_gateway
+from helicone_gw.commands.loading import Loaded, build_gateway, load
 from helicone_gw.errors import ConfigError
 from helicone_gw.gateway import Gateway
+from helicone_gw.logs import configure_logging
 from helicone_gw.routing import DEMO_PROVIDER
 
 
 def run(context: typer.Context) -> None:
-    """Start the gateway and serve until it is asked to stop (Ctrl-C, SIGTERM)."""
+    """Start the gateway and serve until it is asked to stop (Ctrl-C, SIGTERM). SIGHUP reads the configuration anew."""
     loaded: Loaded = context.obj
     config = loaded.config
+    configure_logging()
     try:
         if config.server.workers > 1:
             code = server.run_workers(config, loaded.path, lambda url: _greet(loaded, url, demo=_has_demo(loaded)))
         else:
             code = server.run(
-                config, lambda: build_gateway(config), lambda gateway, url: _started(loaded, gateway, url)
+                config,
+                lambda: build_gateway(load(loaded.path).config),
+                lambda gateway, url: _started(loaded, gateway, url),
             )
     except ConfigError as error:
         typer.echo(f"The gateway cannot start:\n{error}", err=True)

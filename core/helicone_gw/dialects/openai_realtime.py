@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
+from helicone_gw.dialects._json import decode_exactly
 from helicone_gw.dialects.usage import openai_usage
 from helicone_gw.model import Usage
 
 
 class _Response(msgspec.Struct):
-    usage: msgspec.Raw | None = None
+    # Not `Raw | None`: msgspec then takes nothing but null.
+    usage: msgspec.Raw = msgspec.Raw()
 
 
 class _Done(msgspec.Struct):
@@ -27,8 +29,8 @@ def realtime_usage(message: str | bytes) -> Usage | None:
         return None
     try:
         event = _decoder.decode(message)
-        if event.type != "response.done" or event.response is None or event.response.usage is None:
-            return None
-        return openai_usage(msgspec.json.decode(event.response.usage))
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         return None
+    if event.type != "response.done" or event.response is None or bytes(event.response.usage) in (b"", b"null"):
+        return None
+    return openai_usage(decode_exactly(event.response.usage))

@@ -127,12 +127,12 @@ def remove_members(body: bytes, names: Collection[str], at: int = 0) -> bytes:
 def _sole(body: bytes, name: str, current: bytes) -> int | None:
     """Where the value of top-level member ``name`` starts, if its name occurs nowhere else; ``None`` to scan instead.
 
-    The caller knows that the member exists at the top level. In JSON the bytes ``"name"`` can only be that whole string
-    unless a backslash precedes them, so one occurrence is the member, provided that no letter is written as an escape.
+    The caller knows that the member exists at the top level. Unless a letter of its name is written as an escape, the
+    name stands there in quotes; if it does so once only, it is that.
     """
     quoted = b'"' + name.encode() + b'"'
     key = body.find(quoted)
-    if key < 0 or body.find(quoted, key + 1) >= 0 or body[key - 1 : key] == b"\\" or _has_escaped_letter(body):
+    if key < 0 or body.find(quoted, key + 1) >= 0 or _has_escaped_letter(body):
         return None
     colon = _space(body, key + len(quoted))
     start = _space(body, colon + 1)

@@ -85,6 +85,7 @@ async def resolve(
                 or candidate.place in ("helicone-auth", "path")
                 or looks_like_key(candidate.secret)
                 or (whole_is_ours and candidate.place == "authorization")
+                or (required and await key_ring.knows(candidate.secret))
             )
     if required and key is None:
         raise _refusal(

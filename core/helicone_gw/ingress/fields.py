@@ -39,12 +39,12 @@ _BY_NAME = {row.header.lower(): row for row in ROWS} | {row.alias.lower(): row f
 _RECORDED = tuple((row.header, row.header.lower()) for row in ROWS if row.property)
 _OTHER_RAW = frozenset(name.encode() for name in _BY_NAME if not name.startswith(PREFIX))
 
+# They are sent back in one header, which has to stay small; a client that sees eight knows enough.
+_MAX_WARNINGS = 8
 # RFC 9562 4: variant 10, versions 1 to 8. Nil and Max (5.9, 5.10) name nothing, so they are no id.
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _INTEGER = re.compile(r"\s*([+-]?[0-9]{1,15})(?![0-9])(.*)", re.DOTALL)
-_NUMBER = re.compile(
-    r"\s*([+-]?(?:[0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})(?:e[+-]?[0-9]{1,3})?)(?![0-9])(.*)", re.I
-)
+_NUMBER = re.compile(r"\s*([+-]?(?:[0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15}))(?![0-9])(.*)", re.DOTALL)
 
 
 class Fields:
@@ -173,6 +173,8 @@ class Fields:
         ]
 
     def _warn(self, name: str, problem: str, value: str) -> None:
+        if len(self.warnings) == _MAX_WARNINGS:
+            return
         shown = value if len(value) <= 40 else value[:37] + "..."
         self.warnings.append(f"{_title(name)} {problem}: {shown!a}")
 

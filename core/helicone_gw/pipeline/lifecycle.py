@@ -56,19 +56,27 @@ class Pipeline:
 
     async def _finish(self, run: Run) -> None:
         if run.unsettled:
-            # Shielded: a client that left must not stop the upstream from being closed.
-            await asyncio.shield(self._background.spawn(run.settle(), "settle"))
+            # In a task of its own: a client that left, or a server that gives up, must stop none of it.
+            await asyncio.shield(self._background.spawn(self._settle(run), "settle"))
+            return
         run.conclude()
-        hooks = [hook for hook in self.services.chain.on_finish if hook.index < run.depth]
+        hooks = self._hooks(run)
         while hooks:
             hook = hooks.pop(0)
             try:
                 await self.services.caller.tell(hook, run.exchange)
             except asyncio.CancelledError:
-                # A server that is giving up: the layers that are left are told all the same, beside it.
-                rest, hooks = hooks, []
-                self._background.spawn(self._tell(rest, run.exchange), "on_finish")
+                # The layers that are left are told all the same, beside it.
+                self._background.spawn(self._tell(hooks, run.exchange), "on_finish")
                 raise
+
+    async def _settle(self, run: Run) -> None:
+        await run.settle()
+        run.conclude()
+        await self._tell(self._hooks(run), run.exchange)
+
+    def _hooks(self, run: Run) -> list[Hook]:
+        return [hook for hook in self.services.chain.on_finish if hook.index < run.depth]
 
     async def _tell(self, hooks: list[Hook], exchange: Exchange) -> None:
         for hook in hooks:

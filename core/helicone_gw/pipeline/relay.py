@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
+
 from helicone_gw.chain import Chain, Hook
 from helicone_gw.clock import Clock
 from helicone_gw.dialects.base import EventFacts
@@ -12,7 +14,7 @@ from helicone_gw.model import Chunk, Exchange
 from helicone_gw.pipeline.answer import Answer, LiveStream
 from helicone_gw.pipeline.hooks import HookCaller
 from helicone_gw.pipeline.sink import Sink
-from helicone_gw.sse import EventTooLarge
+from helicone_gw.sse import EventTooLarge, event_data
 
 
 class CaptureBuffer:
@@ -50,6 +52,7 @@ class Relay:
         self._exchange = exchange
         self._hooks = tuple(hook for hook in chain.on_stream_chunk if hook.index < answer.layer)
         self._ticks = tuple(hook for hook in chain.ticks if hook.index < answer.layer)
+        self._too_large: EventTooLarge | None = None
         self.capture = CaptureBuffer(chain.capture_bytes)
 
     async def run(self, sink: Sink) -> None:
@@ -74,17 +77,23 @@ class Relay:
             if data is None:
                 break
             await self._send(sink, b"".join(self._events(data)))
+            if self._too_large is not None:
+                raise UpstreamProtocolError(str(self._too_large))
         else:
             await self._end_early(sink)
             return
         if exchange._end_stream is not None:
             await self._end_early(sink)
             return
-        await self._send(sink, b"".join([*self._rest(), *self._end()]))
+        rest, torn = self._rest()
+        end = self._end()
+        if rest and end:
+            rest.append(b"\n\n")
+        await self._send(sink, b"".join([*rest, *end]))
         reader = live.reader
         if exchange.error is not None:
             return  # The provider's own error event went through; nothing is to be added to it.
-        if reader is not None and not reader.complete and reader.stop_reason is None:
+        if torn or (reader is not None and not reader.complete and reader.stop_reason is None):
             raise UpstreamProtocolError("The provider's stream was cut before its end.")
 
     async def _end_early(self, sink: Sink) -> None:
@@ -97,7 +106,8 @@ class Relay:
         try:
             events = self._live.splitter.feed(data)
         except EventTooLarge as problem:
-            raise UpstreamProtocolError(str(problem)) from None
+            self._too_large = problem
+            events = problem.events
         out: list[bytes] = []
         reader = self._live.reader
         for event in events:
@@ -106,14 +116,20 @@ class Relay:
                 break
         return out
 
-    def _rest(self) -> list[bytes]:
-        """An event whose blank line never came is still an event to the client's parser, or to ours."""
+    def _rest(self) -> tuple[list[bytes], bool]:
+        """What no blank line has ended, and whether it is only the beginning of an event.
+
+        A whole event without its blank line is still an event to the client's parser, or to ours. A beginning is kept
+        back: glued to the error event that follows, it would make that one unreadable.
+        """
         assert self._live.splitter is not None
         rest = self._live.splitter.flush()
         if not rest:
-            return []
+            return [], False
         reader = self._live.reader
-        return self._pass(rest, None if reader is None else reader.feed(rest))
+        if reader is not None and _torn(rest):
+            return [], True
+        return self._pass(rest, None if reader is None else reader.feed(rest)), False
 
     def _pass(self, event: bytes, facts: EventFacts | None) -> list[bytes]:
         """One event through the hooks."""
@@ -206,3 +222,15 @@ class Relay:
             if chunk.kind == "event"
             for out in self._caller.chunk(outside, self._exchange, chunk)
         ]
+
+
+def _torn(event: bytes) -> bool:
+    """Whether the data of a dialect's event stops in the middle: neither JSON nor ``[DONE]``."""
+    data = event_data(event)
+    if not data or data.startswith(b"[DONE]"):
+        return False
+    try:
+        msgspec.json.decode(data, type=msgspec.Raw)
+    except ValueError:
+        return True
+    return False

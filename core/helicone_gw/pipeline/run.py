@@ -271,7 +271,10 @@ class Run:
     def _final(self, error: GatewayError) -> Answer:
         same = False
         if self.exchange.attempts:
-            same = self.services.same_dialect(self.exchange.original, self.exchange.attempts[-1].target)
+            target = self.exchange.attempts[-1].target
+            same = self.services.same_dialect(self.exchange.original, target)
+            if isinstance(error, UpstreamError):
+                self.exchange.provider = target.provider
         response = render_error(self.exchange, error, same_dialect=same)
         return Answer(response.status, response.headers, 0, body=response.body)
 
@@ -359,7 +362,8 @@ class Run:
         exchange.committed = True
         headers = outcome_headers(exchange, self.services.clock.now(), unary=unary)
         own = {name for name, _ in headers}
-        if unary and exchange.original.method != "HEAD":
+        # To a HEAD, the provider's own length says more than that of a body which nobody sends.
+        if unary and (exchange.original.method != "HEAD" or "content-length" not in response.headers):
             own.add(b"content-length")
             headers.append((b"content-length", str(len(response.body or b"")).encode()))
         headers.extend(field for field in response.headers.raw if field[0] not in own)
@@ -388,6 +392,7 @@ class Run:
         await live.aclose()
         await self.sink.finish()
         await self._after_stream(answer)
+        self._answer = None
 
     async def _break(self, answer: Answer, error: GatewayError, layer: int) -> None:
         """A stream that cannot go on: say so in the client's dialect, then break the connection."""
@@ -401,7 +406,8 @@ class Run:
             answer.attempt.error = error
         if live.events:
             formatter = error_format(exchange.original.dialect)
-            event = formatter.event(error_facts(exchange, error), exchange.original.operation)
+            sequence = 0 if live.reader is None else live.reader.sequence
+            event = formatter.event(error_facts(exchange, error), exchange.original.operation, sequence)
             await self.sink.send(event)
             if self._relay is not None:
                 self._relay.capture.add(event)

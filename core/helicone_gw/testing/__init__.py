@@ -1,4 +1,4 @@
-"""The test kit of helicone-gw: a scripted provider, virtual time and, through pytest, the fixtures that use them.
+"""The test kit of helicone-gw: a gateway in memory, a scripted provider, virtual time, and what every plugin must hold.
 
 >>> from helicone_gw.testing import ScriptedProvider
 >>> from helicone_gw.testing.dialects import openai_chat
@@ -11,15 +11,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from helicone_gw.testing.answers import usual_answer
+    from helicone_gw.testing.client import Event, LiveReply, NoAnswer, Reply
     from helicone_gw.testing.clock import VirtualClock
+    from helicone_gw.testing.conformance import PluginConformance
     from helicone_gw.testing.loop import Stalled, VirtualTimeLoop, run_virtual
     from helicone_gw.testing.provider import Answer, ScriptedProvider
     from helicone_gw.testing.record import RecordedRequest
+    from helicone_gw.testing.running import GatewayFactory, RunningGateway
     from helicone_gw.testing.script import ScriptedResponse, event, of_bytes, of_events, of_json
 
 __all__ = [
     "Answer",
+    "Event",
+    "GatewayFactory",
+    "LiveReply",
+    "NoAnswer",
+    "PluginConformance",
     "RecordedRequest",
+    "Reply",
+    "RunningGateway",
     "ScriptedProvider",
     "ScriptedResponse",
     "Stalled",
@@ -30,12 +41,20 @@ __all__ = [
     "of_events",
     "of_json",
     "run_virtual",
+    "usual_answer",
 ]
 
 # pytest imports this package at every start, to find the plugin in it; what the kit is made of can wait.
 _HOME = {
     "Answer": "provider",
+    "Event": "client",
+    "GatewayFactory": "running",
+    "LiveReply": "client",
+    "NoAnswer": "client",
+    "PluginConformance": "conformance",
     "RecordedRequest": "record",
+    "Reply": "client",
+    "RunningGateway": "running",
     "ScriptedProvider": "provider",
     "ScriptedResponse": "script",
     "Stalled": "loop",
@@ -46,6 +65,7 @@ _HOME = {
     "of_events": "script",
     "of_json": "script",
     "run_virtual": "loop",
+    "usual_answer": "answers",
 }
 
 

@@ -12,6 +12,7 @@ from helicone_gw.headers import Headers
 from helicone_gw.model import Target, UpstreamRequest, UpstreamResponse
 from helicone_gw.testing.record import RecordedRequest
 from helicone_gw.testing.script import End, Pause, ScriptedResponse
+from helicone_gw.upstream.headers import response_headers
 
 if TYPE_CHECKING:
     from helicone_gw.testing.provider import ScriptedProvider
@@ -44,9 +45,9 @@ async def answer_in_memory(provider: ScriptedProvider, request: UpstreamRequest)
     if response.raw is not None:
         raise UpstreamProtocolError("what came is not HTTP", target=request.target)
     answer_body = _Body(provider, record, response, request.target)
-    return UpstreamResponse(
-        status=response.status, headers=sent_headers(response), body=answer_body, close=answer_body.close
-    )
+    # As the gateway's own client does: what frames the message on a connection is not the answer's.
+    headers = response_headers(sent_headers(response).raw, content_length=True)
+    return UpstreamResponse(status=response.status, headers=headers, body=answer_body, close=answer_body.close)
 
 
 def sent_headers(response: ScriptedResponse) -> Headers:

@@ -2,7 +2,7 @@
 
 ``virtual_time``, asked for as a fixture or set as a marker, runs that one test (and its fixtures) in a
 `helicone_gw.testing.VirtualTimeLoop`; the fixture's value is the loop's clock. ``scripted_provider`` is a fresh
-`helicone_gw.testing.ScriptedProvider`.
+`helicone_gw.testing.ScriptedProvider`. ``gateway`` is a `helicone_gw.testing.GatewayFactory`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ else:
 if TYPE_CHECKING:
     from helicone_gw.testing.clock import VirtualClock
     from helicone_gw.testing.provider import ScriptedProvider
+    from helicone_gw.testing.running import GatewayFactory
+
+# What the suite asserts is shown in full, as in a test module of one's own.
+pytest.register_assert_rewrite("helicone_gw.testing.conformance")
 
 # The kit is imported where it is used: this module is loaded by every pytest run in an environment that has it.
 
@@ -78,3 +82,11 @@ def scripted_provider() -> ScriptedProvider:
     from helicone_gw.testing.provider import ScriptedProvider
 
     return ScriptedProvider()
+
+
+@pytest.fixture
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> GatewayFactory:
+    """Makes gateways that run in memory: ``async with gateway(plugins=["cost"]) as running``."""
+    from helicone_gw.testing.running import GatewayFactory
+
+    return GatewayFactory(tmp_path_factory.mktemp("gateway"))

@@ -54,20 +54,22 @@ class HttpxUpstream:
         if call.address is not None:
             url = _pinned(call.url, call.address)
             extensions["sni_hostname"] = urlsplit(call.url).hostname
+        fields = [(b"host", host.encode("ascii")), *call.headers.raw]
+        if call.length is not None:
+            fields.append((b"content-length", str(call.length).encode()))
+        first_byte = call.first_byte_timeout or timeouts.first_byte
         request = httpx.Request(
             call.method,
             url,
-            headers=[(b"host", host.encode("ascii")), *call.headers.raw],
+            headers=fields,
             content=b"" if call.body is None else call.body,
             extensions=extensions,
         )
         try:
-            async with asyncio.timeout(timeouts.first_byte):
+            async with asyncio.timeout(first_byte):
                 response = await self.transport.handle_async_request(request)
         except TimeoutError:
-            raise UpstreamTimeout(
-                f"{call.target.provider} did not answer within {timeouts.first_byte:g} seconds."
-            ) from None
+            raise UpstreamTimeout(f"{call.target.provider} did not answer within {first_byte:g} seconds.") from None
         except httpx.HTTPError as problem:
             raise _in_our_words(problem, call.target.provider) from problem
         stream = response.stream

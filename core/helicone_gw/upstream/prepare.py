@@ -14,6 +14,7 @@ from helicone_gw.headers import Headers
 from helicone_gw.model import Exchange, Request, Target, UpstreamRequest
 from helicone_gw.pipeline.attempts import Call
 from helicone_gw.pipeline.decoding import acceptable
+from helicone_gw.pipeline.run import LONG_DEADLINE
 from helicone_gw.upstream.addresses import check_target
 from helicone_gw.upstream.headers import upstream_headers
 from helicone_gw.upstream.provider import Provider
@@ -26,7 +27,7 @@ ITSELF = Provider(
     "openai",
     "http://helicone-gw.invalid",
     "none",
-    dialects=("openai", "anthropic"),
+    dialects=("openai", "anthropic", "gemini"),
     key_required=False,
     in_process=True,
 )
@@ -61,7 +62,10 @@ class Preparer:
                 )
             address = None
             path = _with_model_in_path(request, target)
-            url = upstream_url(provider, provider.base_url, path, request.query)
+            if provider is ITSELF:
+                url = f"{provider.base_url}/{request.dialect}{path}"
+            else:
+                url = upstream_url(provider, provider.base_url, path, request.query)
         else:
             checked = await check_target(
                 target.base_url, catalogue=self._catalogue, allowed_targets=self._allowed_targets
@@ -78,8 +82,17 @@ class Preparer:
         if wire is not None:
             accept = "identity" if request.stream else acceptable(headers.get("accept-encoding"))
             headers = headers.set("accept-encoding", accept)
-        stream = exchange._upload if request.body is None else None
-        call = UpstreamRequest(request.method, url, headers, stream if body is None else body, target, address)
+        uploads = request.body is None
+        call = UpstreamRequest(
+            method=request.method,
+            url=url,
+            headers=headers,
+            body=exchange._upload if uploads else body,
+            target=target,
+            address=address,
+            length=exchange._upload_length if uploads else None,
+            first_byte_timeout=LONG_DEADLINE if request.helicone.increase_timeout else None,
+        )
         return Call(call, added_usage)
 
     def usage_refused(self, target: Target) -> None:
@@ -132,7 +145,7 @@ class Preparer:
 
 def speaks(provider: Provider, request: Request) -> bool:
     """Whether ``provider`` understands ``request`` as it is: same dialect, or the client addressed it by name."""
-    return request.dialect in (provider.dialect, *provider.dialects) or request.provider == provider.name
+    return request.dialect in provider.dialects or request.provider == provider.name
 
 
 def _stranger(target: Target, request: Request) -> Provider:

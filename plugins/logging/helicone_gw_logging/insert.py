@@ -35,19 +35,18 @@ class Rows:
 def prepare(record: LogRecord, secrets: Sequence[bytes], max_body: int) -> Rows:
     """The rows of ``record``, redacted, bodies compressed. ``secrets`` are the gateway's own; meant for a thread."""
     known = (*secrets, *(secret.encode("utf-8", "ignore") for secret in record.secrets))
-    annotations = redact(record.annotations, known).replace(b"\\u0000", b"\\ufffd")
-    request = {**_clean(record.request, known), "annotations": msgspec.json.decode(annotations)}
     return Rows(
-        request=request,
+        request={**_clean(record.request, known), "annotations": _annotations(record, known)},
         attempts=[_clean(row, known) for row in record.attempts],
-        properties=[_clean(row, known) for row in record.properties],
+        # Redaction may have made two keys the same.
+        properties=list({row["key_lower"]: row for row in (_clean(row, known) for row in record.properties)}.values()),
         body=_body(record, known, max_body),
     )
 
 
-def without_bodies(rows: Rows) -> Rows:
-    """The rows that remain when the bodies cannot be stored."""
-    return Rows(rows.request, rows.attempts, rows.properties)
+def request_only(rows: Rows) -> Rows:
+    """What remains when the rest cannot be stored."""
+    return Rows(rows.request)
 
 
 async def write(database: Database, batch: Sequence[Rows], *, again: bool) -> int:
@@ -89,6 +88,16 @@ def _clean(row: dict[str, Any], secrets: Sequence[bytes]) -> dict[str, Any]:
     if redact_text(joined, secrets) == joined:
         return row
     return row | {name: redact_text(row[name], secrets) for name in names}
+
+
+def _annotations(record: LogRecord, secrets: Sequence[bytes]) -> Any:
+    # Postgres has no NUL, not even an escaped one.
+    data = redact(record.annotations, secrets).replace(b"\\u0000", b"\\ufffd")
+    try:
+        return msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        # A known secret that is part of the syntax ("{}: ...") took it along.
+        return {"logging.unreadable_annotations": "redaction"}
 
 
 def _body(record: LogRecord, secrets: Sequence[bytes], max_body: int) -> dict[str, Any] | None:

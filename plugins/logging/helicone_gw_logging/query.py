@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Select, and_, func, inspect, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, inspect, or_, select
 
 from helicone_gw_logging.bodies import unpack
 from helicone_gw_logging.record import KEY_BYTES, VALUE_START_BYTES, text
@@ -28,9 +28,9 @@ _LOOK_BACK = 1000
 class Filter:
     """Which requests; every field that is set must hold.
 
-    ``status`` is a range of statuses that clients were sent (``range(500, 600)``). ``model`` is the one asked for or the
-    one that answered, exactly. ``properties`` maps keys (compared without regard to case) to exact values. ``since``
-    (inclusive) and ``until`` (exclusive) bound the time of receipt, in epoch milliseconds.
+    ``status`` is a range of statuses that clients were sent (``range(500, 600)``). ``model`` is the one asked for or
+    the one that answered, exactly. ``properties`` maps keys (compared without regard to case) to exact values.
+    ``since`` (inclusive) and ``until`` (exclusive) bound the time of receipt, in epoch milliseconds.
     """
 
     organization: str = "default"
@@ -149,30 +149,43 @@ async def follow(
     database: Database,
     filter: Filter | None = None,
     *,
+    backlog: int = 0,
     interval: float = 0.5,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> AsyncIterator[LoggedRequest]:
-    """Every request that is written from now on, in the order of writing, asked for every ``interval`` seconds."""
+) -> AsyncGenerator[LoggedRequest, None]:
+    """The last ``backlog`` requests and then every one that is written, in the order of writing.
+
+    The database is asked every ``interval`` seconds; without a log yet, until there is one.
+    """
+    seq = REQUEST.c.seq
+    matching = _matching(filter or Filter())
+    while not await ready(database):
+        await sleep(interval)
     async with database.connect() as connection:
-        newest = (await connection.scalar(select(func.max(REQUEST.c.seq)))) or 0
-        seen = OrderedDict.fromkeys(
-            await connection.scalars(select(REQUEST.c.seq).where(REQUEST.c.seq > newest - _LOOK_BACK))
-        )
-    query = _matching(filter or Filter()).order_by(REQUEST.c.seq)
+        newest = (await connection.scalar(select(func.max(seq)))) or 0
+        seen = OrderedDict.fromkeys(await connection.scalars(select(seq).where(_recent(newest), seq <= newest)))
+        last = []
+        if backlog:
+            query = matching.where(seq <= newest).order_by(seq.desc()).limit(_limit(backlog))
+            last = await _requests(connection, query)
+    for request in reversed(last):
+        yield request
     while True:
+        query = matching.where(_recent(newest), seq.not_in(seen)).order_by(seq).limit(_LOOK_BACK)
         async with database.connect() as connection:
-            fresh = await _requests(
-                connection, query.where(REQUEST.c.seq > newest - _LOOK_BACK, REQUEST.c.seq.not_in(seen)).limit(1000)
-            )
+            fresh = await _requests(connection, query)
         for request in fresh:
-            seq = request.row.seq or 0
-            newest = max(newest, seq)
-            seen[seq] = None
+            newest = max(newest, request.cursor.seq)
+            seen[request.cursor.seq] = None
             yield request
         while seen and next(iter(seen)) <= newest - _LOOK_BACK:
             seen.popitem(last=False)
-        if len(fresh) < 1000:
+        if len(fresh) < _LOOK_BACK:
             await sleep(interval)
+
+
+def _recent(newest: int) -> ColumnElement[bool]:
+    return REQUEST.c.seq > newest - _LOOK_BACK
 
 
 def _limit(limit: int) -> int:

@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from helicone_gw_logging.insert import Rows, prepare, without_bodies, write
+from helicone_gw_logging.insert import Rows, prepare, request_only, write
 from helicone_gw_logging.record import LogRecord
 
 if TYPE_CHECKING:
@@ -31,8 +31,9 @@ class Counters:
     """What became of the records since the start. Nothing is lost without being counted here.
 
     ``rows_dropped``: the queue was full; ``bodies_dropped``: its memory was, so that rows went without their bodies;
-    ``rows_failed``: the database would not have that row; ``bodies_failed``: it had the row, but not with its bodies;
-    ``retries``: transactions that were tried again; ``queue_rows`` and ``queue_bytes`` are waiting now.
+    ``rows_failed``: the database would not have that row; ``bodies_failed``: it had the row, but not all beside it;
+    ``rows_lost_at_shutdown``: there was no time left to write them; ``retries``: transactions that were tried again;
+    ``queue_rows`` and ``queue_bytes``: what waits now.
     """
 
     rows_written: int = 0
@@ -88,7 +89,11 @@ class Writer:
     def put(self, record: LogRecord) -> None:
         """Take a record for writing."""
         counters, config = self.counters, self._config
-        if counters.queue_rows >= config.queue_max_rows or self._closing.is_set():
+        if self._task is not None and self._task.done():
+            counters.rows_lost_at_shutdown += 1
+            self._alarm("row lost: it came after the shutdown", id=record.request["id"])
+            return
+        if counters.queue_rows >= config.queue_max_rows:
             counters.rows_dropped += 1
             self._alarm("rows dropped: the queue is full", rows_dropped=counters.rows_dropped)
             return
@@ -106,7 +111,9 @@ class Writer:
             self._ready.set()
 
     async def flush(self) -> None:
-        """Write everything that waits, now."""
+        """Write everything that waits, now. Returns at once when the writer does not run."""
+        if self._task is None or self._task.done():
+            return
         self._hurry += 1
         self._ready.set()
         try:
@@ -119,16 +126,15 @@ class Writer:
         self._closing.set()
         self._arrived.set()
         self._ready.set()
-        if self._task is None:
+        if self._task is None or self._task.done():
             return
         try:
             await asyncio.shield(self._task)
         except asyncio.CancelledError:
             self._task.cancel()
-            self.counters.rows_lost_at_shutdown = self.counters.queue_rows
-            self._log.error(
-                "rows lost: the database did not take them before the shutdown", rows=self.counters.queue_rows
-            )
+            await asyncio.wait({self._task})
+            self.counters.rows_lost_at_shutdown += self.counters.queue_rows
+            self._log.error("rows lost: the database took none before the shutdown", rows=self.counters.queue_rows)
             raise
 
     def _full(self) -> bool:
@@ -167,15 +173,19 @@ class Writer:
         return batch
 
     async def _write(self, batch: list[LogRecord]) -> None:
-        """Write a batch, whatever it takes; the counters say what became of it."""
-        rows = await asyncio.to_thread(self._prepare, batch)
+        """Write a batch, whatever it takes; the counters say what became of it. Only a cancellation gets out."""
         try:
-            self.counters.rows_written += await self._insist(rows)
+            rows = await asyncio.to_thread(self._prepare, batch)
+            try:
+                self.counters.rows_written += await self._insist(rows)
+            except Exception as problem:
+                # One of them is at fault; the others must not suffer for it.
+                self._alarm("a batch was refused; its rows are written one by one", problem=type(problem).__name__)
+                for one in rows:
+                    await self._write_one(one)
         except Exception as problem:
-            # One of them is at fault; the others must not suffer for it.
-            self._alarm("a batch was refused; its rows are written one by one", problem=type(problem).__name__)
-            for one in rows:
-                await self._write_one(one)
+            self.counters.rows_failed += len(batch)
+            self._log.error("rows lost", rows=len(batch), exc_info=problem)
         self.counters.queue_rows -= len(batch)
         self.counters.queue_bytes -= sum(record.size for record in batch)
 
@@ -185,7 +195,7 @@ class Writer:
             counters.rows_written += await self._insist([rows], again=True)
         except Exception as problem:
             try:
-                counters.rows_written += await self._insist([without_bodies(rows)], again=True)
+                counters.rows_written += await self._insist([request_only(rows)], again=True)
                 counters.bodies_failed += 1
             except Exception:
                 counters.rows_failed += 1
@@ -198,7 +208,7 @@ class Writer:
             try:
                 return await write(self._database, rows, again=again)
             except Exception as problem:
-                if not _passing(problem):
+                if _refused(problem):
                     raise
                 self.counters.retries += 1
                 self._alarm("the database does not take rows; trying again", problem=_brief(problem))
@@ -212,8 +222,9 @@ class Writer:
             try:
                 rows.append(prepare(record, self._secrets, self._config.max_body))
             except Exception as problem:
-                self.counters.bodies_failed += 1
+                # What cannot be redacted is not stored; the rest of it is.
                 self._log.error("bodies cannot be stored", id=record.request["id"], problem=type(problem).__name__)
+                self.counters.bodies_failed += 1
                 rows.append(prepare(record.without_bodies(), self._secrets, self._config.max_body))
         return rows
 
@@ -224,11 +235,16 @@ class Writer:
             self._log.error(event, queue_rows=self.counters.queue_rows, **facts)
 
 
-def _passing(problem: Exception) -> bool:
-    """Whether trying again may help: everything that is not about the rows themselves."""
-    if isinstance(problem, (IntegrityError, DataError)):
+def _refused(problem: Exception) -> bool:
+    """Whether this is about the rows themselves, so that trying again cannot help."""
+    if not isinstance(problem, DBAPIError):
+        return not isinstance(problem, (PoolTimeout, OSError))
+    if problem.connection_invalidated:
         return False
-    return isinstance(problem, (DBAPIError, PoolTimeout, OSError))
+    state: str | None = getattr(problem.orig, "sqlstate", None)
+    if state is not None:  # Postgres: class 22 is about data, class 23 about integrity
+        return state[:2] in ("22", "23")
+    return not isinstance(problem, (OperationalError, InternalError))
 
 
 def _brief(problem: Exception) -> str:

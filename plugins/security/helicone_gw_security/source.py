@@ -47,6 +47,13 @@ class Keys:
             return None
         return stored.key
 
+    async def knows(self, secret: str) -> bool:
+        """Whether ``secret`` is, or was, a key: expired and revoked ones are still no provider's business.
+
+        Raises `Unavailable` as `lookup` does.
+        """
+        return (self._static.match(secret) or await self._find(secret)) is not None
+
     async def _find(self, secret: str) -> StoredKey | None:
         for candidate in digests(secret):
             try:

@@ -31,7 +31,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         config = {
             "database": {"url": f"sqlite:///{directory / 'helicone.db'}"},
             "providers": {"openai": {"base_url": mock}},
-            "plugins": [],
+            "plugins": ["logging", "cost"],
         }
         with gateway(config, directory) as url:
             yield Bench(suite, mock, f"{url}/v1")

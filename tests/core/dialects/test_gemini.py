@@ -123,7 +123,8 @@ def test_closing_finishes_every_open_candidate(
 
 
 def test_a_blocked_prompt_has_a_stop_reason() -> None:
-    body = b'{"promptFeedback":{"blockReason":"PROHIBITED_CONTENT"},"usageMetadata":{"promptTokenCount":5,"totalTokenCount":5}}'
+    usage = b'{"promptTokenCount":5,"totalTokenCount":5}'
+    body = b'{"promptFeedback":{"blockReason":"PROHIBITED_CONTENT"},"usageMetadata":' + usage + b"}"
     assert GENERATE.reply(body) == Reply(None, Usage(5, 0), "PROHIBITED_CONTENT")
 
 

@@ -186,6 +186,14 @@ def test_closing_finishes_what_is_open(reason: str, finish: str) -> None:
     assert [other.feed(event).terminal for event in closing] == [False, True]
 
 
+def test_an_index_of_any_shape_is_survived() -> None:
+    reader = CHAT.stream_reader()
+    shapes: list[Any] = [[0], {}, "0", None, -1, 10**30, True]
+    for index in shapes:
+        reader.feed(chunk(choices=[{"index": index, "delta": {"content": "x"}}]))
+    assert json.loads(event_data(reader.closing_events("stop").split(b"\n\n")[0]))["choices"][0]["index"] == 0
+
+
 def test_closing_adds_nothing_to_what_has_ended() -> None:
     reader = CHAT.stream_reader()
     reader.feed(delta("stop"))

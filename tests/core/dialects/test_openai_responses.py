@@ -38,14 +38,15 @@ def completed(recorded: Callable[[str], list[bytes]]) -> bytes:
 def test_a_stream_event_by_event(recorded: Callable[[str], list[bytes]]) -> None:
     reader = RESPONSES.stream_reader()
     facts = [reader.feed(event) for event in recorded("responses.sse")]
-    before, part, delta, text_done, item_done, end = facts[:4], facts[5], facts[6], facts[7], facts[8], facts[9]
+    before, item, added, delta, text_done, item_done, end = facts[:4], facts[4], facts[5:7], *facts[7:]
     assert before == [EventFacts(preamble=True)] * 4
-    assert part == EventFacts(preamble=True)
+    assert item == EventFacts(content=True)
+    assert added == [EventFacts(preamble=True)] * 2
     assert delta == text_done == item_done == EventFacts(content=True)
     assert end == EventFacts(terminal=True)
     assert (reader.model, reader.stop_reason, reader.complete) == ("gpt-4.1-2025-04-14", "completed", True)
     assert reader.usage == USAGE
-    assert reader.sequence == 10
+    assert reader.sequence == 11
 
 
 def test_a_unary_reply_says_what_the_stream_said(recorded: Callable[[str], list[bytes]]) -> None:
@@ -131,12 +132,12 @@ def test_closing_is_the_last_state_with_the_finished_items(
     recorded: Callable[[str], list[bytes]], reason: str, status: str, details: Any
 ) -> None:
     reader = RESPONSES.stream_reader()
-    for one in recorded("responses.sse")[:7]:
+    for one in recorded("responses.sse")[:8]:
         reader.feed(one)
     (closing,) = EventSplitter(1 << 16).feed(reader.closing_events(reason))
     value = json.loads(event_data(closing))
     assert event_name(closing) == value["type"] == f"response.{status}"
-    assert value["sequence_number"] == 7
+    assert value["sequence_number"] == 8
     response = value["response"]
     assert (response["id"], response["status"], response["incomplete_details"]) == ("resp_67", status, details)
     assert [item["id"] for item in response["output"]] == ["ws_1"]

@@ -26,12 +26,11 @@ SPACE = st.sampled_from(["", "", " ", "\n  ", "\t", "\r\n"])
 @st.composite
 def spelled(draw: st.DrawFn, value: Any) -> str:
     """A JSON text of ``value``, with white space and escapes wherever the grammar has room."""
-    space = lambda: draw(SPACE)  # noqa: E731
     if isinstance(value, str):
         text = json.dumps(value, ensure_ascii=draw(st.booleans()))
         return text.replace("m", "\\u006d") if draw(st.integers(0, 9)) == 0 else text
     if isinstance(value, list):
-        return "[" + ",".join(space() + draw(spelled(item)) + space() for item in value) + "]"
+        return "[" + ",".join(draw(SPACE) + draw(spelled(item)) + draw(SPACE) for item in value) + "]"
     if isinstance(value, dict):
         return draw(object_text(list(value.items())))
     return json.dumps(value)
@@ -121,7 +120,11 @@ def test_asking_for_usage_sets_one_flag(body: bytes) -> None:
         (b'{ "model" :\n"a" , "n": 1.0e0}', b'{ "model" :\n"new" , "n": 1.0e0}'),
         (b'{"model":"a","x":{"model":"b"}}', b'{"model":"new","x":{"model":"b"}}'),
         (b'{"x":{"model":"b"},"model":"a"}', b'{"x":{"model":"b"},"model":"new"}'),
+        (b'{"x":{"model":"a"},"model":"a"}', b'{"x":{"model":"a"},"model":"new"}'),
+        (b'{"x":{"model":"a"},"mod\\u0065l":"a"}', b'{"x":{"model":"a"},"mod\\u0065l":"new"}'),
+        (b'{"x":["model"],"model":"a"}', b'{"x":["model"],"model":"new"}'),
         (b'{"model":"a","model":"b"}', b'{"model":"a","model":"new"}'),
+        (b'{"model":"a","model":"a"}', b'{"model":"a","model":"new"}'),
         (b'{"mod\\u0065l":"a","x":{"model":"b"}}', b'{"mod\\u0065l":"new","x":{"model":"b"}}'),
         (b'{"x":"\\"model\\":1","model":null}', b'{"x":"\\"model\\":1","model":"new"}'),
         (b'{"a\\"model":"x","model":"y"}', b'{"a\\"model":"x","model":"new"}'),

@@ -21,8 +21,9 @@ SIGNED = "AWS4-HMAC-SHA256 Credential=a, SignedHeaders=b, Signature=c"
 class Keys:
     """A key source over a dictionary of secret -> name; counts look-ups."""
 
-    def __init__(self, *secrets: str) -> None:
+    def __init__(self, *secrets: str, revoked: tuple[str, ...] = ()) -> None:
         self.secrets = secrets
+        self.revoked = revoked
         self.asked: list[str] = []
 
     @property
@@ -32,6 +33,9 @@ class Keys:
     async def lookup(self, secret: str) -> GatewayKey | None:
         self.asked.append(secret)
         return GatewayKey(id=secret[:3], name=secret[:3], owner="o") if secret in self.secrets else None
+
+    async def knows(self, secret: str) -> bool:
+        return secret in self.secrets or secret in self.revoked
 
 
 def ring(*secrets: str) -> KeyRing:
@@ -362,3 +366,13 @@ async def test_credentials_never_end_in_what_is_forwarded(
         assert found.key is not None
         assert ours not in forwarded
         assert found.credential is None or ours not in found.credential.value
+
+
+async def test_a_revoked_gateway_key_beside_a_valid_one_is_never_taken_for_a_providers() -> None:
+    keys = KeyRing()
+    keys.register(Keys("valid-key", revoked=("old-key",)))
+    headers = Headers({"helicone-auth": "Bearer valid-key", "authorization": "Bearer old-key"})
+    found = await resolve(at(), headers, "", keys)
+    assert found.key is not None
+    assert found.credential is None
+    assert "authorization" not in found.headers

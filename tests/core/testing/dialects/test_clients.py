@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import openai
 import pytest
@@ -21,11 +22,11 @@ from helicone_gw.testing.provider import Answer
 from openai import AsyncOpenAI
 
 TOOL = ToolCall("get_weather", {"city": "Köln", "days": [1, 2]})
-MESSAGES = [{"role": "user", "content": "hi"}]
+MESSAGES: Any = [{"role": "user", "content": "hi"}]
 
 
 @asynccontextmanager
-async def openai_client(*script: Answer) -> AsyncIterator[AsyncOpenAI]:
+async def openai_client(*script: Answer) -> AsyncIterator[Any]:
     async with (
         ScriptedProvider(*script).serve() as url,
         AsyncOpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0) as client,
@@ -34,7 +35,7 @@ async def openai_client(*script: Answer) -> AsyncIterator[AsyncOpenAI]:
 
 
 @asynccontextmanager
-async def anthropic_client(*script: Answer) -> AsyncIterator[AsyncAnthropic]:
+async def anthropic_client(*script: Answer) -> AsyncIterator[Any]:
     async with (
         ScriptedProvider(*script).serve() as url,
         AsyncAnthropic(base_url=url, api_key="k", max_retries=0) as client,
@@ -45,29 +46,28 @@ async def anthropic_client(*script: Answer) -> AsyncIterator[AsyncAnthropic]:
 async def test_chat() -> None:
     answer = openai_chat.answer("Hello there", tools=[TOOL], usage=Usage(input_tokens=3, output_tokens=4))
     async with openai_client(answer, answer, answer) as client:
-        reply = await client.chat.completions.create(model="m", messages=MESSAGES)  # type: ignore[arg-type]
+        reply = await client.chat.completions.create(model="m", messages=MESSAGES)
         assert reply.choices[0].message.content == "Hello there"
-        (call,) = reply.choices[0].message.tool_calls or ()
-        assert json.loads(call.function.arguments) == TOOL.arguments  # type: ignore[union-attr]
+        (call,) = reply.choices[0].message.tool_calls or []
+        assert json.loads(call.function.arguments) == TOOL.arguments
         assert reply.usage is not None
         assert reply.usage.total_tokens == 7
 
         async with client.chat.completions.stream(
             model="m",
-            messages=MESSAGES,  # type: ignore[arg-type]
+            messages=MESSAGES,
             stream_options={"include_usage": True},
         ) as stream:
             final = await stream.get_final_completion()
         assert final.choices[0].message.content == "Hello there"
         assert final.choices[0].finish_reason == "tool_calls"
-        (streamed_call,) = final.choices[0].message.tool_calls or ()
+        (streamed_call,) = final.choices[0].message.tool_calls or []
         assert json.loads(streamed_call.function.arguments) == TOOL.arguments
         assert final.usage is not None
         assert final.usage.total_tokens == 7
 
         chunks = [
-            chunk
-            async for chunk in await client.chat.completions.create(model="m", messages=MESSAGES, stream=True)  # type: ignore[call-overload]
+            chunk async for chunk in await client.chat.completions.create(model="m", messages=MESSAGES, stream=True)
         ]
         assert all(chunk.usage is None and chunk.choices for chunk in chunks)
 
@@ -78,10 +78,10 @@ async def test_chat_errors() -> None:
         openai_chat.stream("Hello there").interrupted(openai_chat.error_event("went wrong"), events=2),
     ) as client:
         with pytest.raises(openai.RateLimitError, match="slow down") as problem:
-            await client.chat.completions.create(model="m", messages=MESSAGES)  # type: ignore[arg-type]
+            await client.chat.completions.create(model="m", messages=MESSAGES)
         assert problem.value.response.headers["retry-after"] == "7"
         assert problem.value.code == "rate_limit_exceeded"
-        stream = await client.chat.completions.create(model="m", messages=MESSAGES, stream=True)  # type: ignore[call-overload]
+        stream = await client.chat.completions.create(model="m", messages=MESSAGES, stream=True)
         with pytest.raises(openai.APIError, match="went wrong"):
             _ = [chunk async for chunk in stream]
 
@@ -102,9 +102,9 @@ async def test_responses() -> None:
         async with client.responses.stream(model="m", input="hi") as stream:
             final = await stream.get_final_response()
         assert final.output_text == "Hello there"
-        assert json.loads(final.output[1].arguments) == TOOL.arguments  # type: ignore[union-attr]
+        assert json.loads(final.output[1].arguments) == TOOL.arguments
         assert final.usage is not None
-        assert final.usage.total_tokens == reply.usage.total_tokens == 7  # type: ignore[union-attr]
+        assert final.usage.total_tokens == reply.usage.total_tokens == 7
 
 
 async def test_embeddings() -> None:
@@ -119,12 +119,12 @@ async def test_messages() -> None:
     usage = Usage(input_tokens=10, output_tokens=4, cache_read_tokens=6)
     answer = anthropic.answer("Hello there", tools=[TOOL], usage=usage)
     async with anthropic_client(answer, answer) as client:
-        reply = await client.messages.create(model="m", max_tokens=10, messages=MESSAGES)  # type: ignore[arg-type]
-        async with client.messages.stream(model="m", max_tokens=10, messages=MESSAGES) as stream:  # type: ignore[arg-type]
+        reply = await client.messages.create(model="m", max_tokens=10, messages=MESSAGES)
+        async with client.messages.stream(model="m", max_tokens=10, messages=MESSAGES) as stream:
             final = await stream.get_final_message()
     for message in (reply, final):
-        assert message.content[0].text == "Hello there"  # type: ignore[union-attr]
-        assert message.content[1].input == TOOL.arguments  # type: ignore[union-attr]
+        assert message.content[0].text == "Hello there"
+        assert message.content[1].input == TOOL.arguments
         assert message.stop_reason == "tool_use"
         assert (message.usage.input_tokens, message.usage.cache_read_input_tokens) == (4, 6)
         assert message.usage.output_tokens == 4
@@ -133,5 +133,5 @@ async def test_messages() -> None:
 async def test_messages_errors() -> None:
     async with anthropic_client(anthropic.error(529, "Overloaded")) as client:
         with pytest.raises(APIStatusError, match="overloaded_error") as problem:
-            await client.messages.create(model="m", max_tokens=10, messages=MESSAGES)  # type: ignore[arg-type]
+            await client.messages.create(model="m", max_tokens=10, messages=MESSAGES)
         assert problem.value.request_id == anthropic.REQUEST_ID

@@ -110,7 +110,7 @@ COUNTS = st.integers(0, 10_000)
 @given(st.tuples(COUNTS, COUNTS, COUNTS, COUNTS, COUNTS))
 def test_usage_survives_the_wire(counts: tuple[int, int, int, int, int]) -> None:
     plain, read_, written, text, reasoning = counts
-    totals = {"input_tokens": plain + read_ + written, "output_tokens": text + reasoning}
+    totals: dict[str, Any] = {"input_tokens": plain + read_ + written, "output_tokens": text + reasoning}
     openai = Usage(**totals, cache_read_tokens=read_, reasoning_tokens=reasoning)
     claude = Usage(**totals, cache_read_tokens=read_, cache_write_tokens=written, cache_write_1h_tokens=written // 2)
     for module, dialect, operation, usage in (

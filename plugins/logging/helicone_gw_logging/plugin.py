@@ -1,0 +1,79 @@
+"""The hooks of ``logging``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from helicone_gw.hookspecs import hookimpl
+from helicone_gw.plugin import Plugin
+
+from helicone_gw_logging.config import LoggingConfig
+from helicone_gw_logging.record import record
+from helicone_gw_logging.redact import OVERLAP
+from helicone_gw_logging.writer import Counters, Writer
+
+if TYPE_CHECKING:
+    import typer
+    from helicone_gw.gateway import Gateway
+    from helicone_gw.model import Exchange
+
+VERSIONS = Path(__file__).parent / "migrations" / "versions"
+"""The Alembic revisions of this plugin's tables, branch ``logging``."""
+
+
+class LoggingPlugin(Plugin):
+    """One row per exchange, whatever its outcome."""
+
+    Config = LoggingConfig
+    on_failure = "open"
+    config: LoggingConfig
+
+    def __init__(self, config: LoggingConfig, name: str) -> None:
+        super().__init__(config, name)
+        self.capture_bytes = config.max_body + OVERLAP if config.bodies == "full" else 0
+        self._writer: Writer | None = None
+
+    @property
+    def counters(self) -> Counters:
+        """What became of the records; all zero before `startup`."""
+        return self._writer.counters if self._writer is not None else Counters()
+
+    @hookimpl
+    async def startup(self, gateway: Gateway) -> None:
+        """Bring the tables up to date and begin to write."""
+        await gateway.database.migrate("logging", VERSIONS)
+        secrets = [
+            provider.api_key.get_secret_value()
+            for provider in gateway.config.providers.values()
+            if provider.api_key is not None
+        ]
+        self._writer = Writer(gateway.database, self.config, gateway.log.bind(plugin=self.name), secrets=secrets)
+        self._writer.start()
+
+    @hookimpl
+    async def shutdown(self, gateway: Gateway) -> None:
+        """Write what is still waiting."""
+        if self._writer is not None:
+            await self._writer.close()
+
+    @hookimpl
+    def register_commands(self, cli: typer.Typer) -> None:
+        """Add ``helicone-gw logs``, once: every instance of this plugin has the same database."""
+        if any(group.name == "logs" for group in cli.registered_groups):
+            return
+        from helicone_gw_logging.commands import commands
+
+        cli.add_typer(commands(), name="logs")
+
+    @hookimpl
+    async def on_finish(self, exchange: Exchange) -> None:
+        """Hand the record to the writer; nothing on the client's path waits for the database."""
+        if self._writer is None:
+            raise RuntimeError("the plugin was not started")
+        self._writer.put(record(exchange, bodies=self.config.bodies == "full"))
+
+    async def flush(self) -> None:
+        """Wait until everything that was logged so far is in the database."""
+        if self._writer is not None:
+            await self._writer.flush()

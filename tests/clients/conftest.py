@@ -1,0 +1,95 @@
+"""Fixtures of the client tests: the program, started once per run, a scripted provider per test, and SDK clients."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import anthropic
+import openai
+import pytest
+from helicone_gw.testing import ScriptedProvider
+
+from tests.clients.gateways import ALICE, CI, Client, Connect, Flavour, Ports, Running, configuration, reserved
+from tests.program import gateway
+
+SDKS = {
+    ("openai", "sync"): openai.OpenAI,
+    ("openai", "async"): openai.AsyncOpenAI,
+    ("anthropic", "sync"): anthropic.Anthropic,
+    ("anthropic", "async"): anthropic.AsyncAnthropic,
+}
+
+
+@pytest.fixture(scope="session")
+def ports() -> Iterator[Ports]:
+    with ExitStack() as stack:
+        provider, realtime, nowhere = (stack.enter_context(reserved()) for _ in range(3))
+        yield Ports(provider, realtime, nowhere)
+
+
+@pytest.fixture(scope="session")
+def open_gateway(ports: Ports, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A gateway that asks nobody for a key."""
+    yield from _run(ports, tmp_path_factory.mktemp("open"))
+
+
+@pytest.fixture(scope="session")
+def keyed_gateway(ports: Ports, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A gateway with the keys of alice and ci."""
+    limited = {"key": CI, "models": ["gpt-4o-mini", "claude-*"], "providers": ["openai", "anthropic"]}
+    keys = {"alice": ALICE, "ci": {**limited, "paths": ["/v1/chat/completions", "/v1/messages"]}}
+    yield from _run(ports, tmp_path_factory.mktemp("keyed"), {"security": {"keys": keys}})
+
+
+def _run(ports: Ports, directory: Path, *plugins: Any) -> Iterator[Running]:
+    with gateway(configuration(ports, directory, *plugins), directory) as url:
+        yield Running(url, directory)
+
+
+@pytest.fixture
+async def provider(ports: Ports) -> AsyncIterator[ScriptedProvider]:
+    """The provider behind the gateways. A test fails that leaves answers over, or causes calls it did not script."""
+    scripted = ScriptedProvider()
+    async with scripted.serve(port=ports.provider):
+        yield scripted
+    assert scripted.remaining == 0, "answers that no request came for"
+    assert not scripted.unexpected, "requests beyond the script"
+
+
+@pytest.fixture(params=["async", "sync"])
+def flavour(request: pytest.FixtureRequest) -> Flavour:
+    """Both flavours of an SDK."""
+    chosen: Flavour = request.param
+    return chosen
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    """Makes SDK clients, without retries of their own unless asked for, and closes them."""
+    clients: list[Client] = []
+
+    def connected(sdk: str, base_url: str, flavour: Flavour = "async", **options: Any) -> Client:
+        if not {"api_key", "auth_token"} & options.keys():
+            options["api_key"] = "sk-of-the-client"
+        made = SDKS[sdk, flavour](base_url=base_url, **{"max_retries": 0, **options})
+        clients.append(Client(made, flavour))
+        return clients[-1]
+
+    yield connected
+    for client in clients:
+        await client.close()
+
+
+@pytest.fixture
+def chat(connect: Connect, open_gateway: Running, flavour: Flavour) -> Client:
+    """The openai SDK at the open gateway, in both flavours."""
+    return connect("openai", f"{open_gateway.url}/v1", flavour)
+
+
+@pytest.fixture
+def claude(connect: Connect, open_gateway: Running, flavour: Flavour) -> Client:
+    """The anthropic SDK at the open gateway, in both flavours."""
+    return connect("anthropic", open_gateway.url, flavour)

@@ -1,0 +1,76 @@
+"""The fixtures of the end-to-end tests: the real program, a client, a provider."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from helicone_gw.testing import ScriptedProvider
+
+sys.path.insert(0, str(Path(__file__).parent))
+from running import EXECUTABLE, Program, Start
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Start:
+    """Start the program on a configuration (JSON is YAML); ``provider`` becomes openai's and anthropic's address."""
+
+    @asynccontextmanager
+    async def starting(config: dict[str, Any], provider: str | None = None) -> AsyncIterator[Program]:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        known = {name: {"base_url": provider, "api_key": "sk-upstream"} for name in ("openai", "anthropic")}
+        whole = {"providers": known if provider else {"demo": {}}, **config}
+        whole["server"] = {"port": port, **config.get("server", {})}
+        file = tmp_path / f"gateway-{port}.yaml"
+        file.write_text(json.dumps(whole))
+        log = tmp_path / f"gateway-{port}.log"
+        with log.open("wb") as output:
+            process = await asyncio.create_subprocess_exec(
+                EXECUTABLE, "--config", file, stdout=output, stderr=output, cwd=tmp_path, start_new_session=True
+            )
+        program = Program(process, f"http://127.0.0.1:{port}", file, log)
+        try:
+            await _ready(program)
+            yield program
+        finally:
+            if process.returncode is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
+
+    return starting
+
+
+async def _ready(program: Program) -> None:
+    async with asyncio.timeout(60), httpx.AsyncClient(trust_env=False) as client:
+        while True:
+            if program.process.returncode is not None:
+                pytest.fail(f"the gateway ended:\n{program.output()}")
+            try:
+                if (await client.get(program.url + "/readyz")).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+def provider() -> ScriptedProvider:
+    return ScriptedProvider()

@@ -1,0 +1,195 @@
+"""The program and its signals: draining, workers, reloading, engines, what it says when it cannot start."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+from helicone_gw.testing import ScriptedProvider
+from helicone_gw.testing.dialects import openai_chat
+from running import BODY, EXECUTABLE, Start
+
+ENGINES = ["hypercorn", "uvicorn"]
+STREAMED = {**BODY, "stream": True}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_stop_lets_streams_finish_and_exits_with_0(
+    engine: str, start: Start, client: httpx.AsyncClient, provider: ScriptedProvider
+) -> None:
+    script = openai_chat.stream(("one", "two", "three"), include_usage=False).paced(0.2)
+    provider.enqueue(script)
+    config = {"server": {"engine": engine, "drain_timeout": 20}}
+    async with (
+        provider.serve() as base,
+        start(config, base) as program,
+        client.stream("POST", program.url + "/v1/chat/completions", json=STREAMED) as answer,
+    ):
+        pieces = answer.aiter_raw()
+        body = await anext(pieces)
+        program.signal(signal.SIGTERM)
+        async for piece in pieces:
+            body += piece
+        assert body == script.body
+        assert await program.ended() == 0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_stream_that_outlasts_the_drain_is_cut_and_the_program_still_exits(
+    engine: str, start: Start, client: httpx.AsyncClient, provider: ScriptedProvider
+) -> None:
+    provider.enqueue(openai_chat.stream(("one", "two", "three")).paced(30))
+    config = {"server": {"engine": engine, "drain_timeout": 1}}
+    async with provider.serve() as base, start(config, base) as program:
+        with pytest.raises(httpx.RemoteProtocolError):
+            async with client.stream("POST", program.url + "/v1/chat/completions", json=STREAMED) as answer:
+                async for _ in answer.aiter_raw():
+                    program.signal(signal.SIGTERM)
+        assert await program.ended(20) == 0
+
+
+async def test_a_stop_refuses_new_connections(start: Start, client: httpx.AsyncClient) -> None:
+    async with start({}) as program:
+        program.signal(signal.SIGTERM)
+        assert await program.ended() == 0
+        with pytest.raises(httpx.ConnectError):
+            await client.get(program.url + "/healthz")
+
+
+async def test_workers_share_the_port_and_a_dead_one_is_replaced(start: Start, client: httpx.AsyncClient) -> None:
+    async with start({"server": {"workers": 2}}) as program:
+        children = await _children(program.process.pid, 2)
+        for _ in range(10):
+            async with httpx.AsyncClient(trust_env=False) as fresh:
+                answer = await fresh.post(program.url + "/v1/chat/completions", json={**BODY, "model": "demo"})
+            assert answer.status_code == 200
+        await asyncio.sleep(5)  # a worker that dies younger than this is taken for one that cannot live
+        os.kill(children[0], signal.SIGKILL)
+        async with asyncio.timeout(30):
+            while True:
+                now = await _children(program.process.pid, 2)
+                if children[0] not in now:
+                    break
+                await asyncio.sleep(0.1)
+        program.signal(signal.SIGTERM)
+        assert await program.ended() == 0
+
+
+async def _children(parent: int, count: int) -> list[int]:
+    """Worker processes (not multiprocessing's own helper) of ``parent``, once there are ``count``."""
+    async with asyncio.timeout(30):
+        while True:
+            found = []
+            for task in Path(f"/proc/{parent}/task").iterdir():
+                for child in (task / "children").read_text().split():
+                    try:
+                        command = Path(f"/proc/{child}/cmdline").read_bytes()
+                    except OSError:
+                        continue
+                    if b"spawn_main" in command:
+                        found.append(int(child))
+            if len(found) >= count:
+                return found
+            await asyncio.sleep(0.1)
+
+
+async def test_sighup_reads_the_configuration_anew(start: Start, client: httpx.AsyncClient) -> None:
+    async with start({"plugins": []}) as program:
+        url = program.url + "/v1/chat/completions"
+        assert (await client.post(url, json={**BODY, "model": "house"})).status_code == 401
+        whole = json.loads(program.config.read_text())
+        program.config.write_text(json.dumps({**whole, "models": {"house": {"providers": ["demo"], "model": "demo"}}}))
+        program.signal(signal.SIGHUP)
+        async with asyncio.timeout(20):
+            while (await client.post(url, json={**BODY, "model": "house"})).status_code != 200:
+                await asyncio.sleep(0.1)
+        program.config.write_text("server: {port: wrong}")
+        program.signal(signal.SIGHUP)
+        async with asyncio.timeout(20):
+            while "not reloaded" not in program.output():
+                await asyncio.sleep(0.1)
+        assert (await client.post(url, json={**BODY, "model": "house"})).status_code == 200
+        program.signal(signal.SIGTERM)
+        assert await program.ended() == 0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_nothing_leaks_over_answers_errors_and_departures(
+    engine: str, start: Start, provider: ScriptedProvider
+) -> None:
+    async with provider.serve() as base, start({"server": {"engine": engine}}, base) as program:
+        files = Path(f"/proc/{program.process.pid}/fd")
+
+        async def round() -> None:
+            provider.default = openai_chat.reply("Hello!")
+            async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+                url = program.url + "/v1/chat/completions"
+                assert (await client.post(url, json=BODY)).status_code == 200
+                provider.default = openai_chat.error(500, "oops")
+                assert (await client.post(url, json=BODY)).status_code == 500
+                provider.default = openai_chat.stream(("one", "two")).paced(5)
+                async with client.stream("POST", url, json=STREAMED) as answer:
+                    await anext(answer.aiter_raw())
+
+        for _ in range(5):
+            await round()
+        await _settled(program.url)
+        before = len(list(files.iterdir()))
+        for _ in range(30):
+            await round()
+        await _settled(program.url)
+        async with asyncio.timeout(15):
+            while len(list(files.iterdir())) > before + 3:
+                await asyncio.sleep(0.2)
+
+
+async def _settled(url: str) -> None:
+    async with asyncio.timeout(20), httpx.AsyncClient(trust_env=False) as client:
+        while (await client.get(url + "/readyz")).json()["active"]:
+            await asyncio.sleep(0.05)
+
+
+async def _run(*arguments: str | Path, cwd: Path) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        EXECUTABLE, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=cwd
+    )
+    async with asyncio.timeout(60):
+        output, _ = await process.communicate()
+    return process.returncode or 0, output.decode()
+
+
+async def test_a_port_in_use_is_said_plainly(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        file = tmp_path / "gateway.yaml"
+        file.write_text(f"server: {{port: {port}}}")
+        code, output = await _run("--config", file, cwd=tmp_path)
+    assert code == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in output
+    assert "Traceback" not in output
+
+
+async def test_an_open_bind_without_keys_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.yaml"
+    file.write_text("server: {host: 0.0.0.0, port: 0}")
+    code, output = await _run("--config", file, cwd=tmp_path)
+    assert code == 2
+    assert "security.keys" in output
+
+
+async def test_a_wrong_configuration_is_told_whole_with_its_places(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.yaml"
+    file.write_text("server:\n  prot: 1\nplugins:\n  - loging\n")
+    code, output = await _run("run", "--config", file, cwd=tmp_path)
+    assert code == 2
+    assert "gateway.yaml:2:3" in output
+    assert "did you mean 'port'" in output
+    assert "pip install helicone-gw-loging" in output

@@ -1,0 +1,332 @@
+"""Record: what is logged of an exchange, for every way in which one can end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from helicone_gw.access import GatewayKey, ProviderCredential
+from helicone_gw.errors import (
+    InternalError,
+    MalformedBody,
+    TooManyRequests,
+    UpstreamConnectError,
+    UpstreamStatus,
+    UpstreamTimeout,
+)
+from helicone_gw.model import Attempt, Capture, Cost, Exchange, Outcome, Response, Target, Usage
+from helicone_gw_logging.record import MAX_PROPERTIES, LogRecord, record, text
+from helicone_gw_logging.tables import ATTEMPT, PROPERTY, REQUEST
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+Build = Callable[..., Exchange]
+
+
+def test_a_good_exchange(exchange: Build, key: GatewayKey) -> None:
+    headers = {
+        "Helicone-Request-Id": "5f0c9a3e-8f57-4a6e-9d4e-0d6a1c9b7a11",
+        "Helicone-User-Id": "u-1",
+        "Helicone-Session-Id": "s-1",
+        "Helicone-Session-Path": "/outline/lesson-1",
+        "Helicone-Session-Name": "Course",
+        "Helicone-Prompt-Id": "p-1",
+        "Helicone-Property-App": "shop",
+    }
+    done = exchange(headers=headers, key=key, organization="acme")
+    done.annotate("cache.status", "MISS")
+    done.annotate("ratelimit.status", "ok")
+    row = record(done).request
+    assert row == {
+        "id": done.id,
+        "organization_id": "acme",
+        "request_id": "5f0c9a3e-8f57-4a6e-9d4e-0d6a1c9b7a11",
+        "received_at": 1_767_225_600_000,
+        "first_byte_at": 1_767_225_600_400,
+        "first_token_at": None,
+        "ended_at": 1_767_225_601_234,
+        "latency": 1234,
+        "time_to_first_token": None,
+        "provider": "openai",
+        "request_model": "gpt-4o",
+        "model": "gpt-4o-2024-08-06",
+        "model_override": None,
+        "dialect": "openai",
+        "operation": "chat",
+        "method": "POST",
+        "path": "/v1/chat/completions",
+        "target_url": None,
+        "stream": False,
+        "status": 200,
+        "outcome": "ok",
+        "error_code": None,
+        "error_message": None,
+        "stop_reason": "stop",
+        "prompt_tokens": 10,
+        "completion_tokens": 5,
+        "total_tokens": 15,
+        "reasoning_tokens": None,
+        "prompt_cache_read_tokens": None,
+        "prompt_cache_write_tokens": None,
+        "prompt_cache_write_1h_tokens": None,
+        "prompt_audio_tokens": None,
+        "completion_audio_tokens": None,
+        "prompt_cache_audio_tokens": None,
+        "prompt_image_tokens": None,
+        "completion_image_tokens": None,
+        "web_searches": None,
+        "service_tier": None,
+        "cost_nano_usd": 7500,
+        "cost_source": "genai-prices",
+        "cost_version": "0.2.3",
+        "user_id": "u-1",
+        "session_id": "s-1",
+        "session_path": "/outline/lesson-1",
+        "session_name": "Course",
+        "prompt_id": "p-1",
+        "key_id": "key-1",
+        "key_name": "alice",
+        "attempt_count": 1,
+        "cache_status": "MISS",
+        "ratelimit_status": "ok",
+        "request_size": 32,
+        "response_size": 29,
+    }
+
+
+def test_a_stream_has_a_time_to_first_token(exchange: Build) -> None:
+    row = record(exchange(stream=True)).request
+    assert (row["stream"], row["time_to_first_token"], row["first_token_at"]) == (True, 500, 1_767_225_600_500)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "error", "status", "code"),
+    [
+        (Outcome("upstream_error", 429), UpstreamStatus(Response(429)), 429, "upstream_status"),
+        (Outcome("upstream_error", 502), UpstreamConnectError("no connection"), 502, "upstream_unreachable"),
+        (Outcome("refused", 400), MalformedBody("not JSON"), 400, "malformed_body"),
+        (Outcome("refused", 429), TooManyRequests("slow down"), 429, "rate_limit_exceeded"),
+        (Outcome("timeout", 504), UpstreamTimeout("too slow"), 504, "upstream_timeout"),
+        (Outcome("stream_broken", 200, 512), UpstreamTimeout("went silent"), 200, "upstream_timeout"),
+        (Outcome("internal_error", 500), InternalError("ours"), 500, "internal_error"),
+        (Outcome("client_disconnected", None), None, None, None),
+        (Outcome("client_disconnected", 200, 17), None, 200, None),
+        (Outcome("interrupted", None), None, None, None),
+        (Outcome("refused", 403, code="own_code", message="own words"), None, 403, "own_code"),
+    ],
+    ids=lambda value: value.kind if isinstance(value, Outcome) else "",
+)
+def test_every_outcome(exchange: Build, outcome: Outcome, error: Any, status: int | None, code: str | None) -> None:
+    row = record(exchange(outcome=outcome, error=error)).request
+    assert (row["outcome"], row["status"], row["error_code"]) == (outcome.kind, status, code)
+    assert row["error_message"] == (outcome.message or (error.message if error else None))
+
+
+def test_refused_before_anything_was_known(exchange: Build) -> None:
+    bare = exchange(body=None, model=None)
+    bare.attempts, bare.usage, bare.cost, bare.provider, bare.model = [], None, None, None, None
+    bare.first_byte_at = bare.first_chunk_at = bare.stop_reason = None
+    bare.response = bare.request_capture = bare.response_capture = None
+    written = record(bare)
+    assert (written.attempts, written.properties) == ([], [])
+    unknown = ("prompt_tokens", "completion_tokens", "total_tokens", "cost_nano_usd", "request_size", "response_size")
+    assert {written.request[name] for name in unknown} == {None}
+    assert written.request["attempt_count"] == 0
+
+
+def test_unknown_is_not_zero_and_zero_is_not_unknown(exchange: Build) -> None:
+    unknown = record(exchange(usage=Usage(input_tokens=3), cost=None)).request
+    assert (unknown["prompt_tokens"], unknown["completion_tokens"], unknown["cost_nano_usd"]) == (3, None, None)
+    free = record(exchange(usage=Usage(0, 0), cost=Cost(0))).request
+    assert (free["prompt_tokens"], free["completion_tokens"], free["total_tokens"], free["cost_nano_usd"]) == (
+        0,
+        0,
+        0,
+        0,
+    )
+
+
+def test_every_class_of_tokens(exchange: Build) -> None:
+    usage = Usage(100, 50, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, None, "priority")
+    row = record(exchange(usage=usage)).request
+    assert {
+        name: row[name] for name in row if name.endswith("_tokens") or name in ("web_searches", "service_tier")
+    } == {
+        "prompt_tokens": 100,
+        "completion_tokens": 50,
+        "total_tokens": 150,
+        "prompt_cache_read_tokens": 1,
+        "prompt_cache_write_tokens": 2,
+        "prompt_cache_write_1h_tokens": 3,
+        "reasoning_tokens": 4,
+        "prompt_audio_tokens": 5,
+        "completion_audio_tokens": 6,
+        "prompt_cache_audio_tokens": 7,
+        "prompt_image_tokens": 8,
+        "completion_image_tokens": 9,
+        "web_searches": 10,
+        "service_tier": "priority",
+    }
+
+
+def test_attempts_in_order_each_with_its_own_facts(exchange: Build) -> None:
+    done = exchange()
+    failed = Attempt(1, Target("azure", "gpt-4o", deployment="eu"), 1_767_225_600.1, ended_at=1_767_225_600.2)
+    failed.error = UpstreamConnectError("no connection")
+    done.attempts = [failed, *done.attempts]
+    done.attempts[1].number = 2
+    first, second = record(done).attempts
+    assert (first["number"], first["provider"], first["deployment"], first["status"]) == (1, "azure", "eu", None)
+    assert (first["error_code"], first["prompt_tokens"], first["cost_nano_usd"]) == ("upstream_unreachable", None, None)
+    assert (second["number"], second["model"], second["status"], second["cost_nano_usd"]) == (
+        2,
+        "gpt-4o-2024-08-06",
+        200,
+        7500,
+    )
+    assert (second["started_at"], second["first_byte_at"]) == (1_767_225_600_010, 1_767_225_600_400)
+
+
+def test_properties_keep_their_spelling_and_compare_in_lower_case(exchange: Build) -> None:
+    done = exchange(headers={"Helicone-Property-App-Version": "1", "Helicone-Session-Id": "s"})
+    rows = {row["key_lower"]: row for row in record(done).properties}
+    assert rows["app-version"]["value"] == "1"
+    assert rows["helicone-session-id"]["key"] == "Helicone-Session-Id"
+    assert {row["row_id"] for row in rows.values()} == {done.id}
+
+
+def test_properties_are_bounded(exchange: Build) -> None:
+    headers = {f"Helicone-Property-{number}": "x" for number in range(MAX_PROPERTIES + 100)}
+    assert len(record(exchange(headers=headers)).properties) == MAX_PROPERTIES
+
+
+def test_the_user_of_the_header_wins_over_the_body(exchange: Build) -> None:
+    assert record(exchange(user="body")).request["user_id"] == "body"
+    assert record(exchange(user="body", headers={"Helicone-User-Id": "header"})).request["user_id"] == "header"
+
+
+def test_the_request_as_it_came_is_logged_not_what_a_plugin_made_of_it(exchange: Build) -> None:
+    done = exchange()
+    done.request = done.request.replace(model="other", path="/v1/other")
+    row = record(done).request
+    assert (row["request_model"], row["path"]) == ("gpt-4o", "/v1/chat/completions")
+
+
+def test_omitted_bodies_are_not_even_taken_along(exchange: Build) -> None:
+    done = exchange(headers={"Helicone-Omit-Request": "true", "Helicone-Omit-Response": "true"})
+    bodies = record(done).bodies
+    assert bodies is not None
+    assert [(body.data, body.omitted, body.model) for body in bodies] == [
+        (b"", True, "gpt-4o"),
+        (b"", True, "gpt-4o-2024-08-06"),
+    ]
+
+
+def test_without_bodies(exchange: Build) -> None:
+    assert record(exchange(), bodies=False).bodies is None
+    with_bodies = record(exchange())
+    lighter = with_bodies.without_bodies()
+    assert lighter.dropped
+    assert lighter.size == with_bodies.size - 32 - 29
+
+
+def test_a_target_url_without_its_credentials(exchange: Build) -> None:
+    done = exchange()
+    done.attempts[0].target = Target("custom", base_url="https://user:pw@llm.example:8443/v1?key=abc#part")
+    assert record(done).request["target_url"] == "https://llm.example:8443/v1"
+
+
+def test_the_clients_credential_goes_along_to_be_redacted(exchange: Build) -> None:
+    done = exchange(credential=ProviderCredential("authorization", "Bearer my-own-key", "openai"))
+    assert record(done).secrets == ("my-own-key",)
+    assert "my-own-key" not in repr(record(done))
+
+
+def test_annotations_are_json_whatever_a_plugin_noted(exchange: Build) -> None:
+    class Strange:
+        def __repr__(self) -> str:
+            return "sk-secret"
+
+    done = exchange(headers={"Helicone-Cache-Bucket-Max-Size": "many"})
+    done.annotate("guard.score", 0.25)
+    done.annotate("guard.object", Strange())
+    notes = msgspec.json.decode(record(done).annotations)
+    assert notes["guard.score"] == 0.25
+    assert notes["guard.object"] == "<Strange>"
+    assert len(notes["helicone.warnings"]) == 1
+
+
+def test_annotations_that_cannot_be_kept_say_so(exchange: Build) -> None:
+    circular: dict[str, Any] = {}
+    circular["self"] = circular
+    for value, expected in (
+        (circular, "logging.unreadable_annotations"),
+        ("x" * 70_000, "logging.annotations_too_large"),
+    ):
+        done = exchange()
+        done.annotate("plugin.fact", value)
+        assert expected in msgspec.json.decode(record(done).annotations)
+
+
+def test_a_clock_that_was_set_back_gives_no_negative_latency(exchange: Build) -> None:
+    assert record(exchange(ended_at=1_767_225_000.0)).request["latency"] == 0
+
+
+anything = st.one_of(st.none(), st.text(), st.integers(), st.floats(), st.booleans())
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # the fixture is a plain function
+@given(
+    name=st.text(max_size=3000),
+    tokens=st.one_of(st.none(), st.integers(), st.floats(allow_nan=True)),
+    moment=st.one_of(st.none(), st.floats()),
+    note=anything,
+)
+def test_never_raises_and_every_value_fits_its_column(
+    exchange: Build, name: str, tokens: Any, moment: float | None, note: Any
+) -> None:
+    done = exchange(
+        model=name,
+        user=name,
+        usage=Usage(tokens, tokens if isinstance(tokens, int) else None),
+        cost=Cost(tokens if isinstance(tokens, int) else 0, source=name),
+        ended_at=moment,
+        first_byte_at=moment,
+        stop_reason=name,
+        organization=name,
+    )
+    done.annotate(name, note)
+    done.attempts[0].error = InternalError(name)
+    written: LogRecord = record(done)
+    msgspec.json.decode(written.annotations)
+    rows = [(REQUEST, written.request), *((ATTEMPT, row) for row in written.attempts)]
+    rows += [(PROPERTY, row) for row in written.properties]
+    for table, row in rows:
+        assert set(row) <= set(table.columns.keys())
+        for column, value in row.items():
+            if isinstance(value, str):
+                value.encode("utf-8")
+                assert "\0" not in value
+            elif isinstance(value, int):
+                assert -(2**63) <= value < 2**63
+            else:
+                assert value is None
+                assert table.columns[column].nullable
+
+
+@given(st.text(), st.integers(1, 40))
+def test_text_fits_and_stays_text(value: str, limit: int) -> None:
+    kept = text(value, limit)
+    assert kept is not None
+    assert len(kept.encode()) <= limit
+    assert "\0" not in kept
+
+
+def test_sizes_come_from_the_capture_even_when_it_was_cut(exchange: Build) -> None:
+    done = exchange(request_capture=Capture(b"ab", True, 5_000_000))
+    written = record(done)
+    assert written.request["request_size"] == 5_000_000
+    assert written.bodies is not None
+    assert written.bodies[0].cut
