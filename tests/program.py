@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -23,11 +24,20 @@ class DidNotStart(Exception):
     """A program ended, or stayed unready, before it could be used; the message ends with what it printed."""
 
 
+class DidNotStay(Exception):
+    """A program ended while it was still needed; the message ends with what it printed."""
+
+
 def free_port() -> int:
-    """A port of the loopback interface that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of the loopback interface that nothing listens on.
+
+    It lies below the ports that systems give to outgoing connections, so that none of those takes it meanwhile.
+    """
+    while True:
+        port = random.randint(20_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @contextmanager
@@ -35,13 +45,15 @@ def process(command: Sequence[str | Path], ready: str, log: Path, **options: Any
     """Run ``command`` until the block is left, then ask it to stop; in the block, ``ready`` (a URL) answers 200.
 
     It leads a process group of its own, so that nothing which it started outlives the block.
-    Raises `DidNotStart`, and `subprocess.TimeoutExpired` when it does not stop within 30 seconds.
+    Raises `DidNotStart`, `DidNotStay`, and `subprocess.TimeoutExpired` when it does not stop within 30 seconds.
     """
     with log.open("wb") as output:
         running = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True, **options)
     try:
         _wait(running, ready, log)
         yield
+        if running.poll() is not None:
+            raise DidNotStay(f"ended by itself with status {running.returncode}:\n{_tail(log)}")
         running.send_signal(signal.SIGTERM)
         running.wait(timeout=30)
     finally:

@@ -48,7 +48,7 @@ class App(Quart):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
         """ASGI entry point."""
         if scope["type"] == "http":
-            location = self._locate(scope, scope["method"])
+            location = self._locate(scope, "GET" if scope["method"] == "HEAD" else scope["method"])
             if location.kind == "unknown" and self._has_route(scope):
                 location = replace(location, kind="local")
             if location.kind != "local":

@@ -92,10 +92,11 @@ class Database:
             raise ValueError(f"not a migration branch name: {branch!r}")
         revisions = Revisions(branch, versions)
         try:
+            await asyncio.to_thread(self._probe)
             async with self.connect() as connection:
                 if await connection.run_sync(revisions.current):
                     return
-        except (DBAPIError, OSError) as problem:
+        except (DBAPIError, sqlite3.Error, OSError) as problem:
             reason = problem.orig if isinstance(problem, DBAPIError) else problem
             raise MigrationError(branch, None, f"cannot use {self.url}: {reason}") from problem
         turn = _migrating.setdefault(asyncio.get_running_loop(), asyncio.Lock())
@@ -117,6 +118,12 @@ class Database:
         if self._anchor is not None:
             self._anchor.close()
             self._anchor = None
+
+    def _probe(self) -> None:
+        """Open and close the file once. aiosqlite, when it cannot, leaves a thread behind that outlives the loop."""
+        if self._sqlite and not _in_memory(self._url):
+            database = self._url.database or ""
+            sqlite3.connect(database, timeout=self._busy_timeout, uri=database.startswith("file:")).close()
 
     async def _lock_for_migration(self, connection: AsyncConnection, branch: str) -> None:
         if not self._sqlite:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -160,12 +161,8 @@ class Gateway:
         """Let exchanges finish (``server.drain_timeout``), settle plugins, close everything. Twice is harmless."""
         self.ready = False
         timeout = self.config.server.drain_timeout
-        try:
-            async with asyncio.timeout(timeout):
-                while self.active:
-                    self._idle.clear()
-                    await self._idle.wait()
-        except TimeoutError:
+        await self.idle(timeout)
+        if self.active:
             self.log.warning("exchanges still running at shutdown", count=self.active)
         await self._settling.drain(timeout)
         for plugin, shutdown in reversed(self.lifecycle("shutdown")):
@@ -181,6 +178,14 @@ class Gateway:
         await self._network.aclose()
         await self.store.close()
         await self.database.close()
+
+    async def idle(self, timeout: float) -> None:
+        """Wait until no exchange is under way, at most ``timeout`` seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while self.active:
+                    self._idle.clear()
+                    await self._idle.wait()
 
     def lifecycle(self, hook: str) -> list[tuple[Plugin, Callable[..., Any]]]:
         """The plugins that implement ``hook``, one outside the request's path, outermost first."""
@@ -198,7 +203,7 @@ class Gateway:
 
 
 def _as_kept(config: GatewayConfig, plugins: Sequence[Plugin]) -> GatewayConfig:
-    """The configuration with each plugin's block as the plugin kept it: one that drops its secrets drops them here too."""
+    """The configuration with each plugin's block as the plugin kept it: secrets that it dropped are dropped here too."""
     kept = {plugin.name: plugin.config for plugin in plugins}
     specs = tuple(
         spec.model_copy(update={"config": kept[spec.name]}) if spec.name in kept else spec for spec in config.plugins

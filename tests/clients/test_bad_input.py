@@ -29,7 +29,6 @@ MALFORMED = {
     "an array": b"[1, 2]",
     "null": b"null",
     "text": b"hello",
-    "not UTF-8": b'{"model": "\xff\xfe"}',
     "model is a number": b'{"model": 5, "messages": []}',
     "model is an object": b'{"model": {}, "messages": []}',
     "stream is text": b'{"model": "m", "stream": "yes", "messages": []}',
@@ -160,14 +159,50 @@ async def test_oversized_bodies_in_the_sdks(
     await claude.messages.create(**MESSAGE)
 
 
-async def test_an_oversized_upload(connect: Connect, open_gateway: Running, provider: ScriptedProvider) -> None:
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("size", [MAX_UPLOAD + 1, 3 * MAX_UPLOAD])
+async def test_an_oversized_upload(
+    raw: httpx.AsyncClient, provider: ScriptedProvider, open_gateway: Running, size: int, chunked: bool
+) -> None:
+    user = f"upload-{size}-{chunked}"
+    if chunked:
+        # The gateway cannot know before: the provider gets the beginning, and then a broken connection.
+        provider.enqueue(openai_chat.reply())
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for at in range(0, size, 1 << 18):
+            yield bytes(min(1 << 18, size - at))
+
+    headers = {**JSON, "Content-Type": "application/octet-stream", "Helicone-User-Id": user}
+    if not chunked:
+        headers["Content-Length"] = str(size)
+    response = await raw.post("/v1/uploads/u/parts", content=pieces(), headers=headers)
+    error = check_error("openai", response, 413, "request_too_large")
+    assert "server.max_upload" in error["message"]
+    assert not [request for request in provider.requests if request.received.is_set()]
+    (row,) = await open_gateway.rows(user)
+    assert (row["outcome"], row["status"], row["error_code"]) == ("refused", 413, "request_too_large")
+
+
+async def test_an_oversized_file_in_the_sdk(
+    connect: Connect, open_gateway: Running, provider: ScriptedProvider
+) -> None:
     client = connect("openai", f"{open_gateway.url}/v1").sdk
     with pytest.raises(openai.APIStatusError) as caught:
         await client.files.create(file=("big.bin", bytes(MAX_UPLOAD)), purpose="user_data")
     assert caught.value.status_code == 413
-    assert "server.max_upload" in caught.value.message
     provider.enqueue(openai_chat.reply())
     await client.chat.completions.create(**CHAT)
+
+
+async def test_a_provider_that_refuses_an_upload_early(
+    connect: Connect, open_gateway: Running, provider: ScriptedProvider
+) -> None:
+    """It answers before it has read the file, and the client gets to see the answer."""
+    provider.enqueue(openai_chat.error(401, "Wrong key.").early())
+    client = connect("openai", f"{open_gateway.url}/v1").sdk
+    with pytest.raises(openai.AuthenticationError, match="Wrong key"):
+        await client.files.create(file=("big.bin", bytes(MAX_UPLOAD // 2)), purpose="user_data")
 
 
 async def test_a_gzip_bomb(raw: httpx.AsyncClient, provider: ScriptedProvider) -> None:
@@ -203,41 +238,6 @@ async def test_an_unreachable_provider(connect: Connect, open_gateway: Running, 
     assert {row["provider"] for row in rows} == {"away", "away-claude"}
 
 
-async def test_every_way_to_end_has_its_row(connect: Connect, open_gateway: Running, provider: ScriptedProvider) -> None:
-    client = connect("openai", f"{open_gateway.url}/v1", default_headers={"Helicone-User-Id": "endings"}).sdk
-    provider.enqueue(
-        openai_chat.answer("Hello!"),
-        openai_chat.answer("Hello!"),
-        openai_chat.error(429),
-        openai_chat.stream("one two three").framed("close").cut(events=3),
-        openai_chat.stream("one two three").cut(events=3, how="hang"),
-    )
-    await client.chat.completions.create(**CHAT)
-    stream = await client.chat.completions.create(**CHAT, stream=True)
-    assert [chunk async for chunk in stream]
-    with pytest.raises(openai.RateLimitError):
-        await client.chat.completions.create(**CHAT)
-    stream = await client.chat.completions.create(**CHAT, stream=True)
-    with pytest.raises(openai.APIError):
-        [chunk async for chunk in stream]
-    stream = await client.chat.completions.create(**CHAT, stream=True)
-    await anext(stream)
-    await stream.close()
-    await provider.closed_by_client.wait()
-    rows = await open_gateway.rows("endings", 5)
-    assert [(row["outcome"], row["status"], row["stream"]) for row in reversed(rows)] == [
-        ("ok", 200, False),
-        ("ok", 200, True),
-        ("upstream_error", 429, False),
-        ("stream_broken", 200, True),
-        ("client_disconnected", 200, True),
-    ]
-    unary, streamed = rows[-1], rows[-2]
-    for same in ("cost_nano_usd", "prompt_tokens", "completion_tokens", "model", "provider"):
-        assert unary[same] == streamed[same], same
-        assert unary[same] is not None, same
-
-
 async def test_garbage_on_one_connection_disturbs_no_other(
     open_gateway: Running, raw: httpx.AsyncClient, provider: ScriptedProvider
 ) -> None:
@@ -245,9 +245,9 @@ async def test_garbage_on_one_connection_disturbs_no_other(
     for garbage in (b"\x16\x03\x01\x00\xa5\x01\x00", b"GET / HTTP/9.9\r\n\r\n", b"POST /v1/chat/completions\r\n\r\n"):
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(garbage)
-        writer.write_eof()
-        answer = await reader.read()
-        assert not answer.startswith(b"HTTP/1.1 5")
+        async with asyncio.timeout(5):
+            answer = await reader.readuntil(b"\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 4")
         writer.close()
         await writer.wait_closed()
     await answers(raw, provider)

@@ -150,11 +150,11 @@ async def test_anthropic_with_both_keys(connect: Connect, keyed_gateway: Running
 async def test_openai_without_a_valid_key(
     connect: Connect, keyed_gateway: Running, provider: ScriptedProvider, base: str, key: str | None, flavour: Flavour
 ) -> None:
+    client = connect("openai", keyed_gateway.url + base, flavour, api_key=key or "unused")
     headers = {"Authorization": openai.omit} if key is None else {}
-    client = connect("openai", keyed_gateway.url + base, flavour, api_key=key or "unused", default_headers=headers)
     for stream in (False, True):
         with pytest.raises(openai.AuthenticationError) as caught:
-            await client.call(client.sdk.chat.completions.create, **CHAT, stream=stream)
+            await client.call(client.sdk.chat.completions.create, **CHAT, stream=stream, extra_headers=headers)
         assert caught.value.code == "invalid_api_key"
         assert caught.value.type == "authentication_error"
         assert "key" in caught.value.message

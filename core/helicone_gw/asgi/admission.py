@@ -15,6 +15,9 @@ from helicone_gw.ingress.location import Location
 from helicone_gw.ingress.origin import guard_open_gateway
 from helicone_gw.model import Exchange, Request
 
+BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods whose request bodies mean nothing (RFC 9110 9.3.1) and are not forwarded."""
+
 KEYLESS = frozenset({"/healthz", "/readyz"})
 """Paths that need no key even where keys are configured."""
 
@@ -47,14 +50,14 @@ async def admit(
         if whole is None:
             whole = decoded(await body.read(_max_body(gateway)), headers, _max_body(gateway))
         exchange.request = _json_request(exchange.request, location, headers, credentials, whole)
-    elif body.present and body.announced != 0:
+    elif body.present and body.announced != 0 and exchange.request.method not in BODILESS:
         exchange.request = _plain_request(exchange.request, location, credentials)
         exchange._upload = body.stream(exchange, int(gateway.config.server.max_upload))
         exchange._upload_length = body.announced
         exchange.request = exchange.request.replace(body=None)
     else:
         body.finished = body.announced == 0
-        await body.discard(0)
+        await body.discard()
         exchange.request = _plain_request(exchange.request, location, credentials)
     exchange.original = exchange.request
     exchange.request_id = exchange.request.helicone.request_id or exchange.id

@@ -12,7 +12,8 @@ from helicone_gw.headers import Headers
 from helicone_gw.model import Exchange
 
 DISCARD_TIMEOUT = 5.0
-"""Seconds that a refused request's body is still read and thrown away, so that the client gets to see the refusal."""
+"""Seconds that the rest of an answered request's body is still read and thrown away, so that the client gets to see
+the answer."""
 
 
 class ClientGone(Exception):
@@ -25,13 +26,17 @@ class RequestBody:
     Raises, from every method: `ClientTimeout`, `ClientGone`, and `PayloadTooLarge` past the method's limit.
     """
 
-    def __init__(self, headers: Headers, receive: Receive, idle: float) -> None:
+    def __init__(self, headers: Headers, receive: Receive, idle: float, http_version: str = "1.1") -> None:
         self._receive = receive
         self._idle = idle
         self.finished = False
+        self.abandoned = False
+        """Whether the client left before the end."""
         self.announced = _length(headers)
         """``Content-Length``, ``None`` when the body is chunked or there is none."""
-        self.present = self.announced is not None or "transfer-encoding" in headers
+        # From HTTP/2 on, a body needs neither field; whether there is one shows when it is read.
+        framed = "transfer-encoding" in headers or http_version not in ("1.0", "1.1")
+        self.present = self.announced is not None or framed
 
     async def read(self, limit: int) -> bytes:
         """All of it."""
@@ -59,15 +64,12 @@ class RequestBody:
                 raise _too_large(limit, "server.max_upload")
             yield piece
 
-    async def discard(self, limit: int) -> None:
-        """Read on without keeping anything, within ``limit`` bytes and a few seconds; never raises."""
-        left = limit
+    async def discard(self) -> None:
+        """Read on without keeping anything, for a few seconds; never raises."""
         try:
             async with asyncio.timeout(DISCARD_TIMEOUT):
-                async for piece in self._pieces():
-                    left -= len(piece)
-                    if left < 0:
-                        return
+                async for _ in self._pieces():
+                    pass
         except (TimeoutError, ClientTimeout, ClientGone):
             return
 
@@ -79,7 +81,7 @@ class RequestBody:
             except TimeoutError:
                 raise ClientTimeout(f"No more of the request body came within {self._idle:g} seconds.") from None
             if message["type"] == "http.disconnect":
-                self.finished = True
+                self.finished = self.abandoned = True
                 raise ClientGone
             self.finished = not message.get("more_body", False)
             piece: bytes = message.get("body", b"")

@@ -6,22 +6,31 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 
+import structlog
+
 from helicone_gw.asgi.admission import admit
 from helicone_gw.asgi.body import ClientGone, RequestBody
 from helicone_gw.asgi.types import Receive, Scope, Send
-from helicone_gw.errors import GatewayError
+from helicone_gw.errors import BadRequest, GatewayError, InternalError
 from helicone_gw.gateway import Gateway
 from helicone_gw.headers import Headers, RawHeaders
 from helicone_gw.helicone import parse_helicone_headers
 from helicone_gw.ingress.location import Location
 from helicone_gw.model import Exchange, Request
 
+log = structlog.get_logger("helicone_gw.asgi")
+
 
 class HttpSink:
-    """A `Sink` over ASGI's ``send``. An aborted answer is one that is never finished: the server then closes."""
+    """A `Sink` over ASGI's ``send``. An aborted answer is one that is never finished: the server then closes.
 
-    def __init__(self, send: Send) -> None:
+    What the client still sends of ``body`` is read and thrown away for a while before the answer is finished: closing
+    on a client that is in the middle of its request may cost it the answer (RFC 9112 section 9.6).
+    """
+
+    def __init__(self, send: Send, body: RequestBody) -> None:
         self._send = send
+        self._body = body
         self.disconnected = False
         self.over = False
         """Whether the answer was finished or aborted: the server closing is then no client leaving."""
@@ -38,6 +47,8 @@ class HttpSink:
 
     async def finish(self) -> None:
         """End the body."""
+        if not self.disconnected:
+            await self._body.discard()
         self.over = True
         if not self.disconnected:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -69,26 +80,20 @@ async def serve_http(gateway: Gateway, scope: Scope, receive: Receive, send: Sen
     """Answer one request of the gateway's own paths."""
     headers = Headers(scope["headers"])
     exchange = new_exchange(gateway, scope, headers, location)
-    sink = HttpSink(send)
-    body = RequestBody(headers, receive, gateway.config.limits.idle_timeout)
+    body = RequestBody(headers, receive, gateway.config.limits.idle_timeout, scope.get("http_version", "1.1"))
+    sink = HttpSink(send, body)
     task = asyncio.current_task()
     assert task is not None
+    departure = Departure(sink, receive, task, cancel=gateway.config.limits.on_disconnect == "cancel")
     gateway.entered()
-    watcher: asyncio.Task[None] | None = None
     try:
-        try:
-            await admit(gateway, exchange, scope, headers, location, body)
-        except ClientGone:
-            sink.disconnected = True
-            await gateway.pipeline.refuse(exchange, GatewayError("The client left.", code="client_left"), sink)
+        refusal = await _admission(gateway, exchange, scope, headers, location, body)
+        if refusal is not None:
+            sink.disconnected = body.abandoned
+            await gateway.pipeline.refuse(exchange, refusal, sink)
             return
-        except GatewayError as error:
-            await body.discard(int(gateway.config.server.max_body))
-            await gateway.pipeline.refuse(exchange, error, sink)
-            return
-        departure = Departure(exchange, sink, task, cancel=gateway.config.limits.on_disconnect == "cancel")
         if exchange._upload is None:
-            watcher = asyncio.ensure_future(departure.watch(receive))
+            departure.watch()
         else:
             exchange._upload = departure.during(exchange._upload)
         await gateway.pipeline.handle(exchange, sink)
@@ -96,23 +101,42 @@ async def serve_http(gateway: Gateway, scope: Scope, receive: Receive, send: Sen
         if not (sink.disconnected and task.uncancel() == 0):
             raise
     finally:
-        if watcher is not None:
-            watcher.cancel()
+        departure.close()
         gateway.left()
+
+
+async def _admission(
+    gateway: Gateway, exchange: Exchange, scope: Scope, headers: Headers, location: Location, body: RequestBody
+) -> GatewayError | None:
+    """Why the exchange is refused, if it is."""
+    try:
+        await admit(gateway, exchange, scope, headers, location, body)
+    except ClientGone:
+        return BadRequest("The client left before its request was complete.", code="client_left")
+    except GatewayError as error:
+        return error
+    except Exception as fault:
+        log.error("admission failed", request_id=exchange.request_id, exc_info=fault)
+        return InternalError("The gateway failed to read the request; its log says why.")
+    return None
 
 
 class Departure:
     """Notices that the client left. ``cancel``: the exchange is then cancelled, otherwise it runs to its end."""
 
-    def __init__(self, exchange: Exchange, sink: HttpSink, task: asyncio.Task[object], *, cancel: bool) -> None:
-        self._exchange = exchange
+    def __init__(self, sink: HttpSink, receive: Receive, task: asyncio.Task[object], *, cancel: bool) -> None:
         self._sink = sink
+        self._receive = receive
         self._task = task
         self._cancel = cancel
+        self._watcher: asyncio.Task[None] | None = None
 
-    async def watch(self, receive: Receive) -> None:
-        """Wait for it; the request must have been read whole."""
-        while (await receive())["type"] != "http.disconnect":
+    def watch(self) -> None:
+        """Begin to wait for it; the request must have been read whole."""
+        self._watcher = asyncio.ensure_future(self._wait())
+
+    async def _wait(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
             pass
         if not self._sink.over:
             self._sink.disconnected = True
@@ -120,7 +144,7 @@ class Departure:
                 self._task.cancel()
 
     async def during(self, upload: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """``upload``, whose end without its last byte is the client's departure: nothing can be finished then."""
+        """``upload``, then `watch`; an end before its last byte is the departure, and nothing can be finished then."""
         try:
             async for piece in upload:
                 yield piece
@@ -128,3 +152,9 @@ class Departure:
             self._sink.disconnected = True
             self._task.cancel()
             await asyncio.Event().wait()  # until that cancellation arrives
+        self.watch()
+
+    def close(self) -> None:
+        """Stop waiting."""
+        if self._watcher is not None:
+            self._watcher.cancel()

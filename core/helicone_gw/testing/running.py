@@ -167,11 +167,7 @@ class GatewayFactory:
         """
         provider = provider or ScriptedProvider(default=usual_answer)
         http = http or ScriptedProvider()
-        plugin_class = _finder(classes or {})
-        checked = self._load({**_merged(default_config(), config or {}), "plugins": list(plugins)}, plugin_class)
-        instances, _ = registry.build(checked, plugin_class)
-        gateway = Gateway(checked, instances, upstream=provider.upstream, clock=clock or _loop_clock())
-        gateway.http = httpx.AsyncClient(transport=_ScriptedTransport(http), follow_redirects=False)
+        gateway = self.build(plugins, provider=provider, http=http, config=config, classes=classes, clock=clock)
         await gateway.start()
         try:
             app = App(gateway)
@@ -183,6 +179,24 @@ class GatewayFactory:
                 await app.shutdown()
         finally:
             await gateway.stop()
+
+    def build(
+        self,
+        plugins: Sequence[str | Mapping[str, Any]],
+        *,
+        provider: ScriptedProvider,
+        http: ScriptedProvider,
+        config: Mapping[str, Any] | None = None,
+        classes: Mapping[str, type[Plugin]] | None = None,
+        clock: Clock | None = None,
+    ) -> Gateway:
+        """The gateway alone, not started; what it is made of is as above."""
+        plugin_class = _finder(classes or {})
+        checked = self._load({**_merged(default_config(), config or {}), "plugins": list(plugins)}, plugin_class)
+        instances, _ = registry.build(checked, plugin_class)
+        gateway = Gateway(checked, instances, upstream=provider.upstream, clock=clock or _loop_clock())
+        gateway.http = httpx.AsyncClient(transport=_ScriptedTransport(http), follow_redirects=False)
+        return gateway
 
     def _load(self, sections: Mapping[str, Any], plugin_class: registry.PluginClass) -> GatewayConfig:
         path = self._directory / "gateway.yaml"

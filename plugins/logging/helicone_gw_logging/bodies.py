@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ BodyState = Literal["whole", "truncated", "omitted", "unreadable", "dropped"]
 
 _LEVEL = 3
 _MAX_STORED = 1 << 30
+_of_thread = threading.local()  # a compressor is dear to make and must not be shared between threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,10 @@ def unpack(data: bytes | None) -> bytes | None:
 
 
 def _compress(data: bytes) -> bytes:
-    return zstandard.ZstdCompressor(level=_LEVEL).compress(data)
+    compressor: zstandard.ZstdCompressor | None = getattr(_of_thread, "compressor", None)
+    if compressor is None:
+        compressor = _of_thread.compressor = zstandard.ZstdCompressor(level=_LEVEL)
+    return compressor.compress(data)
 
 
 def _decode(body: RawBody, limit: int) -> tuple[bytes, bool] | None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, NoReturn, TypeVar
 
 import typer
-from helicone_gw.database import Database
+from helicone_gw import Database
 from rich.console import Console
 
 from helicone_gw_logging import rendering

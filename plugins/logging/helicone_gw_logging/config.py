@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from helicone_gw.config.values import Size
-from helicone_gw.plugin import PluginConfig
-from pydantic import ByteSize, Field
+from helicone_gw import PluginConfig
+from pydantic import ByteSize, Field, WithJsonSchema
+
+Size = Annotated[
+    ByteSize,
+    Field(gt=0, le=1 << 40),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": 1 << 40},
+                {"type": "string", "pattern": r"^\s*\d{1,15}(\.\d{1,6})?\s*([kKMGT]i?B)?\s*$|\$\{"},
+            ]
+        }
+    ),
+]
+"""Bytes: an integer, or a number with a unit (``512KiB``, ``64MiB``)."""
 
 
 class LoggingConfig(PluginConfig):

@@ -15,7 +15,7 @@ from helicone_gw_logging.redact import redact, redact_text
 from helicone_gw_logging.tables import ATTEMPT, BODY, PROPERTY, REQUEST
 
 if TYPE_CHECKING:
-    from helicone_gw.database import Database
+    from helicone_gw import Database
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 # Columns of ours, in which no client and no provider can put a credential.
@@ -35,11 +35,20 @@ class Rows:
 def prepare(record: LogRecord, secrets: Sequence[bytes], max_body: int) -> Rows:
     """The rows of ``record``, redacted, bodies compressed. ``secrets`` are the gateway's own; meant for a thread."""
     known = (*secrets, *(secret.encode("utf-8", "ignore") for secret in record.secrets))
-    return Rows(
-        request={**_clean(record.request, known), "annotations": _annotations(record, known)},
-        attempts=[_clean(row, known) for row in record.attempts],
+    rows = (record.request, *record.attempts, *record.properties)
+    # One pass over all texts together first: credentials among them are rare.
+    texts = "\n".join(row[name] for row in rows for name in _texts(row)).encode()
+    if redact(texts, known) == texts:
+        request, attempts, properties = record.request, record.attempts, record.properties
+    else:
+        request, *others = (_clean(row, known) for row in rows)
+        attempts = others[: len(record.attempts)]
         # Redaction may have made two keys the same.
-        properties=list({row["key_lower"]: row for row in (_clean(row, known) for row in record.properties)}.values()),
+        properties = list({row["key_lower"]: row for row in others[len(record.attempts) :]}.values())
+    return Rows(
+        request={**request, "annotations": _annotations(record, known)},
+        attempts=attempts,
+        properties=properties,
         body=_body(record, known, max_body),
     )
 
@@ -81,16 +90,17 @@ async def _insert(connection: AsyncConnection, table: Table, rows: Iterable[dict
         await connection.execute(insert(table), values)
 
 
+def _texts(row: dict[str, Any]) -> list[str]:
+    return [name for name, value in row.items() if isinstance(value, str) and name not in _PLAIN]
+
+
 def _clean(row: dict[str, Any], secrets: Sequence[bytes]) -> dict[str, Any]:
-    names = [name for name, value in row.items() if isinstance(value, str) and name not in _PLAIN]
-    # One pass over all of them first: credentials in these columns are rare.
-    joined = "\n".join(row[name] for name in names)
-    if redact_text(joined, secrets) == joined:
-        return row
-    return row | {name: redact_text(row[name], secrets) for name in names}
+    return row | {name: redact_text(row[name], secrets) for name in _texts(row)}
 
 
 def _annotations(record: LogRecord, secrets: Sequence[bytes]) -> Any:
+    if record.annotations == b"{}":
+        return {}
     # Postgres has no NUL, not even an escaped one.
     data = redact(record.annotations, secrets).replace(b"\\u0000", b"\\ufffd")
     try:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from helicone_gw.hookspecs import hookimpl
-from helicone_gw.plugin import Plugin
+from helicone_gw import Plugin, hookimpl
 
 from helicone_gw_logging.config import LoggingConfig
 from helicone_gw_logging.record import record
@@ -15,8 +14,7 @@ from helicone_gw_logging.writer import Counters, Writer
 
 if TYPE_CHECKING:
     import typer
-    from helicone_gw.gateway import Gateway
-    from helicone_gw.model import Exchange
+    from helicone_gw import Exchange, Gateway
 
 VERSIONS = Path(__file__).parent / "migrations" / "versions"
 """The Alembic revisions of this plugin's tables, branch ``logging``."""

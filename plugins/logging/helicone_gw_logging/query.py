@@ -15,7 +15,7 @@ from helicone_gw_logging.record import KEY_BYTES, VALUE_START_BYTES, text
 from helicone_gw_logging.tables import ATTEMPT, BODY, PROPERTY, REQUEST, AttemptRow, RequestRow
 
 if TYPE_CHECKING:
-    from helicone_gw.database import Database
+    from helicone_gw import Database
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 MAX_LIMIT = 10_000

@@ -11,9 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 
 if TYPE_CHECKING:
-    from helicone_gw.errors import GatewayError
-    from helicone_gw.headers import Headers
-    from helicone_gw.model import Attempt, Capture, Cost, Exchange, Usage
+    from helicone_gw import Attempt, Capture, Cost, Exchange, GatewayError, Headers, Usage
 
 NAME_BYTES = 1024
 """Longest identifier or name, in bytes of UTF-8; the rest is cut."""

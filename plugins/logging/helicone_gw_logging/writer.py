@@ -16,7 +16,7 @@ from helicone_gw_logging.insert import Rows, prepare, request_only, write
 from helicone_gw_logging.record import LogRecord
 
 if TYPE_CHECKING:
-    from helicone_gw.database import Database
+    from helicone_gw import Database
 
     from helicone_gw_logging.config import LoggingConfig
 

@@ -102,7 +102,7 @@ plugins:
             "2:3: server.prot: unknown key; did you mean 'port'? "
             "(known: allowed_targets, domains, drain_timeout, engine, host, max_body, max_upload, open, port, workers)"
         ),
-        "3:11: server.engine: Input should be 'hypercorn', 'uvicorn' or 'granian'; did you mean 'uvicorn'?",
+        "3:11: server.engine: Input should be 'hypercorn' or 'uvicorn'; did you mean 'uvicorn'?",
         "4:12: server.workers: Input should be a valid integer, unable to parse string as an integer",
         "5:20: limits.deadline: Input should be greater than 0",
         (
