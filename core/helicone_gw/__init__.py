@@ -4,7 +4,7 @@ from helicone_gw.access import GatewayKey, KeyRing, KeySource, Permits, Provider
 from helicone_gw.background import Background
 from helicone_gw.chain import Chain
 from helicone_gw.clock import Clock
-from helicone_gw.config import GatewayConfig, ModelConfig, PriceConfig
+from helicone_gw.config import GatewayConfig, ModelConfig, PositiveSeconds, PriceConfig, Seconds, Secret, Size
 from helicone_gw.database import Database
 from helicone_gw.decisions import Fallback, Retry
 from helicone_gw.errors import (
@@ -93,6 +93,7 @@ __all__ = [
     "Plugin",
     "PluginConfig",
     "PluginFault",
+    "PositiveSeconds",
     "PriceConfig",
     "PriceSource",
     "Prices",
@@ -101,6 +102,9 @@ __all__ = [
     "Response",
     "Retry",
     "Route",
+    "Seconds",
+    "Secret",
+    "Size",
     "Stash",
     "StashKey",
     "Store",

@@ -44,9 +44,13 @@ class Background:
             log.error("background task failed", task=task.get_name(), exc_info=problem)
 
     async def drain(self, timeout: float) -> None:
-        """Wait up to ``timeout`` seconds for all tasks, then cancel what is left."""
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=timeout)
+        """Wait up to ``timeout`` seconds for all tasks, those that they start included, then cancel what is left."""
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + timeout
+        while self._tasks:
+            _, running = await asyncio.wait(set(self._tasks), timeout=max(0.0, give_up - loop.time()))
+            if running or loop.time() >= give_up:
+                break
         left = set(self._tasks)
         for task in left:
             task.cancel()

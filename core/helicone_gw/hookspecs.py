@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 hookspec = pluggy.HookspecMarker("helicone_gw")
 hookimpl = pluggy.HookimplMarker("helicone_gw")
+"""Marks a method of a `Plugin` as its implementation of the hook of that name."""
 
 
 @hookspec

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -152,7 +153,8 @@ class Response:
     @classmethod
     def of_json(cls, value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
         """A JSON answer."""
-        fields = Headers({"content-type": "application/json", **(headers or {})})
+        given = {name.lower(): value for name, value in (headers or {}).items()}
+        fields = Headers({"content-type": "application/json", **given})
         return cls(status=status, headers=fields, body=msgspec.json.encode(value))
 
 
@@ -252,7 +254,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """A bounded copy of what went by, for logs and caches; ``cut`` when the bound was reached (never cache those)."""
+    """A bounded copy of what went by, for logs and caches; ``cut`` when the bound was reached (never cache those).
+
+    The request's is what the client sent after its content coding was undone; the response's what the client was sent,
+    in the coding that ``exchange.response`` says.
+    """
 
     data: bytes
     cut: bool
@@ -327,9 +333,9 @@ class Exchange:
         self.response: Response | None = None
         self.error: GatewayError | None = None
         self.provider: str | None = None
-        """Provider that answered."""
+        """Provider of the last attempt, also when it failed."""
         self.model: str | None = None
-        """Model that answered, as the provider calls it."""
+        """Model of the last attempt, as the provider calls it."""
         self.usage: Usage | None = None
         self.cost: Cost | None = None
         """Sum over all attempts; ``None`` while any of them is unknown."""
@@ -376,6 +382,8 @@ class Exchange:
         through, "closed" refuses with 503. Raises `RuntimeError` once committed.
         """
         if self.committed:
+            if inspect.iscoroutine(awaitable):
+                awaitable.close()
             raise RuntimeError("the answer is already on its way")
         self._before_commit.append(Gate(asyncio.ensure_future(_within(awaitable, timeout)), on_failure, self._layer))
 

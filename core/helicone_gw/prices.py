@@ -34,7 +34,6 @@ class PriceSource(Protocol):
 class Prices:
     """The price service of a gateway: sources are asked in order, the first answer wins, and is remembered.
 
-    Resolved prices (and the lack of one) are kept for the 4,096 pairs of provider and model used last. Unknown prices
     What was resolved, a price or the lack of one, is kept for the ``max_prices`` combinations of provider, model and
     service tier that were used last. Unknown prices are counted per (provider, model) for the first ``max_unknown``
     pairs and under `OTHER` after that. Nothing is looked up under a name of more than 256 characters.

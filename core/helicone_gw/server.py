@@ -28,8 +28,9 @@ from helicone_gw.logs import configure_logging
 
 log = structlog.get_logger("helicone_gw.server")
 
-KEEP_ALIVE = 75.0
-"""Seconds that an idle client connection stays open; longer than the pools of the usual SDKs keep theirs."""
+KEEP_ALIVE = 15.0
+"""Seconds that an idle client connection stays open: longer than the pools of the usual SDKs keep theirs (5), so that
+they close first, and not much longer, since Hypercorn holds a connection's descriptor that long after it was closed."""
 
 BACKLOG = 2048
 MAX_HEADER_BYTES = 64 * 1024

@@ -26,7 +26,7 @@ CALLS = [
     ToolCall("weather", {"city": "Zürich"}, id="call_1"),
     ToolCall("weather", {"city": "東京", "days": 3}, id="call_2"),
 ]
-UNICODE = "Grüße, 世界! 👩‍🚀 \u2028 «naïve» \\n \"quoted\""
+UNICODE = 'Grüße, 世界! 👩‍🚀 \u2028 «naïve» \\n "quoted"'
 
 
 async def test_a_completion(chat: Client, provider: ScriptedProvider) -> None:
@@ -89,9 +89,7 @@ async def test_parallel_tool_calls(chat: Client, provider: ScriptedProvider) -> 
 
 async def test_parallel_tool_calls_in_a_stream(chat: Client, provider: ScriptedProvider) -> None:
     provider.enqueue(openai_chat.stream(None, tools=CALLS).dripped(7))
-    stream = await chat.call(
-        chat.sdk.chat.completions.create, model=MODEL, messages=MESSAGES, tools=TOOLS, stream=True
-    )
+    stream = await chat.call(chat.sdk.chat.completions.create, model=MODEL, messages=MESSAGES, tools=TOOLS, stream=True)
     gathered: dict[int, dict[str, str]] = {}
     for chunk in await chat.list(stream):
         for choice in chunk.choices:

@@ -98,9 +98,7 @@ async def test_the_sdks_timeout_cancels_upstream(
         await provider.closed_by_client.wait()
 
 
-async def test_one_connection_serves_errors_and_answers(
-    open_gateway: Running, provider: ScriptedProvider
-) -> None:
+async def test_one_connection_serves_errors_and_answers(open_gateway: Running, provider: ScriptedProvider) -> None:
     """Keep-alive survives an error: the second request comes over the same connection."""
     provider.enqueue(openai_chat.error(400), openai_chat.reply("Hello!"))
     host, port = open_gateway.url.removeprefix("http://").split(":")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from helicone_gw import registry
 from helicone_gw.testing import PluginConformance
 
@@ -14,3 +16,12 @@ for _name in registry.installed():
 
 def test_the_official_plugins_are_installed() -> None:
     assert {"cost", "logging", "security"} <= set(registry.installed())
+
+
+class TestSecurityWithKeys(PluginConformance):
+    """The same with a key configured, which every client then brings."""
+
+    plugin = registry.load("security")
+    name = "security"
+    config: ClassVar[dict[str, Any]] = {"keys": {"mine": {"key": "sk-helicone-of-the-suite-0123456789"}}}
+    headers: ClassVar[dict[str, str]] = {"helicone-auth": "Bearer sk-helicone-of-the-suite-0123456789"}

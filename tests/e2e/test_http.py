@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 
 import httpx
@@ -31,7 +32,13 @@ async def exchange(port: int, *pieces: bytes, until: bytes = b"", pause: float =
                 received += data
         return received
     finally:
-        writer.close()
+        await _close(writer)
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 @pytest.fixture(params=ENGINES)
@@ -96,11 +103,14 @@ async def test_an_upload_is_read_only_as_fast_as_the_provider_takes_it(
     engine: str, start: Start, provider: ScriptedProvider
 ) -> None:
     """A provider that reads nothing makes the client wait; the gateway does not swallow the upload meanwhile."""
-    received: list[int] = []
+    over = asyncio.Event()
+    handled = asyncio.Event()
 
     async def stuck(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        received.append(len(await reader.read(1024)))
-        await asyncio.sleep(30)
+        await reader.read(1024)
+        await over.wait()
+        await _close(writer)
+        handled.set()
 
     blocked = await asyncio.start_server(stuck, "127.0.0.1", 0, limit=1024)
     port = blocked.sockets[0].getsockname()[1]
@@ -120,8 +130,11 @@ async def test_an_upload_is_read_only_as_fast_as_the_provider_takes_it(
                     written += 65536
         except TimeoutError:
             pass
-        writer.transport.abort()
+        await _close(writer)
+        over.set()
+        await handled.wait()
     blocked.close()
+    await blocked.wait_closed()
     assert written < 64 << 20
 
 
@@ -172,7 +185,7 @@ async def test_a_client_that_leaves_cancels_the_upstream_within_a_second(
             writer.write(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
             await provider.received(1)
             await asyncio.sleep(0.3)
-            writer.close()
+            await _close(writer)
             async with asyncio.timeout(2):
                 await provider.closed_by_client.wait()
         provider = ScriptedProvider()

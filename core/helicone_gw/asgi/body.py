@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import AsyncIterator
 
 from helicone_gw.asgi.types import Receive
 from helicone_gw.errors import BadRequest, ClientTimeout, MalformedBody, PayloadTooLarge
 from helicone_gw.headers import Headers
 from helicone_gw.model import Exchange
+from helicone_gw.pipeline.decoding import inflate
 
 DISCARD_TIMEOUT = 5.0
 """Seconds that the rest of an answered request's body is still read and thrown away, so that the client gets to see
@@ -100,15 +100,12 @@ def decoded(body: bytes, headers: Headers, limit: int) -> bytes:
             status=415,
             code="unsupported_content_encoding",
         )
-    inflater = zlib.decompressobj(47)  # zlib's own detection of gzip and zlib headers
     try:
-        plain = inflater.decompress(body, limit + 1)
-    except zlib.error as problem:
+        plain = inflate(body, limit)
+    except ValueError as problem:
         raise MalformedBody(f"The request body is not what content-encoding {coding!r} says: {problem}.") from None
     if len(plain) > limit:
         raise _too_large(limit, "server.max_body")
-    if not inflater.eof:
-        raise MalformedBody(f"The request body ends in the middle of its {coding} data.")
     return plain
 
 

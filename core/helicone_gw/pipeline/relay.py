@@ -52,6 +52,7 @@ class Relay:
         self._exchange = exchange
         self._hooks = tuple(hook for hook in chain.on_stream_chunk if hook.index < answer.layer)
         self._ticks = tuple(hook for hook in chain.ticks if hook.index < answer.layer)
+        self._due: dict[int, float] = {}
         self._too_large: EventTooLarge | None = None
         self.capture = CaptureBuffer(chain.capture_bytes)
 
@@ -190,7 +191,8 @@ class Relay:
 
     async def _read_ticking(self, sink: Sink) -> bytes | None:
         loop = asyncio.get_running_loop()
-        due = {hook.plugin: loop.time() + (hook.tick or 0) for hook in self._ticks}
+        # Kept from one read to the next: events that come quickly do not put a tick off.
+        due = self._due = self._due or {hook.index: loop.time() + (hook.tick or 0) for hook in self._ticks}
         ended = asyncio.Event()
         self._exchange._wake = ended.set
         stop = asyncio.ensure_future(ended.wait())
@@ -199,15 +201,15 @@ class Relay:
                 read = self._live.start_reading()
                 timeout = max(0.0, min(due.values()) - loop.time())
                 done, _ = await asyncio.wait({read, stop}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+                for hook in self._ticks:
+                    if stop not in done and due[hook.index] <= loop.time():
+                        due[hook.index] = loop.time() + (hook.tick or 0)
+                        await self._send(sink, b"".join(self._tick(hook)))
                 if read in done:
                     self._live.pending = None
                     return read.result()
                 if stop in done:
                     return None
-                for hook in self._ticks:
-                    if due[hook.plugin] <= loop.time():
-                        due[hook.plugin] = loop.time() + (hook.tick or 0)
-                        await self._send(sink, b"".join(self._tick(hook)))
         finally:
             self._exchange._wake = None
             stop.cancel()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from helicone_gw.testing.answers import usual_answer
-    from helicone_gw.testing.client import Event, LiveReply, NoAnswer, Reply
+    from helicone_gw.testing.client import LiveReply, NoAnswer, Reply, ServerSentEvent
     from helicone_gw.testing.clock import VirtualClock
     from helicone_gw.testing.conformance import PluginConformance
     from helicone_gw.testing.loop import Stalled, VirtualTimeLoop, run_virtual
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
-    "Event",
     "GatewayFactory",
     "LiveReply",
     "NoAnswer",
@@ -33,6 +32,7 @@ __all__ = [
     "RunningGateway",
     "ScriptedProvider",
     "ScriptedResponse",
+    "ServerSentEvent",
     "Stalled",
     "VirtualClock",
     "VirtualTimeLoop",
@@ -47,7 +47,6 @@ __all__ = [
 # pytest imports this package at every start, to find the plugin in it; what the kit is made of can wait.
 _HOME = {
     "Answer": "provider",
-    "Event": "client",
     "GatewayFactory": "running",
     "LiveReply": "client",
     "NoAnswer": "client",
@@ -57,6 +56,7 @@ _HOME = {
     "RunningGateway": "running",
     "ScriptedProvider": "provider",
     "ScriptedResponse": "script",
+    "ServerSentEvent": "client",
     "Stalled": "loop",
     "VirtualClock": "clock",
     "VirtualTimeLoop": "loop",

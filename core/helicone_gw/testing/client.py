@@ -26,7 +26,7 @@ class NoAnswer(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ServerSentEvent:
     """One server-sent event."""
 
     data: bytes
@@ -50,11 +50,11 @@ class Reply:
         """The decoded body. Raises msgspec's `DecodeError` for anything but JSON."""
         return msgspec.json.decode(self.body)
 
-    def events(self) -> list[Event]:
+    def events(self) -> list[ServerSentEvent]:
         """The body's server-sent events, comments left out; also an event that its blank line is missing from."""
         splitter = EventSplitter(max(1, len(self.body)))
         blocks = [*splitter.feed(self.body), splitter.flush()]
-        return [Event(event_data(block), event_name(block)) for block in blocks if event_data(block)]
+        return [ServerSentEvent(event_data(block), event_name(block)) for block in blocks if event_data(block)]
 
 
 class LiveReply:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from helicone_gw.price import CompiledPrice
+from helicone_gw import CompiledPrice
 
 from helicone_gw_cost.compile import compile_price
 from helicone_gw_cost.tables import table

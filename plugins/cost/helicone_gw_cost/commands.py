@@ -10,9 +10,7 @@ from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
-from helicone_gw.errors import ConfigError
-from helicone_gw.price import UNITS, CompiledPrice
-from helicone_gw.prices import Prices
+from helicone_gw import UNITS, CompiledPrice, ConfigError, Prices
 from rich.console import Console
 from rich.table import Table
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Protocol
 
-from helicone_gw.price import CompiledPrice, Tiered
+from helicone_gw import CompiledPrice, Tiered
 
 from helicone_gw_cost.tables import table
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from helicone_gw.errors import ConfigError
-from helicone_gw.price import CompiledPrice
+from helicone_gw import CompiledPrice, ConfigError
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from helicone_gw_cost.compile import compile_price

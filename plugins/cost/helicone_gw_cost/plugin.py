@@ -6,8 +6,7 @@ import asyncio
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from helicone_gw.hookspecs import hookimpl
-from helicone_gw.plugin import Plugin
+from helicone_gw import Plugin, hookimpl
 
 from helicone_gw_cost.catalogue import Catalogue
 from helicone_gw_cost.config import CostConfig
@@ -15,7 +14,7 @@ from helicone_gw_cost.overrides import Overrides, built_in, from_entries, from_m
 
 if TYPE_CHECKING:
     import typer
-    from helicone_gw.gateway import Gateway
+    from helicone_gw import Gateway
 
 
 class CostPlugin(Plugin):

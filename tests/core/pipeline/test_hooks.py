@@ -1,0 +1,150 @@
+"""Calling hooks: what a value, a refusal, a fault and a timeout amount to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from helicone_gw import Chunk, Exchange, Headers, PermissionDenied, PluginFault, Request
+from helicone_gw.chain import Hook
+from helicone_gw.helicone import EMPTY
+from helicone_gw.pipeline.hooks import HookCaller, Raised
+from structlog.testing import capture_logs
+
+EVENT, END, TICK = Chunk(b"data: 1\n\n"), Chunk(b"", "end"), Chunk(b"", "tick")
+
+
+@pytest.fixture
+def exchange() -> Exchange:
+    return Exchange("id", Request("POST", "/", "", Headers(), b"{}", "openai", "chat", EMPTY), 0.0)
+
+
+def hook(call: Callable[..., Any], *, closed: bool = True, timeout: float | None = None, index: int = 3) -> Hook:
+    return Hook("on_x", index, f"plugin {index}", call, closed, timeout, None)
+
+
+async def test_the_hooks_value_and_arguments(exchange: Exchange) -> None:
+    async def both(exchange: Exchange, thing: int) -> tuple[int, int]:
+        return exchange._layer, thing
+
+    assert await HookCaller().call(hook(both), exchange, 7) == (3, 7)
+
+
+@pytest.mark.parametrize("closed", [True, False])
+async def test_a_refusal_travels_whatever_the_failure_mode(exchange: Exchange, closed: bool) -> None:
+    async def refuse(exchange: Exchange) -> None:
+        raise PermissionDenied("no")
+
+    caller = HookCaller()
+    with pytest.raises(Raised) as raised:
+        await caller.call(hook(refuse, closed=closed), exchange)
+    assert isinstance(raised.value.error, PermissionDenied)
+    assert raised.value.layer == 3
+    assert caller.faults == {}
+
+
+async def test_a_fault_is_logged_and_counted_and_open_means_no_opinion(exchange: Exchange) -> None:
+    async def fail(exchange: Exchange) -> None:
+        raise KeyError("wrong")
+
+    caller = HookCaller()
+    with capture_logs() as logs:
+        assert await caller.call(hook(fail, closed=False), exchange) is None
+        with pytest.raises(Raised) as raised:
+            await caller.call(hook(fail), exchange)
+        await caller.tell(hook(fail), exchange)
+    assert isinstance(raised.value.error, PluginFault)
+    assert (raised.value.error.plugin, raised.value.error.hook) == ("plugin 3", "on_x")
+    assert "wrong" not in raised.value.error.message
+    assert caller.faults == {("plugin 3", "on_x"): 3}
+    assert {(entry["plugin"], entry["hook"], entry["fault"]) for entry in logs} == {("plugin 3", "on_x", "KeyError")}
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("how", ["call", "tell"])
+async def test_a_hook_that_takes_too_long_is_a_fault(exchange: Exchange, how: str) -> None:
+    async def dawdle(exchange: Exchange) -> str:
+        await asyncio.sleep(60)
+        return "late"
+
+    caller = HookCaller()
+    with capture_logs():
+        assert await getattr(caller, how)(hook(dawdle, closed=False, timeout=2), exchange) is None
+    assert caller.faults == {("plugin 3", "on_x"): 1}
+    assert asyncio.get_running_loop().time() == pytest.approx(2)
+
+
+async def test_being_told_never_raises_but_a_cancellation_passes(exchange: Exchange) -> None:
+    async def refuse(exchange: Exchange) -> None:
+        raise PermissionDenied("too late")
+
+    async def cancelled(exchange: Exchange) -> None:
+        raise asyncio.CancelledError
+
+    caller = HookCaller()
+    with capture_logs():
+        await caller.tell(hook(refuse), exchange)
+    for how in (caller.tell, caller.call):
+        with pytest.raises(asyncio.CancelledError):
+            await how(hook(cancelled, closed=False), exchange)
+
+
+def of(*values: Any) -> Callable[..., Any]:
+    """A chunk hook that answers an event with these chunks."""
+    return lambda exchange, chunk: values if chunk.kind == "event" else None
+
+
+def chunks(exchange: Exchange, chunk: Chunk, *calls: Callable[..., Any], closed: bool = True) -> list[Chunk]:
+    hooks = [hook(call, closed=closed, index=len(calls) - number) for number, call in enumerate(calls)]
+    return HookCaller().chunk(hooks, exchange, chunk)
+
+
+def test_chunks_multiply_vanish_and_pass(exchange: Exchange) -> None:
+    a, b = Chunk(b"a"), Chunk(b"b")
+    assert chunks(exchange, EVENT) == [EVENT]
+    assert chunks(exchange, EVENT, lambda exchange, chunk: None) == [EVENT]
+    assert chunks(exchange, EVENT, lambda exchange, chunk: a) == [a]
+    assert chunks(exchange, EVENT, of(a, b), lambda exchange, chunk: [chunk, chunk]) == [a, a, b, b]
+    assert chunks(exchange, EVENT, of(), lambda exchange, chunk: pytest.fail("nothing was left")) == []
+    assert chunks(exchange, EVENT, lambda exchange, chunk: [a]) == [a]
+
+
+def test_the_end_arrives_at_everybody_whatever_is_done_with_it(exchange: Exchange) -> None:
+    seen: list[str] = []
+
+    def flush(exchange: Exchange, chunk: Chunk) -> Any:
+        return [Chunk(b"held")] if chunk.kind == "end" else None
+
+    def swallow(exchange: Exchange, chunk: Chunk) -> Any:
+        seen.append(chunk.kind)
+        return []
+
+    def watch(exchange: Exchange, chunk: Chunk) -> None:
+        seen.append(chunk.kind)
+
+    assert [chunk.kind for chunk in chunks(exchange, END, flush, swallow, watch)] == ["end"]
+    assert seen == ["event", "end", "end"]
+    assert [chunk.data for chunk in chunks(exchange, END, flush)] == [b"held", b""]
+
+
+def test_only_events_can_be_emitted(exchange: Exchange) -> None:
+    assert chunks(exchange, EVENT, lambda exchange, chunk: [END, TICK, EVENT]) == [EVENT]
+
+
+@pytest.mark.parametrize("value", ["text", b"bytes", 1, [b"bytes"], iter(())])
+def test_a_value_of_the_wrong_type_is_a_fault(exchange: Exchange, value: Any) -> None:
+    with capture_logs():
+        with pytest.raises(Raised):
+            chunks(exchange, EVENT, lambda exchange, chunk: value)
+        assert chunks(exchange, EVENT, lambda exchange, chunk: value, closed=False) == [EVENT]
+
+
+def test_a_refusal_in_a_chunk_hook_knows_its_layer(exchange: Exchange) -> None:
+    def refuse(exchange: Exchange, chunk: Chunk) -> None:
+        raise PermissionDenied("no")
+
+    with pytest.raises(Raised) as raised:
+        chunks(exchange, EVENT, of(EVENT), refuse, closed=False)
+    assert raised.value.layer == 1

@@ -1,0 +1,102 @@
+"""Permits, keys, and the credential that a client brought: who may what, and what never shows."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from helicone_gw import GatewayKey, KeyRing, Permits, ProviderCredential
+
+
+@pytest.mark.parametrize(
+    ("patterns", "model", "allowed"),
+    [
+        (None, "gpt-4o", True),
+        (("gpt-4o",), "gpt-4o", True),
+        (("gpt-4*",), "gpt-4o-mini", True),
+        (("gpt-4*",), "GPT-4o", False),
+        (("gpt-4o",), "gpt-4o-mini", False),
+        (("claude-*", "gpt-*"), "gpt-5", True),
+        ((), "gpt-4o", False),
+        (("gpt-4?",), "gpt-4o", True),
+        (("org/*",), "org/model/one", True),
+    ],
+)
+def test_models(patterns: tuple[str, ...] | None, model: str, allowed: bool) -> None:
+    assert Permits(models=patterns).allows_model(model) is allowed
+
+
+def test_a_request_without_a_model_is_not_stopped_by_models() -> None:
+    assert Permits(models=("gpt-4o",)).allows_model(None)
+
+
+def test_providers_and_paths() -> None:
+    permits = Permits(providers=("openai", "azure-*"), paths=("/v1/chat/*", "/v1/models"))
+    assert permits.allows_provider("azure-east")
+    assert not permits.allows_provider("anthropic")
+    assert permits.allows_path("/v1/chat/completions")
+    assert not permits.allows_path("/v1/files")
+    assert not Permits(providers=(), paths=()).allows_provider("openai")
+    assert not Permits(paths=()).allows_path("/v1/models")
+    assert Permits().allows_provider("anyone")
+    assert Permits().allows_path("/any/where")
+
+
+def test_a_credential_never_shows_its_value() -> None:
+    credential = ProviderCredential("authorization", "Bearer sk-secret", "openai")
+    assert "sk-secret" not in repr(credential)
+    assert credential.fingerprint == hashlib.sha256(b"Bearer sk-secret").hexdigest()
+    assert credential.fingerprint != ProviderCredential("authorization", "Bearer sk-other").fingerprint
+
+
+class Source:
+    def __init__(self, *keys: str, known: tuple[str, ...] = ()) -> None:
+        self.keys = keys
+        self.known = known
+        self.asked: list[str] = []
+
+    @property
+    def configured(self) -> bool:
+        return bool(self.keys)
+
+    async def lookup(self, secret: str) -> GatewayKey | None:
+        self.asked.append(secret)
+        return GatewayKey(f"id-of-{secret}", secret, "owner") if secret in self.keys else None
+
+    async def knows(self, secret: str) -> bool:
+        return secret in self.keys or secret in self.known
+
+
+async def test_without_sources_nothing_is_required_and_nobody_is_known() -> None:
+    ring = KeyRing()
+    assert not ring.configured
+    assert await ring.lookup("anything") is None
+    assert not await ring.knows("anything")
+
+
+async def test_the_first_source_that_has_a_key_answers() -> None:
+    ring, empty, first, second = KeyRing(), Source(), Source("one"), Source("one", "two")
+    for source in (empty, first, second):
+        ring.register(source)
+    assert ring.configured
+    key = await ring.lookup("one")
+    assert key is not None
+    assert key.name == "one"
+    assert second.asked == []
+    assert await ring.lookup("two") is not None
+    assert await ring.lookup("three") is None
+
+
+async def test_a_key_that_was_one_once_is_still_known() -> None:
+    ring = KeyRing()
+    ring.register(Source("new"))
+    ring.register(Source(known=("revoked",)))
+    assert await ring.knows("revoked")
+    assert await ring.lookup("revoked") is None
+    assert not await ring.knows("sk-of-a-provider")
+
+
+def test_a_source_without_keys_requires_none() -> None:
+    ring = KeyRing()
+    ring.register(Source())
+    assert not ring.configured

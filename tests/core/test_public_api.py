@@ -1,0 +1,121 @@
+"""The public API: all that a plugin may import, and the whole of what a plugin imports."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import helicone_gw
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PLUGINS = sorted(path for path in ROOT.glob("plugins/*/helicone_gw_*") if path.is_dir())
+SHARED = {("helicone_gw_dashboard", "helicone_gw_logging"), ("helicone_gw_alerts", "helicone_gw_logging")}
+"""(plugin, other plugin whose public names it may use): they read through the query API."""
+
+
+PUBLIC = """
+UNITS Attempt AuthenticationFailed Background BadRequest Capture Chain Chunk Clock CompiledPrice ConfigError Cost
+Database DeadlineExceeded Exchange Fallback Gateway GatewayConfig GatewayError GatewayKey Headers Health
+HeliconeHeaders InternalError KeyRing KeySource MalformedBody MethodNotAllowed ModelConfig NotFound Outcome
+PayloadTooLarge PaymentRequired PermissionDenied Permits Plugin PluginConfig PluginFault PositiveSeconds PriceConfig
+PriceSource Prices ProviderCredential Request Response Retry Route Seconds Secret Size Stash StashKey Store Target
+Tiered TooManyRequests Unavailable UpstreamConnectError UpstreamError UpstreamProtocolError UpstreamStatus
+UpstreamStreamError UpstreamTimeout Usage hookimpl
+"""
+
+
+def test_the_names_are_these_and_a_change_of_them_is_a_decision() -> None:
+    assert helicone_gw.__all__ == PUBLIC.split()
+
+
+def test_the_names_are_sorted_and_there() -> None:
+    names = helicone_gw.__all__
+    assert names == sorted(names, key=lambda name: (not name.isupper(), name[0].islower(), name))
+    assert len(set(names)) == len(names)
+    for name in names:
+        assert getattr(helicone_gw, name) is not None
+
+
+def test_nothing_else_is_offered() -> None:
+    public = {
+        name
+        for name, value in vars(helicone_gw).items()
+        if not name.startswith("_") and not inspect.ismodule(value)
+    }
+    assert public == set(helicone_gw.__all__)
+
+
+@pytest.mark.parametrize("name", helicone_gw.__all__)
+def test_every_name_says_what_it_is(name: str) -> None:
+    value = getattr(helicone_gw, name)
+    if _documented(name):
+        return
+    if inspect.isclass(value):
+        assert value.__module__.startswith("helicone_gw")
+        assert value.__doc__
+        # What dataclasses write by themselves is the signature and says nothing.
+        assert not value.__doc__.startswith(f"{value.__name__}(")
+    else:
+        pytest.fail(f"{name} has neither a docstring nor a string below it")
+
+
+def _documented(name: str) -> bool:
+    """Whether the assignment of ``name``, in whichever module it is, is followed by a string."""
+    for module in (ROOT / "core" / "helicone_gw").rglob("*.py"):
+        body = ast.parse(module.read_text()).body
+        for statement, below in zip(body, body[1:], strict=False):
+            targets = statement.targets if isinstance(statement, ast.Assign) else []
+            if isinstance(statement, ast.AnnAssign):
+                targets = [statement.target]
+            if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+                text = below.value if isinstance(below, ast.Expr) else None
+                if isinstance(text, ast.Constant) and isinstance(text.value, str):
+                    return True
+    return False
+
+
+def test_importing_it_imports_nothing_that_is_needed_later_or_never() -> None:
+    heavy = ("genai_prices", "uvicorn", "granian", "pytest", "hypothesis", "redis", "asyncpg", "helicone_gw.testing")
+    code = (
+        "import sys, helicone_gw; print([name for name in sys.modules if name in "
+        f"{heavy!r} or name.startswith('helicone_gw_')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def _imports(source: str) -> Iterator[tuple[str, tuple[str, ...], int]]:
+    """Every import: module, names, line; those for type checkers and inside functions too."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, (), node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: a relative import"
+            yield node.module or "", tuple(alias.name for alias in node.names), node.lineno
+
+
+@pytest.mark.parametrize("package", PLUGINS, ids=lambda path: path.name)
+def test_a_plugin_imports_public_names_only_and_no_other_plugin(package: Path) -> None:
+    problems: list[str] = []
+    for file in sorted(package.rglob("*.py")):
+        for module, names, line in _imports(file.read_text()):
+            where = f"{file.relative_to(ROOT)}:{line}"
+            top = module.partition(".")[0]
+            if top == "helicone_gw":
+                private = [name for name in names if name not in helicone_gw.__all__]
+                if module != "helicone_gw" or private:
+                    problems.append(f"{where}: from {module} import {', '.join(private or names)}")
+            elif top.startswith("helicone_gw_") and top != package.name and (
+                (package.name, top) not in SHARED or module != top
+            ):
+                problems.append(f"{where}: imports plugin {module}")
+    assert not problems, "\n".join(problems)
+
+
+def test_there_are_plugins_to_check() -> None:
+    assert {"helicone_gw_logging", "helicone_gw_cost", "helicone_gw_security"} <= {path.name for path in PLUGINS}
