@@ -99,15 +99,20 @@ def _hook(
     argnames: Sequence[str],
     specified: tuple[str, ...],
 ) -> Hook:
-    call = function
-    if tuple(argnames) != specified:
-        # pluggy lets an implementation name only the arguments it needs.
-        picks = tuple(specified.index(argument) for argument in argnames)
-
-        def call(*arguments: Any) -> Any:
-            return function(*(arguments[pick] for pick in picks))
-
+    call = _with_all(function, argnames, specified)
     return Hook(name, index, plugin.name, call, plugin.on_failure == "closed", plugin.timeout, plugin.tick)
+
+
+def _with_all(function: Callable[..., Any], argnames: Sequence[str], specified: Sequence[str]) -> Callable[..., Any]:
+    """``function``, callable with all of the hook's arguments: pluggy lets it name only those that it needs."""
+    if tuple(argnames) == tuple(specified):
+        return function
+    picks = tuple(specified.index(argument) for argument in argnames)
+
+    def call(*arguments: Any) -> Any:
+        return function(*(arguments[pick] for pick in picks))
+
+    return call
 
 
 def _identity(plugin: Plugin) -> str:
@@ -119,7 +124,11 @@ def lifecycle_hooks(
     plugins: Sequence[Plugin], manager: pluggy.PluginManager, name: str
 ) -> list[tuple[Plugin, Callable[..., Any]]]:
     """The plugins (outermost first) that implement a hook outside the request's path, each with its function."""
-    functions = {id(impl.plugin): impl.function for impl in getattr(manager.hook, name).get_hookimpls()}
+    caller = getattr(manager.hook, name)
+    functions = {
+        id(impl.plugin): _with_all(impl.function, impl.argnames, caller.spec.argnames)
+        for impl in caller.get_hookimpls()
+    }
     return [(plugin, functions[id(plugin)]) for plugin in plugins if id(plugin) in functions]
 
 

@@ -203,7 +203,7 @@ class Gateway:
 
 
 def _as_kept(config: GatewayConfig, plugins: Sequence[Plugin]) -> GatewayConfig:
-    """The configuration with each plugin's block as the plugin kept it: secrets that it dropped are dropped here too."""
+    """The configuration with each plugin's block as the plugin kept it, without secrets that it dropped."""
     kept = {plugin.name: plugin.config for plugin in plugins}
     specs = tuple(
         spec.model_copy(update={"config": kept[spec.name]}) if spec.name in kept else spec for spec in config.plugins

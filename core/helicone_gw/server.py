@@ -1,18 +1,12 @@
-"""Runs the application: sockets, signals, workers, and the HTTP server that the configuration names."""
+"""Runs the application: sockets, signals, reloads, and the HTTP server that the configuration names."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import multiprocessing
-import os
 import signal
 import socket
-import sys
-import time
 from collections.abc import Awaitable, Callable
-from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import Any, cast
 
 import structlog
@@ -24,7 +18,6 @@ from helicone_gw.asgi.types import Receive, Scope, Send
 from helicone_gw.config import GatewayConfig, ServerConfig
 from helicone_gw.errors import ConfigError
 from helicone_gw.gateway import Gateway
-from helicone_gw.logs import configure_logging
 
 log = structlog.get_logger("helicone_gw.server")
 
@@ -37,9 +30,6 @@ MAX_HEADER_BYTES = 64 * 1024
 MAX_WEBSOCKET_MESSAGE = 16 * 1024 * 1024
 CLOSING_TIME = 2.0
 """Seconds beyond ``drain_timeout`` for the server to close what is left."""
-
-QUICK_DEATH = 5.0
-"""A worker that lives shorter than this many seconds is not started again: its fault is not going to go away."""
 
 Build = Callable[[], Gateway]
 Listening = Callable[[Gateway, str], None]
@@ -207,9 +197,12 @@ ENGINES: dict[str, Callable[[Serving, ServerConfig, socket.socket, asyncio.Event
 }
 
 
-def run(config: GatewayConfig, build: Build, started: Listening) -> int:
-    """Serve in this process until SIGTERM or SIGINT; the exit code. Raises `ConfigError`."""
-    listener = listen(config)
+def run(config: GatewayConfig, build: Build, started: Listening, *, shared: bool = False) -> int:
+    """Serve in this process until SIGTERM or SIGINT; the exit code. Raises `ConfigError`.
+
+    ``shared``: other processes listen on the same port.
+    """
+    listener = listen(config, shared=shared)
     return asyncio.run(_until_signalled(build, listener, started))
 
 
@@ -221,74 +214,3 @@ async def _until_signalled(build: Build, listener: socket.socket, started: Liste
     with listener:
         await serve(build, listener, stop, started)
     return 0
-
-
-def run_workers(config: GatewayConfig, path: Path, started: Callable[[str], None]) -> int:
-    """Serve with ``server.workers`` processes on one port, each with a gateway of its own; the exit code.
-
-    A worker that dies is replaced; one that dies at once ends everything with its exit code.
-    """
-    if not hasattr(socket, "SO_REUSEPORT"):
-        raise ConfigError(["server.workers: this system has no SO_REUSEPORT; use workers: 1"])
-    reserved = listen(config, shared=True)
-    port = reserved.getsockname()[1]
-    reserved.close()
-    context = multiprocessing.get_context("spawn")
-    stopping = False
-
-    def stop(*_: object) -> None:
-        nonlocal stopping
-        stopping = True
-        for worker in workers:
-            if worker.pid is not None and worker.is_alive():
-                os.kill(worker.pid, signal.SIGTERM)
-
-    def start() -> BaseProcess:
-        worker = context.Process(target=_worker, args=(str(path), port), name="helicone-gw-worker")
-        worker.start()
-        born[worker.name] = time.monotonic()
-        return worker
-
-    born: dict[str, float] = {}
-    workers: list[BaseProcess] = []
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    for _ in range(config.server.workers):
-        workers.append(start())  # noqa: PERF401 - `stop` must see each worker as soon as it runs
-    started(f"http://{config.server.host}:{port}")
-    code = 0
-    while workers:
-        for worker in list(workers):
-            worker.join(timeout=0.2)
-            if worker.is_alive():
-                continue
-            workers.remove(worker)
-            if stopping:
-                # A worker that was still starting dies of the signal itself, which is what was asked for.
-                code = code or (0 if worker.exitcode == -signal.SIGTERM else worker.exitcode or 0)
-                continue
-            if time.monotonic() - born[worker.name] < QUICK_DEATH:
-                code = worker.exitcode or 1
-                stop()
-                continue
-            log.error("worker died; starting another", pid=worker.pid, exitcode=worker.exitcode)
-            workers.append(start())
-    return code
-
-
-def _worker(path: str, port: int) -> None:
-    from helicone_gw.commands.loading import build_gateway, load
-
-    configure_logging()
-
-    def configured() -> GatewayConfig:
-        config = load(Path(path)).config
-        return config.model_copy(update={"server": config.server.model_copy(update={"port": port})})
-
-    try:
-        listener = listen(configured(), shared=True)
-        code = asyncio.run(_until_signalled(lambda: build_gateway(configured()), listener, lambda gateway, url: None))
-    except ConfigError as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        code = 2
-    sys.exit(code)

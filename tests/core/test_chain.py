@@ -153,12 +153,14 @@ def fingerprint(*inside: Plugin, of: str = "cache") -> str:
 
 def test_a_fingerprint_tells_what_lies_inside() -> None:
     a, b = Everything(Settings(limit=1), "guard"), Everything(Settings(limit=2), "guard")
+    outer = Everything(Settings(limit=2), "outer")
     assert fingerprint(a) == fingerprint(Everything(Settings(limit=1), "guard"))
     assert fingerprint(a) != fingerprint(b)
-    assert fingerprint(a, b) != fingerprint(b, a)
+    other = Everything(Settings(limit=1), "other")
+    assert fingerprint(a, other) != fingerprint(other, a)
     assert fingerprint(a) != fingerprint(Choosy(Settings(limit=1), "guard"))
     assert fingerprint(a) != fingerprint()
-    outside = compiled(b, Plugin(PluginConfig(), "cache"), a)
+    outside = compiled(outer, Plugin(PluginConfig(), "cache"), a)
     assert outside.fingerprint("cache") == fingerprint(a), "what lies outside does not count"
 
 

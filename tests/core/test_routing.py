@@ -84,7 +84,7 @@ def test_a_dialect_of_nobody() -> None:
 
 
 def models(**changes: Any) -> Exchange:
-    return exchange(method="GET", path="/v1/models", operation="models", model=None, **changes)
+    return exchange(**{"method": "GET", "path": "/v1/models", "operation": "models", "model": None, **changes})
 
 
 def test_the_list_of_models_is_the_gateways_own_where_no_provider_can_be_asked() -> None:

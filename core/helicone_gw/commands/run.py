@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import typer
 
 from helicone_gw import server
 from helicone_gw.commands.loading import Loaded, build_gateway, load
+from helicone_gw.config import GatewayConfig
 from helicone_gw.errors import ConfigError
 from helicone_gw.gateway import Gateway
 from helicone_gw.logs import configure_logging
 from helicone_gw.routing import DEMO_PROVIDER
+from helicone_gw.workers import run_workers
 
 
 def run(context: typer.Context) -> None:
@@ -21,7 +25,7 @@ def run(context: typer.Context) -> None:
     configure_logging()
     try:
         if config.server.workers > 1:
-            code = server.run_workers(config, loaded.path, lambda url: _greet(loaded, url, demo=_has_demo(loaded)))
+            code = run_workers(config, str(loaded.path), work, lambda url: _greet(loaded, url, demo=_has_demo(loaded)))
         else:
             code = server.run(
                 config,
@@ -32,6 +36,22 @@ def run(context: typer.Context) -> None:
         typer.echo(f"The gateway cannot start:\n{error}", err=True)
         raise typer.Exit(2) from None
     raise typer.Exit(code)
+
+
+def work(path: str, port: int) -> None:
+    """One worker process of `run_workers`."""
+    configure_logging()
+
+    def configured() -> GatewayConfig:
+        config = load(Path(path)).config
+        return config.model_copy(update={"server": config.server.model_copy(update={"port": port})})
+
+    try:
+        code = server.run(configured(), lambda: build_gateway(configured()), lambda gateway, url: None, shared=True)
+    except ConfigError as error:
+        typer.echo(f"The gateway cannot start:\n{error}", err=True)
+        code = 2
+    sys.exit(code)
 
 
 def _has_demo(loaded: Loaded) -> bool:

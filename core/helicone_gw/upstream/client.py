@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -11,9 +12,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
-from helicone_gw.errors import GatewayError, UpstreamConnectError, UpstreamProtocolError, UpstreamTimeout
+from helicone_gw.errors import BadRequest, GatewayError, UpstreamConnectError, UpstreamProtocolError, UpstreamTimeout
 from helicone_gw.model import UpstreamRequest, UpstreamResponse
 from helicone_gw.upstream.headers import response_headers
+from helicone_gw.upstream.pool import PooledTransport
 
 MAX_CONNECTIONS = 1000
 """Connections to providers, over all of them; a further call waits for one, up to its deadline."""
@@ -35,14 +37,14 @@ class HttpxUpstream:
 
     def __init__(self, timeouts: Timeouts, transport: httpx.AsyncBaseTransport | None = None) -> None:
         limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_IDLE_CONNECTIONS)
-        self.transport = transport or httpx.AsyncHTTPTransport(verify=_tls(), limits=limits)
+        self.transport = transport or PooledTransport(verify=_tls(), limits=limits)
         self._timeouts = timeouts
 
     async def __call__(self, call: UpstreamRequest) -> UpstreamResponse:
         """Send ``call`` and wait for the head of the answer.
 
-        Raises `UpstreamConnectError`, `UpstreamTimeout` or `UpstreamProtocolError`; a `GatewayError` raised by a
-        streaming request body passes as it is.
+        Raises `UpstreamConnectError`, `UpstreamTimeout` or `UpstreamProtocolError`, and `BadRequest` for a URL that is
+        none; a `GatewayError` raised by a streaming request body passes as it is.
         """
         timeouts = self._timeouts
         host = urlsplit(call.url).netloc
@@ -58,13 +60,19 @@ class HttpxUpstream:
         if call.length is not None:
             fields.append((b"content-length", str(call.length).encode()))
         first_byte = call.first_byte_timeout or timeouts.first_byte
-        request = httpx.Request(
-            call.method,
-            url,
-            headers=fields,
-            content=b"" if call.body is None else call.body,
-            extensions=extensions,
-        )
+        try:
+            request = httpx.Request(
+                call.method,
+                url,
+                headers=fields,
+                content=b"" if call.body is None else call.body,
+                extensions=extensions,
+            )
+        except httpx.InvalidURL:
+            raise BadRequest(
+                "Path and query do not make a URL for the provider: they are too long, or hold what no URL may.",
+                code="invalid_url",
+            ) from None
         try:
             async with asyncio.timeout(first_byte):
                 response = await self.transport.handle_async_request(request)
@@ -129,7 +137,8 @@ def _cause(problem: BaseException) -> str:
         if isinstance(seen, ssl.SSLError):
             return f"TLS: {seen.reason or 'failed'}"
         if isinstance(seen, OSError) and seen.strerror:
-            return seen.strerror
+            # asyncio's own text names the address, which need not be the client's to know.
+            return os.strerror(seen.errno) if (seen.errno or 0) > 0 else seen.strerror
         seen = seen.__cause__ or seen.__context__
     return type(problem).__name__
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from helicone_gw_logging.insert import Rows, prepare, request_only, write
@@ -177,7 +177,7 @@ class Writer:
         try:
             rows = await asyncio.to_thread(self._prepare, batch)
             try:
-                self.counters.rows_written += await self._insist(rows)
+                self.counters.rows_written += await self._insist_on_new(rows)
             except Exception as problem:
                 # One of them is at fault; the others must not suffer for it.
                 self._alarm("a batch was refused; its rows are written one by one", problem=type(problem).__name__)
@@ -188,6 +188,13 @@ class Writer:
             self._log.error("rows lost", rows=len(batch), exc_info=problem)
         self.counters.queue_rows -= len(batch)
         self.counters.queue_bytes -= sum(record.size for record in batch)
+
+    async def _insist_on_new(self, rows: list[Rows]) -> int:
+        try:
+            return await self._insist(rows)
+        except IntegrityError:
+            # Somebody else (another instance of this plugin) has written some of them: the others are still to be.
+            return await self._insist(rows, again=True)
 
     async def _write_one(self, rows: Rows) -> None:
         counters = self.counters

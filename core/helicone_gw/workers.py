@@ -1,0 +1,86 @@
+"""Worker processes: several gateways on one port, started, watched and stopped together."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+
+import structlog
+
+from helicone_gw.config import GatewayConfig
+from helicone_gw.errors import ConfigError
+from helicone_gw.server import listen
+
+log = structlog.get_logger("helicone_gw.workers")
+
+QUICK_DEATH = 5.0
+"""A worker that lives shorter than this many seconds is not started again: its fault is not going to go away."""
+
+WATCH_INTERVAL = 0.2
+
+Work = Callable[[str, int], None]
+"""What a worker process runs: the configuration file's path, and the port that it shares. It must be picklable."""
+
+
+def run_workers(config: GatewayConfig, path: str, work: Work, started: Callable[[str], None]) -> int:
+    """Run ``server.workers`` processes of ``work`` until SIGTERM or SIGINT; the exit code.
+
+    A worker that dies is replaced; one that dies at once ends everything with its exit code. Raises `ConfigError`.
+    """
+    if not hasattr(socket, "SO_REUSEPORT"):
+        raise ConfigError(["server.workers: this system has no SO_REUSEPORT; use workers: 1"])
+    with listen(config, shared=True) as probe:
+        port = probe.getsockname()[1]
+    workers = _Workers(work, path, port)
+    signal.signal(signal.SIGTERM, workers.stop)
+    signal.signal(signal.SIGINT, workers.stop)
+    for _ in range(config.server.workers):
+        workers.start()
+    started(f"http://{config.server.host}:{port}")
+    return workers.watch()
+
+
+class _Workers:
+    def __init__(self, work: Work, path: str, port: int) -> None:
+        self._context = multiprocessing.get_context("spawn")
+        self._work = work
+        self._arguments = (path, port)
+        self._born: dict[BaseProcess, float] = {}
+        self._stopping = False
+
+    def start(self) -> None:
+        worker = self._context.Process(target=self._work, args=self._arguments, name="helicone-gw-worker")
+        worker.start()
+        self._born[worker] = time.monotonic()
+
+    def stop(self, *_: object) -> None:
+        self._stopping = True
+        for worker in self._born:
+            if worker.pid is not None and worker.is_alive():
+                os.kill(worker.pid, signal.SIGTERM)
+
+    def watch(self) -> int:
+        code = 0
+        while self._born:
+            for worker in list(self._born):
+                worker.join(timeout=WATCH_INTERVAL)
+                if not worker.is_alive():
+                    code = code or self._ended(worker)
+        return code
+
+    def _ended(self, worker: BaseProcess) -> int:
+        age = time.monotonic() - self._born.pop(worker)
+        if self._stopping:
+            # A worker that was still starting dies of the signal itself, which is what was asked for.
+            return 0 if worker.exitcode == -signal.SIGTERM else worker.exitcode or 0
+        if age < QUICK_DEATH:
+            self.stop()
+            return worker.exitcode or 1
+        log.error("worker died; starting another", pid=worker.pid, exitcode=worker.exitcode)
+        self.start()
+        return 0

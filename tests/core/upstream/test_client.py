@@ -1,0 +1,428 @@
+"""One call over httpx, against real sockets: every way to fail has its name, and nothing is left open."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from helicone_gw import (
+    BadRequest,
+    GatewayError,
+    Headers,
+    PayloadTooLarge,
+    Target,
+    UpstreamConnectError,
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamTimeout,
+)
+from helicone_gw.model import UpstreamRequest
+from helicone_gw.testing import ScriptedProvider, event, of_bytes, of_events, of_json
+from helicone_gw.testing.faults import junk
+from helicone_gw.upstream.client import HttpxUpstream, Timeouts
+
+SECRET = "sk-secret-of-the-client"
+TARGET = Target("openai", "gpt-4o")
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def call(url: str, body: Any = b"{}", *, method: str = "POST", **options: Any) -> UpstreamRequest:
+    headers = Headers({"content-type": "application/json", "authorization": f"Bearer {SECRET}"})
+    return UpstreamRequest(method, f"{url}/v1/x?key={SECRET}", headers, body, TARGET, **options)
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[HttpxUpstream]:
+    made = HttpxUpstream(Timeouts(connect=5, first_byte=5, idle=5))
+    yield made
+    await made.aclose()
+
+
+async def whole(upstream: HttpxUpstream, request: UpstreamRequest) -> bytes:
+    response = await upstream(request)
+    try:
+        return b"".join([piece async for piece in response.body])
+    finally:
+        await response.close()
+
+
+def says_nothing_it_should_not(problem: BaseException) -> None:
+    text = str(problem)
+    assert SECRET not in text
+    assert "http" not in text.lower().replace("not http", "")
+    assert "127.0.0.1" not in text
+    assert "openai" in text
+
+
+@asynccontextmanager
+async def listening(handler: Handler) -> AsyncIterator[str]:
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        try:
+            await handler(reader, writer)
+        except asyncio.CancelledError:
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(run, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_call_and_its_answer(upstream: HttpxUpstream) -> None:
+    provider = ScriptedProvider(of_json({"ok": True}, 201, {"X-Request-Id": "req_1", "Connection": "keep-alive"}))
+    async with provider.serve() as base:
+        response = await upstream(call(base))
+        assert response.status == 201
+        assert response.headers.get("x-request-id") == "req_1"
+        assert response.headers.get("content-length") == "11"
+        assert "connection" not in response.headers
+        assert b"".join([piece async for piece in response.body]) == b'{"ok":true}'
+        await response.close()
+        await response.close()
+    seen = provider.requests[0]
+    assert seen.target == f"/v1/x?key={SECRET}"
+    assert seen.body == b"{}"
+    assert seen.headers.get_all("host") == [base.removeprefix("http://")]
+    assert seen.headers.get_all("content-length") == ["2"]
+    assert "user-agent" not in seen.headers
+    assert "accept-encoding" not in seen.headers
+
+
+async def test_nothing_is_decoded_followed_or_remembered(upstream: HttpxUpstream) -> None:
+    packed = of_json({"a": 1}).gzipped()
+    moved = of_bytes(b"", "text/plain", 307).with_headers({"Location": "/elsewhere", "Set-Cookie": "a=1"})
+    provider = ScriptedProvider(packed, moved, of_json({}))
+    async with provider.serve() as base:
+        assert await whole(upstream, call(base)) == packed.body
+        response = await upstream(call(base))
+        assert response.status == 307
+        assert response.headers.get("location") == "/elsewhere"
+        await response.close()
+        await whole(upstream, call(base))
+    assert [request.path for request in provider.requests] == ["/v1/x"] * 3
+    assert "cookie" not in provider.requests[2].headers
+
+
+async def test_connections_are_used_again(upstream: HttpxUpstream) -> None:
+    provider = ScriptedProvider(default=of_json({}))
+    async with provider.serve() as base:
+        for _ in range(5):
+            await whole(upstream, call(base))
+    assert provider.connections == 1
+
+
+@pytest.mark.parametrize("path", ["/v1/a%2Fb", "/v1/a%20b?x=%41&y=a+b", "/v1//x", "/v1/é".encode().decode("latin-1")])
+async def test_the_address_arrives_as_it_was_written(upstream: HttpxUpstream, path: str) -> None:
+    provider = ScriptedProvider(default=of_json({}))
+    expected = path if path.isascii() else "/v1/%C3%83%C2%A9"
+    async with provider.serve() as base:
+        await whole(upstream, UpstreamRequest("GET", base + path, Headers(), b"", TARGET))
+    assert provider.requests[0].target == expected
+
+
+# Connecting
+
+
+async def test_nobody_listens(upstream: HttpxUpstream) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with pytest.raises(UpstreamConnectError, match="Connection refused") as raised:
+        await upstream(call(f"http://127.0.0.1:{port}"))
+    says_nothing_it_should_not(raised.value)
+
+
+async def test_a_name_that_nobody_has(upstream: HttpxUpstream) -> None:
+    with pytest.raises(UpstreamConnectError) as raised:
+        await upstream(call("http://nobody.invalid"))
+    says_nothing_it_should_not(raised.value)
+    assert "nobody.invalid" not in str(raised.value)
+
+
+async def test_a_server_that_speaks_no_tls(upstream: HttpxUpstream) -> None:
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+
+    async with listening(plain) as base:
+        with pytest.raises(UpstreamConnectError, match="TLS") as raised:
+            await upstream(call(base.replace("http://", "https://")))
+    says_nothing_it_should_not(raised.value)
+
+
+FAULTS: list[tuple[Exception, type[UpstreamError]]] = [
+    (httpx.ConnectTimeout("x"), UpstreamConnectError),
+    (httpx.PoolTimeout("x"), UpstreamConnectError),
+    (httpx.ConnectError("x"), UpstreamConnectError),
+    (httpx.UnsupportedProtocol("x"), UpstreamConnectError),
+    (httpx.WriteTimeout("x"), UpstreamTimeout),
+    (httpx.ReadTimeout("x"), UpstreamTimeout),
+    (httpx.ReadError("x"), UpstreamProtocolError),
+    (httpx.WriteError("x"), UpstreamProtocolError),
+    (httpx.RemoteProtocolError("x"), UpstreamProtocolError),
+    (httpx.LocalProtocolError("x"), UpstreamProtocolError),
+    (httpx.ProxyError("x"), UpstreamProtocolError),
+    (httpx.DecodingError("x"), UpstreamProtocolError),
+]
+
+
+@pytest.mark.parametrize(("fault", "error"), FAULTS, ids=lambda value: getattr(value, "__name__", type(value).__name__))
+@pytest.mark.parametrize("where", ["head", "body"])
+async def test_every_fault_of_the_transport_has_its_name(
+    fault: Exception, error: type[UpstreamError], where: str
+) -> None:
+    message = f"https://secret.example/v1?key={SECRET}"
+    fault.args = (message,)
+
+    class Body(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b"a"
+            raise fault
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if where == "head":
+            raise fault
+        return httpx.Response(200, stream=Body())
+
+    upstream = HttpxUpstream(Timeouts(1, 1, 1), httpx.MockTransport(answer))
+    with pytest.raises(UpstreamError) as raised:
+        await whole(upstream, call("https://secret.example"))
+    assert type(raised.value) is error
+    says_nothing_it_should_not(raised.value)
+
+
+@pytest.mark.parametrize("tail", ["x" * 70_000, "\x01"])
+async def test_a_url_that_is_none_is_the_clients_affair(upstream: HttpxUpstream, tail: str) -> None:
+    with pytest.raises(BadRequest) as raised:
+        await upstream(call(f"http://127.0.0.1:1/{tail}"))
+    assert SECRET not in str(raised.value)
+
+
+# Waiting
+
+
+class Slow(httpx.AsyncBaseTransport):
+    """A transport in virtual time: so long to the head, then a piece every so often."""
+
+    def __init__(self, head: float, *pauses: float) -> None:
+        self._head = head
+        self._pauses = pauses
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.extensions = request.extensions
+        await asyncio.sleep(self._head)
+        pauses = self._pauses
+
+        class Body(httpx.AsyncByteStream):
+            async def __aiter__(self) -> AsyncIterator[bytes]:
+                for pause in pauses:
+                    await asyncio.sleep(pause)
+                    yield b"x"
+
+        return httpx.Response(200, stream=Body())
+
+
+@pytest.mark.virtual_time
+async def test_the_first_byte_is_waited_for_so_long() -> None:
+    with pytest.raises(UpstreamTimeout, match="openai did not answer within 30 seconds"):
+        await HttpxUpstream(Timeouts(5, 30, 5), Slow(31))(call("http://x"))
+    assert await whole(HttpxUpstream(Timeouts(5, 30, 5), Slow(29, 1)), call("http://x")) == b"x"
+
+
+@pytest.mark.virtual_time
+async def test_a_call_may_ask_for_more_patience() -> None:
+    upstream = HttpxUpstream(Timeouts(5, 30, 5), Slow(1000))
+    assert (await upstream(call("http://x", first_byte_timeout=1800.0))).status == 200
+
+
+@pytest.mark.virtual_time
+async def test_silence_in_the_middle_is_bounded_and_the_whole_is_not() -> None:
+    with pytest.raises(UpstreamTimeout, match="sent nothing for 5 seconds in the middle"):
+        await whole(HttpxUpstream(Timeouts(5, 30, 5), Slow(0, 1, 6)), call("http://x"))
+    assert len(await whole(HttpxUpstream(Timeouts(5, 30, 5), Slow(0, *[4] * 100)), call("http://x"))) == 100
+
+
+async def test_phases_have_their_own_bounds() -> None:
+    transport = Slow(0)
+    await HttpxUpstream(Timeouts(1, 2, 3), transport)(call("http://x"))
+    assert transport.extensions["timeout"] == {"connect": 1, "read": None, "write": 3, "pool": 2}
+
+
+# Breaking
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+@pytest.mark.parametrize("where", ["before_head", "after_head"])
+async def test_a_connection_that_ends_early(upstream: HttpxUpstream, how: Any, where: Any) -> None:
+    provider = ScriptedProvider(of_json({"a": 1}).cut(where, how=how))
+    async with provider.serve() as base:
+        with pytest.raises(UpstreamProtocolError, match="openai broke") as raised:
+            await whole(upstream, call(base))
+    says_nothing_it_should_not(raised.value)
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+async def test_a_body_that_ends_early_after_what_came(upstream: HttpxUpstream, how: Any, framing: Any) -> None:
+    script = of_events(event({"a": 1}), event({"b": 2})).framed(framing).cut(events=1, how=how)
+    received = b""
+    async with ScriptedProvider(script).serve() as base:
+        response = await upstream(call(base))
+        with pytest.raises(UpstreamProtocolError) as raised:
+            async for piece in response.body:
+                received += piece
+        await response.close()
+    says_nothing_it_should_not(raised.value)
+    assert received == event({"a": 1}) or how == "reset"
+
+
+async def test_what_is_not_http(upstream: HttpxUpstream) -> None:
+    async with ScriptedProvider(junk()).serve() as base:
+        with pytest.raises(UpstreamProtocolError) as raised:
+            await upstream(call(base))
+    says_nothing_it_should_not(raised.value)
+
+
+# Sending
+
+
+async def upload(*pieces: bytes, then: Exception | None = None) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+    if then is not None:
+        raise then
+
+
+async def test_an_upload_of_known_length_keeps_it(upstream: HttpxUpstream) -> None:
+    provider = ScriptedProvider(default=of_json({}))
+    async with provider.serve() as base:
+        await whole(upstream, call(base, upload(b"abc", b"def"), length=6))
+        await whole(upstream, call(base, upload(b"abc", b"def")))
+    known, unknown = provider.requests
+    assert known.body == unknown.body == b"abcdef"
+    assert known.headers.get_all("content-length") == ["6"]
+    assert "transfer-encoding" not in known.headers
+    assert unknown.headers.get("transfer-encoding") == "chunked"
+    assert "content-length" not in unknown.headers
+
+
+async def test_what_the_upload_itself_raises_passes_and_the_connection_ends(upstream: HttpxUpstream) -> None:
+    provider = ScriptedProvider(default=of_json({}))
+    problem = PayloadTooLarge("too much")
+    async with provider.serve() as base:
+        with pytest.raises(GatewayError) as raised:
+            await upstream(call(base, upload(b"abc", then=problem)))
+        assert raised.value is problem
+        await settled(upstream)
+
+
+async def test_an_answer_that_comes_before_the_upload_is_read(upstream: HttpxUpstream) -> None:
+    provider = ScriptedProvider(of_json({"error": "too large"}, 413).early())
+    async with provider.serve() as base:
+        response = await upstream(call(base, upload(b"abc"), length=3))
+        assert response.status == 413
+        await response.close()
+
+
+# Where it goes
+
+
+async def test_a_pinned_address_is_where_it_goes_and_the_name_stays(upstream: HttpxUpstream) -> None:
+    provider = ScriptedProvider(default=of_json({}))
+    async with provider.serve() as base:
+        port = base.rpartition(":")[2]
+        await whole(upstream, call(f"http://llm.invalid:{port}", address="127.0.0.1"))
+    assert provider.requests[0].headers.get_all("host") == [f"llm.invalid:{port}"]
+
+
+@pytest.mark.parametrize(
+    ("url", "address", "shown", "host"),
+    [
+        ("https://llm.example/v1", "192.0.2.7", "https://192.0.2.7/v1/v1/x", "llm.example"),
+        ("https://llm.example:8443", "2001:db8::7", "https://[2001:db8::7]:8443/v1/x", "llm.example:8443"),
+        ("https://[2001:db8::7]:8443", "2001:db8::7", "https://[2001:db8::7]:8443/v1/x", "[2001:db8::7]:8443"),
+    ],
+)
+async def test_the_name_stays_in_tls_too(url: str, address: str, shown: str, host: str) -> None:
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200)
+
+    upstream = HttpxUpstream(Timeouts(1, 1, 1), httpx.MockTransport(answer))
+    await upstream(call(url, address=address))
+    assert str(seen[0].url).partition("?")[0] == shown
+    assert seen[0].headers["host"] == host
+    assert seen[0].extensions["sni_hostname"] == host.rpartition(":")[0].strip("[]") or host
+
+
+async def test_certificates_are_verified() -> None:
+    upstream = HttpxUpstream(Timeouts(1, 1, 1))
+    assert isinstance(upstream.transport, httpx.AsyncHTTPTransport)
+    context = upstream.transport._pool._ssl_context
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+    await upstream.aclose()
+
+
+# Leaving
+
+
+async def settled(upstream: HttpxUpstream) -> None:
+    """Wait until no connection is in use."""
+    assert isinstance(upstream.transport, httpx.AsyncHTTPTransport)
+    async with asyncio.timeout(5):
+        while any(not each.is_idle() and not each.is_closed() for each in upstream.transport._pool.connections):
+            await asyncio.sleep(0.005)
+    assert not upstream.transport._pool._requests
+
+
+async def test_closing_early_ends_the_connection(upstream: HttpxUpstream) -> None:
+    provider = ScriptedProvider(of_events(*[event({"n": n}) for n in range(100)]).paced(0.05))
+    async with provider.serve() as base:
+        response = await upstream(call(base))
+        assert await anext(response.body) == event({"n": 0})
+        await response.close()
+        await response.close()
+        async with asyncio.timeout(5):
+            await provider.requests[0].closed_by_client.wait()
+        await settled(upstream)
+
+
+async def test_nothing_stays_open_after_cancellations_at_any_moment(upstream: HttpxUpstream) -> None:
+    choice = random.Random(7)
+    provider = ScriptedProvider(default=of_events(*[event({"n": n}) for n in range(5)]).delayed(0.004).paced(0.003))
+    async with provider.serve() as base:
+
+        async def one() -> None:
+            body = upload(b"x" * 1000, b"y" * 1000) if choice.random() < 0.5 else b"{}"
+            await whole(upstream, call(base, body))
+
+        for _ in range(15):
+            tasks = [asyncio.ensure_future(one()) for _ in range(6)]
+            for task in tasks:
+                await asyncio.sleep(choice.random() * 0.006)
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        await settled(upstream)
+        assert await whole(upstream, call(base)) == b"".join(event({"n": n}) for n in range(5))
