@@ -46,7 +46,7 @@ check: install ## ruff, mypy --strict and the import layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-logo
+	$(BIN)/lint-imports --no-logo --no-cache
 
 test: install ## the gate: every test, then the quick ones again on Python 3.13 where there is one
 	@{ $(HAS_313); } || echo "No second Python ($(PYTHON313)) here: the tests run on $$($(BIN)/python --version) alone."
@@ -82,7 +82,7 @@ define environment
 	@$(1)/bin/python -c pass 2>/dev/null || { \
 		rm -rf $(1) && $(UV) venv --quiet --python "$$($(2) -c 'import sys; print(sys.executable)')" $(1); }
 	@echo "Installing into $(1) ..."
-	@$(UV) pip sync --quiet --python $(1)/bin/python --require-hashes requirements.lock
+	@$(UV) pip sync --quiet --compile-bytecode --python $(1)/bin/python --require-hashes requirements.lock
 	@$(UV) pip install --quiet --python $(1)/bin/python --no-deps --no-build-isolation $(MEMBERS:%=--editable %)
 	@touch $(1)/.installed
 endef

@@ -7,7 +7,7 @@ from typing import Any
 
 from quart import Quart, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
-from werkzeug.routing import RequestRedirect
+from werkzeug.routing import RequestRedirect, WebsocketMismatch
 
 from helicone_gw.asgi.admission import admit_local
 from helicone_gw.asgi.http import serve_http
@@ -61,6 +61,8 @@ class App(Quart):
                 return
         elif scope["type"] == "websocket":
             location = self._locate(scope, "GET")
+            if location.kind == "unknown" and self._has_route(scope):
+                location = replace(location, kind="local")
             if location.kind != "local":
                 await serve_websocket(self.gateway, scope, receive, send, location)
                 return
@@ -74,11 +76,13 @@ class App(Quart):
 
     def _has_route(self, scope: Scope) -> bool:
         """Whether a plugin serves this path; asked only for what is no path of the gateway's own."""
+        websocket = scope["type"] == "websocket"
+        adapter = self.url_map.bind("", url_scheme="ws" if websocket else "http")
         try:
-            self.url_map.bind("").match(scope["path"], scope["method"])
+            adapter.match(scope["path"], scope.get("method", "GET"), websocket=websocket)
         except MethodNotAllowed:
             return True
-        except (NotFound, RequestRedirect):
+        except (NotFound, RequestRedirect, WebsocketMismatch):
             return False
         return True
 
@@ -115,6 +119,6 @@ async def _http_problem(problem: HTTPException) -> Response:
 async def _refuse(send: Send, error: GatewayError) -> None:
     facts = ErrorFacts(error.status, error.type, error.code, error.message, error.details)
     body = error_format("openai").body(facts)
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers = Headers({"content-type": "application/json", "content-length": str(len(body)), **error.headers}).raw
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

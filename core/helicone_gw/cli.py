@@ -16,8 +16,11 @@ from helicone_gw.commands.loading import Loaded, build_plugins, load, locate
 from helicone_gw.commands.scaffold import plugin_app
 from helicone_gw.errors import ConfigError
 
-WITHOUT_CONFIG = frozenset({"schema", "plugin", "--help", "--version"})
-"""What works although the configuration does not load."""
+WITHOUT_CONFIG = frozenset({"schema", "plugin"})
+"""The commands that work although the configuration does not load."""
+
+ASKING = frozenset({"-h", "--help", "--version"})
+"""Options that only ask for a text, whatever else was said."""
 
 USAGE_ERROR = 2
 
@@ -34,7 +37,7 @@ def program(arguments: Sequence[str]) -> int:
         loaded = load(locate(explicit))
         cli = build_cli(loaded)
     except ConfigError as error:
-        if not WITHOUT_CONFIG.intersection(rest):
+        if not (WITHOUT_CONFIG.intersection(rest[:1]) or ASKING.intersection(rest)):
             typer.echo(f"The configuration cannot be used:\n{error}", err=True)
             return USAGE_ERROR
         cli = build_cli(None)

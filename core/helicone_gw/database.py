@@ -148,12 +148,12 @@ class Database:
 
     def _sqlite_engine(self) -> AsyncEngine:
         url = self._url
+        name = ""
         options: dict[str, Any] = {}
         if _in_memory(url):
             # A named shared-cache database lives as long as one connection to it. The anchor is that one: a pooled
             # connection is dropped when its user is cancelled, and must not take the data along.
             name = f"file:helicone-gw-{uuid.uuid4().hex}?mode=memory&cache=shared"
-            self._anchor = sqlite3.connect(name, uri=True, check_same_thread=False)
             url = make_url(f"sqlite+aiosqlite:///{name}&uri=true")
             options = {"pool_size": 1, "max_overflow": 0}
         engine = create_async_engine(
@@ -164,9 +164,15 @@ class Database:
             connect_args={"isolation_level": None, "timeout": self._busy_timeout},
             **options,
         )
+        if _in_memory(self._url):
+            event.listen(engine.sync_engine, "connect", lambda *_: self._drop_anchor(name))
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine
+
+    def _drop_anchor(self, name: str) -> None:
+        if self._anchor is None:
+            self._anchor = sqlite3.connect(name, uri=True, check_same_thread=False)
 
     def _postgres_engine(self) -> AsyncEngine:
         try:

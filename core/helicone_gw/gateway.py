@@ -23,7 +23,7 @@ from helicone_gw.model import Request, Target, Upstream, UpstreamRequest, Upstre
 from helicone_gw.pipeline import Pipeline
 from helicone_gw.pipeline.attempts import Attempts
 from helicone_gw.pipeline.hooks import HookCaller
-from helicone_gw.pipeline.run import Services
+from helicone_gw.pipeline.services import Services
 from helicone_gw.plugin import Plugin
 from helicone_gw.prices import Prices
 from helicone_gw.registry import new_manager
@@ -168,6 +168,7 @@ class Gateway:
         for plugin, shutdown in reversed(self.lifecycle("shutdown")):
             if plugin.name not in self._started:
                 continue
+            self._started.discard(plugin.name)
             try:
                 async with asyncio.timeout(timeout):
                     await shutdown(self)

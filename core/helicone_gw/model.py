@@ -413,14 +413,15 @@ class Gate:
 class UpstreamRequest:
     """One call, ready for the wire: absolute URL, headers with credentials, body or byte stream.
 
-    ``length`` is the size of a byte stream where it is known. ``address`` pins the IP address to connect to (the very
-    one that was checked). ``first_byte_timeout`` (seconds) goes before the configured one.
+    The URL may hold a key in its query. ``length`` is the size of a byte stream where it is known. ``address`` pins the
+    IP address to connect to (the very one that was checked). ``first_byte_timeout`` (seconds) goes before the
+    configured one.
     """
 
     method: str
-    url: str
+    url: str = field(repr=False)
     headers: Headers
-    body: bytes | AsyncIterator[bytes] | None
+    body: bytes | AsyncIterator[bytes] | None = field(repr=False)
     target: Target
     address: str | None = None
     length: int | None = None

@@ -63,6 +63,12 @@ def listen(config: GatewayConfig, *, shared: bool = False) -> socket.socket:
 def url_of(listener: socket.socket) -> str:
     """The address under which ``listener`` is reached."""
     host, port = listener.getsockname()[:2]
+    return url_at(host, port)
+
+
+def url_at(host: str, port: int) -> str:
+    """The address under which a server on ``host`` (a name or an address) and ``port`` is reached from this machine."""
+    host = host.removeprefix("[").removesuffix("]")
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - where to reach it, not where to bind
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -103,6 +109,8 @@ class Serving:
             await self.start()
         except ConfigError as error:
             log.error("not reloaded; the gateway goes on as it was", problems=error.problems)
+        except Exception as fault:
+            log.error("not reloaded; the gateway goes on as it was", exc_info=fault)
         else:
             log.info("reloaded")
 

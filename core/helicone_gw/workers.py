@@ -14,7 +14,7 @@ import structlog
 
 from helicone_gw.config import GatewayConfig
 from helicone_gw.errors import ConfigError
-from helicone_gw.server import listen
+from helicone_gw.server import listen, url_of
 
 log = structlog.get_logger("helicone_gw.workers")
 
@@ -35,13 +35,13 @@ def run_workers(config: GatewayConfig, path: str, work: Work, started: Callable[
     if not hasattr(socket, "SO_REUSEPORT"):
         raise ConfigError(["server.workers: this system has no SO_REUSEPORT; use workers: 1"])
     with listen(config, shared=True) as probe:
-        port = probe.getsockname()[1]
+        port, url = probe.getsockname()[1], url_of(probe)
     workers = _Workers(work, path, port)
     signal.signal(signal.SIGTERM, workers.stop)
     signal.signal(signal.SIGINT, workers.stop)
     for _ in range(config.server.workers):
         workers.start()
-    started(f"http://{config.server.host}:{port}")
+    started(url)
     return workers.watch()
 
 

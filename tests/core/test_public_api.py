@@ -43,9 +43,7 @@ def test_the_names_are_sorted_and_there() -> None:
 
 def test_nothing_else_is_offered() -> None:
     public = {
-        name
-        for name, value in vars(helicone_gw).items()
-        if not name.startswith("_") and not inspect.ismodule(value)
+        name for name, value in vars(helicone_gw).items() if not name.startswith("_") and not inspect.ismodule(value)
     }
     assert public == set(helicone_gw.__all__)
 
@@ -110,8 +108,10 @@ def test_a_plugin_imports_public_names_only_and_no_other_plugin(package: Path) -
                 private = [name for name in names if name not in helicone_gw.__all__]
                 if module != "helicone_gw" or private:
                     problems.append(f"{where}: from {module} import {', '.join(private or names)}")
-            elif top.startswith("helicone_gw_") and top != package.name and (
-                (package.name, top) not in SHARED or module != top
+            elif (
+                top.startswith("helicone_gw_")
+                and top != package.name
+                and ((package.name, top) not in SHARED or module != top)
             ):
                 problems.append(f"{where}: imports plugin {module}")
     assert not problems, "\n".join(problems)

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests"))
-from program import EXECUTABLE, free_port, process  # noqa: E402
+from tests.program import EXECUTABLE, free_port, process
 
+ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
 

@@ -126,7 +126,7 @@ async def test_nothing_leaks_over_answers_errors_and_departures(
     async with provider.serve() as base, start({"server": {"engine": engine}}, base) as program:
         files = Path(f"/proc/{program.process.pid}/fd")
 
-        async def round() -> None:
+        async def one_of_each() -> None:
             provider.default = openai_chat.reply("Hello!")
             async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
                 url = program.url + "/v1/chat/completions"
@@ -138,11 +138,11 @@ async def test_nothing_leaks_over_answers_errors_and_departures(
                     await anext(answer.aiter_raw())
 
         for _ in range(5):
-            await round()
+            await one_of_each()
         await _settled(program.url)
         before = len(list(files.iterdir()))
         for _ in range(30):
-            await round()
+            await one_of_each()
         await _settled(program.url)
         async with asyncio.timeout(15):
             while len(list(files.iterdir())) > before + 3:

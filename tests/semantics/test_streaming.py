@@ -303,7 +303,10 @@ async def test_a_cancellation_at_any_moment_still_tells_every_layer_once(stream:
     for steps in range(60):
         finished: list[str] = []
         names = ("outer", "middle", "inner")
-        layers = [plugin(name, on_finish=lambda exchange, name=name: finished.append(name)) for name in names]
+        layers = [
+            plugin(name, on_finish=lambda exchange, name=name, finished=finished: finished.append(name))
+            for name in names
+        ]
         running = gateway(layers, ScriptedProvider(openai_chat.answer("Hello!")))
         task = asyncio.ensure_future(handle(running, exchange(stream=stream)))
         for _ in range(steps):

@@ -108,8 +108,10 @@ class _TunnelCall:
             self._sink.subprotocol = connection.subprotocol
 
         async def run() -> int:
-            end = await tunnel(self._receive, self._send, connection, self._note)
-            attempt.usage = self._usage
+            try:
+                end = await tunnel(self._receive, self._send, connection, self._note)
+            finally:
+                attempt.usage = self._usage  # also of a tunnel that was cancelled
             if end.error is not None:
                 attempt.error = exchange.error = end.error
             return end.bytes_sent

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from helicone_gw.commands.loading import Loaded
 from helicone_gw.routing import DEMO_PROVIDER
+from helicone_gw.server import url_at
 
 SESSION = {"helicone-user-id": "demo-user", "helicone-session-id": "demo", "helicone-session-name": "Demo"}
 
@@ -68,8 +69,7 @@ def demo(
     """
     loaded: Loaded = context.obj
     server = loaded.config.server
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(server.host, server.host)  # noqa: S104 - where to reach it
-    base = (url or f"http://{host}:{server.port}").rstrip("/")
+    base = (url or url_at(server.host, server.port)).rstrip("/")
     if DEMO_PROVIDER not in loaded.config.providers and url is None:
         typer.echo(f"{loaded.path} does not name the demo provider; add `demo: {{}}` under providers.", err=True)
         raise typer.Exit(1)
@@ -81,7 +81,7 @@ def demo(
             headers = SESSION | example.headers | ({"helicone-auth": f"Bearer {key}"} if key else {})
             try:
                 reply = client.post(base + example.path, json=example.body, headers=headers)
-            except httpx.HTTPError as problem:
+            except (httpx.HTTPError, httpx.InvalidURL) as problem:
                 typer.echo(f"No gateway answers at {base} ({type(problem).__name__}). Start one: helicone-gw", err=True)
                 raise typer.Exit(1) from None
             failed = failed or reply.status_code != httpx.codes.OK

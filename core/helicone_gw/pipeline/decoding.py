@@ -11,7 +11,7 @@ READABLE = ("gzip", "deflate")
 """Codings that can be read; JSON calls ask providers for no other."""
 
 MAX_MEMBERS = 16
-"""Members (RFC 1952 section 2.2) of one whole body; one with more counts as damaged, for each costs a copy of the rest."""
+"""Members (RFC 1952 section 2.2) of one whole body; with more it counts as damaged: each costs a copy of the rest."""
 
 PIECE = 1 << 18
 """Bytes of a stream that are decoded at once."""

@@ -10,7 +10,7 @@ from helicone_gw.headers import Headers
 
 
 def retry_after(headers: Headers, now: float) -> float | None:
-    """Seconds to wait from ``now`` (epoch seconds), finite and never negative; ``None`` when the provider did not say."""
+    """Seconds to wait from ``now`` (epoch seconds), finite, never negative; ``None`` when the provider did not say."""
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return max(0.0, milliseconds / 1000)

@@ -22,7 +22,7 @@ from helicone_gw.gateway import Gateway
 from helicone_gw.headers import Headers
 from helicone_gw.model import Exchange, Target, UpstreamRequest
 from helicone_gw.pipeline import Pipeline, Sink
-from helicone_gw.pipeline.run import MakeAttempt
+from helicone_gw.pipeline.services import MakeAttempt
 from helicone_gw.plugin import Plugin
 from helicone_gw.testing.answers import usual_answer
 from helicone_gw.testing.client import LiveReply, Reply, http_scope

@@ -138,7 +138,7 @@ def _cause(problem: BaseException) -> str:
             return f"TLS: {seen.reason or 'failed'}"
         if isinstance(seen, OSError) and seen.strerror:
             # asyncio's own text names the address, which need not be the client's to know.
-            return os.strerror(seen.errno) if (seen.errno or 0) > 0 else seen.strerror
+            return os.strerror(seen.errno) if seen.errno and seen.errno > 0 else seen.strerror
         seen = seen.__cause__ or seen.__context__
     return type(problem).__name__
 

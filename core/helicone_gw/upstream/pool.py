@@ -6,14 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
-from httpcore import AsyncHTTPConnection
 
 
 class PooledTransport(httpx.AsyncHTTPTransport):
     """An `httpx.AsyncHTTPTransport` whose requests may be cancelled at any moment.
 
     httpcore 1.0 keeps a place in the pool for ever when a request is cancelled after it was given a new connection and
-    before it opened it (encode/httpcore#1093), or while its answer is being closed. Clients that leave cancel requests
+    before it used it (encode/httpcore#1093), or while its answer is being closed. Clients that leave cancel requests
     all day long, so the pool would run dry.
     """
 
@@ -29,21 +28,21 @@ class PooledTransport(httpx.AsyncHTTPTransport):
         return response
 
     def _reclaim(self) -> None:
-        """Give up the connections that nobody opened and no request waits for, and let others have their places."""
+        """Close connections that serve no request and can serve no other one, and let others have their places."""
         pool = self._pool
         wanted = {id(request.connection) for request in pool._requests}
         orphans = [
             connection
             for connection in pool._connections
-            if isinstance(connection, AsyncHTTPConnection)
-            and connection._connection is None
-            and id(connection) not in wanted
+            if id(connection) not in wanted and not connection.is_idle() and not connection.is_closed()
         ]
+        if not orphans:
+            return
         for connection in orphans:
-            connection._connect_failed = True  # what the pool takes for closed
-        if orphans and (expired := pool._assign_requests_to_connections()):
-            _closing.add(task := asyncio.ensure_future(pool._close_connections(expired)))
-            task.add_done_callback(_closing.discard)
+            pool._connections.remove(connection)
+        closing = asyncio.ensure_future(pool._close_connections([*orphans, *pool._assign_requests_to_connections()]))
+        _closing.add(closing)
+        closing.add_done_callback(_closing.discard)
 
 
 _closing: set[asyncio.Future[None]] = set()

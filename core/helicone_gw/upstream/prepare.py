@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import replace
-from urllib.parse import quote
+from urllib.parse import quote, unquote_plus
 
 from helicone_gw.dialects import wire_format
 from helicone_gw.dialects.base import WireFormat
@@ -14,7 +14,7 @@ from helicone_gw.headers import Headers
 from helicone_gw.model import Exchange, Request, Target, UpstreamRequest
 from helicone_gw.pipeline.attempts import Call
 from helicone_gw.pipeline.decoding import acceptable
-from helicone_gw.pipeline.run import LONG_DEADLINE
+from helicone_gw.pipeline.services import LONG_DEADLINE
 from helicone_gw.upstream.addresses import check_target
 from helicone_gw.upstream.headers import upstream_headers
 from helicone_gw.upstream.provider import Provider
@@ -48,6 +48,7 @@ class Preparer:
         """The call for ``target``. Raises `BadRequest` (address, dialect) or `AuthenticationFailed` (no credential)."""
         request = exchange.request
         provider = ITSELF if target.provider == ITSELF.name else self._catalogue.get(target.provider)
+        query = _with_model_in_query(request, target)
         if target.base_url is None:
             if provider is None or provider.base_url is None:
                 raise BadRequest(
@@ -65,14 +66,14 @@ class Preparer:
             if provider is ITSELF:
                 url = f"{provider.base_url}/{request.dialect}{path}"
             else:
-                url = upstream_url(provider, provider.base_url, path, request.query)
+                url = upstream_url(provider, provider.base_url, path, query)
         else:
             checked = await check_target(
                 target.base_url, catalogue=self._catalogue, allowed_targets=self._allowed_targets
             )
             address = checked.address
             provider = checked.provider or _stranger(target, request)
-            url = target_url(provider, checked.url, request.path, request.query)
+            url = target_url(provider, checked.url, request.path, query)
         body, added_usage = self._body(request, target, provider)
         headers, query_key = self._headers(exchange, target, provider, url)
         if query_key is not None:
@@ -123,8 +124,10 @@ class Preparer:
         credential = exchange.credential
         # A client's own key goes to the provider that the request's address implies, or to the target that the client
         # named itself, and nowhere else; a configured key goes to its own provider's origin.
-        if credential is not None and target.base_url is not None:
+        if credential is not None and _named_by_client(exchange.request, target):
             credential = replace(credential, provider=provider.name)
+        elif self._catalogue.get(provider.name) is not provider:
+            credential = None  # a plugin's choice of address, whatever name it gives it
         own = credential is not None and credential.provider == provider.name
         configured = None if own else self._catalogue.credential(provider.name, url)
         if not own and configured is None and provider.key_required:
@@ -151,6 +154,24 @@ def speaks(provider: Provider, request: Request) -> bool:
 def _stranger(target: Target, request: Request) -> Provider:
     """An allowed target that belongs to no provider we know: it gets the client's own credential, or none."""
     return Provider(target.provider, target.provider, request.dialect, None, "bearer", key_required=False)
+
+
+def _named_by_client(request: Request, target: Target) -> bool:
+    """Whether ``target`` is the address that the client itself asked for, and no plugin's choice."""
+    named = (request.helicone.openai_api_base, request.helicone.target_url)
+    return target.base_url is not None and target.base_url in named
+
+
+def _with_model_in_query(request: Request, target: Target) -> str:
+    """The query, its ``model`` (of a realtime session) the target's."""
+    if target.model is None or target.model == request.model or wire_format(request.dialect, request.operation):
+        return request.query
+    parts = request.query.split("&")
+    for index, part in enumerate(parts):
+        name, _, value = part.partition("=")
+        if name == "model" and unquote_plus(value) == request.model:
+            parts[index] = f"model={quote(target.model, safe='')}"
+    return "&".join(parts)
 
 
 def _with_model_in_path(request: Request, target: Target) -> str:

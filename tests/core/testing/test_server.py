@@ -221,7 +221,7 @@ async def test_a_client_that_goes_away_while_it_sends_is_noticed() -> None:
         async with raw(url) as (_, writer):
             writer.write(LINE + b"Content-Length: 100\r\n\r\nonly this")
             await writer.drain()
-            while not provider.requests:  # noqa: ASYNC110 - nothing else says that only a head has come
+            while not provider.requests:
                 await asyncio.sleep(0)
         await provider.closed_by_client.wait()
         assert not provider.requests[0].received.is_set()

@@ -20,7 +20,9 @@ def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(*words: str, config: dict[str, Any] | None = None, models: dict[str, Any] | None = None) -> Result:
     cli = typer.Typer()
     CostPlugin(CostConfig.model_validate(config or {}), "cost").register_commands(cli)
-    return CliRunner().invoke(cli, ["cost", "price", *words], obj=SimpleNamespace(models=models or {}))
+    return CliRunner().invoke(
+        cli, ["cost", "price", *words], obj=SimpleNamespace(config=SimpleNamespace(models=models or {}))
+    )
 
 
 def test_one_providers_price_with_its_source() -> None:

@@ -270,7 +270,7 @@ async def test_credentials_are_stored_nowhere(
     await one.flush()
     await one.close()
     await database.close()
-    for path in tmp_path.glob("gateway.db*"):  # noqa: ASYNC240
+    for path in tmp_path.glob("gateway.db*"):
         stored = path.read_bytes()
         assert b"Xy9_" not in stored
         assert b"configured-key-of-ours" not in stored

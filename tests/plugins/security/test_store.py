@@ -144,7 +144,7 @@ async def test_an_answer_is_as_old_as_its_question(clock: VirtualClock) -> None:
     cached = CachedKeys(table, clock)
     table.gate.clear()
     asking = asyncio.ensure_future(cached.find("a"))
-    while not table.queries:  # noqa: ASYNC110 - the table is the test's own
+    while not table.queries:
         await asyncio.sleep(0)
     clock.advance(STALE_AFTER - 1)
     table.gate.set()

@@ -1,0 +1,77 @@
+"""Gates: what `Exchange.before_commit` registered, watched beside the call and settled before the first byte."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+
+from helicone_gw.errors import GatewayError, Unavailable
+from helicone_gw.model import Exchange, Gate
+from helicone_gw.pipeline.answer import Answer
+from helicone_gw.pipeline.hooks import Raised
+
+log = structlog.get_logger("helicone_gw.pipeline")
+
+
+class Gates:
+    """The gates of one exchange. ``layers`` are the plugins' names, for messages."""
+
+    def __init__(self, exchange: Exchange, layers: tuple[str, ...]) -> None:
+        self._gates = exchange._before_commit
+        self._layers = layers
+
+    def __bool__(self) -> bool:
+        return bool(self._gates)
+
+    async def beside(self, work: Coroutine[Any, Any, Answer]) -> Answer:
+        """Do ``work`` while watching: a refusal cancels it, whatever it waits for. Raises `Raised`."""
+        if not self._gates:
+            return await work
+        working = asyncio.ensure_future(work)
+        try:
+            while not working.done() and (open_gates := self._open()):
+                watched: set[asyncio.Future[Any]] = {working, *(gate.task for gate in open_gates)}
+                await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+                self._settle_done()
+            return await working
+        except BaseException:
+            working.cancel()
+            await asyncio.wait({working})
+            if not working.cancelled() and working.exception() is None:
+                await working.result().aclose()
+            raise
+
+    async def settle(self) -> None:
+        """Wait until all have agreed. Raises `Raised` with the first refusal."""
+        while self._gates:
+            self._settle_done()
+            if open_gates := self._open():
+                await asyncio.wait({gate.task for gate in open_gates}, return_when=asyncio.FIRST_COMPLETED)
+
+    async def cancel(self) -> None:
+        """Stop those that are still at it."""
+        tasks = {gate.task for gate in self._gates}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _open(self) -> list[Gate]:
+        return [gate for gate in self._gates if not gate.task.done()]
+
+    def _settle_done(self) -> None:
+        """Raise the refusal of any gate that is done; forget those that agreed."""
+        for gate in [gate for gate in self._gates if gate.task.done()]:
+            self._gates.remove(gate)
+            problem = None if gate.task.cancelled() else gate.task.exception()
+            if problem is None:
+                continue
+            if isinstance(problem, GatewayError):
+                raise Raised(problem, gate.layer) from problem
+            plugin = self._layers[gate.layer]
+            log.warning("check before commit failed", plugin=plugin, mode=gate.on_failure, fault=repr(problem))
+            if gate.on_failure == "closed":
+                raise Raised(Unavailable(f"A check of plugin {plugin!r} failed, and it fails closed."), gate.layer)

@@ -1,0 +1,233 @@
+"""The application: what the gateway answers itself, whose routes are whose, and who may see them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from helicone_gw import ConfigError, Gateway, GatewayKey, Permits, Plugin, PluginConfig, hookimpl
+from helicone_gw.testing import GatewayFactory, RunningGateway
+from helicone_gw.testing.client import http_scope
+from quart import Blueprint, abort, request, websocket
+
+
+class Pages(Plugin):
+    """Routes of a plugin's own."""
+
+    @hookimpl
+    def register_routes(self, gateway: Gateway) -> Blueprint:
+        pages = Blueprint(f"pages-{self.name}", __name__, url_prefix="/pages")
+
+        @pages.get("/open")
+        async def shown() -> str:
+            return "shown"
+
+        @pages.get("/closed")
+        async def closed() -> str:
+            return "closed"
+
+        @pages.post("/echo")
+        async def echo() -> bytes:
+            return await request.get_data()
+
+        @pages.get("/teapot")
+        async def teapot() -> str:
+            abort(418)
+
+        @pages.get("/fault")
+        async def fault() -> str:
+            raise KeyError("sk-secret")
+
+        @pages.websocket("/live")
+        async def live() -> None:
+            await websocket.send(await websocket.receive())
+
+        return pages
+
+
+class Shadow(Plugin):
+    """Routes at the gateway's own paths."""
+
+    @hookimpl
+    def register_routes(self, gateway: Gateway) -> Blueprint:
+        pages = Blueprint("shadow", __name__)
+
+        @pages.route("/v1/chat/completions", methods=["POST"])
+        async def stolen() -> str:
+            return "stolen"
+
+        return pages
+
+
+class Silent(Plugin):
+    @hookimpl
+    def register_routes(self, gateway: Gateway) -> None:
+        return None
+
+
+class Doorman(Plugin):
+    configured = True
+
+    async def lookup(self, secret: str) -> GatewayKey | None:
+        permits = Permits(paths=("/pages/open", "/pages/live"))
+        return GatewayKey("1", "reader", "ann", permits=permits) if secret == "hk-reader" else None
+
+    async def knows(self, secret: str) -> bool:
+        return secret == "hk-reader"
+
+    @hookimpl
+    async def startup(self, gateway: Gateway) -> None:
+        gateway.keys.register(self)
+
+
+CLASSES: dict[str, type[Plugin]] = {"pages": Pages, "shadow": Shadow, "doorman": Doorman, "silent": Silent}
+KEY = {"Authorization": "Bearer hk-reader"}
+
+
+async def test_health_and_readiness(gateway: GatewayFactory) -> None:
+    async with gateway() as running:
+        assert (await running.request("GET", "/healthz")).json() == {"status": "ok"}
+        ready = await running.request("GET", "/readyz")
+        assert (ready.status, ready.json()) == (200, {"status": "ready", "active": 0})
+        running.gateway.ready = False
+        gone = await running.request("GET", "/readyz")
+        assert (gone.status, gone.json()["status"]) == (503, "not ready")
+        assert (await running.request("GET", "/healthz")).status == 200
+        assert (await running.request("HEAD", "/healthz")).status == 200
+        assert running.exchanges == [], "the gateway's own pages are no exchanges"
+
+
+async def test_they_need_no_key_and_tell_nobody_else_anything(gateway: GatewayFactory) -> None:
+    async with gateway(["doorman"], classes=CLASSES) as running:
+        for path in ("/healthz", "/readyz"):
+            assert (await running.request("GET", path)).status == 200
+            assert (await running.request("POST", path)).status == 405
+
+
+async def test_routes_of_a_plugin(gateway: GatewayFactory) -> None:
+    async with gateway(["silent", "pages"], classes=CLASSES) as running:
+        assert (await running.request("GET", "/pages/open")).body == b"shown"
+        assert (await running.request("POST", "/pages/echo", content=b"hello")).body == b"hello"
+        assert (await running.request("HEAD", "/pages/open")).status == 200
+        assert running.provider.requests == []
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("DELETE", "/pages/open", 405), ("GET", "/pages/teapot", 418)])
+async def test_problems_of_routes_are_json(gateway: GatewayFactory, method: str, path: str, status: int) -> None:
+    async with gateway(["pages"], classes=CLASSES) as running:
+        reply = await running.request(method, path)
+        assert reply.status == status
+        assert reply.headers.get("content-type") == "application/json"
+        assert reply.json()["error"]["message"]
+
+
+async def test_a_path_that_nobody_has(gateway: GatewayFactory) -> None:
+    async with gateway(["pages"], classes=CLASSES) as running:
+        for path in ("/pages/missing", "/nothing"):
+            reply = await running.request("GET", path)
+            assert reply.status == 404
+            assert reply.json()["error"]["code"] == "not_found"
+
+
+async def test_the_gateways_paths_win(gateway: GatewayFactory) -> None:
+    async with gateway(["shadow"], classes=CLASSES) as running:
+        reply = await running.chat()
+        assert reply.body != b"stolen"
+        assert len(running.provider.requests) == 1
+
+
+async def guarded(running: RunningGateway, path: str, headers: dict[str, str]) -> tuple[int, str | None]:
+    reply = await running.request("GET", path, headers=headers)
+    return reply.status, reply.headers.get("www-authenticate")
+
+
+async def test_routes_are_guarded_by_keys_and_permits(gateway: GatewayFactory) -> None:
+    challenge = 'Bearer realm="helicone-gw"'
+    async with gateway(["doorman", "pages"], classes=CLASSES) as running:
+        assert await guarded(running, "/pages/open", {}) == (401, challenge)
+        assert await guarded(running, "/pages/open", {"Authorization": "Bearer no"}) == (401, challenge)
+        assert await guarded(running, "/pages/open", KEY) == (200, None)
+        assert await guarded(running, "/pages/closed", KEY) == (403, None)
+        for path in ("/pages/%6fpen", "//pages/closed", "/pages/open/../closed", "/pages//closed"):
+            assert (await running.request("GET", path)).status in (401, 404), path
+            assert (await running.request("GET", path, headers=KEY)).body != b"closed", path
+
+
+@pytest.mark.parametrize("headers", [{"Host": "evil.example"}, {"Origin": "https://evil.example"}])
+async def test_an_open_gateways_routes_are_not_for_web_pages(gateway: GatewayFactory, headers: dict[str, str]) -> None:
+    async with gateway(["pages"], classes=CLASSES) as running:
+        reply = await running.request("GET", "/pages/open", headers=headers)
+        assert reply.status == 403
+        assert reply.json()["error"]["type"] == "permission_error"
+        assert (await running.request("GET", "/healthz", headers=headers)).status == 200
+
+
+async def live(running: RunningGateway, path: str, headers: dict[str, str]) -> list[Any]:
+    """What a WebSocket client that says hello is sent."""
+    scope = http_scope("GET", path, headers)
+    del scope["method"]
+    scope |= {"type": "websocket", "scheme": "ws", "subprotocols": []}
+    said = [
+        {"type": "websocket.connect"},
+        {"type": "websocket.receive", "text": "hello", "bytes": None},
+        {"type": "websocket.disconnect", "code": 1000},
+    ]
+    sent: list[Any] = []
+    waiting = asyncio.Event()
+
+    async def receive() -> Any:
+        if len(said) == 1:
+            await waiting.wait()
+        return said.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+        if message["type"] == "websocket.send":
+            waiting.set()
+
+    await running.app(scope, receive, send)
+    return sent
+
+
+async def test_a_plugins_websocket_is_served_and_guarded_too(gateway: GatewayFactory) -> None:
+    async with gateway(["doorman", "pages"], classes=CLASSES) as running:
+        accepted, answered, *_ = await live(running, "/pages/live", KEY)
+        assert accepted["type"] == "websocket.accept"
+        assert answered["text"] == "hello"
+        assert await live(running, "/pages/live", {}) == [{"type": "websocket.close", "code": 1008}]
+        for path in ("/pages/open", "/pages/missing"):
+            assert [message["type"] for message in await live(running, path, KEY)] == ["websocket.close"], path
+
+
+async def test_a_fault_in_a_route_is_a_500_that_tells_nothing(gateway: GatewayFactory) -> None:
+    async with gateway(["pages"], classes=CLASSES) as running:
+        reply = await running.request("GET", "/pages/fault")
+        assert reply.status == 500
+        assert b"sk-secret" not in reply.body
+        assert reply.json()["error"]["code"] == "internal_server_error"
+
+
+async def test_bodies_for_routes_are_bounded(gateway: GatewayFactory) -> None:
+    async with gateway(["pages"], classes=CLASSES, config={"server": {"max_body": 1000}}) as running:
+        assert (await running.request("POST", "/pages/echo", content=b"x" * 1000)).status == 200
+        assert (await running.request("POST", "/pages/echo", content=b"x" * 1001)).status == 413
+
+
+async def test_two_plugins_with_the_same_blueprint_are_told_apart(gateway: GatewayFactory) -> None:
+    with pytest.raises(ConfigError, match="plugin 'two' cannot mount its routes"):
+        async with gateway(["shadow", {"shadow": {"name": "two"}}], classes=CLASSES):
+            pytest.fail("it started")
+
+
+def test_streams_are_never_cut_by_the_framework() -> None:
+    from helicone_gw import GatewayConfig
+    from helicone_gw.app import App
+
+    app = App(Gateway(GatewayConfig.model_validate({"database": {"url": "sqlite://"}, "server": {"max_body": 5000}})))
+    assert app.config["RESPONSE_TIMEOUT"] is None
+    assert app.config["MAX_CONTENT_LENGTH"] == 5000
+
+
+def test_plugins_have_their_own_class() -> None:
+    assert Pages(PluginConfig(), "pages").name == "pages"
