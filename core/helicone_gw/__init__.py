@@ -30,24 +30,13 @@ from helicone_gw.errors import (
     UpstreamStreamError,
     UpstreamTimeout,
 )
+from helicone_gw.exchange import Exchange
 from helicone_gw.gateway import Gateway
 from helicone_gw.headers import Headers
 from helicone_gw.health import Health
 from helicone_gw.helicone import HeliconeHeaders
 from helicone_gw.hookspecs import hookimpl
-from helicone_gw.model import (
-    Attempt,
-    Capture,
-    Chunk,
-    Cost,
-    Exchange,
-    Outcome,
-    Request,
-    Response,
-    Route,
-    Target,
-    Usage,
-)
+from helicone_gw.model import Attempt, Capture, Chunk, Cost, Outcome, Request, Response, Route, Target, Usage
 from helicone_gw.plugin import Plugin, PluginConfig
 from helicone_gw.price import UNITS, CompiledPrice, Tiered
 from helicone_gw.prices import Prices, PriceSource

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
     from helicone_gw.decisions import Fallback, Retry
     from helicone_gw.errors import GatewayError
+    from helicone_gw.exchange import Exchange
     from helicone_gw.gateway import Gateway
-    from helicone_gw.model import Attempt, Chunk, Exchange, Request, Response, Route
+    from helicone_gw.model import Attempt, Chunk, Request, Response, Route
 
 hookspec = pluggy.HookspecMarker("helicone_gw")
 hookimpl = pluggy.HookimplMarker("helicone_gw")

@@ -7,7 +7,8 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from helicone_gw.errors import BadRequest
-from helicone_gw.model import Exchange, Route, Target
+from helicone_gw.exchange import Exchange
+from helicone_gw.model import Route, Target
 from helicone_gw.upstream.prepare import ITSELF
 from helicone_gw.upstream.providers import Catalogue
 

@@ -7,13 +7,14 @@ from helicone_gw.asgi.body import RequestBody, decoded
 from helicone_gw.asgi.types import Scope
 from helicone_gw.dialects import wire_format
 from helicone_gw.errors import AuthenticationFailed, BadRequest, NotFound, PermissionDenied
+from helicone_gw.exchange import Exchange
 from helicone_gw.gateway import Gateway
 from helicone_gw.headers import Headers
 from helicone_gw.helicone import lift_metadata, metadata_auth, parse_helicone_headers
 from helicone_gw.ingress.credentials import Credentials, resolve
 from helicone_gw.ingress.location import Location
 from helicone_gw.ingress.origin import guard_open_gateway
-from helicone_gw.model import Exchange, Request
+from helicone_gw.model import Request
 
 BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods whose request bodies mean nothing (RFC 9110 9.3.1) and are not forwarded."""

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 from helicone_gw.asgi.types import Receive
 from helicone_gw.errors import BadRequest, ClientTimeout, MalformedBody, PayloadTooLarge
+from helicone_gw.exchange import Exchange
 from helicone_gw.headers import Headers
-from helicone_gw.model import Exchange
 from helicone_gw.pipeline.decoding import inflate
 
 DISCARD_TIMEOUT = 5.0

@@ -12,11 +12,12 @@ from helicone_gw.asgi.admission import admit
 from helicone_gw.asgi.body import ClientGone, RequestBody
 from helicone_gw.asgi.types import Receive, Scope, Send
 from helicone_gw.errors import BadRequest, GatewayError, InternalError
+from helicone_gw.exchange import Exchange
 from helicone_gw.gateway import Gateway
 from helicone_gw.headers import Headers, RawHeaders
 from helicone_gw.helicone import parse_helicone_headers
 from helicone_gw.ingress.location import Location
-from helicone_gw.model import Exchange, Request
+from helicone_gw.model import Request
 
 log = structlog.get_logger("helicone_gw.asgi")
 

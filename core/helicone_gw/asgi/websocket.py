@@ -8,10 +8,11 @@ from helicone_gw.asgi.http import new_exchange
 from helicone_gw.asgi.types import Message, Receive, Scope, Send
 from helicone_gw.dialects.openai_realtime import realtime_usage
 from helicone_gw.errors import GatewayError
+from helicone_gw.exchange import Exchange
 from helicone_gw.gateway import Gateway
 from helicone_gw.headers import Headers, RawHeaders
 from helicone_gw.ingress.location import Location
-from helicone_gw.model import Exchange, Target, Usage
+from helicone_gw.model import Target, Usage
 from helicone_gw.pipeline.answer import Answer
 from helicone_gw.upstream.websocket import connect, tunnel
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from helicone_gw.chain import INWARDS, REQUEST_HOOKS, compile_chain, unsafe_orders
-from helicone_gw.commands.loading import Loaded
-from helicone_gw.registry import build
+from helicone_gw.chain import INWARDS, REQUEST_HOOKS, unsafe_orders
+from helicone_gw.commands.loading import Loaded, build_gateway
+from helicone_gw.errors import ConfigError
 
 
 def check(context: typer.Context) -> None:
@@ -15,8 +15,12 @@ def check(context: typer.Context) -> None:
     Exit code 0 when it is good, 1 with warnings, 2 when it cannot be used.
     """
     loaded: Loaded = context.obj
-    plugins, manager = build(loaded.config)
-    chain = compile_chain(plugins, manager)
+    try:
+        gateway = build_gateway(loaded.config)
+    except ConfigError as error:
+        typer.echo(f"The gateway cannot start:\n{error}", err=True)
+        raise typer.Exit(2) from None
+    plugins, chain = gateway.plugins, gateway.chain
     typer.echo(f"{loaded.path}: good, {len(plugins)} plugin{'s' if len(plugins) != 1 else ''}")
     typer.echo("\nThe onion, outermost first (requests go down, answers come up):\n")
     for depth, plugin in enumerate(plugins):

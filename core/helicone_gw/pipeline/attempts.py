@@ -20,19 +20,10 @@ from helicone_gw.errors import (
     UpstreamStatus,
     UpstreamStreamError,
 )
+from helicone_gw.exchange import Exchange
 from helicone_gw.headers import Headers
 from helicone_gw.health import Health
-from helicone_gw.model import (
-    Attempt,
-    Cost,
-    Exchange,
-    Response,
-    Target,
-    Upstream,
-    UpstreamRequest,
-    UpstreamResponse,
-    Usage,
-)
+from helicone_gw.model import Attempt, Cost, Response, Target, Upstream, UpstreamRequest, UpstreamResponse, Usage
 from helicone_gw.pipeline.answer import Answer, LiveStream
 from helicone_gw.pipeline.decoding import decode, decoding
 from helicone_gw.pipeline.retry_after import retry_after

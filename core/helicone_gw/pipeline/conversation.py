@@ -9,7 +9,8 @@ import structlog
 
 from helicone_gw.decisions import Fallback, Retry
 from helicone_gw.errors import GatewayError, InternalError, NotFound, UpstreamError
-from helicone_gw.model import Attempt, Exchange, Response, Route, Target
+from helicone_gw.exchange import Exchange
+from helicone_gw.model import Attempt, Response, Route, Target
 from helicone_gw.pipeline.answer import Answer
 from helicone_gw.pipeline.hooks import Raised
 from helicone_gw.pipeline.rendering import render_error

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from helicone_gw.errors import DeadlineExceeded, InternalError, UpstreamError, UpstreamTimeout
-from helicone_gw.model import Capture, Exchange, Outcome, OutcomeKind
+from helicone_gw.exchange import Exchange
+from helicone_gw.model import Capture, Outcome, OutcomeKind
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from helicone_gw.errors import GatewayError, Unavailable
-from helicone_gw.model import Exchange, Gate
+from helicone_gw.exchange import Exchange, Gate
 from helicone_gw.pipeline.answer import Answer
 from helicone_gw.pipeline.hooks import Raised
 

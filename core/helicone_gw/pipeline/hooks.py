@@ -10,7 +10,8 @@ import structlog
 
 from helicone_gw.chain import Hook
 from helicone_gw.errors import GatewayError, PluginFault
-from helicone_gw.model import Chunk, Exchange
+from helicone_gw.exchange import Exchange
+from helicone_gw.model import Chunk
 
 log = structlog.get_logger("helicone_gw.pipeline")
 

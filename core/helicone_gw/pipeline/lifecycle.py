@@ -9,7 +9,7 @@ import structlog
 from helicone_gw.background import Background
 from helicone_gw.chain import Hook
 from helicone_gw.errors import GatewayError, InternalError
-from helicone_gw.model import Exchange
+from helicone_gw.exchange import Exchange
 from helicone_gw.pipeline.run import Run
 from helicone_gw.pipeline.services import MakeAttempt, Services
 from helicone_gw.pipeline.sink import Sink

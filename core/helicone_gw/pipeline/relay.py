@@ -10,7 +10,8 @@ from helicone_gw.chain import Chain, Hook
 from helicone_gw.clock import Clock
 from helicone_gw.dialects.base import EventFacts
 from helicone_gw.errors import UpstreamProtocolError, UpstreamStreamError
-from helicone_gw.model import Chunk, Exchange
+from helicone_gw.exchange import Exchange
+from helicone_gw.model import Chunk
 from helicone_gw.pipeline.answer import Answer, LiveStream
 from helicone_gw.pipeline.hooks import HookCaller
 from helicone_gw.pipeline.sink import Sink

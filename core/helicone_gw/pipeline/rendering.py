@@ -7,8 +7,9 @@ from typing import Any
 from helicone_gw.dialects import error_format
 from helicone_gw.dialects.base import ErrorFacts
 from helicone_gw.errors import GatewayError, TooManyRequests, UpstreamError, UpstreamStatus
+from helicone_gw.exchange import Exchange
 from helicone_gw.headers import Headers
-from helicone_gw.model import Attempt, Exchange, Response
+from helicone_gw.model import Attempt, Response
 
 NOT_THE_CLIENTS_FAULT = frozenset({401, 402, 403, 404})
 """Statuses of a fallback that say something of our configuration, not of the client's request."""

@@ -8,7 +8,8 @@ import structlog
 
 from helicone_gw.dialects import error_format
 from helicone_gw.errors import DeadlineExceeded, GatewayError, InternalError, UpstreamError
-from helicone_gw.model import Exchange, Request, Response
+from helicone_gw.exchange import Exchange
+from helicone_gw.model import Request, Response
 from helicone_gw.pipeline.answer import Answer
 from helicone_gw.pipeline.conversation import Conversation, wrong_value
 from helicone_gw.pipeline.ending import Sent, conclude

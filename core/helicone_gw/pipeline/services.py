@@ -8,8 +8,9 @@ from typing import Protocol
 
 from helicone_gw.chain import Chain
 from helicone_gw.clock import Clock
+from helicone_gw.exchange import Exchange
 from helicone_gw.health import Health
-from helicone_gw.model import Exchange, Request, Route, Target
+from helicone_gw.model import Request, Route, Target
 from helicone_gw.pipeline.answer import Answer
 from helicone_gw.pipeline.attempts import Attempts
 from helicone_gw.pipeline.hooks import HookCaller

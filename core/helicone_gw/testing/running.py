@@ -18,9 +18,10 @@ from helicone_gw.app import App
 from helicone_gw.clock import Clock
 from helicone_gw.config import GatewayConfig, load_config
 from helicone_gw.errors import GatewayError
+from helicone_gw.exchange import Exchange
 from helicone_gw.gateway import Gateway
 from helicone_gw.headers import Headers
-from helicone_gw.model import Exchange, Target, UpstreamRequest
+from helicone_gw.model import Target, UpstreamRequest
 from helicone_gw.pipeline import Pipeline, Sink
 from helicone_gw.pipeline.services import MakeAttempt
 from helicone_gw.plugin import Plugin

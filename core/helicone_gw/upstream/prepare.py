@@ -10,8 +10,9 @@ from urllib.parse import quote, unquote_plus
 from helicone_gw.dialects import wire_format
 from helicone_gw.dialects.base import WireFormat
 from helicone_gw.errors import AuthenticationFailed, BadRequest
+from helicone_gw.exchange import Exchange
 from helicone_gw.headers import Headers
-from helicone_gw.model import Exchange, Request, Target, UpstreamRequest
+from helicone_gw.model import Request, Target, UpstreamRequest
 from helicone_gw.pipeline.attempts import Call
 from helicone_gw.pipeline.decoding import acceptable
 from helicone_gw.pipeline.services import LONG_DEADLINE

@@ -11,19 +11,10 @@ from typing import Any
 import pytest
 from helicone_gw.access import GatewayKey
 from helicone_gw.database import Database
+from helicone_gw.exchange import Exchange
 from helicone_gw.headers import Headers
 from helicone_gw.helicone import parse_helicone_headers
-from helicone_gw.model import (
-    Attempt,
-    Capture,
-    Cost,
-    Exchange,
-    Outcome,
-    Request,
-    Response,
-    Target,
-    Usage,
-)
+from helicone_gw.model import Attempt, Capture, Cost, Outcome, Request, Response, Target, Usage
 from helicone_gw_logging.plugin import VERSIONS
 
 RECEIVED_AT = 1_767_225_600.0  # 2026-01-01T00:00:00Z

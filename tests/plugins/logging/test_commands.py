@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import typer
 from helicone_gw.database import Database
-from helicone_gw.model import Exchange, Outcome
+from helicone_gw.exchange import Exchange
+from helicone_gw.model import Outcome
 from helicone_gw_logging import commands as commands_module
 from helicone_gw_logging import query
 from helicone_gw_logging.config import LoggingConfig

@@ -11,7 +11,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from helicone_gw.database import Database, MigrationError
-from helicone_gw.model import Exchange
+from helicone_gw.exchange import Exchange
 from helicone_gw_logging.insert import prepare, write
 from helicone_gw_logging.plugin import VERSIONS
 from helicone_gw_logging.record import record

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from helicone_gw.database import Database
-from helicone_gw.model import Exchange
+from helicone_gw.exchange import Exchange
 from helicone_gw_logging import get_request, list_requests
 from helicone_gw_logging.config import LoggingConfig
 from helicone_gw_logging.plugin import VERSIONS, LoggingPlugin

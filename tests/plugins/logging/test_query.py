@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from helicone_gw.access import GatewayKey
 from helicone_gw.database import Database
-from helicone_gw.model import Exchange, Outcome
+from helicone_gw.exchange import Exchange
+from helicone_gw.model import Outcome
 from helicone_gw_logging import AmbiguousId, Filter, follow, get_request, list_requests, ready
 from helicone_gw_logging.insert import prepare, write
 from helicone_gw_logging.record import record

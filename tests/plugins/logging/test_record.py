@@ -16,7 +16,8 @@ from helicone_gw.errors import (
     UpstreamStatus,
     UpstreamTimeout,
 )
-from helicone_gw.model import Attempt, Capture, Cost, Exchange, Outcome, Response, Target, Usage
+from helicone_gw.exchange import Exchange
+from helicone_gw.model import Attempt, Capture, Cost, Outcome, Response, Target, Usage
 from helicone_gw_logging.record import MAX_PROPERTIES, LogRecord, record, text
 from helicone_gw_logging.tables import ATTEMPT, PROPERTY, REQUEST
 from hypothesis import HealthCheck, given, settings

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from helicone_gw.database import Database
 from helicone_gw.errors import InternalError
-from helicone_gw.model import Capture, Exchange
+from helicone_gw.exchange import Exchange
+from helicone_gw.model import Capture
 from helicone_gw_logging import Filter, get_request, list_requests
 from helicone_gw_logging.config import LoggingConfig
 from helicone_gw_logging.record import LogRecord, record

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from helicone_gw.chain import Hook
-from helicone_gw.model import Exchange
+from helicone_gw.exchange import Exchange
 from helicone_gw.pipeline.hooks import HookCaller
 
 GRACE = 5.0

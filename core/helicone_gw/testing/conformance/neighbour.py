@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from helicone_gw.errors import BadRequest, GatewayError
+from helicone_gw.exchange import Exchange
 from helicone_gw.hookspecs import hookimpl
-from helicone_gw.model import Attempt, Chunk, Exchange, Response
+from helicone_gw.model import Attempt, Chunk, Response
 from helicone_gw.plugin import Plugin
 
 FAULT = "a neighbour of the plugin failed, as it was told to"

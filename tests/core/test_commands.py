@@ -1,0 +1,209 @@
+"""The commands of the core: check, plugins, schema, demo."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from helicone_gw import Gateway, GatewayConfig
+from helicone_gw.cli import program
+from helicone_gw.commands.demo import EXAMPLES
+from helicone_gw.commands.loading import build_gateway, load
+from helicone_gw.server import listen, serve, url_at, url_of
+from jsonschema import Draft202012Validator
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HELICONE_GW_CONFIG", raising=False)
+    monkeypatch.setenv("COLUMNS", "160")
+
+
+def write(text: str) -> None:
+    Path("gateway.yaml").write_text(text)
+
+
+# check
+
+
+def test_check_draws_the_onion(capsys: pytest.CaptureFixture[str]) -> None:
+    write("{plugins: [logging, cost, {security: {name: door}}]}")
+    assert program(["check"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("gateway.yaml: good, 3 plugins")
+    onion = lines[lines.index("  ┌ logging  (on failure: open)") :]
+    assert onion[:4] == [
+        "  ┌ logging  (on failure: open)",
+        "  │ ┌ cost  (on failure: open)",
+        "  │ │ ┌ door  (on failure: closed)",
+        "  │ │ │ ● upstream",
+    ]
+    hooks = dict(line.split(maxsplit=1) for line in lines if line.startswith("  on_") or line.startswith("  pre_"))
+    assert hooks["pre_request"].split() == ["down", "door"]
+    assert hooks["on_finish"].split() == ["up", "logging"]
+    assert hooks["on_error"].split() == ["up", "-"]
+
+
+def test_check_warns_of_orders_that_are_not_safe(capsys: pytest.CaptureFixture[str]) -> None:
+    write("{plugins: [security, logging]}")
+    assert program(["check"]) == 1
+    assert "'logging' should stand before (outside) 'security': refused callers would not be logged" in (
+        capsys.readouterr().out
+    )
+
+
+def test_check_warns_of_workers_that_count_each_for_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    write("{server: {workers: 2}}")
+    assert program(["check"]) == 1
+    assert "each worker counts for itself" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("{providers: {bedrock: {region: 'Not A Region'}}}", "providers.bedrock.region"),
+        ("{server: {allowed_targets: ['0x7f.1']}}", "server.allowed_targets"),
+        ("{plugins: [nonesuch]}", "pip install helicone-gw-nonesuch"),
+        ("{plugins: [{logging: {bodies: some}}]}", "bodies"),
+    ],
+)
+def test_check_finds_whatever_would_keep_the_gateway_from_starting(
+    config: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(config)
+    assert program(["check"]) == 2
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert "good" not in captured.out
+
+
+# plugins
+
+
+def test_plugins_for_scripts(capsys: pytest.CaptureFixture[str]) -> None:
+    write("{plugins: [logging, {logging: {name: second}}]}")
+    assert program(["plugins", "--json"]) == 0
+    rows = {row["plugin"]: row for row in json.loads(capsys.readouterr().out)}
+    assert list(rows) == sorted(rows)
+    assert rows["logging"]["active"] == ["logging", "second"]
+    assert rows["logging"]["distribution"] == "helicone-gw-logging"
+    assert rows["logging"]["version"]
+    assert "on_finish" in rows["logging"]["hooks"]
+    assert (rows["cost"]["active"], rows["cost"]["hooks"]) == ([], []), "installed is not active"
+
+
+def test_plugins_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    write("{plugins: [logging]}")
+    assert program(["plugins"]) == 0
+    text = capsys.readouterr().out
+    assert "on_finish" in text
+    assert "(not imported)" in text
+
+
+# schema
+
+
+def test_the_schema_accepts_a_configuration_and_refuses_another(capsys: pytest.CaptureFixture[str]) -> None:
+    assert program(["schema"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    Draft202012Validator.check_schema(schema)
+    validator = Draft202012Validator(schema)
+    assert validator.is_valid({"server": {"port": 1}, "plugins": ["logging", {"cost": {}}]})
+    assert not validator.is_valid({"server": {"prot": 1}})
+    assert not validator.is_valid({"plugins": [{"logging": {"bodies": "some"}}]})
+
+
+# demo
+
+
+@asynccontextmanager
+async def running(config: str) -> AsyncIterator[str]:
+    write(config)
+    listener = listen(load(Path("gateway.yaml")).config)
+    stop, started = asyncio.Event(), asyncio.Event()
+
+    def build() -> Gateway:
+        return build_gateway(load(Path("gateway.yaml")).config)
+
+    serving = asyncio.ensure_future(serve(build, listener, stop, lambda gateway, url: started.set()))
+    url = url_of(listener)
+    await asyncio.wait({serving, asyncio.ensure_future(started.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    try:
+        yield url
+    finally:
+        stop.set()
+        await serving
+        listener.close()
+
+
+OPEN = '{server: {port: 0}, database: {url: "sqlite://"}, providers: {demo: {}}, plugins: [cost]}'
+KEYED = (
+    '{server: {port: 0}, database: {url: "sqlite://"}, providers: {demo: {}}, '
+    "plugins: [{security: {keys: {one: {key: hk-of-the-demo-test}}}}]}"
+)
+
+
+async def demo(*arguments: str) -> int:
+    return await asyncio.to_thread(program, ["demo", *arguments])
+
+
+async def test_demo_shows_what_the_gateway_says(capsys: pytest.CaptureFixture[str]) -> None:
+    async with running(OPEN) as url:
+        assert await demo("--url", url + "/") == 0
+    lines = capsys.readouterr().out.splitlines()
+    for example in EXAMPLES:
+        (line,) = [line for line in lines if line.strip().startswith(example.title + " ")]
+        assert " 200 " in line
+        assert "demo" in line
+
+
+async def test_demo_against_a_gateway_that_asks_for_a_key(capsys: pytest.CaptureFixture[str]) -> None:
+    async with running(KEYED) as url:
+        assert await demo("--url", url) == 1
+        assert "401" in capsys.readouterr().out
+        assert await demo("--url", url, "--key", "hk-of-the-demo-test") == 0
+        assert "401" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://[::1", "nonsense", "ftp://127.0.0.1"])
+def test_demo_without_a_gateway(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write("{providers: {demo: {}}}")
+    assert program(["demo", "--url", url]) == 1
+    captured = capsys.readouterr()
+    assert "No gateway answers at" in captured.err
+    assert "Traceback" not in captured.err
+
+
+def test_demo_where_the_configuration_has_no_demo_provider(capsys: pytest.CaptureFixture[str]) -> None:
+    write("{server: {port: 9}}")
+    assert program(["demo"]) == 1
+    assert "add `demo: {}` under providers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]", "::", "0.0.0.0", "127.0.0.1", "localhost"])
+def test_demo_goes_where_the_configuration_listens(host: str, capsys: pytest.CaptureFixture[str]) -> None:
+    config = {"server": {"host": host, "port": 9, "open": True}, "providers": {"demo": {}}}
+    write(json.dumps(config))
+    assert GatewayConfig.model_validate({"server": config["server"]}).server.host
+    assert program(["demo"]) == 1
+    assert f"No gateway answers at {url_at(host, 9)} (ConnectError)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8787"),
+        ("0.0.0.0", "http://127.0.0.1:8787"),
+        ("::", "http://[::1]:8787"),
+        ("::1", "http://[::1]:8787"),
+        ("[::1]", "http://[::1]:8787"),
+        ("gateway.example", "http://gateway.example:8787"),
+    ],
+)
+def test_the_url_of_an_address(host: str, url: str) -> None:
+    assert url_at(host, 8787) == url
