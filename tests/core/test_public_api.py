@@ -7,6 +7,7 @@ import inspect
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import helicone_gw
@@ -66,7 +67,7 @@ def _documented(name: str) -> bool:
     """Whether the assignment of ``name``, in whichever module it is, is followed by a string."""
     for module in (ROOT / "core" / "helicone_gw").rglob("*.py"):
         body = ast.parse(module.read_text()).body
-        for statement, below in zip(body, body[1:], strict=False):
+        for statement, below in pairwise(body):
             targets = statement.targets if isinstance(statement, ast.Assign) else []
             if isinstance(statement, ast.AnnAssign):
                 targets = [statement.target]

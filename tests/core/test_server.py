@@ -1,0 +1,127 @@
+"""The application in service: reloading swaps it whole or not at all; and where a server is reached."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from helicone_gw import ConfigError, Gateway, GatewayConfig, Plugin, PluginConfig, hookimpl
+from helicone_gw.server import Serving, listen, url_at, url_of
+from structlog.testing import capture_logs
+
+
+def config(**server: Any) -> GatewayConfig:
+    return GatewayConfig.model_validate({"database": {"url": "sqlite://"}, "server": server})
+
+
+class Unstartable(Plugin):
+    @hookimpl
+    async def startup(self, gateway: Gateway) -> None:
+        raise RuntimeError("no database")
+
+
+def serving(*builds: Callable[[], Gateway]) -> Serving:
+    pending = list(builds)
+    return Serving(lambda: pending.pop(0)())
+
+
+@pytest.mark.virtual_time
+async def test_a_reload_swaps_and_lets_the_old_one_finish() -> None:
+    first, second = Gateway(config()), Gateway(config())
+    service = serving(lambda: first, lambda: second)
+    await service.start()
+    first.entered()
+    await service.reload()
+    assert service.app.gateway is second
+    assert second.ready
+    await asyncio.sleep(1)
+    assert not first.ready
+    asyncio.get_running_loop().call_later(3, first.left)
+    await service.stop()
+    assert asyncio.get_running_loop().time() == pytest.approx(4)
+    assert not second.ready
+
+
+def faulty_configuration() -> Gateway:
+    raise ConfigError(["gateway.yaml:1:1: wrong"])
+
+
+def fault() -> Gateway:
+    raise OSError("disk on fire")
+
+
+def cannot_start() -> Gateway:
+    return Gateway(config(), [Unstartable(PluginConfig(), "broken")])
+
+
+class Unmountable(Plugin):
+    """A plugin whose routes cannot be mounted."""
+
+    log: list[str]
+
+    @hookimpl
+    def register_routes(self, gateway: Gateway) -> Any:
+        raise ValueError("no template")
+
+    @hookimpl
+    async def shutdown(self, gateway: Gateway) -> None:
+        self.log.append("stopped")
+
+
+@pytest.mark.parametrize("build", [faulty_configuration, fault, cannot_start])
+async def test_a_reload_that_cannot_be_is_refused_and_nothing_changes(build: Callable[[], Gateway]) -> None:
+    first = Gateway(config())
+    service = serving(lambda: first, build)
+    await service.start()
+    with capture_logs() as logs:
+        await service.reload()
+    assert service.app.gateway is first
+    assert first.ready
+    assert logs[-1]["event"].startswith("not reloaded")
+    await service.stop()
+
+
+async def test_a_gateway_whose_routes_cannot_be_mounted_is_stopped_again() -> None:
+    plugin = Unmountable(PluginConfig(), "pages")
+    plugin.log = []
+    service = serving(lambda: Gateway(config(), [plugin]))
+    with pytest.raises(ConfigError, match="plugin 'pages' cannot mount its routes: no template"):
+        await service.start()
+    assert plugin.log == ["stopped"]
+    await service.stop()
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8787"),
+        ("0.0.0.0", "http://127.0.0.1:8787"),
+        ("::", "http://[::1]:8787"),
+        ("::1", "http://[::1]:8787"),
+        ("[::1]", "http://[::1]:8787"),
+        ("gateway.example", "http://gateway.example:8787"),
+    ],
+)
+def test_the_url_of_an_address(host: str, url: str) -> None:
+    assert url_at(host, 8787) == url
+
+
+def test_a_listener_says_where_it_is() -> None:
+    with listen(config(port=0)) as listener:
+        port = listener.getsockname()[1]
+        assert url_of(listener) == f"http://127.0.0.1:{port}"
+        with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1:{port}: .*; choose another server.port"):
+            listen(config(port=port))
+        with socket.create_connection(("127.0.0.1", port)):
+            pass
+
+
+def test_workers_share_a_port() -> None:
+    with (
+        listen(config(port=0), shared=True) as first,
+        listen(config(port=first.getsockname()[1]), shared=True) as second,
+    ):
+        assert first.getsockname() == second.getsockname()
