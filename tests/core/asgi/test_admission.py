@@ -181,7 +181,7 @@ async def test_a_compressed_request_is_read_and_goes_on_plain(gateway: GatewayFa
         (b"x", {"Content-Encoding": "gzip"}, 400, "malformed_body"),
         (b"x", {"Content-Encoding": "br"}, 415, "unsupported_content_encoding"),
         (b"x" * 2000, {}, 413, "request_too_large"),
-        (gzip.compress(b"x" * 2000), {"Content-Encoding": "gzip"}, 413, "request_too_large"),
+        (gzip.compress(b"x" * 2000, mtime=0), {"Content-Encoding": "gzip"}, 413, "request_too_large"),
         (b"{}", {"Content-Length": "2", "Transfer-Encoding": "chunked"}, 400, "invalid_request"),
     ],
 )
