@@ -7,7 +7,7 @@ registry is read once, here, and the pipeline walks plain tuples. A hook that no
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,7 +117,8 @@ def _with_all(function: Callable[..., Any], argnames: Sequence[str], specified: 
 
 def _identity(plugin: Plugin) -> str:
     # Secrets print as stars in a dump, so two policies that differ only in a secret look alike: a secret is no policy.
-    return f"{type(plugin).__module__}.{type(plugin).__qualname__}:{plugin.name}:{plugin.config.model_dump_json()}"
+    kind = f"{type(plugin).__module__}.{type(plugin).__qualname__}"
+    return f"{kind}:{plugin.name}:{plugin.on_failure}:{plugin.config.model_dump_json()}"
 
 
 def lifecycle_hooks(
@@ -146,13 +147,25 @@ UNSAFE_ORDERS: tuple[tuple[str, str, str], ...] = (
 """(outer, inner, what goes wrong otherwise): checked by ``helicone-gw check``, never used to sort."""
 
 
-def unsafe_orders(plugins: Sequence[Plugin]) -> list[str]:
-    """Warnings about the order of ``plugins`` (outermost first), for people."""
-    place = {plugin.name: index for index, plugin in reversed(list(enumerate(plugins)))}
+def unsafe_orders(plugins: Sequence[Plugin], kinds: Mapping[str, str] | None = None) -> list[str]:
+    """Warnings about the order of ``plugins`` (outermost first), for people.
+
+    ``kinds`` says which plugin an instance is, where its name is another.
+    """
+    names = [(kinds or {}).get(plugin.name, plugin.name) for plugin in plugins]
+    place = {name: index for index, name in reversed(list(enumerate(names)))}
     rules = [
         *UNSAFE_ORDERS,
-        *((outer, plugin.name, "the plugin asks for it") for plugin in plugins for outer in plugin.after),
-        *((plugin.name, inner, "the plugin asks for it") for plugin in plugins for inner in plugin.before),
+        *(
+            (outer, name, "the plugin asks for it")
+            for name, plugin in zip(names, plugins, strict=True)
+            for outer in plugin.after
+        ),
+        *(
+            (name, inner, "the plugin asks for it")
+            for name, plugin in zip(names, plugins, strict=True)
+            for inner in plugin.before
+        ),
     ]
     return [
         f"{outer!r} should stand before (outside) {inner!r}: {reason}"

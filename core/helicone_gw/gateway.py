@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -38,6 +39,9 @@ from helicone_gw.upstream.providers import Catalogue
 
 log = structlog.get_logger("helicone_gw")
 
+SETTLING_TIME = 5.0
+"""Seconds that plugins have at least to settle what exchanges left, whatever ``server.drain_timeout`` says."""
+
 
 class Gateway:
     """A gateway and its services, which is what plugins get in ``startup``.
@@ -59,7 +63,8 @@ class Gateway:
         self.clock: Clock = clock or SystemClock()
         self.log = log
         self.background = Background()
-        self._settling = Background()
+        # One task per exchange at most, so that exchanges bound it, and refusing one would cost a log row.
+        self._settling = Background(limit=sys.maxsize)
         self.catalogue = Catalogue.build(config.providers)
         self.database = Database(config.database.url)
         self.store: Store = MemoryStore(self.clock)
@@ -162,6 +167,8 @@ class Gateway:
         self.ready = False
         timeout = self.config.server.drain_timeout
         await self.idle(timeout)
+        # Exchanges may be denied their time; what they leave to be written may not.
+        timeout = max(timeout, SETTLING_TIME)
         if self.active:
             self.log.warning("exchanges still running at shutdown", count=self.active)
         await self._settling.drain(timeout)

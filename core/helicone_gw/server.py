@@ -83,7 +83,8 @@ class Serving:
     def __init__(self, build: Build) -> None:
         self._build = build
         self._app: App | None = None
-        self._retired: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._one_at_a_time = asyncio.Lock()
 
     @property
     def app(self) -> App:
@@ -98,19 +99,27 @@ class Serving:
         try:
             app = App(gateway)
             app.mount_plugins()
+            await app.startup()
         except BaseException:
             await gateway.stop()
             raise
         previous, self._app = self._app, app
         if previous is not None:
-            retiring = asyncio.ensure_future(previous.gateway.stop())
-            self._retired.add(retiring)
-            retiring.add_done_callback(self._retired.discard)
+            retiring = asyncio.ensure_future(_retire(previous))
+            self._tasks.add(retiring)
+            retiring.add_done_callback(self._tasks.discard)
+
+    def ask_to_reload(self) -> None:
+        """`reload`, from a signal handler; one that comes while another is under way waits for it."""
+        task = asyncio.ensure_future(self.reload())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def reload(self) -> None:
         """Start anew from the configuration; exchanges under way end on the old gateway. A faulty one is refused."""
         try:
-            await self.start()
+            async with self._one_at_a_time:
+                await self.start()
         except ConfigError as error:
             log.error("not reloaded; the gateway goes on as it was", problems=error.problems)
         except Exception as fault:
@@ -121,13 +130,28 @@ class Serving:
     async def stop(self) -> None:
         """Stop the gateway in service and wait for those that a reload retired."""
         if self._app is not None:
-            await self._app.gateway.stop()
-        if self._retired:
-            await asyncio.wait(self._retired)
+            await _retire(self._app)
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry point."""
-        await self.app(scope, receive, send)
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+
+async def _retire(app: App) -> None:
+    await app.gateway.stop()
+    await app.shutdown()
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    # An application starts and ends with its gateway, not with the server: a reload brings another one.
+    for event in ("startup", "shutdown"):
+        await receive()
+        await send({"type": f"lifespan.{event}.complete"})
 
 
 async def serve(build: Build, listener: socket.socket, stop: asyncio.Event, started: Listening) -> None:
@@ -137,7 +161,7 @@ async def serve(build: Build, listener: socket.socket, stop: asyncio.Event, star
     try:
         if hasattr(signal, "SIGHUP"):
             loop = asyncio.get_running_loop()
-            loop.add_signal_handler(signal.SIGHUP, lambda: asyncio.ensure_future(serving.reload()))
+            loop.add_signal_handler(signal.SIGHUP, serving.ask_to_reload)
         gateway = serving.app.gateway
         started(gateway, url_of(listener))
         await ENGINES[gateway.config.server.engine](serving, gateway.config.server, listener, stop)

@@ -204,3 +204,10 @@ def test_what_plugins_ask_for_themselves_is_checked_and_does_not_sort() -> None:
         "'mine' should stand before (outside) 'last': the plugin asks for it",
     ]
     assert compiled(last, wishful, first).layers == ("last", "mine", "first")
+
+
+def test_a_renamed_instance_is_judged_by_what_it_is() -> None:
+    plugins = named("answers", "audit", cls=Plugin)
+    assert unsafe_orders(plugins) == []
+    (warning,) = unsafe_orders(plugins, {"answers": "cache", "audit": "logging"})
+    assert "cache hits would not be logged" in warning

@@ -31,7 +31,7 @@ def check(context: typer.Context) -> None:
         names = [hook.plugin for hook in getattr(chain, name)]
         direction = "down" if name in INWARDS else "up"
         typer.echo(f"  {name:<16} {direction:<5} {' > '.join(names) or '-'}")
-    warnings = unsafe_orders(plugins)
+    warnings = unsafe_orders(plugins, {spec.name: spec.plugin for spec in loaded.config.plugins})
     if loaded.config.server.workers > 1 and loaded.config.store.url.startswith("memory:"):
         warnings.append(
             f"server.workers is {loaded.config.server.workers} and store.url memory://: each worker counts for itself"

@@ -56,29 +56,19 @@ class Pipeline:
             await self._finish(run)
 
     async def _finish(self, run: Run) -> None:
+        """Settle what is open and tell every entered layer.
+
+        In a task of its own where anything may wait: a client that left, or a server that gives up, stops none of it.
+        """
+        hooks = [hook for hook in self.services.chain.on_finish if hook.index < run.depth]
+        if run.unsettled or hooks:
+            await asyncio.shield(self._background.spawn(self._end(run, hooks), "finish"))
+        else:
+            run.conclude()
+
+    async def _end(self, run: Run, hooks: list[Hook]) -> None:
         if run.unsettled:
-            # In a task of its own: a client that left, or a server that gives up, must stop none of it.
-            await asyncio.shield(self._background.spawn(self._settle(run), "settle"))
-            return
+            await run.settle()
         run.conclude()
-        hooks = self._hooks(run)
-        while hooks:
-            hook = hooks.pop(0)
-            try:
-                await self.services.caller.tell(hook, run.exchange)
-            except asyncio.CancelledError:
-                # The layers that are left are told all the same, beside it.
-                self._background.spawn(self._tell(hooks, run.exchange), "on_finish")
-                raise
-
-    async def _settle(self, run: Run) -> None:
-        await run.settle()
-        run.conclude()
-        await self._tell(self._hooks(run), run.exchange)
-
-    def _hooks(self, run: Run) -> list[Hook]:
-        return [hook for hook in self.services.chain.on_finish if hook.index < run.depth]
-
-    async def _tell(self, hooks: list[Hook], exchange: Exchange) -> None:
         for hook in hooks:
-            await self.services.caller.tell(hook, exchange)
+            await self.services.caller.tell(hook, run.exchange)
