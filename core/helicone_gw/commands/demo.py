@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -11,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from helicone_gw.commands.loading import Loaded
+from helicone_gw.commands.loading import Loaded, locate
 from helicone_gw.routing import DEMO_PROVIDER
 from helicone_gw.server import url_at
 
@@ -95,5 +94,4 @@ def demo(
 
 
 def _config_option(loaded: Loaded) -> str:
-    default = os.environ.get("HELICONE_GW_CONFIG")
-    return "" if default == str(loaded.path) else f" --config {loaded.path}"
+    return "" if locate(None) == loaded.path else f" --config {loaded.path}"
