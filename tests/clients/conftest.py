@@ -11,8 +11,8 @@ from typing import Any
 import anthropic
 import openai
 import pytest
-from helicone_gw.testing import ScriptedProvider
 
+from helicone_gw.testing import ScriptedProvider
 from tests.clients.gateways import ALICE, CI, Client, Connect, Flavour, Ports, Running, configuration, reserved
 from tests.program import gateway
 

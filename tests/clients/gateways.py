@@ -16,7 +16,6 @@ from helicone_gw.database import Database
 from helicone_gw.testing import RecordedRequest
 from helicone_gw_logging.query import Filter, list_requests
 from helicone_gw_logging.rendering import as_json
-
 from tests.program import EXECUTABLE
 
 T = TypeVar("T")

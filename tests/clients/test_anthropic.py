@@ -8,10 +8,10 @@ from typing import Any
 
 import anthropic
 import pytest
+
 from helicone_gw.testing import ScriptedProvider, ScriptedResponse, event, of_bytes, of_events, of_json
 from helicone_gw.testing.dialects import ToolCall
 from helicone_gw.testing.dialects import anthropic as messages
-
 from tests.clients.gateways import Client, Connect, Flavour, Running, ours, sent_to_provider
 
 ASK: dict[str, Any] = {

@@ -11,10 +11,10 @@ import anthropic
 import httpx
 import openai
 import pytest
+
 from helicone_gw.testing import ScriptedProvider
 from helicone_gw.testing.dialects import anthropic as messages
 from helicone_gw.testing.dialects import openai_chat
-
 from tests.clients.gateways import MAX_BODY, MAX_UPLOAD, Connect, Running
 
 CHAT: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Say hello."}]}

@@ -7,10 +7,10 @@ from typing import Any
 import anthropic
 import openai
 import pytest
+
 from helicone_gw.testing import ScriptedProvider, of_json
 from helicone_gw.testing.dialects import anthropic as messages
 from helicone_gw.testing.dialects import embeddings, openai_chat
-
 from tests.clients.gateways import (
     ALICE,
     ANTHROPIC_KEY,

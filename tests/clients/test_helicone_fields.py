@@ -6,10 +6,10 @@ import uuid
 from typing import Any
 
 import pytest
+
 from helicone_gw.testing import ScriptedProvider
 from helicone_gw.testing.dialects import anthropic as messages
 from helicone_gw.testing.dialects import openai_chat
-
 from tests.clients.gateways import ALICE, OPENAI_KEY, Client, Connect, Running, ours, sent_to_provider
 
 CHAT: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Say hello."}]}

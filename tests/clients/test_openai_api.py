@@ -13,9 +13,9 @@ from typing import Any
 
 import openai
 import pytest
+
 from helicone_gw.testing import ScriptedProvider, of_bytes, of_json
 from helicone_gw.testing.dialects import ToolCall, embeddings, openai_completions, openai_responses
-
 from tests.clients.gateways import Client, Connect, Running, ours
 
 MODEL = "gpt-4o-mini"

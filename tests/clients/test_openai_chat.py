@@ -9,9 +9,9 @@ from typing import Any
 
 import openai
 import pytest
+
 from helicone_gw.testing import ScriptedProvider, of_json
 from helicone_gw.testing.dialects import ToolCall, openai_chat
-
 from tests.clients.gateways import Client, Connect, Running, ours, sent_to_provider, texts
 
 MODEL = "gpt-4o-mini"

@@ -8,9 +8,9 @@ from typing import Any
 
 import openai
 import pytest
+
 from helicone_gw.testing import ScriptedProvider, of_bytes
 from helicone_gw.testing.dialects import openai_chat
-
 from tests.clients.gateways import Client, Connect, Flavour, Running, ours
 
 ASK: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Say hello."}]}

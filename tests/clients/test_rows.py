@@ -7,9 +7,9 @@ from typing import Any
 
 import openai
 import pytest
+
 from helicone_gw.testing import RecordedRequest, ScriptedProvider
 from helicone_gw.testing.dialects import openai_chat
-
 from tests.clients.gateways import Connect, Running
 
 CHAT: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Say hello."}]}

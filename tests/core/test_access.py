@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+
 from helicone_gw import GatewayKey, KeyRing, Permits, ProviderCredential
 
 

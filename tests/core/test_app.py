@@ -6,10 +6,11 @@ import asyncio
 from typing import Any
 
 import pytest
+from quart import Blueprint, abort, request, websocket
+
 from helicone_gw import ConfigError, Gateway, GatewayKey, Permits, Plugin, PluginConfig, hookimpl
 from helicone_gw.testing import GatewayFactory, RunningGateway
 from helicone_gw.testing.client import http_scope
-from quart import Blueprint, abort, request, websocket
 
 
 class Pages(Plugin):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from helicone_gw import Background
 from structlog.testing import capture_logs
+
+from helicone_gw import Background
 
 
 @pytest.mark.virtual_time

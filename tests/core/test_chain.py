@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+
 from helicone_gw import Exchange, GatewayError, Plugin, PluginConfig, Response, Secret, hookimpl
 from helicone_gw.chain import INWARDS, REQUEST_HOOKS, Chain, compile_chain, lifecycle_hooks, unsafe_orders
 from helicone_gw.registry import new_manager

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import typer
+
 from helicone_gw import ConfigError, Plugin, PluginConfig, hookimpl
 from helicone_gw.cli import program, split_config
 from helicone_gw.commands.loading import Loaded, load, locate

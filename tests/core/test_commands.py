@@ -9,12 +9,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
+
 from helicone_gw import Gateway, GatewayConfig
 from helicone_gw.cli import program
 from helicone_gw.commands.demo import EXAMPLES
 from helicone_gw.commands.loading import build_gateway, load
 from helicone_gw.server import listen, serve, url_at, url_of
-from jsonschema import Draft202012Validator
 
 
 @pytest.fixture(autouse=True)

@@ -10,10 +10,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from helicone_gw.database import Database, MigrationError, is_locked
-from helicone_gw.errors import ConfigError
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, OperationalError
+
+from helicone_gw.database import Database, MigrationError, is_locked
+from helicone_gw.errors import ConfigError
 
 FIRST = """
 from alembic import op

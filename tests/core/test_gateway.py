@@ -6,6 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
+
 from helicone_gw import (
     ConfigError,
     Exchange,
@@ -25,7 +27,6 @@ from helicone_gw.config import PluginSpec
 from helicone_gw.model import UpstreamRequest, UpstreamResponse
 from helicone_gw.testing import GatewayFactory, ScriptedProvider, VirtualClock
 from helicone_gw.testing.dialects import openai_chat
-from structlog.testing import capture_logs
 
 
 class Noted(Plugin):

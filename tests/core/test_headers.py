@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from helicone_gw import Headers
 from hypothesis import given
 from hypothesis import strategies as st
+
+from helicone_gw import Headers
 
 NAMES = st.text("abcXYZ-", min_size=1, max_size=6)
 VALUES = st.text(st.characters(max_codepoint=255), max_size=8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from helicone_gw import Health, Target, health
 from helicone_gw.testing import VirtualClock
 

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from helicone_gw.headers import Headers
 from helicone_gw.helicone import (
     EMPTY,
@@ -19,8 +22,6 @@ from helicone_gw.helicone import (
     parse_helicone_headers,
 )
 from helicone_gw.ingress.fields import ROWS
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def parse(metadata: Mapping[str, object] | None = None, /, **headers: Any) -> HeliconeHeaders:

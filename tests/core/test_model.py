@@ -6,6 +6,9 @@ import asyncio
 import dataclasses
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from helicone_gw import (
     Attempt,
     Chunk,
@@ -20,8 +23,6 @@ from helicone_gw import (
     Usage,
 )
 from helicone_gw.helicone import EMPTY, parse_helicone_headers
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def request(body: bytes | None = b"{}", **changes: object) -> Request:

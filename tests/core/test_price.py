@@ -9,10 +9,11 @@ from math import floor
 from typing import Any
 
 import pytest
-from helicone_gw.model import Cost, Usage
-from helicone_gw.price import UNITS, CompiledPrice, Tiered, quantities
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from helicone_gw.model import Cost, Usage
+from helicone_gw.price import UNITS, CompiledPrice, Tiered, quantities
 
 RATES = st.dictionaries(
     st.sampled_from(UNITS), st.fractions(min_value=0, max_value=10**6, max_denominator=10**6), min_size=1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
+
 from helicone_gw.model import Cost, Target, Usage
 from helicone_gw.price import CompiledPrice, Tiered
 from helicone_gw.prices import OTHER, Prices

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-import helicone_gw
 import pytest
+
+import helicone_gw
 
 ROOT = Path(__file__).parents[2]
 PLUGINS = sorted(path for path in ROOT.glob("plugins/*/helicone_gw_*") if path.is_dir())

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pluggy
 import pytest
+
 from helicone_gw import registry
 from helicone_gw.config import GatewayConfig, PluginSpec
 from helicone_gw.errors import ConfigError

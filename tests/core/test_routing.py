@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from helicone_gw import BadRequest, Exchange, Headers, ModelConfig, ProviderCredential, Request, Secret, Target
 from helicone_gw.config import ProviderConfig
 from helicone_gw.helicone import parse_helicone_headers

@@ -11,10 +11,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from helicone_gw.commands import scaffold
-from helicone_gw.commands.scaffold import plugin_app
 from packaging.requirements import Requirement
 from typer.testing import CliRunner, Result
+
+from helicone_gw.commands import scaffold
+from helicone_gw.commands.scaffold import plugin_app
 
 
 def new(*arguments: str) -> Result:

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
+
 from helicone_gw import ConfigError, Gateway, GatewayConfig, Plugin, PluginConfig, hookimpl
 from helicone_gw.server import Serving, listen, url_at, url_of
-from structlog.testing import capture_logs
 
 
 def config(**server: Any) -> GatewayConfig:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from helicone_gw.sse import EventSplitter, EventTooLarge, encode_event, event_data, event_name
 from hypothesis import given
 from hypothesis import strategies as st
+
+from helicone_gw.sse import EventSplitter, EventTooLarge, encode_event, event_data, event_name
 
 PIECES = st.sampled_from([b"\n", b"\r", b"\r\n", b"\n\n", b"\r\n\r\n", b"data: x", b"d", b": hi", b"\xef\xbb\xbf"])
 STREAMS = st.lists(PIECES, max_size=24).map(b"".join)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from helicone_gw import Store
 from helicone_gw.store import MemoryStore
 from helicone_gw.testing import VirtualClock, run_virtual
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @pytest.fixture

@@ -13,12 +13,13 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from typer.main import get_command
+
 from helicone_gw import Plugin, registry
 from helicone_gw.chain import unsafe_orders
 from helicone_gw.cli import build_cli
 from helicone_gw.config import load_config
 from helicone_gw.testing import GatewayFactory, PluginConformance
-from typer.main import get_command
 
 PAGE = Path(__file__).parents[2] / "docs" / "writing-a-plugin.md"
 BLOCKS = re.findall(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)

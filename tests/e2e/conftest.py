@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from helicone_gw.testing import ScriptedProvider
 
 sys.path.insert(0, str(Path(__file__).parent))

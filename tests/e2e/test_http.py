@@ -8,9 +8,10 @@ import json
 
 import httpx
 import pytest
+from running import BODY, Start
+
 from helicone_gw.testing import ScriptedProvider, of_bytes
 from helicone_gw.testing.dialects import openai_chat
-from running import BODY, Start
 
 ENGINES = ["hypercorn", "uvicorn"]
 

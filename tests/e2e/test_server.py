@@ -11,9 +11,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from running import BODY, EXECUTABLE, Start
+
 from helicone_gw.testing import ScriptedProvider
 from helicone_gw.testing.dialects import openai_chat
-from running import BODY, EXECUTABLE, Start
 
 ENGINES = ["hypercorn", "uvicorn"]
 STREAMED = {**BODY, "stream": True}

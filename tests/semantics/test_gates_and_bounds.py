@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from onion import A, B, ListSink, exchange, gateway, handle, plugin, router
+
 from helicone_gw import Fallback, PermissionDenied, Permits, Retry, Unavailable
 from helicone_gw.testing import ScriptedProvider
 from helicone_gw.testing.dialects import openai_chat
-from onion import A, B, ListSink, exchange, gateway, handle, plugin, router
 
 
 def judge(verdict, *, timeout: float = 10, on_failure: str = "closed"):

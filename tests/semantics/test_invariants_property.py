@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from helicone_gw import Chunk, Fallback, PermissionDenied, Response, Retry, Route
-from helicone_gw.testing import ScriptedProvider
-from helicone_gw.testing.dialects import openai_chat
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onion import A, B, ListSink, exchange, gateway, plugin
+
+from helicone_gw import Chunk, Fallback, PermissionDenied, Response, Retry, Route
+from helicone_gw.testing import ScriptedProvider
+from helicone_gw.testing.dialects import openai_chat
 
 HOOKS = ("pre_request", "route_model", "on_attempt", "on_stream_chunk", "on_response", "on_error", "on_finish")
 BEHAVIOURS = ("none", "none", "none", "refuse", "fault", "wrong", "answer", "decide", "wait")

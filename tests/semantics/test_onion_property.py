@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from helicone_gw import Fallback, PermissionDenied, Response, Retry, Route
-from helicone_gw.testing import ScriptedProvider
-from helicone_gw.testing.dialects import openai_chat
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from onion import A, B, C, exchange, gateway, handle, plugin
+
+from helicone_gw import Fallback, PermissionDenied, Response, Retry, Route
+from helicone_gw.testing import ScriptedProvider
+from helicone_gw.testing.dialects import openai_chat
 
 MAX_ATTEMPTS = 6
 TARGETS = (A, B, C)

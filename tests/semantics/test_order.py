@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from onion import A, B, ListSink, exchange, gateway, handle, plugin, router
+
 from helicone_gw import Fallback, PermissionDenied, Response, Retry, UpstreamError
 from helicone_gw.testing import ScriptedProvider
 from helicone_gw.testing.dialects import openai_chat
-from onion import A, B, ListSink, exchange, gateway, handle, plugin, router
 
 HOOKS = ("pre_request", "route_model", "on_attempt", "on_response", "on_error", "on_finish", "on_stream_chunk")
 
@@ -166,6 +167,13 @@ async def test_a_refused_exchange_is_told_to_every_layer() -> None:
     await running.pipeline.refuse(exchange(), PermissionDenied("No."), sink)
     assert sink.status == 403
     assert trace.calls == ["b.on_finish", "a.on_finish"]
+
+
+async def test_what_asked_no_provider_is_known_to_have_cost_nothing() -> None:
+    one = exchange()
+    await handle(gateway([plugin("guard", pre_request=refuse)], ScriptedProvider()), one)
+    assert one.cost is not None
+    assert one.cost.nano_usd == 0
 
 
 async def test_an_error_replaced_in_on_error_is_what_the_layers_outside_see() -> None:

@@ -6,10 +6,11 @@ import asyncio
 import dataclasses
 
 import pytest
+from onion import A, B, ListSink, exchange, gateway, handle, plugin, router
+
 from helicone_gw import Chunk, Fallback, Headers, PermissionDenied, Response, Retry
 from helicone_gw.testing import ScriptedProvider, ScriptedResponse
 from helicone_gw.testing.dialects import openai_chat
-from onion import A, B, ListSink, exchange, gateway, handle, plugin, router
 
 TEXT = ("Hello", " there,", " how", " are", " you?")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from helicone_gw.errors import DeadlineExceeded, InternalError, UpstreamError, UpstreamTimeout
 from helicone_gw.exchange import Exchange
 from helicone_gw.model import Capture, Outcome, OutcomeKind
+from helicone_gw.pipeline.attempts import NOT_BILLED
 
 
 @dataclass(slots=True)
@@ -29,6 +30,8 @@ def conclude(exchange: Exchange, sent: Sent, *, limit: int, now: float, left: bo
     """
     error = exchange.error
     exchange.ended_at = now
+    if not exchange.attempts and exchange.cost is None:
+        exchange.cost = NOT_BILLED  # no provider was asked, so this zero is known
     exchange.outcome = Outcome(
         kind=_kind(exchange, sent, left, cancelled),
         status=sent.status,

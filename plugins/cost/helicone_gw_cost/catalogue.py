@@ -8,7 +8,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from helicone_gw import CompiledPrice
-
 from helicone_gw_cost.compile import compile_price
 from helicone_gw_cost.tables import table
 

@@ -10,10 +10,10 @@ from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
-from helicone_gw import UNITS, CompiledPrice, ConfigError, Prices
 from rich.console import Console
 from rich.table import Table
 
+from helicone_gw import UNITS, CompiledPrice, ConfigError, Prices
 from helicone_gw_cost.catalogue import Catalogue
 from helicone_gw_cost.config import CostConfig
 from helicone_gw_cost.overrides import Overrides, built_in, from_entries, from_models

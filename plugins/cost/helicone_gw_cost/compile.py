@@ -8,7 +8,6 @@ from fractions import Fraction
 from typing import Protocol
 
 from helicone_gw import CompiledPrice, Tiered
-
 from helicone_gw_cost.tables import table
 
 _NANO = 10**9

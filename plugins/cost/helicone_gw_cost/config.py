@@ -5,8 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated
 
-from helicone_gw import PluginConfig
 from pydantic import Field, model_validator
+
+from helicone_gw import PluginConfig
 
 Usd = Annotated[Decimal, Field(ge=0, allow_inf_nan=False, decimal_places=18, max_digits=30)]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from helicone_gw import CompiledPrice, ConfigError
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from helicone_gw import CompiledPrice, ConfigError
 from helicone_gw_cost.compile import compile_price
 from helicone_gw_cost.config import PriceEntry, PriceFields
 from helicone_gw_cost.tables import table

@@ -7,13 +7,13 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from helicone_gw import Plugin, hookimpl
-
 from helicone_gw_cost.catalogue import Catalogue
 from helicone_gw_cost.config import CostConfig
 from helicone_gw_cost.overrides import Overrides, built_in, from_entries, from_models
 
 if TYPE_CHECKING:
     import typer
+
     from helicone_gw import Gateway
 
 

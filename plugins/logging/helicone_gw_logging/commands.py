@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, NoReturn, TypeVar
 
 import typer
-from helicone_gw import Database
 from rich.console import Console
 
+from helicone_gw import Database
 from helicone_gw_logging import rendering
 from helicone_gw_logging.query import MAX_LIMIT, AmbiguousId, Filter, follow, get_request, list_requests, ready
 from helicone_gw_logging.times import parse_since

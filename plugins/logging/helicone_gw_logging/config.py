@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from helicone_gw import PluginConfig
 from pydantic import ByteSize, Field, WithJsonSchema
+
+from helicone_gw import PluginConfig
 
 Size = Annotated[
     ByteSize,

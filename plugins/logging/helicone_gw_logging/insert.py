@@ -15,8 +15,9 @@ from helicone_gw_logging.redact import redact, redact_text
 from helicone_gw_logging.tables import ATTEMPT, BODY, PROPERTY, REQUEST
 
 if TYPE_CHECKING:
-    from helicone_gw import Database
     from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from helicone_gw import Database
 
 # Columns of ours, in which no client and no provider can put a credential.
 _PLAIN = frozenset({"id", "row_id", "number", "outcome", "method", "dialect", "operation"})

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from helicone_gw import Plugin, hookimpl
-
 from helicone_gw_logging.config import LoggingConfig
 from helicone_gw_logging.record import record
 from helicone_gw_logging.redact import OVERLAP
@@ -14,6 +13,7 @@ from helicone_gw_logging.writer import Counters, Writer
 
 if TYPE_CHECKING:
     import typer
+
     from helicone_gw import Exchange, Gateway
 
 VERSIONS = Path(__file__).parent / "migrations" / "versions"

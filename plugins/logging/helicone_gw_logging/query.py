@@ -15,8 +15,9 @@ from helicone_gw_logging.record import KEY_BYTES, VALUE_START_BYTES, text
 from helicone_gw_logging.tables import ATTEMPT, BODY, PROPERTY, REQUEST, AttemptRow, RequestRow
 
 if TYPE_CHECKING:
-    from helicone_gw import Database
     from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from helicone_gw import Database
 
 MAX_LIMIT = 10_000
 MIN_PREFIX = 8

@@ -17,7 +17,6 @@ from helicone_gw_logging.record import LogRecord
 
 if TYPE_CHECKING:
     from helicone_gw import Database
-
     from helicone_gw_logging.config import LoggingConfig
 
 _BATCH_BYTES = 8 << 20

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
-from helicone_gw import Database, Permits
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import make_url
 
+from helicone_gw import Database, Permits
 from helicone_gw_security.config import check_paths, parse_expiry
 from helicone_gw_security.keys import StoredKey
 from helicone_gw_security.store import KeyTable, NameTaken, state

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, Self
 
-from helicone_gw import GatewayKey, Permits, PluginConfig
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -17,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from helicone_gw import GatewayKey, Permits, PluginConfig
 from helicone_gw_security.keys import StoredKey, digest
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from helicone_gw import AuthenticationFailed, PermissionDenied, Plugin, hookimpl
-
 from helicone_gw_security.commands import commands
 from helicone_gw_security.config import SecurityConfig
 from helicone_gw_security.keys import StaticKeys
@@ -15,6 +14,7 @@ from helicone_gw_security.store import KeyTable
 
 if TYPE_CHECKING:
     import typer
+
     from helicone_gw import Exchange, Gateway, KeyRing
 
 VERSIONS = Path(__file__).parent / "migrations" / "versions"

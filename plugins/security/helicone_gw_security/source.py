@@ -6,9 +6,9 @@ import asyncio
 import hmac
 from typing import TYPE_CHECKING, Any
 
-from helicone_gw import Unavailable
 from sqlalchemy.exc import SQLAlchemyError
 
+from helicone_gw import Unavailable
 from helicone_gw_security.keys import StaticKeys, StoredKey, digests
 from helicone_gw_security.store import STALE_AFTER, CachedKeys, KeyTable
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from cachetools import TLRUCache
-from helicone_gw import GatewayKey, Permits
 from sqlalchemy import RowMapping, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from helicone_gw import GatewayKey, Permits
 from helicone_gw_security.keys import StoredKey, digest, generate, shown_prefix
 from helicone_gw_security.tables import GATEWAY_KEY, GatewayKeyRow
 

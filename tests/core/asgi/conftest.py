@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from helicone_gw import Exchange, Gateway, GatewayKey, Permits, Plugin, PluginConfig, hookimpl
 
 KEYS = {

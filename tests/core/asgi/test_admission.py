@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+
 from helicone_gw.testing import GatewayFactory, RunningGateway
 
 CHAT = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}]}

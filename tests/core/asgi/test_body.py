@@ -8,6 +8,7 @@ import zlib
 from typing import Any
 
 import pytest
+
 from helicone_gw import BadRequest, Exchange, GatewayError, Headers, MalformedBody, PayloadTooLarge, Request
 from helicone_gw.asgi.body import DISCARD_TIMEOUT, ClientGone, RequestBody, decoded
 from helicone_gw.errors import ClientTimeout

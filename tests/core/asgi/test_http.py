@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+
 from helicone_gw import Exchange, Plugin, hookimpl
 from helicone_gw.app import App
 from helicone_gw.testing import (

@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
+
 from helicone_gw.testing import GatewayFactory, RunningGateway
 from helicone_gw.testing.client import http_scope
-from websockets.asyncio.server import ServerConnection, serve
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
 DONE = {

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
 from helicone_gw.config import GatewayConfig, Secret, load_config
 from helicone_gw.errors import ConfigError
 from helicone_gw.plugin import Plugin, PluginConfig
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 KNOWN_PROVIDERS = ("openai", "anthropic", "gemini", "google", "groq", "demo")
 

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from helicone_gw.config import GatewayConfig
-from helicone_gw.errors import ConfigError
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from ruamel.yaml.compat import StringIO
+
+from helicone_gw.config import GatewayConfig
+from helicone_gw.errors import ConfigError
 
 Check = Callable[[bytes], None]
 

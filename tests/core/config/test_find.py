@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from helicone_gw.config import PACKAGED, find_config
 from helicone_gw.errors import ConfigError
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+
 from helicone_gw.config import GatewayConfig
 from helicone_gw.config.loader import MAX_FILE
 from helicone_gw.errors import ConfigError

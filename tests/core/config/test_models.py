@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
+
 from helicone_gw.config import (
     RESERVED_SEGMENTS,
     DatabaseConfig,
@@ -16,7 +18,6 @@ from helicone_gw.config import (
     StoreConfig,
 )
 from helicone_gw.plugin import PluginConfig
-from pydantic import ValidationError
 
 
 def test_everything_has_a_default() -> None:

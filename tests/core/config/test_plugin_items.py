@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import pytest
+
 from helicone_gw.config import GatewayConfig
 from helicone_gw.plugin import Plugin, PluginConfig
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from helicone_gw.config.references import MAX_FILE, Resolver, redact
 from hypothesis import given
 from hypothesis import strategies as st
+
+from helicone_gw.config.references import MAX_FILE, Resolver, redact
 
 ENVIRON = {"NAME": "value", "EMPTY": "", "NESTED": "${NAME}", "TRICKY": 'a"b: {c}\n#'}
 

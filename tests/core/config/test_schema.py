@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
+from ruamel.yaml import YAML
+
 from helicone_gw import registry
 from helicone_gw.config import GatewayConfig, json_schema, schema_text
 from helicone_gw.plugin import Plugin, PluginConfig
-from jsonschema import Draft202012Validator
-from ruamel.yaml import YAML
 
 Toys = Mapping[str, type[Plugin]]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from helicone_gw import registry
 from helicone_gw.config import PACKAGED, GatewayConfig, load_config
 from helicone_gw.errors import ConfigError

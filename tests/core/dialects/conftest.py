@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from helicone_gw.sse import EventSplitter
 
 FIXTURES = Path(__file__).parent / "fixtures"

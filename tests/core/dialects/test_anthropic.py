@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from helicone_gw.dialects.anthropic import MessagesFormat
 from helicone_gw.dialects.base import EventFacts, Reply
 from helicone_gw.model import Usage
 from helicone_gw.sse import EventSplitter, encode_event, event_data, event_name
-from hypothesis import given
-from hypothesis import strategies as st
 
 MESSAGES = MessagesFormat("messages")
 

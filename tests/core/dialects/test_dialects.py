@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from helicone_gw.dialects import _BY_NAME, error_format, wire_format
 from helicone_gw.dialects.base import ErrorFormat, Reply, StreamReader, WireFormat
 from helicone_gw.errors import MalformedBody
 from helicone_gw.sse import EventSplitter
-from hypothesis import given
-from hypothesis import strategies as st
 
 EVERY = [pytest.param(wire, id=f"{wire.dialect}-{wire.operation}") for wire in _BY_NAME.values()]
 

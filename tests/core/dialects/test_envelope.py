@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from helicone_gw.dialects import wire_format
 from helicone_gw.dialects.base import Envelope, WireFormat
 from helicone_gw.errors import MalformedBody
-from hypothesis import given
-from hypothesis import strategies as st
 
 JSON_OPERATIONS = [
     ("openai", "chat"),

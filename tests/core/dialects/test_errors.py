@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from helicone_gw.dialects import error_format
 from helicone_gw.dialects.base import ErrorFacts
 from helicone_gw.dialects.errors import WireError, read_error

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from helicone_gw.dialects import wire_format
 from helicone_gw.dialects.base import EventFacts, Reply, WireFormat
 from helicone_gw.dialects.gemini import GeminiFormat
 from helicone_gw.model import Usage
 from helicone_gw.sse import encode_event, event_data
-from hypothesis import given
-from hypothesis import strategies as st
 
 GENERATE = GeminiFormat("generate_content")
 USAGE = Usage(

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from helicone_gw.dialects.base import EventFacts, Reply
 from helicone_gw.dialects.openai_chat import ChatFormat
 from helicone_gw.errors import MalformedBody
 from helicone_gw.model import Usage
 from helicone_gw.sse import EventSplitter, encode_event, event_data
-from hypothesis import given
-from hypothesis import strategies as st
 
 CHAT = ChatFormat()
 STREAM_USAGE = Usage(

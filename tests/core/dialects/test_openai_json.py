@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from helicone_gw.dialects.base import EventFacts, Reply
 from helicone_gw.dialects.openai_json import OpenAIJsonFormat
 from helicone_gw.model import Usage
-from hypothesis import given
-from hypothesis import strategies as st
 
 IMAGES = OpenAIJsonFormat("images")
 RERANK = OpenAIJsonFormat("rerank", input_only=True)

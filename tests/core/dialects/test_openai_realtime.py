@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from helicone_gw.dialects.openai_realtime import realtime_usage
 from helicone_gw.model import Usage
 

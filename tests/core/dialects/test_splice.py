@@ -7,11 +7,12 @@ import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from helicone_gw.dialects import splice, wire_format
 from helicone_gw.dialects.base import WireFormat
 from helicone_gw.errors import MalformedBody
-from hypothesis import given
-from hypothesis import strategies as st
 
 NAMES = st.sampled_from(["model", "metadata", "stream", "stream_options", "include_usage", "messages", 'a"model', "é"])
 SCALARS = (

@@ -6,11 +6,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from helicone_gw.dialects._json import decode_exactly
 from helicone_gw.dialects.usage import anthropic_usage, gemini_usage, nano_dollars, openai_usage
 from helicone_gw.model import Usage
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize(

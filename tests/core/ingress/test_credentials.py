@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from helicone_gw.access import GatewayKey, KeyRing
 from helicone_gw.errors import AuthenticationFailed
 from helicone_gw.headers import Headers
 from helicone_gw.ingress.credentials import MAX_CANDIDATES, Credentials, resolve
 from helicone_gw.ingress.location import Location
-from hypothesis import given
-from hypothesis import strategies as st
 
 ALICE = "alice-secret-0123456789"
 BOB = "bob-secret-0123456789"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from helicone_gw.ingress.fallbacks import FallbackTarget, parse_fallbacks
 from hypothesis import given
 from hypothesis import strategies as st
+
+from helicone_gw.ingress.fallbacks import FallbackTarget, parse_fallbacks
 
 ENTRY = {
     "target-url": "https://api.openai.com",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from helicone_gw.headers import Headers
 from helicone_gw.ingress.forwarding import forwardable, holds_secret, without_keys
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from helicone_gw.ingress.hosts import belongs, first_label, is_loopback, split_host
 from hypothesis import given
 from hypothesis import strategies as st
+
+from helicone_gw.ingress.hosts import belongs, first_label, is_loopback, split_host
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from urllib.parse import unquote_to_bytes
 
 import pytest
-from helicone_gw.headers import Headers
-from helicone_gw.ingress.location import Location, locate
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
+from helicone_gw.headers import Headers
+from helicone_gw.ingress.location import Location, locate
 
 PROVIDERS = {
     "openai": "openai",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from helicone_gw.ingress.metadata import lift_metadata, metadata_auth
 from hypothesis import given
 from hypothesis import strategies as st
+
+from helicone_gw.ingress.metadata import lift_metadata, metadata_auth
 
 
 def test_helicone_keys_are_lifted_and_named_for_stripping_and_others_left() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from helicone_gw.ingress import operations
-from helicone_gw.ingress.operations import match, match_verb, reserved_segments, resource
 from hypothesis import given
 from hypothesis import strategies as st
+
+from helicone_gw.ingress import operations
+from helicone_gw.ingress.operations import match, match_verb, reserved_segments, resource
 
 
 def test_where_dialects_share_a_path_the_preferred_one_is_taken() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from helicone_gw.errors import ConfigError, PermissionDenied
 from helicone_gw.headers import Headers
 from helicone_gw.ingress.origin import check_bind, guard_open_gateway
-from hypothesis import given
-from hypothesis import strategies as st
 
 DOMAINS = ("gw.example.com", "192.168.1.5")
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+
 from helicone_gw import Headers, Response
 from helicone_gw.pipeline.answer import Answer, LiveStream
 

@@ -7,11 +7,12 @@ import zlib
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from helicone_gw import UpstreamProtocolError
 from helicone_gw.pipeline.decoding import acceptable, decode, decoding
 from helicone_gw.testing import run_virtual
-from hypothesis import given
-from hypothesis import strategies as st
 
 CODINGS = {"gzip": gzip.compress, "x-gzip": gzip.compress, "deflate": zlib.compress}
 

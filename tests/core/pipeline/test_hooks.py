@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
+
 from helicone_gw import Chunk, Exchange, Headers, PermissionDenied, PluginFault, Request
 from helicone_gw.chain import Hook
 from helicone_gw.helicone import EMPTY
 from helicone_gw.pipeline.hooks import HookCaller, Raised
-from structlog.testing import capture_logs
 
 EVENT, END, TICK = Chunk(b"data: 1\n\n"), Chunk(b"", "end"), Chunk(b"", "tick")
 

@@ -7,6 +7,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from helicone_gw import Chunk, Exchange, Headers, Request, UpstreamProtocolError, UpstreamStreamError
 from helicone_gw.chain import Chain, Hook
 from helicone_gw.clock import SystemClock
@@ -18,8 +21,6 @@ from helicone_gw.pipeline.hooks import HookCaller
 from helicone_gw.pipeline.relay import CaptureBuffer, Relay
 from helicone_gw.sse import EventSplitter
 from helicone_gw.testing.dialects import openai_chat
-from hypothesis import given
-from hypothesis import strategies as st
 
 Handler = Callable[[Exchange, Chunk], Any]
 

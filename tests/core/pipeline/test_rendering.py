@@ -6,6 +6,9 @@ import json
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from helicone_gw import (
     Attempt,
     Cost,
@@ -24,8 +27,6 @@ from helicone_gw import (
 )
 from helicone_gw.helicone import EMPTY, parse_helicone_headers
 from helicone_gw.pipeline.rendering import nano_dollars, outcome_headers, render_error
-from hypothesis import given
-from hypothesis import strategies as st
 
 A, B = Target("openai", "a"), Target("groq", "b")
 

@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from helicone_gw import Headers
-from helicone_gw.pipeline.retry_after import retry_after
 from hypothesis import example, given
 from hypothesis import strategies as st
+
+from helicone_gw import Headers
+from helicone_gw.pipeline.retry_after import retry_after
 
 NOW = 784111777.0
 """Sun, 06 Nov 1994 08:49:37 GMT, the RFC's own example."""

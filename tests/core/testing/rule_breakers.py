@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 
 import structlog
 import typer
-from helicone_gw import Exchange, Gateway, GatewayError, Plugin, PluginConfig, Response, hookimpl
 from pydantic import ConfigDict
 from quart import Blueprint
 from sqlalchemy import text
+
+from helicone_gw import Exchange, Gateway, GatewayError, Plugin, PluginConfig, Response, hookimpl
 
 
 class Thawed(Plugin):

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+
 from helicone_gw import Headers
 from helicone_gw.testing import LiveReply, NoAnswer, Reply, ServerSentEvent
 from helicone_gw.testing.client import WINDOW, http_scope

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from helicone_gw.testing.clock import EPOCH, VirtualClock
 
 

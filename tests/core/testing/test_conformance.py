@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 
 import pytest
 import typer
+from quart import Blueprint
+
 from helicone_gw import (
     ConfigError,
     Exchange,
@@ -20,8 +22,6 @@ from helicone_gw import (
     hookimpl,
 )
 from helicone_gw.testing import GatewayFactory, PluginConformance
-from quart import Blueprint
-
 from tests.core.testing.rule_breakers import (
     Assuming,
     BrokenPage,

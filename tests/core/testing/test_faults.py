@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+
 from helicone_gw.sse import event_data
 from helicone_gw.testing.dialects import openai_chat
 from helicone_gw.testing.faults import empty, html, malformed_events, malformed_json, other_line_ends, wrong_json

@@ -1,7 +1,8 @@
 """What the kit offers under its one name."""
 
-import helicone_gw.testing
 import pytest
+
+import helicone_gw.testing
 
 
 @pytest.mark.parametrize("name", helicone_gw.testing.__all__)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import aiosqlite
 import pytest
+from sqlalchemy import text
+
 from helicone_gw.database import Database
 from helicone_gw.testing import Stalled, VirtualClock, VirtualTimeLoop, loop, run_virtual
-from sqlalchemy import text
 
 HOUR = 3600
 

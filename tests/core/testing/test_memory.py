@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+
 from helicone_gw.errors import UpstreamConnectError, UpstreamProtocolError
 from helicone_gw.headers import Headers
 from helicone_gw.model import Target, UpstreamRequest, UpstreamResponse

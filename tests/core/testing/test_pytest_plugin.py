@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+
 from helicone_gw.testing import ScriptedProvider, VirtualClock, VirtualTimeLoop
 
 pytest_plugins = ["pytester"]

@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
+from quart import Blueprint
+
 from helicone_gw import ConfigError, Exchange, Gateway, Plugin, PluginConfig, hookimpl
 from helicone_gw.testing import (
     GatewayFactory,
@@ -19,7 +21,6 @@ from helicone_gw.testing import (
     of_json,
 )
 from helicone_gw.testing.dialects import anthropic, gemini, openai_chat
-from quart import Blueprint
 
 
 class GreeterConfig(PluginConfig):

@@ -4,9 +4,10 @@ import gzip
 import zlib
 
 import pytest
-from helicone_gw.testing.script import End, Pause, Send, event, of_bytes, of_events, of_json
 from hypothesis import given
 from hypothesis import strategies as st
+
+from helicone_gw.testing.script import End, Pause, Send, event, of_bytes, of_events, of_json
 
 EVENTS = (b"data: 1\n\n", b"data: 22\n\n", b"data: 333\n\n")
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+
 from helicone_gw.errors import UpstreamConnectError
 from helicone_gw.testing import RecordedRequest, ScriptedProvider, ScriptedResponse, of_events, of_json
 from helicone_gw.testing.faults import empty, junk

@@ -7,6 +7,7 @@ import ipaddress
 from collections.abc import Sequence
 
 import pytest
+
 from helicone_gw.errors import BadRequest, ConfigError, UpstreamConnectError, UpstreamTimeout
 from helicone_gw.upstream.addresses import AllowedTargets, CheckedTarget, check_target, kind_of, resolve_name
 from helicone_gw.upstream.provider import Provider

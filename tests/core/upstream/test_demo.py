@@ -11,12 +11,13 @@ import httpx
 import httpx2
 import openai
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from helicone_gw.headers import Headers
 from helicone_gw.model import Target, UpstreamRequest, UpstreamResponse
 from helicone_gw.upstream.demo import MAX_BODY, DemoUpstream
 from helicone_gw.upstream.demo_text import count_tokens, pieces, vector
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 class Naps:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from helicone_gw.access import ProviderCredential
 from helicone_gw.headers import Headers
 from helicone_gw.upstream.headers import response_headers, upstream_headers

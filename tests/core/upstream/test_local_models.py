@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from helicone_gw import Headers, Target
 from helicone_gw.model import UpstreamRequest
 from helicone_gw.upstream.local_models import LocalModels

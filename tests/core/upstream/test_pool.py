@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import httpx
 import pytest
+
 from helicone_gw.testing import ScriptedProvider, event, of_events, of_json
 from helicone_gw.upstream.pool import PooledTransport
 

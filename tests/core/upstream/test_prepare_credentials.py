@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from helicone_gw import (
     AuthenticationFailed,
     BadRequest,
@@ -22,8 +25,6 @@ from helicone_gw.pipeline.attempts import Call
 from helicone_gw.testing import run_virtual
 from helicone_gw.upstream.prepare import Preparer
 from helicone_gw.upstream.providers import Catalogue
-from hypothesis import given
-from hypothesis import strategies as st
 
 OWN = "sk-own-of-the-client"
 CONFIGURED = {name: f"sk-configured-for-{name}" for name in ("openai", "groq", "anthropic", "gemini", "mistral")}

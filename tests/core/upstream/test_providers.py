@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
+
 from helicone_gw.config.reserved import RESERVED_SEGMENTS
 from helicone_gw.errors import ConfigError
 from helicone_gw.upstream.builtin import built_ins
 from helicone_gw.upstream.providers import Catalogue
 from helicone_gw.upstream.urls import parse_url
-from pydantic import SecretStr
 
 LONG = "https://api.openai.com/v1/files?after=" + 3000 * "x" + "\\#"
 SECRET = "sk-configured-key-0123456789"

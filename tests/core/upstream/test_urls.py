@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from helicone_gw.errors import BadRequest
 from helicone_gw.upstream.provider import Provider
 from helicone_gw.upstream.providers import Catalogue
 from helicone_gw.upstream.urls import parse_url, target_url, upstream_url, websocket_url, with_query_key
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 CATALOGUE = Catalogue.build({})
 CHAT = "/v1/chat/completions"

@@ -10,12 +10,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 import pytest
-from helicone_gw.errors import UpstreamConnectError, UpstreamProtocolError, UpstreamStatus, UpstreamTimeout
-from helicone_gw.headers import Headers
-from helicone_gw.upstream.websocket import TunnelEnd, connect, tunnel
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+
+from helicone_gw.errors import UpstreamConnectError, UpstreamProtocolError, UpstreamStatus, UpstreamTimeout
+from helicone_gw.headers import Headers
+from helicone_gw.upstream.websocket import TunnelEnd, connect, tunnel
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
 

@@ -11,11 +11,12 @@ from genai_prices import calc_price
 from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import StartDateConstraint, TimeOfDateConstraint
 from genai_prices.types import Usage as TheirUsage
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from helicone_gw.model import Usage
 from helicone_gw_cost.catalogue import Catalogue, next_change
 from helicone_gw_cost.tables import table
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 CATALOGUE = Catalogue.load()
 MODELS = [

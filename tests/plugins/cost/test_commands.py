@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner, Result
+
 from helicone_gw_cost.config import CostConfig
 from helicone_gw_cost.plugin import CostPlugin
-from typer.testing import CliRunner, Result
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+
 from helicone_gw.model import Usage
 from helicone_gw.price import UNITS
 from helicone_gw_cost.compile import compile_price

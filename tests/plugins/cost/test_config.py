@@ -6,8 +6,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from helicone_gw_cost.config import CostConfig, PriceFields, TieredUsd
 from pydantic import ValidationError
+
+from helicone_gw_cost.config import CostConfig, PriceFields, TieredUsd
 
 
 def test_numbers_keep_the_digits_that_were_written() -> None:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from helicone_gw.errors import ConfigError
 from helicone_gw.model import Usage
 from helicone_gw_cost.config import CostConfig, PriceFields

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+
 from helicone_gw.errors import ConfigError
 from helicone_gw.model import Usage
 from helicone_gw.prices import Prices

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from helicone_gw.access import GatewayKey
 from helicone_gw.database import Database
 from helicone_gw.exchange import Exchange

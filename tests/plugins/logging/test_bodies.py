@@ -8,10 +8,11 @@ import zlib
 
 import pytest
 import zstandard
-from helicone_gw_logging.bodies import pack, unpack
-from helicone_gw_logging.record import RawBody
 from hypothesis import given
 from hypothesis import strategies as st
+
+from helicone_gw_logging.bodies import pack, unpack
+from helicone_gw_logging.record import RawBody
 
 KEY = b"sk-proj-" + b"aB3_" * 12
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner, Result
+
 from helicone_gw.database import Database
 from helicone_gw.exchange import Exchange
 from helicone_gw.model import Outcome
@@ -22,7 +24,6 @@ from helicone_gw_logging.plugin import VERSIONS, LoggingPlugin
 from helicone_gw_logging.query import LoggedRequest
 from helicone_gw_logging.record import record
 from helicone_gw_logging.times import parse_since
-from typer.testing import CliRunner, Result
 
 Build = Callable[..., Exchange]
 Run = Callable[..., Result]

@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import Connection, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable
+
 from helicone_gw.database import Database, MigrationError
 from helicone_gw.exchange import Exchange
 from helicone_gw_logging.insert import prepare, write
 from helicone_gw_logging.plugin import VERSIONS
 from helicone_gw_logging.record import record
 from helicone_gw_logging.tables import METADATA
-from sqlalchemy import Connection, text
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.schema import CreateIndex, CreateTable
 
 BROKEN = """
 from alembic import op

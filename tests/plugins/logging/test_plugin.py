@@ -10,13 +10,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pydantic import SecretStr, ValidationError
+
 from helicone_gw.database import Database
 from helicone_gw.exchange import Exchange
 from helicone_gw_logging import get_request, list_requests
 from helicone_gw_logging.config import LoggingConfig
 from helicone_gw_logging.plugin import VERSIONS, LoggingPlugin
 from helicone_gw_logging.redact import OVERLAP
-from pydantic import SecretStr, ValidationError
 
 Build = Callable[..., Exchange]
 

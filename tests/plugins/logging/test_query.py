@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from helicone_gw.access import GatewayKey
 from helicone_gw.database import Database
 from helicone_gw.exchange import Exchange

@@ -7,6 +7,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from helicone_gw.access import GatewayKey, ProviderCredential
 from helicone_gw.errors import (
     InternalError,
@@ -20,8 +23,6 @@ from helicone_gw.exchange import Exchange
 from helicone_gw.model import Attempt, Capture, Cost, Outcome, Response, Target, Usage
 from helicone_gw_logging.record import MAX_PROPERTIES, LogRecord, record, text
 from helicone_gw_logging.tables import ATTEMPT, PROPERTY, REQUEST
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 Build = Callable[..., Exchange]
 

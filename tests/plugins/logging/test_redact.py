@@ -6,9 +6,10 @@ import json
 import string
 
 import pytest
-from helicone_gw_logging.redact import MARKER, OVERLAP, redact, redact_text
 from hypothesis import given
 from hypothesis import strategies as st
+
+from helicone_gw_logging.redact import MARKER, OVERLAP, redact, redact_text
 
 ALNUM = string.ascii_letters + string.digits
 TOKEN = ALNUM + "-_"

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
+
 from helicone_gw.database import Database
 from helicone_gw.errors import InternalError
 from helicone_gw.exchange import Exchange
@@ -19,8 +22,6 @@ from helicone_gw_logging.config import LoggingConfig
 from helicone_gw_logging.record import LogRecord, record
 from helicone_gw_logging.tables import BODY, REQUEST
 from helicone_gw_logging.writer import Writer
-from sqlalchemy import func, select
-from sqlalchemy.exc import OperationalError
 
 Build = Callable[..., Exchange]
 MakeWriter = Callable[..., Writer]

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from helicone_gw import Database
 from helicone_gw.testing import VirtualClock
 from helicone_gw_security.plugin import VERSIONS

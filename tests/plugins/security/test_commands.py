@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner, Result
+
 from helicone_gw import Database
 from helicone_gw_security.config import SecurityConfig
 from helicone_gw_security.keys import StoredKey, digest
 from helicone_gw_security.plugin import SecurityPlugin
 from helicone_gw_security.store import KeyTable
-from typer.testing import CliRunner, Result
 
 Run = Callable[..., Result]
 

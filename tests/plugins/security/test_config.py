@@ -5,9 +5,10 @@ from typing import Any
 
 import jsonschema
 import pytest
+from pydantic import ValidationError
+
 from helicone_gw_security.config import SecurityConfig
 from helicone_gw_security.keys import digest
-from pydantic import ValidationError
 
 SECRET = "s3cret-value"
 

@@ -5,10 +5,11 @@ import re
 from typing import Any
 
 import pytest
-from helicone_gw import GatewayKey
-from helicone_gw_security.keys import StaticKeys, StoredKey, digest, digests, generate, shown_prefix
 from hypothesis import given
 from hypothesis import strategies as st
+
+from helicone_gw import GatewayKey
+from helicone_gw_security.keys import StaticKeys, StoredKey, digest, digests, generate, shown_prefix
 
 
 def stored(secret: str, name: str = "alice", **fields: Any) -> StoredKey:

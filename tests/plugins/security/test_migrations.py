@@ -2,10 +2,11 @@
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import Connection, MetaData, inspect
+
 from helicone_gw import Database
 from helicone_gw_security.plugin import VERSIONS
 from helicone_gw_security.tables import GATEWAY_KEY
-from sqlalchemy import Connection, MetaData, inspect
 
 
 async def test_the_migrated_table_is_the_one_in_the_code(database: Database) -> None:

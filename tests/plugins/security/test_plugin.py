@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import structlog
+
 from helicone_gw import (
     AuthenticationFailed,
     Database,

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 import structlog
+from structlog.testing import CapturingLogger
+
 from helicone_gw import Database, GatewayKey, Unavailable
 from helicone_gw.testing import VirtualClock
 from helicone_gw_security.keys import StaticKeys, StoredKey, digest
 from helicone_gw_security.plugin import VERSIONS
 from helicone_gw_security.source import Keys
 from helicone_gw_security.store import STALE_AFTER, KeyTable
-from structlog.testing import CapturingLogger
 
 
 def static(secret: str = "static-secret", **fields: Any) -> StaticKeys:

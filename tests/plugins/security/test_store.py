@@ -3,13 +3,14 @@
 import asyncio
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+
 from helicone_gw import Database, GatewayKey, Permits
 from helicone_gw.testing import VirtualClock
 from helicone_gw_security.keys import StoredKey, digest
 from helicone_gw_security.store import STALE_AFTER, CachedKeys, KeyTable, NameTaken, state
 from helicone_gw_security.tables import GATEWAY_KEY
-from sqlalchemy import select
-from sqlalchemy.exc import OperationalError
 
 
 async def test_a_key_is_found_by_the_hash_of_its_secret(table: KeyTable) -> None:

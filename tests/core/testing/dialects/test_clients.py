@@ -8,6 +8,8 @@ from typing import Any
 import openai
 import pytest
 from anthropic import APIStatusError, AsyncAnthropic
+from openai import AsyncOpenAI
+
 from helicone_gw.model import Usage
 from helicone_gw.testing import ScriptedProvider
 from helicone_gw.testing.dialects import (
@@ -19,7 +21,6 @@ from helicone_gw.testing.dialects import (
     openai_responses,
 )
 from helicone_gw.testing.provider import Answer
-from openai import AsyncOpenAI
 
 TOOL = ToolCall("get_weather", {"city": "Köln", "days": [1, 2]})
 MESSAGES: Any = [{"role": "user", "content": "hi"}]

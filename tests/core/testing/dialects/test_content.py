@@ -2,12 +2,13 @@
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from helicone_gw.headers import Headers
 from helicone_gw.testing import RecordedRequest, ScriptedResponse
 from helicone_gw.testing.dialects import ToolCall, anthropic, gemini, openai_chat, openai_responses
 from helicone_gw.testing.dialects.content import pieces, whole
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @given(st.text())

@@ -5,6 +5,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from helicone_gw.dialects import wire_format
 from helicone_gw.dialects.base import EventFacts, StreamReader
 from helicone_gw.model import Usage
@@ -18,8 +21,6 @@ from helicone_gw.testing.dialects import (
     openai_completions,
     openai_responses,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 FAMILIES: list[Any] = [
     pytest.param(openai_chat, "openai", "chat", id="chat"),
