@@ -22,7 +22,7 @@ class Permits:
     paths: tuple[str, ...] | None = None
 
     def allows_model(self, model: str | None) -> bool:
-        """Whether ``model`` may be used; a request without a model is only stopped by ``providers`` and ``paths``."""
+        """Whether ``model`` may be used; the core refuses what names none where it should."""
         return self.models is None or model is None or _matches(model, self.models)
 
     def allows_provider(self, provider: str) -> bool:

@@ -54,6 +54,7 @@ class Exchange:
         "response",
         "response_capture",
         "route",
+        "secrets",
         "stash",
         "stop_reason",
         "usage",
@@ -77,6 +78,8 @@ class Exchange:
         self.key: GatewayKey | None = None
         self.credential: ProviderCredential | None = None
         """The provider credential that the client brought, if any."""
+        self.secrets: tuple[str, ...] = ()
+        """Gateway keys that came with the request: whoever stores what a client sent must take them out."""
         self.organization = "default"
         self.permits: Permits | None = None
         self.route: Route | None = None

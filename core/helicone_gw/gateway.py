@@ -92,6 +92,7 @@ class Gateway:
         self.active = 0
         """Exchanges under way."""
         self._idle = asyncio.Event()
+        self._running: set[asyncio.Task[Any]] = set()
         self._started: set[str] = set()
         self.ready = False
 
@@ -170,7 +171,12 @@ class Gateway:
         # Exchanges may be denied their time; what they leave to be written may not.
         timeout = max(timeout, SETTLING_TIME)
         if self.active:
-            self.log.warning("exchanges still running at shutdown", count=self.active)
+            self.log.warning("exchanges are interrupted at shutdown", count=self.active)
+            running = {task for task in self._running if task is not asyncio.current_task()}
+            for task in running:
+                task.cancel()
+            if running:
+                await asyncio.wait(running, timeout=SETTLING_TIME)
         await self._settling.drain(timeout)
         for plugin, shutdown in reversed(self.lifecycle("shutdown")):
             if plugin.name not in self._started:
@@ -187,8 +193,8 @@ class Gateway:
         await self.store.close()
         await self.database.close()
 
-    async def idle(self, timeout: float) -> None:
-        """Wait until no exchange is under way, at most ``timeout`` seconds."""
+    async def idle(self, timeout: float | None = None) -> None:
+        """Wait until no exchange is under way, at most ``timeout`` seconds if that is given."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 while self.active:
@@ -202,10 +208,14 @@ class Gateway:
     def entered(self) -> None:
         """An exchange began; `left` says that it ended."""
         self.active += 1
+        if (task := asyncio.current_task()) is not None:
+            self._running.add(task)
 
     def left(self) -> None:
         """An exchange ended."""
         self.active -= 1
+        if (task := asyncio.current_task()) is not None:
+            self._running.discard(task)
         if not self.active:
             self._idle.set()
 

@@ -85,6 +85,7 @@ class Serving:
         self._app: App | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._one_at_a_time = asyncio.Lock()
+        self._stopping = asyncio.Event()
 
     @property
     def app(self) -> App:
@@ -105,7 +106,7 @@ class Serving:
             raise
         previous, self._app = self._app, app
         if previous is not None:
-            retiring = asyncio.ensure_future(_retire(previous))
+            retiring = asyncio.ensure_future(self._retire(previous))
             self._tasks.add(retiring)
             retiring.add_done_callback(self._tasks.discard)
 
@@ -129,10 +130,21 @@ class Serving:
 
     async def stop(self) -> None:
         """Stop the gateway in service and wait for those that a reload retired."""
+        self._stopping.set()
         if self._app is not None:
-            await _retire(self._app)
+            await self._retire(self._app)
         if self._tasks:
             await asyncio.wait(self._tasks)
+
+    async def _retire(self, app: App) -> None:
+        """Stop ``app``: at once when the program stops, otherwise when its last exchange has ended by itself."""
+        app.gateway.ready = False
+        idle, stopping = asyncio.ensure_future(app.gateway.idle()), asyncio.ensure_future(self._stopping.wait())
+        await asyncio.wait({idle, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        idle.cancel()
+        stopping.cancel()
+        await app.gateway.stop()
+        await app.shutdown()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry point."""
@@ -140,11 +152,6 @@ class Serving:
             await _lifespan(receive, send)
         else:
             await self.app(scope, receive, send)
-
-
-async def _retire(app: App) -> None:
-    await app.gateway.stop()
-    await app.shutdown()
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

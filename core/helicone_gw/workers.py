@@ -39,6 +39,8 @@ def run_workers(config: GatewayConfig, path: str, work: Work, started: Callable[
     workers = _Workers(work, path, port)
     signal.signal(signal.SIGTERM, workers.stop)
     signal.signal(signal.SIGINT, workers.stop)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, workers.reload)
     for _ in range(config.server.workers):
         workers.start()
     started(url)
@@ -63,6 +65,12 @@ class _Workers:
         for worker in self._born:
             if worker.pid is not None and worker.is_alive():
                 os.kill(worker.pid, signal.SIGTERM)
+
+    def reload(self, *_: object) -> None:
+        for worker, born in self._born.items():
+            # A worker that is still starting reads the configuration anyway, and would die of the signal.
+            if worker.pid is not None and worker.is_alive() and time.monotonic() - born > QUICK_DEATH:
+                os.kill(worker.pid, signal.SIGHUP)
 
     def watch(self) -> int:
         code = 0

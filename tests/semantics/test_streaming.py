@@ -9,8 +9,8 @@ import pytest
 from onion import A, B, ListSink, exchange, gateway, handle, plugin, router
 
 from helicone_gw import Chunk, Fallback, Headers, PermissionDenied, Response, Retry
-from helicone_gw.testing import ScriptedProvider, ScriptedResponse
-from helicone_gw.testing.dialects import openai_chat
+from helicone_gw.testing import ScriptedProvider, ScriptedResponse, of_bytes
+from helicone_gw.testing.dialects import anthropic, openai_chat
 
 TEXT = ("Hello", " there,", " how", " are", " you?")
 
@@ -318,3 +318,64 @@ async def test_a_cancellation_at_any_moment_still_tells_every_layer_once(stream:
         assert finished in (["inner", "middle", "outer"], []), steps
         if steps > 3:
             assert finished, steps
+
+
+async def test_a_client_that_stops_at_the_end_of_the_dialect_has_everything() -> None:
+    """An SDK may close on the last event; the upstream's own end, a moment later, is none of its business."""
+    script = stream()
+    sink = ListSink()
+    one = exchange(stream=True)
+    running = gateway([], ScriptedProvider(with_events(script, *script.parts).paced(0.01)))
+    task = asyncio.ensure_future(running.pipeline.handle(one, sink))
+
+    def leave(data: bytes) -> None:
+        if b"[DONE]" in data:
+            asyncio.get_running_loop().call_soon(gone)
+
+    def gone() -> None:
+        sink.disconnected = True
+        task.cancel()
+
+    sink.on_send = leave
+    await asyncio.wait({task})
+    assert one.outcome is not None
+    assert one.outcome.kind == "ok"
+    assert sink.body == script.body
+
+
+@pytest.mark.parametrize("how", ["cut", "left"])
+async def test_the_output_of_an_interrupted_anthropic_stream_is_unknown(how: str) -> None:
+    script = anthropic.stream(("one", " two", " three"))
+    one = exchange(stream=True, dialect="anthropic", operation="messages", path="/v1/messages")
+    sink = ListSink()
+    running = gateway([], ScriptedProvider(script.cut(events=4) if how == "cut" else script.paced(0.01)))
+    task = asyncio.ensure_future(running.pipeline.handle(one, sink))
+
+    def leave(data: bytes) -> None:
+        if how == "left" and b"content_block_delta" in data:
+            sink.disconnected = True
+            task.cancel()
+
+    sink.on_send = leave
+    await asyncio.wait({task})
+    assert one.usage is not None
+    assert one.usage.input_tokens
+    assert one.usage.output_tokens is None
+    assert one.cost is None
+
+
+async def test_json_lines_are_streamed_and_not_taken_for_one_value() -> None:
+    lines = of_bytes(b'{"n": 1}\n{"n": 2}\n', "application/x-ndjson").framed("chunked").dripped(9, every=0.01)
+    sink = await handle(gateway([], ScriptedProvider(lines)), exchange())
+    assert sink.pieces == [b'{"n": 1}\n', b'{"n": 2}\n']
+
+
+@pytest.mark.parametrize(("status", "length"), [(204, None), (304, "500")])
+async def test_an_answer_without_a_body_keeps_its_own_length(status: int, length: str | None) -> None:
+    script = dataclasses.replace(
+        of_bytes(b"", "application/json", status),
+        headers=(("Content-Type", "application/json"), *((("Content-Length", length),) if length else ())),
+    )
+    sink = await handle(gateway([], ScriptedProvider(script)), exchange())
+    assert sink.status == status
+    assert sink.headers.get("content-length") == length

@@ -6,7 +6,15 @@ from helicone_gw.access import GatewayKey
 from helicone_gw.asgi.body import RequestBody, decoded
 from helicone_gw.asgi.types import Scope
 from helicone_gw.dialects import wire_format
-from helicone_gw.errors import AuthenticationFailed, BadRequest, NotFound, PermissionDenied
+from helicone_gw.dialects.splice import members
+from helicone_gw.errors import (
+    AuthenticationFailed,
+    BadRequest,
+    MalformedBody,
+    NotFound,
+    PayloadTooLarge,
+    PermissionDenied,
+)
 from helicone_gw.exchange import Exchange
 from helicone_gw.gateway import Gateway
 from helicone_gw.headers import Headers
@@ -18,6 +26,9 @@ from helicone_gw.model import Request
 
 BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods whose request bodies mean nothing (RFC 9110 9.3.1) and are not forwarded."""
+
+MAX_UNKNOWN_BODY = 256 * 1024
+"""Bytes of a body that are read, and inflated, in search of a gateway key when no header carries one."""
 
 KEYLESS = frozenset({"/healthz", "/readyz"})
 """Paths that need no key even where keys are configured."""
@@ -37,12 +48,15 @@ async def admit(
     whole: bytes | None = None
     try:
         credentials = await resolve(location, headers, location.query, gateway.keys)
-    except AuthenticationFailed:
-        # The key may be in the body's metadata, where litellm puts Helicone-Auth.
+    except AuthenticationFailed as refused:
+        # The key may be in the body's metadata, where litellm puts Helicone-Auth. Nobody is known yet: little is read.
         if wire is None or not _is_json(headers):
             raise
-        whole = decoded(await body.read(_max_body(gateway)), headers, _max_body(gateway))
-        auth = metadata_auth(lift_metadata(wire.envelope(whole).metadata)[0])
+        try:
+            whole = decoded(await body.read(MAX_UNKNOWN_BODY), headers, MAX_UNKNOWN_BODY)
+            auth = metadata_auth(lift_metadata(wire.envelope(whole).metadata)[0])
+        except (BadRequest, PayloadTooLarge):
+            raise refused from None
         if auth is None:
             raise
         credentials = await resolve(location, headers, location.query, gateway.keys, auth)
@@ -50,6 +64,8 @@ async def admit(
     if wire is not None and _is_json(headers):
         if whole is None:
             whole = decoded(await body.read(_max_body(gateway)), headers, _max_body(gateway))
+        if exchange.permits is not None and exchange.permits.models is not None:
+            _one_model(whole)
         exchange.request = _json_request(exchange.request, location, headers, credentials, whole)
     elif body.present and body.announced != 0 and exchange.request.method not in BODILESS:
         exchange.request = _plain_request(exchange.request, location, credentials)
@@ -86,12 +102,19 @@ async def admit_local(gateway: Gateway, scope: Scope, location: Location) -> Gat
 
 def _identify(exchange: Exchange, credentials: Credentials, location: Location) -> None:
     exchange.credential = credentials.credential
+    exchange.secrets = credentials.secrets
     key = exchange.key = credentials.key
     if key is not None:
         exchange.organization = key.organization
         exchange.permits = key.permits
         if not key.permits.allows_path(location.path):
             raise _path_not_permitted(key, location.path)
+
+
+def _one_model(body: bytes) -> None:
+    """Refuse a body that says ``model`` twice, in any case: JSON parsers differ in which of them they take."""
+    if sum(member.name.casefold() == "model" for member in members(body)) > 1:
+        raise MalformedBody("The request body has more than one member 'model'.")
 
 
 def _path_not_permitted(key: GatewayKey, path: str) -> PermissionDenied:

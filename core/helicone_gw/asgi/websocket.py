@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qsl
+
 from helicone_gw.asgi.admission import admit
 from helicone_gw.asgi.body import RequestBody
 from helicone_gw.asgi.http import new_exchange
 from helicone_gw.asgi.types import Message, Receive, Scope, Send
 from helicone_gw.dialects.openai_realtime import realtime_usage
-from helicone_gw.errors import GatewayError
+from helicone_gw.errors import GatewayError, PermissionDenied
 from helicone_gw.exchange import Exchange
 from helicone_gw.gateway import Gateway
 from helicone_gw.headers import Headers, RawHeaders
+from helicone_gw.ingress.forwarding import WEBSOCKET_KEY
 from helicone_gw.ingress.location import Location
+from helicone_gw.ingress.paths import looks_like_key
 from helicone_gw.model import Target, Usage
 from helicone_gw.pipeline.answer import Answer
 from helicone_gw.upstream.websocket import connect, tunnel
@@ -62,7 +66,6 @@ async def serve_websocket(gateway: Gateway, scope: Scope, receive: Receive, send
     headers = Headers(scope["headers"])
     exchange = new_exchange(gateway, scope, headers, location)
     sink = WebSocketSink(scope, send)
-    offered = [name for name in scope.get("subprotocols", ()) if not name.startswith("openai-insecure-api-key.")]
     gateway.entered()
     try:
         await receive()  # websocket.connect
@@ -71,10 +74,30 @@ async def serve_websocket(gateway: Gateway, scope: Scope, receive: Receive, send
         except GatewayError as error:
             await gateway.pipeline.refuse(exchange, error, sink)
             return
+        offered = [name for name in scope.get("subprotocols", ()) if not await _is_key(gateway, name)]
         call = _TunnelCall(gateway, receive, send, sink, offered)
         await gateway.pipeline.handle(exchange, sink, call.make)
     finally:
         gateway.left()
+
+
+async def _is_key(gateway: Gateway, subprotocol: str) -> bool:
+    """Whether a subprotocol carries a key: the provider's goes in a header, and the gateway's nowhere."""
+    secret = subprotocol.lower().startswith(WEBSOCKET_KEY) or looks_like_key(subprotocol)
+    return secret or await gateway.keys.knows(subprotocol)
+
+
+def _check_permits(exchange: Exchange, target: Target) -> None:
+    """Refuse a key with permitted models what cannot be held to them: a socket whose messages choose the model."""
+    permits = exchange.permits
+    if permits is None or permits.models is None:
+        return
+    named = [name for name, _ in parse_qsl(exchange.request.query, max_num_fields=1000) if name == "model"]
+    if target.model is None or len(named) != 1 or exchange.request.operation != "realtime":
+        raise PermissionDenied(
+            "This key is limited to certain models, so a WebSocket must name exactly one in its address.",
+            code="model_not_permitted",
+        )
 
 
 async def _no_body() -> Message:
@@ -96,6 +119,7 @@ class _TunnelCall:
         """Connect. The answer's tunnel runs until one side closes."""
         attempts = self._gateway.pipeline.services.attempts
         with attempts.opened(exchange, target) as attempt:
+            _check_permits(exchange, target)
             call = (await attempts.prepare(exchange, target)).request
             connection = await connect(
                 call.url,

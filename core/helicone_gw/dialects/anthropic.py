@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import msgspec
@@ -101,13 +102,18 @@ class MessagesReader:
         self.complete = False
         self._started = False
         self._usage: dict[str, Any] = {}
+        self._counted = False
         self._open: dict[int, None] = {}
         """Indexes of the content blocks that were started and not stopped, in order."""
 
     @property
     def usage(self) -> Usage | None:
-        """The usage of ``message_start``, overlaid with what every ``message_delta`` said."""
-        return anthropic_usage(self._usage)
+        """The usage of ``message_start``, overlaid with what every ``message_delta`` said.
+
+        The output that ``message_start`` reports is a placeholder: until a ``message_delta`` came it is unknown.
+        """
+        usage = anthropic_usage(self._usage)
+        return usage if usage is None or self._counted else replace(usage, output_tokens=None)
 
     def feed(self, event: bytes) -> EventFacts:
         """See `StreamReader.feed`."""
@@ -144,7 +150,9 @@ class MessagesReader:
             case "content_block_stop":
                 self._note_block(fields.index, is_open=False)
             case "message_delta":
-                self._usage = overlaid(self._usage, _object(fields.usage))
+                newer = _object(fields.usage)
+                self._usage = overlaid(self._usage, newer)
+                self._counted = self._counted or "output_tokens" in mapping(newer)
                 self.stop_reason = text(delta.get("stop_reason")) or self.stop_reason
             case "message_stop":
                 self.complete = True

@@ -5,6 +5,7 @@ Model and streaming are named by the address, not by the body.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import msgspec
@@ -147,8 +148,11 @@ class GeminiReader:
 
     @property
     def usage(self) -> Usage | None:
-        """The last ``usageMetadata``."""
-        return None if self._usage is None else gemini_usage(decode_exactly(self._usage))
+        """The last ``usageMetadata``; its output is unknown while a candidate has not finished."""
+        if self._usage is None:
+            return None
+        usage = gemini_usage(decode_exactly(self._usage))
+        return replace(usage, output_tokens=None) if usage is not None and any(self._open.values()) else usage
 
     def feed(self, event: bytes) -> EventFacts:
         """See `StreamReader.feed`."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 from helicone_gw.access import GatewayKey, KeyRing, ProviderCredential
-from helicone_gw.errors import AuthenticationFailed
+from helicone_gw.errors import AuthenticationFailed, BadRequest
 from helicone_gw.headers import Headers
 from helicone_gw.ingress.forwarding import CREDENTIAL_FIELDS, WEBSOCKET_KEY, forwardable, holds_secret, without_keys
 from helicone_gw.ingress.location import Location
@@ -28,12 +29,14 @@ _ACCEPTED = (
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """What `resolve` found: ``key`` (``None`` on an open gateway), the client's own provider ``credential`` if it may
-    be used, and the ``headers`` and ``query`` that may go on, with neither of the two in them."""
+    be used, and the ``headers`` and ``query`` that may go on, with neither of the two in them. ``secrets`` are all
+    gateway keys of the request, for whoever stores what was sent."""
 
     key: GatewayKey | None
     credential: ProviderCredential | None
     headers: Headers
     query: str = field(repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(slots=True)
@@ -65,6 +68,7 @@ async def resolve(
 
     Raises:
         AuthenticationFailed: keys are configured and none of the request's is valid.
+        BadRequest: the path, which is forwarded and logged, holds a gateway key.
     """
     candidates = _candidates(location, headers, query, metadata_auth)
     if len(candidates) > MAX_CANDIDATES:
@@ -99,7 +103,10 @@ async def resolve(
         if usable and candidate.header and not candidate.ours and not holds_secret(_raw(candidate.value), secrets):
             credential = ProviderCredential(candidate.header, candidate.value, location.implied_provider)
             break
-    return Credentials(key, credential, forwardable(headers, secrets), without_keys(query, secrets)[0])
+    found_secrets = tuple(sorted(secrets - {""}))
+    if any(len(secret) >= 8 and secret in unquote(location.client_path) for secret in found_secrets):
+        raise BadRequest("The path holds a gateway key; send it in a header.", code="key_in_path")
+    return Credentials(key, credential, forwardable(headers, secrets), without_keys(query, secrets)[0], found_secrets)
 
 
 def _candidates(location: Location, headers: Headers, query: str, metadata_auth: str | None) -> list[_Candidate]:

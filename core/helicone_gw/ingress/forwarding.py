@@ -24,8 +24,10 @@ _OF_THIS_HOP = frozenset(
 _ABOUT_THE_CLIENT = frozenset(
     b"forwarded via x-real-ip x-client-ip x-cluster-client-ip true-client-ip cf-connecting-ip fly-client-ip".split()
 )
+# Back ends that honour them would do another thing than the one that was permitted.
+_OVERRIDES = frozenset(b"x-http-method-override x-http-method x-method-override x-original-url x-rewrite-url".split())
 _CREDENTIALS = frozenset(name.encode() for name in CREDENTIAL_FIELDS)
-_DROPPED = _OF_THIS_HOP | _ABOUT_THE_CLIENT | _CREDENTIALS
+_DROPPED = _OF_THIS_HOP | _ABOUT_THE_CLIENT | _OVERRIDES | _CREDENTIALS
 _SHORTEST_SEARCHED = 8
 
 
@@ -57,7 +59,7 @@ def forwardable(headers: Headers, secrets: Collection[str]) -> Headers:
 
 
 def without_keys(query: str, secrets: Collection[str]) -> tuple[str, list[str]]:
-    """The query without ``key=`` and without any parameter that is a gateway key; and the values of ``key``.
+    """The query without ``key=`` and without any parameter that holds a gateway key; and the values of ``key``.
 
     Every other byte stays as it was.
     """
@@ -66,11 +68,11 @@ def without_keys(query: str, secrets: Collection[str]) -> tuple[str, list[str]]:
     kept: list[str] = []
     keys: list[str] = []
     for parameter in query.split("&"):
-        name, _, raw = parameter.partition("=")
-        value = unquote_plus(raw)
-        if unquote_plus(name) == "key":
+        raw_name, _, raw_value = parameter.partition("=")
+        name, value = unquote_plus(raw_name), unquote_plus(raw_value)
+        if name == "key":
             keys.append(value)
-        elif value not in secrets and not looks_like_key(value):
+        elif not any(looks_like_key(text) or holds_secret(text.encode(), secrets) for text in (name, value)):
             kept.append(parameter)
     return "&".join(kept), [value for value in keys if value]
 

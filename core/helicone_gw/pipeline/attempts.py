@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -23,7 +24,17 @@ from helicone_gw.errors import (
 from helicone_gw.exchange import Exchange
 from helicone_gw.headers import Headers
 from helicone_gw.health import Health
-from helicone_gw.model import Attempt, Cost, Response, Target, Upstream, UpstreamRequest, UpstreamResponse, Usage
+from helicone_gw.model import (
+    Attempt,
+    Cost,
+    Request,
+    Response,
+    Target,
+    Upstream,
+    UpstreamRequest,
+    UpstreamResponse,
+    Usage,
+)
 from helicone_gw.pipeline.answer import Answer, LiveStream
 from helicone_gw.pipeline.decoding import decode, decoding
 from helicone_gw.pipeline.retry_after import retry_after
@@ -31,6 +42,15 @@ from helicone_gw.sse import EventSplitter, EventTooLarge
 
 MAX_ERROR_BODY = 8 * 1024 * 1024
 """Bytes of an error answer that are kept; the rest is not read, and the connection is closed."""
+
+BODILESS = frozenset({204, 304})
+"""Statuses whose answers have no body, whatever their headers say (RFC 9110 6.4.1)."""
+
+_JSON = re.compile(r"(application|text)/([\w.+-]+\+)?json\s*(;|$)")
+
+READING = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
+MODELLESS = frozenset({"files", "uploads"})
+"""Requests that a key with permitted models may send without naming one: reading, and storing data."""
 
 NOT_BILLED = Cost(0, source="no charge")
 """An attempt that the provider refused, or that never reached it."""
@@ -159,11 +179,11 @@ class Attempts:
             wire = wire_format(request.dialect, request.operation)
             content_type = (response.headers.get("content-type") or "").lower()
             encoding = (response.headers.get("content-encoding") or "identity").lower()
-            if content_type.startswith("text/event-stream"):
+            if content_type.startswith("text/event-stream") or (not content_type and wire and request.stream):
                 decoder = decoding(encoding)
                 if decoder is not None:
                     return await self._stream(attempt, response, wire, call, layer, gated, decoder)
-            elif request.method != "HEAD" and "json" in content_type and "json-seq" not in content_type:
+            elif request.method != "HEAD" and response.status not in BODILESS and _is_json(content_type, wire):
                 return await self._buffered(exchange, attempt, response, wire, encoding, layer)
             live = LiveStream(response.body, events=False, close=response.close)
             return Answer(response.status, response.headers, layer, live=live, attempt=attempt)
@@ -325,6 +345,22 @@ def _check_permits(exchange: Exchange, target: Target) -> None:
         raise PermissionDenied(f"{name} may not use provider {target.provider!r}.", code="provider_not_permitted")
     if not permits.allows_model(target.model):
         raise PermissionDenied(f"{name} may not use model {target.model!r}.", code="model_not_permitted")
+    request = exchange.request
+    if permits.models is not None and target.model is None and not _needs_no_model(request):
+        # What names no model that we can read may still name one that the provider can.
+        raise PermissionDenied(
+            f"{name} is limited to certain models, and this {request.method} {request.path} names none.",
+            code="model_not_permitted",
+        )
+
+
+def _is_json(content_type: str, wire: WireFormat | None) -> bool:
+    """Whether a reply is one JSON value and not a sequence; one without a type is, if its operation answers so."""
+    return _JSON.match(content_type) is not None or (not content_type and wire is not None)
+
+
+def _needs_no_model(request: Request) -> bool:
+    return request.method in READING or request.operation in MODELLESS
 
 
 def _names_usage_option(refusal: UpstreamStatus) -> bool:

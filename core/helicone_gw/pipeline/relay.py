@@ -54,6 +54,8 @@ class Relay:
         self._hooks = tuple(hook for hook in chain.on_stream_chunk if hook.index < answer.layer)
         self._ticks = tuple(hook for hook in chain.ticks if hook.index < answer.layer)
         self._due: dict[int, float] = {}
+        self.delivered = False
+        """Whether the client was sent the dialect's own end: what it misses after that, it does not need."""
         self._too_large: EventTooLarge | None = None
         self.capture = CaptureBuffer(chain.capture_bytes)
 
@@ -162,6 +164,8 @@ class Relay:
         if data:
             self.capture.add(data)
             await sink.send(data)
+            reader = self._live.reader
+            self.delivered = reader is not None and reader.complete and not sink.disconnected
 
     async def _read(self, sink: Sink) -> bytes | None:
         """The next bytes; meanwhile ticks are given and `Exchange.end_stream` is heard."""

@@ -246,6 +246,6 @@ class Run:
             self._sent,
             limit=self.services.chain.capture_bytes,
             now=self.services.clock.now(),
-            left=self.sink.disconnected,
+            left=self.sink.disconnected and not (self._relay is not None and self._relay.delivered),
             cancelled=self.cancelled,
         )

@@ -20,7 +20,7 @@ from helicone_gw.upstream.addresses import check_target
 from helicone_gw.upstream.headers import upstream_headers
 from helicone_gw.upstream.provider import Provider
 from helicone_gw.upstream.providers import Catalogue
-from helicone_gw.upstream.urls import target_url, upstream_url, with_query_key
+from helicone_gw.upstream.urls import parse_url, target_url, upstream_url, with_query_key
 
 ITSELF = Provider(
     "helicone-gw",
@@ -137,6 +137,8 @@ class Preparer:
                 f"{provider.hint}.",
                 code="provider_key_not_found",
             )
+        if parse_url(url).origin != provider.origin:
+            provider = replace(provider, headers={})  # they may be secrets, as its key is
         headers = upstream_headers(
             exchange.request.headers,
             provider,

@@ -23,6 +23,8 @@ VALUE_START_BYTES = 512
 """How much of a property's value its index holds."""
 MAX_PROPERTIES = 500
 """Most properties of one request."""
+SHORTEST_SECRET = 8
+"""Fewest characters of a gateway key that is looked for in what is stored."""
 MAX_ANNOTATIONS = 65_536
 """Longest annotations, in bytes of JSON."""
 
@@ -89,7 +91,11 @@ def record(exchange: Exchange, *, bodies: bool = True) -> LogRecord:
         properties=properties,
         annotations=annotations,
         bodies=kept,
-        secrets=(credential.value.split(" ", 1)[-1],) if credential is not None else (),
+        secrets=(
+            *((credential.value.split(" ", 1)[-1],) if credential is not None else ()),
+            # A shorter key would be found in innocent text.
+            *(secret for secret in exchange.secrets if len(secret) >= SHORTEST_SECRET),
+        ),
         size=size,
     )
 
