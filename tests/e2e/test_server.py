@@ -71,6 +71,10 @@ async def test_workers_share_the_port_and_a_dead_one_is_replaced(start: Start, c
                 answer = await fresh.post(program.url + "/v1/chat/completions", json={**BODY, "model": "demo"})
             assert answer.status_code == 200
         await asyncio.sleep(5)  # a worker that dies younger than this is taken for one that cannot live
+        program.signal(signal.SIGHUP)  # the workers read the configuration anew; nobody dies of it
+        await asyncio.sleep(0.5)
+        assert program.process.returncode is None
+        assert set(await _children(program.process.pid, 2)) == set(children)
         os.kill(children[0], signal.SIGKILL)
         async with asyncio.timeout(30):
             while True:
@@ -118,6 +122,27 @@ async def test_sighup_reads_the_configuration_anew(start: Start, client: httpx.A
         assert (await client.post(url, json={**BODY, "model": "house"})).status_code == 200
         program.signal(signal.SIGTERM)
         assert await program.ended() == 0
+
+
+async def test_a_reload_cuts_no_stream_however_long_and_costs_no_row(
+    start: Start, client: httpx.AsyncClient, provider: ScriptedProvider
+) -> None:
+    script = openai_chat.stream(("one", "two", "three", "four"), include_usage=False).paced(0.5)
+    provider.enqueue(script)
+    config = {"server": {"drain_timeout": 1}, "plugins": ["logging"]}
+    async with provider.serve() as base, start(config, base) as program:
+        async with client.stream("POST", program.url + "/v1/chat/completions", json=STREAMED) as answer:
+            pieces = answer.aiter_raw()
+            body = await anext(pieces)
+            program.signal(signal.SIGHUP)
+            async for piece in pieces:
+                body += piece
+        assert body == script.body
+        program.signal(signal.SIGTERM)
+        assert await program.ended() == 0
+        code, rows = await _run("--config", program.config, "logs", "--json", cwd=program.config.parent)
+        assert code == 0
+        assert [json.loads(row)["outcome"] for row in rows.splitlines()] == ["ok"]
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -86,6 +86,8 @@ class Lifecycle(Suite):
             await unstarted.stop()
         assert task.cancelled() is interrupted, "startup swallowed a cancellation"
         await Footprint.beyond(before)  # what its threads have begun ends before the event loop does
+        del unstarted, task
+        gc.collect()  # here, where it is expected, and not in whichever test comes next
 
     @pytest.mark.asyncio
     async def test_it_leaves_nothing_behind(self, gateway: GatewayFactory) -> None:
