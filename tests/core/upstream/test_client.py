@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -16,68 +14,11 @@ from helicone_gw import (
     GatewayError,
     Headers,
     PayloadTooLarge,
-    Target,
 )
 from helicone_gw.model import UpstreamRequest
 from helicone_gw.testing import ScriptedProvider, event, of_bytes, of_events, of_json
 from helicone_gw.upstream.client import HttpxUpstream, Timeouts
-
-SECRET = "sk-secret-of-the-client"
-TARGET = Target("openai", "gpt-4o")
-Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-def call(url: str, body: Any = b"{}", *, method: str = "POST", **options: Any) -> UpstreamRequest:
-    headers = Headers({"content-type": "application/json", "authorization": f"Bearer {SECRET}"})
-    return UpstreamRequest(method, f"{url}/v1/x?key={SECRET}", headers, body, TARGET, **options)
-
-
-@pytest.fixture
-async def upstream() -> AsyncIterator[HttpxUpstream]:
-    made = HttpxUpstream(Timeouts(connect=5, first_byte=5, idle=5))
-    yield made
-    await made.aclose()
-
-
-async def whole(upstream: HttpxUpstream, request: UpstreamRequest) -> bytes:
-    response = await upstream(request)
-    try:
-        return b"".join([piece async for piece in response.body])
-    finally:
-        await response.close()
-
-
-def says_nothing_it_should_not(problem: BaseException) -> None:
-    text = str(problem)
-    assert SECRET not in text
-    assert "http" not in text.lower().replace("not http", "")
-    assert "127.0.0.1" not in text
-    assert "openai" in text
-
-
-@asynccontextmanager
-async def listening(handler: Handler) -> AsyncIterator[str]:
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
-            await handler(reader, writer)
-        except asyncio.CancelledError:
-            pass
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(run, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+from tests.core.upstream.calling import SECRET, TARGET, call, whole
 
 
 async def test_a_call_and_its_answer(upstream: HttpxUpstream) -> None:

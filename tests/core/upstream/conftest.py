@@ -1,0 +1,16 @@
+"""The client under test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from helicone_gw.upstream.client import HttpxUpstream, Timeouts
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[HttpxUpstream]:
+    made = HttpxUpstream(Timeouts(connect=5, first_byte=5, idle=5))
+    yield made
+    await made.aclose()
