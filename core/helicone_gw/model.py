@@ -282,12 +282,16 @@ class UpstreamRequest:
 
 @dataclass(slots=True)
 class UpstreamResponse:
-    """The head of a provider's answer and its raw body; ``close`` must be awaited, whatever happened."""
+    """The head of a provider's answer and its raw body; ``close`` must be awaited, whatever happened.
+
+    ``buffered`` is the whole body, where all of it had arrived with the head; ``body`` then yields the same.
+    """
 
     status: int
     headers: Headers
     body: AsyncIterator[bytes]
     close: Callable[[], Awaitable[None]]
+    buffered: bytes | None = None
 
 
 Upstream = Callable[[UpstreamRequest], Awaitable[UpstreamResponse]]

@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 import socket
-from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from collections.abc import Callable
 
 import structlog
-from hypercorn.asyncio import serve as hypercorn_serve
-from hypercorn.config import Config as HypercornConfig
 
 from helicone_gw.app import App
 from helicone_gw.asgi.types import Receive, Scope, Send
-from helicone_gw.config import GatewayConfig, ServerConfig
+from helicone_gw.config import GatewayConfig
+from helicone_gw.engines import BACKLOG, load_engine
 from helicone_gw.errors import ConfigError
 from helicone_gw.gateway import Gateway
 
 log = structlog.get_logger("helicone_gw.server")
-
-KEEP_ALIVE = 15.0
-"""Seconds that an idle client connection stays open: longer than the pools of the usual SDKs keep theirs (5), so that
-they close first, and not much longer, since Hypercorn holds a connection's descriptor that long after it was closed."""
-
-BACKLOG = 2048
-MAX_HEADER_BYTES = 64 * 1024
-MAX_WEBSOCKET_MESSAGE = 16 * 1024 * 1024
-CLOSING_TIME = 2.0
-"""Seconds beyond ``drain_timeout`` for the server to close what is left."""
 
 Build = Callable[[], Gateway]
 Listening = Callable[[Gateway, str], None]
@@ -171,73 +158,10 @@ async def serve(build: Build, listener: socket.socket, stop: asyncio.Event, star
             loop.add_signal_handler(signal.SIGHUP, serving.ask_to_reload)
         gateway = serving.app.gateway
         started(gateway, url_of(listener))
-        await ENGINES[gateway.config.server.engine](serving, gateway.config.server, listener, stop)
+        settings = gateway.config.server
+        await load_engine(settings.engine)(serving, settings, listener, stop)
     finally:
         await serving.stop()
-
-
-async def _hypercorn(app: Serving, settings: ServerConfig, listener: socket.socket, stop: asyncio.Event) -> None:
-    config = HypercornConfig()
-    config.bind = [f"fd://{listener.detach()}"]  # Hypercorn closes it itself
-    config.graceful_timeout = settings.drain_timeout
-    config.shutdown_timeout = settings.drain_timeout
-    config.keep_alive_timeout = KEEP_ALIVE
-    config.backlog = BACKLOG
-    config.h11_max_incomplete_size = MAX_HEADER_BYTES
-    config.websocket_max_message_size = MAX_WEBSOCKET_MESSAGE
-    # The provider's own Date and Server pass through; a second one of each would be ours.
-    config.include_date_header = False
-    config.include_server_header = False
-    config.accesslog = None
-    config.errorlog = None
-    serving = asyncio.ensure_future(hypercorn_serve(cast("Any", app), config, shutdown_trigger=stop.wait, mode="asgi"))
-    asking = asyncio.ensure_future(stop.wait())
-    await asyncio.wait({serving, asking}, return_when=asyncio.FIRST_COMPLETED)
-    asking.cancel()
-    # From Python 3.12 on, closing its sockets waits for every connection, without bound.
-    await asyncio.wait({serving}, timeout=settings.drain_timeout + CLOSING_TIME)
-    if not serving.done():
-        serving.cancel()
-        await asyncio.wait({serving})
-    if not serving.cancelled():
-        serving.result()
-
-
-async def _uvicorn(app: Serving, settings: ServerConfig, listener: socket.socket, stop: asyncio.Event) -> None:
-    import uvicorn
-
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            lifespan="on",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            date_header=False,
-            timeout_keep_alive=int(KEEP_ALIVE),
-            timeout_graceful_shutdown=int(settings.drain_timeout),
-            h11_max_incomplete_event_size=MAX_HEADER_BYTES,
-            ws_max_size=MAX_WEBSOCKET_MESSAGE,
-        )
-    )
-    # Signals are ours: uvicorn would take them over and raise them again once it has stopped.
-    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
-
-    async def ask_to_stop() -> None:
-        await stop.wait()
-        server.should_exit = True
-
-    asking = asyncio.ensure_future(ask_to_stop())
-    try:
-        await server.serve(sockets=[listener])
-    finally:
-        asking.cancel()
-
-
-ENGINES: dict[str, Callable[[Serving, ServerConfig, socket.socket, asyncio.Event], Awaitable[None]]] = {
-    "hypercorn": _hypercorn,
-    "uvicorn": _uvicorn,
-}
 
 
 def run(config: GatewayConfig, build: Build, started: Listening, *, shared: bool = False) -> int:
@@ -245,8 +169,19 @@ def run(config: GatewayConfig, build: Build, started: Listening, *, shared: bool
 
     ``shared``: other processes listen on the same port.
     """
+    load_engine(config.server.engine)  # what is missing is to be told before the port opens
     listener = listen(config, shared=shared)
-    return asyncio.run(_until_signalled(build, listener, started))
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(_until_signalled(build, listener, started))
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """What makes the event loop: uvloop's where it is installed, else ``None``, Python's own."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 async def _until_signalled(build: Build, listener: socket.socket, started: Listening) -> int:
