@@ -27,7 +27,7 @@ from helicone_gw.config.values import (
 )
 from helicone_gw.plugin import FailureMode, PluginConfig
 
-Engine = Literal["hypercorn", "uvicorn"]
+Engine = Literal["hypercorn", "uvicorn", "granian"]
 AuthStyle = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "query-key", "google", "none"]
 Dialect = Literal["openai", "anthropic", "gemini", "azure", "vertex", "bedrock", "cohere", "ollama", "replicate"]
 
@@ -45,7 +45,7 @@ class ServerConfig(Section):
     port: Port = Field(default=8787, description="TCP port to listen on; 0 takes any free one.")
     engine: Engine = Field(
         default="hypercorn",
-        description="HTTP server that runs the gateway; uvicorn needs the extra of that name.",
+        description="HTTP server that runs the gateway; uvicorn and granian need the extra of their name.",
     )
     workers: Count = Field(default=1, le=1024, description="Worker processes sharing the port.")
     max_body: Size = Field(
