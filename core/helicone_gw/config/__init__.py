@@ -15,6 +15,8 @@ from helicone_gw.config.models import (
     ProviderConfig,
     ServerConfig,
     StoreConfig,
+    Transport,
+    UpstreamConfig,
 )
 from helicone_gw.config.plugin_items import RESERVED_KEYS
 from helicone_gw.config.reserved import RESERVED_SEGMENTS
@@ -41,6 +43,8 @@ __all__ = [
     "ServerConfig",
     "Size",
     "StoreConfig",
+    "Transport",
+    "UpstreamConfig",
     "find_config",
     "json_schema",
     "load_config",

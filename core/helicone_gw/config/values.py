@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, SecretStr, WithJsonSchema
 
 from helicone_gw.config.reserved import RESERVED_SEGMENTS
+from helicone_gw.upstream.special_urls import check_proxy, split_unix
 
 Secret = SecretStr
 """Text that prints as stars; `Secret.get_secret_value` gives the text itself, ``bool()`` whether there is any."""
@@ -106,6 +107,11 @@ def _store_url(text: str) -> str:
 
 
 def _base_url(text: str) -> str:
+    unix = split_unix(text)
+    if unix is not None:
+        if unix[2]:
+            raise ValueError("has a query, which an upstream path cannot be appended to")
+        return text.rstrip("/")
     parts = split_url(text)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("should be an http:// or https:// URL with a host, as an SDK of that provider takes it")
@@ -125,7 +131,10 @@ StoreUrl = Annotated[str, AfterValidator(_store_url)]
 """``memory://``."""
 
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
-"""An absolute http(s) URL, without a slash at its end."""
+"""An absolute http(s) URL, or a unix socket's, without a slash at its end."""
+
+ProxyUrl = Annotated[str, AfterValidator(check_proxy)]
+"""``http://``, ``https://``, ``socks5://`` or ``socks5h://``, host and port, optionally a user and a password."""
 
 
 def _credential(secret: SecretStr) -> SecretStr:

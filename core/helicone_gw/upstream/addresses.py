@@ -13,6 +13,7 @@ from functools import lru_cache
 from helicone_gw.errors import BadRequest, ConfigError, UpstreamConnectError, UpstreamTimeout
 from helicone_gw.upstream.provider import Provider
 from helicone_gw.upstream.providers import Catalogue
+from helicone_gw.upstream.special_urls import UNIX_SCHEME
 from helicone_gw.upstream.urls import IPAddress, ParsedURL, parse_url
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -209,6 +210,8 @@ def _parse(url: str) -> ParsedURL:
         parsed = parse_url(url)
     except ValueError as problem:
         raise BadRequest(f"The target is not a usable URL: {problem}.", code="target_not_allowed") from None
+    if parsed.scheme == UNIX_SCHEME:
+        raise BadRequest("A unix socket is no target that a client may name.", code="target_not_allowed")
     if parsed.query:
         raise BadRequest("The target holds a query; put it on the request.", code="target_not_allowed")
     return parsed

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from helicone_gw.errors import BadRequest
+from helicone_gw.upstream.special_urls import UNIX_SCHEME, split_unix
 
 if TYPE_CHECKING:
     from helicone_gw.upstream.providers import Provider
@@ -19,7 +20,7 @@ IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 MAX_URL = 2048
 """Longest base or target URL that is accepted, in characters; a longer one is refused."""
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+_DEFAULT_PORTS = {"http": 80, "https": 443, UNIX_SCHEME: 0}
 _URL = re.compile(r"(https?)://([^/?#]*)([^?#]*)(?:\?([^#]*))?", re.ASCII | re.IGNORECASE)
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([1-9][0-9]{0,4}))?", re.ASCII)
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
@@ -33,7 +34,10 @@ _PLAIN_QUERY = re.compile(r"[A-Za-z0-9!$&'()*+,;=:@/%~\-._?\[\]{}|^`\"<>\\]*", r
 @dataclass(frozen=True, slots=True)
 class ParsedURL:
     """An ``http`` or ``https`` URL in its one canonical spelling: lower-case host without trailing dot, IPv6 compressed
-    and without brackets, no default port, path without trailing slash."""
+    and without brackets, no default port, path without trailing slash.
+
+    Or a unix socket's (`special_urls.UNIX_SCHEME`), whose host is the socket's path, percent-encoded, and port 0.
+    """
 
     scheme: str
     host: str
@@ -67,7 +71,7 @@ class ParsedURL:
 
 @lru_cache(maxsize=512)
 def parse_url(text: str) -> ParsedURL:
-    """Read an absolute ``http(s)`` URL, refusing every spelling that two parsers could read differently.
+    """Read an absolute ``http(s)`` URL, or a unix socket's, refusing spellings that parsers could read differently.
 
     Refused: userinfo, fragments, backslashes, blanks, control and non-ASCII characters, percent signs in the host,
     IPv4 written as one number, in octal, in hexadecimal or in fewer than four parts (WHATWG URL would accept them),
@@ -81,6 +85,11 @@ def parse_url(text: str) -> ParsedURL:
         raise ValueError("it holds a backslash")
     if "#" in text:
         raise ValueError("it holds a fragment (#...)")
+    unix = split_unix(text)
+    if unix is not None:
+        if has_dot_segments(unix[1]):
+            raise ValueError("its path holds '.' or '..' segments")
+        return ParsedURL(UNIX_SCHEME, unix[0], 0, unix[1].rstrip("/"), unix[2])
     match = _URL.fullmatch(text)
     if match is None:
         raise ValueError("it is not of the form https://host[:port][/path]")

@@ -102,6 +102,7 @@ def toys() -> Mapping[str, type[Plugin]]:
 DOCUMENTED = """\
 server:    {host: 127.0.0.1, port: 8787, engine: hypercorn, workers: 1, max_body: 64MiB, max_upload: 1GiB, drain_timeout: 30, domains: [], allowed_targets: [], open: false}
 limits:    {max_attempts: 24, deadline: 900, connect_timeout: 5, first_byte_timeout: 600, idle_timeout: 300, commit_timeout: 5}
+upstream:  {transport: fast, http2: false, max_connections: 1000, max_idle_connections: 200, keep_alive: 30}
 database:  {url: "sqlite:///helicone.db"}
 store:     {url: "memory://"}
 providers:

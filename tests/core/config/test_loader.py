@@ -103,12 +103,12 @@ plugins:
             "2:3: server.prot: unknown key; did you mean 'port'? "
             "(known: allowed_targets, domains, drain_timeout, engine, host, max_body, max_upload, open, port, workers)"
         ),
-        "3:11: server.engine: Input should be 'hypercorn' or 'uvicorn'; did you mean 'uvicorn'?",
+        "3:11: server.engine: Input should be 'hypercorn', 'uvicorn' or 'granian'; did you mean 'uvicorn'?",
         "4:12: server.workers: Input should be a valid integer, unable to parse string as an integer",
         "5:20: limits.deadline: Input should be greater than 0",
         (
             "6:1: provider: unknown key; did you mean 'providers'? "
-            "(known: database, limits, models, plugins, providers, server, store)"
+            "(known: database, limits, models, plugins, providers, server, store, upstream)"
         ),
         "8:3: providers.opnai: is no built-in provider, so it needs base_url and dialect; did you mean 'openai'?",
         "9:3: providers.v1: is a path of the gateway itself, so no provider can be called that; choose another name",

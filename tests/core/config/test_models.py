@@ -16,6 +16,7 @@ from helicone_gw.config import (
     ProviderConfig,
     ServerConfig,
     StoreConfig,
+    UpstreamConfig,
 )
 from helicone_gw.plugin import PluginConfig
 
@@ -229,3 +230,83 @@ def test_instances_have_different_names() -> None:
     spec = PluginSpec(plugin="cache", name="cache", config=PluginConfig())
     with pytest.raises(ValidationError, match="same name: cache"):
         GatewayConfig(plugins=(spec, spec))
+
+
+def test_how_providers_are_reached() -> None:
+    assert GatewayConfig().upstream.model_dump() == {
+        "transport": "fast",
+        "http2": False,
+        "proxy": None,
+        "max_connections": 1000,
+        "max_connections_per_host": None,
+        "max_idle_connections": 200,
+        "keep_alive": 30.0,
+    }
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    ["http://proxy:3128", "https://user:p%40ss@proxy.example", "socks5://127.0.0.1:1080", "socks5h://[::1]:1080/"],
+)
+def test_proxies(proxy: str) -> None:
+    config = UpstreamConfig(proxy=proxy)
+    assert config.proxy == proxy
+    assert "proxy" not in repr(config), "it may hold a password"
+
+
+@pytest.mark.parametrize("nothing", [None, "", "  "])
+def test_an_unset_variable_is_no_proxy(nothing: str | None) -> None:
+    assert UpstreamConfig(proxy=nothing).proxy is None
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "proxy:3128",
+        "ftp://proxy",
+        "http://:3128",
+        "http://proxy:0",
+        "http://proxy:70000",
+        "http://p/path",
+        "http://p?q",
+        "http://a b",
+    ],
+)
+def test_what_is_no_proxy(proxy: str) -> None:
+    with pytest.raises(ValidationError) as raised:
+        UpstreamConfig(proxy=proxy)
+    assert proxy not in str(raised.value)
+
+
+def test_httpx_has_no_bound_per_host() -> None:
+    assert UpstreamConfig(transport="aiohttp", max_connections_per_host=10).max_connections_per_host == 10
+    with pytest.raises(ValidationError, match="no effect with transport httpx"):
+        UpstreamConfig(transport="httpx", max_connections_per_host=10)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("http+unix://%2Frun%2Fserver.sock/v1/", "http+unix://%2Frun%2Fserver.sock/v1"),
+        ("http+unix://%2frun%2fserver.sock", "http+unix://%2frun%2fserver.sock"),
+    ],
+)
+def test_a_provider_on_a_unix_socket(given: str, kept: str) -> None:
+    assert ProviderConfig(base_url=given).base_url == kept
+
+
+@pytest.mark.parametrize(
+    ("base_url", "why"),
+    [
+        ("http+unix:///run/server.sock", "missing, or not percent-encoded"),
+        ("http+unix://run/server.sock", "not an absolute one"),
+        ("http+unix://%2Frun%2F..%2Fserver.sock", "holds NUL or '..'"),
+        ("http+unix://%2Frun%00/v1", "holds NUL or '..'"),
+        (f"http+unix://%2F{'a' * 107}/v1", "longer than 107 bytes"),
+        ("http+unix://%2Frun%2Fserver.sock/v1?a=b", "query"),
+        ("http+unix:%2Frun", "is not of the form"),
+    ],
+)
+def test_what_is_no_unix_socket(base_url: str, why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        ProviderConfig(base_url=base_url)
