@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Protocol
+
+from msgspec import Struct
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,7 @@ class GatewayKey:
     permits: Permits = Permits()
 
 
-@dataclass(frozen=True, slots=True)
-class ProviderCredential:
+class ProviderCredential(Struct, frozen=True):
     """A provider's key that the client sent along. It is used for ``provider`` and for no other.
 
     ``header`` is the field that carried it, lower-case ("authorization", "x-api-key", "api-key", "x-goog-api-key"), or
@@ -58,8 +59,11 @@ class ProviderCredential:
     """
 
     header: str
-    value: str = field(repr=False)
+    value: str
     provider: str = ""
+
+    def __repr__(self) -> str:
+        return f"ProviderCredential(header={self.header!r}, provider={self.provider!r})"
 
     @property
     def fingerprint(self) -> str:

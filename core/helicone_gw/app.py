@@ -18,7 +18,8 @@ from helicone_gw.dialects.base import ErrorFacts
 from helicone_gw.errors import ConfigError, GatewayError
 from helicone_gw.gateway import Gateway
 from helicone_gw.headers import Headers
-from helicone_gw.ingress.location import Location, locate
+from helicone_gw.ingress.location import Location
+from helicone_gw.ingress.locator import Locator
 
 
 class App(Quart):
@@ -27,6 +28,10 @@ class App(Quart):
     def __init__(self, gateway: Gateway) -> None:
         super().__init__("helicone_gw", static_folder=None)
         self.gateway = gateway
+        catalogue = gateway.catalogue
+        self._locator = Locator(
+            providers=catalogue.prefixes(), dialects=catalogue.dialects(), domains=gateway.config.server.domains
+        )
         # Quart's defaults would cut streams after a minute and read bodies without bound.
         self.config["RESPONSE_TIMEOUT"] = None
         self.config["BODY_TIMEOUT"] = gateway.config.limits.idle_timeout
@@ -47,32 +52,32 @@ class App(Quart):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
         """ASGI entry point."""
-        if scope["type"] == "http":
-            location = self._locate(scope, "GET" if scope["method"] == "HEAD" else scope["method"])
-            if location.kind == "unknown" and self._has_route(scope):
-                location = replace(location, kind="local")
+        kind = scope["type"]
+        if kind == "http" or kind == "websocket":
+            headers = Headers.of_lower_case(scope["headers"])
+            location = self._locate(scope, headers)
             if location.kind != "local":
-                await serve_http(self.gateway, scope, receive, send, location)
+                serve = serve_http if kind == "http" else serve_websocket
+                await serve(self.gateway, scope, headers, receive, send, location)
                 return
             try:
-                await admit_local(self.gateway, scope, location)
+                await admit_local(self.gateway, headers, location)
             except GatewayError as error:
-                await _refuse(send, error)
-                return
-        elif scope["type"] == "websocket":
-            location = self._locate(scope, "GET")
-            if location.kind == "unknown" and self._has_route(scope):
-                location = replace(location, kind="local")
-            if location.kind != "local":
-                await serve_websocket(self.gateway, scope, receive, send, location)
-                return
-            try:
-                await admit_local(self.gateway, scope, location)
-            except GatewayError:
-                await receive()
-                await send({"type": "websocket.close", "code": 1008})
+                if kind == "http":
+                    await _refuse(send, error)
+                else:
+                    await receive()
+                    await send({"type": "websocket.close", "code": 1008})
                 return
         await super().__call__(scope, receive, send)  # type: ignore[arg-type]
+
+    def _locate(self, scope: Scope, headers: Headers) -> Location:
+        method: str = scope.get("method", "GET")
+        path = scope.get("raw_path") or scope["path"].encode()
+        location = self._locator("GET" if method == "HEAD" else method, path, scope["query_string"], headers)
+        if location.kind == "unknown" and self._has_route(scope):
+            return replace(location, kind="local")
+        return location
 
     def _has_route(self, scope: Scope) -> bool:
         """Whether a plugin serves this path; asked only for what is no path of the gateway's own."""
@@ -85,20 +90,6 @@ class App(Quart):
         except (NotFound, RequestRedirect, WebsocketMismatch):
             return False
         return True
-
-    def _locate(self, scope: Scope, method: str) -> Location:
-        headers = Headers(scope["headers"])
-        catalogue = self.gateway.catalogue
-        return locate(
-            method,
-            headers.get("host") or "",
-            scope.get("raw_path") or scope["path"].encode(),
-            scope["query_string"],
-            headers,
-            providers=catalogue.prefixes(),
-            dialects=catalogue.dialects(),
-            domains=self.gateway.config.server.domains,
-        )
 
     async def _healthz(self) -> dict[str, str]:
         return {"status": "ok"}

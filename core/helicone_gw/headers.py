@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
+
+
+@lru_cache(maxsize=512)
+def _key(name: str) -> bytes:
+    return name.lower().encode("latin-1")
 
 
 class Headers:
@@ -30,38 +36,51 @@ class Headers:
                 (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()
             )
         else:
-            self.raw = tuple((name.lower(), value) for name, value in fields)
+            self.raw = tuple([(name.lower(), value) for name, value in fields])
         self._first: dict[bytes, bytes] | None = None
+
+    @classmethod
+    def of_lower_case(cls, fields: Iterable[tuple[bytes, bytes]]) -> Headers:
+        """Headers of fields whose names are known to be lower-case, as ASGI's are: nothing is looked at."""
+        made = cls.__new__(cls)
+        made.raw = tuple(fields)
+        made._first = None
+        return made
 
     @property
     def first(self) -> dict[bytes, bytes]:
         """The first value of every name; built once, on first use."""
-        if self._first is None:
-            self._first = dict(reversed(self.raw))
-        return self._first
+        first = self._first
+        if first is None:
+            first = self._first = dict(reversed(self.raw))
+        return first
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first value of ``name``, or ``default``."""
-        value = self.first.get(name.lower().encode("latin-1"))
+        value = (self._first or self.first).get(_key(name))
         return default if value is None else value.decode("latin-1")
 
     def get_all(self, name: str) -> list[str]:
         """Every value of ``name``, in order."""
-        wanted = name.lower().encode("latin-1")
+        wanted = _key(name)
         return [value.decode("latin-1") for key, value in self.raw if key == wanted]
 
     def set(self, name: str, value: str) -> Headers:
         """With exactly one ``name`` field, at the end."""
-        key = name.lower().encode("latin-1")
-        return Headers((*(field for field in self.raw if field[0] != key), (key, value.encode("latin-1"))))
+        key = _key(name)
+        kept = [field for field in self.raw if field[0] != key]
+        kept.append((key, value.encode("latin-1")))
+        return Headers.of_lower_case(kept)
 
     def without(self, *names: str) -> Headers:
         """Without any field of these names."""
-        gone = {name.lower().encode("latin-1") for name in names}
-        return Headers(field for field in self.raw if field[0] not in gone)
+        gone = {_key(name) for name in names}
+        if gone.isdisjoint(self.first):
+            return self
+        return Headers.of_lower_case([field for field in self.raw if field[0] not in gone])
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower().encode("latin-1") in self.first
+        return isinstance(name, str) and _key(name) in self.first
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return ((name.decode("latin-1"), value.decode("latin-1")) for name, value in self.raw)

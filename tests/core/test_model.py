@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 
 import pytest
 from hypothesis import given
@@ -38,7 +37,7 @@ def test_a_request_is_replaced_and_never_changed() -> None:
     first = request(model="a")
     second = first.replace(model="b")
     assert (first.model, second.model) == ("a", "b")
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         first.model = "c"  # type: ignore[misc]
 
 
@@ -53,16 +52,16 @@ def test_a_requests_json() -> None:
 
 
 COUNTS = st.none() | st.integers(0, 10)
-USAGES = st.builds(Usage, **{field.name: COUNTS for field in dataclasses.fields(Usage) if field.name != "service_tier"})
+USAGES = st.builds(Usage, **{name: COUNTS for name in Usage.__struct_fields__ if name != "service_tier"})
 
 
 @given(USAGES, USAGES)
 def test_usage_adds_up_class_by_class_and_unknown_is_not_zero(one: Usage, other: Usage) -> None:
     total = one + other
     assert total == other + one
-    for field in dataclasses.fields(Usage):
-        known = [value for value in (getattr(one, field.name), getattr(other, field.name)) if value is not None]
-        assert getattr(total, field.name) == (sum(known) if known else None)
+    for name in Usage.__struct_fields__:
+        known = [value for value in (getattr(one, name), getattr(other, name)) if value is not None]
+        assert getattr(total, name) == (sum(known) if known else None)
 
 
 def test_a_total_is_known_when_either_part_is() -> None:

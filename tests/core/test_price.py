@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
 from decimal import Decimal
 from fractions import Fraction
 from math import floor
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from helicone_gw.model import Cost, Usage
 from helicone_gw.price import UNITS, CompiledPrice, Tiered, quantities
@@ -19,7 +19,7 @@ RATES = st.dictionaries(
     st.sampled_from(UNITS), st.fractions(min_value=0, max_value=10**6, max_denominator=10**6), min_size=1
 )
 TOKENS = st.none() | st.integers(min_value=-5, max_value=2_000_000)
-COUNTED = [field.name for field in fields(Usage) if field.name not in ("cost", "service_tier")]
+COUNTED = [name for name in Usage.__struct_fields__ if name not in ("cost", "service_tier")]
 ANY_USAGE = st.builds(Usage, **dict.fromkeys(COUNTED, TOKENS))
 
 

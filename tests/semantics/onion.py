@@ -78,7 +78,8 @@ class ListSink:
                 if inspect.isawaitable(result):
                     await result
 
-    async def finish(self) -> None:
+    async def finish(self, last: bytes = b"") -> None:
+        await self.send(last)
         self.finished += 1
 
     async def abort(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from helicone_gw.access import GatewayKey
 from helicone_gw.asgi.body import RequestBody, decoded
-from helicone_gw.asgi.types import Scope
 from helicone_gw.dialects import wire_format
 from helicone_gw.dialects.splice import members
 from helicone_gw.errors import (
@@ -34,9 +33,7 @@ KEYLESS = frozenset({"/healthz", "/readyz"})
 """Paths that need no key even where keys are configured."""
 
 
-async def admit(
-    gateway: Gateway, exchange: Exchange, scope: Scope, headers: Headers, location: Location, body: RequestBody
-) -> None:
+async def admit(gateway: Gateway, exchange: Exchange, headers: Headers, location: Location, body: RequestBody) -> None:
     """Put request, caller and credential on ``exchange``. Raises the `GatewayError` to answer, or `ClientGone`."""
     if location.kind == "unknown":
         raise NotFound(location.reason or f"There is nothing at {location.path}.")
@@ -85,11 +82,10 @@ async def admit(
         )
 
 
-async def admit_local(gateway: Gateway, scope: Scope, location: Location) -> GatewayKey | None:
+async def admit_local(gateway: Gateway, headers: Headers, location: Location) -> GatewayKey | None:
     """Whether a request for one of the gateway's own pages may go on: the same rules as for the gateway's paths."""
     if location.path in KEYLESS:
         return None
-    headers = Headers(scope["headers"])
     if not gateway.keys.configured:
         guard_open_gateway(headers.get("host") or "", headers, gateway.config.server.domains)
         return None

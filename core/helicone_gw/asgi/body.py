@@ -10,6 +10,7 @@ from helicone_gw.errors import BadRequest, ClientTimeout, MalformedBody, Payload
 from helicone_gw.exchange import Exchange
 from helicone_gw.headers import Headers
 from helicone_gw.pipeline.decoding import inflate
+from helicone_gw.waiting import within
 
 DISCARD_TIMEOUT = 5.0
 """Seconds that the rest of an answered request's body is still read and thrown away, so that the client gets to see
@@ -44,7 +45,8 @@ class RequestBody:
             raise _too_large(limit, "server.max_body")
         pieces: list[bytes] = []
         size = 0
-        async for piece in self._pieces():
+        while not self.finished:
+            piece = await self._piece()
             size += len(piece)
             if size > limit:
                 raise _too_large(limit, "server.max_body")
@@ -58,35 +60,37 @@ class RequestBody:
         return self._counted(exchange, limit)
 
     async def _counted(self, exchange: Exchange, limit: int) -> AsyncIterator[bytes]:
-        async for piece in self._pieces():
+        while not self.finished:
+            piece = await self._piece()
             exchange._uploaded += len(piece)
             if exchange._uploaded > limit:
                 raise _too_large(limit, "server.max_upload")
-            yield piece
+            if piece:
+                yield piece
 
     async def discard(self) -> None:
         """Read on without keeping anything, for a few seconds; never raises."""
+        if self.finished:
+            return
         try:
             async with asyncio.timeout(DISCARD_TIMEOUT):
-                async for _ in self._pieces():
-                    pass
+                while not self.finished:
+                    await self._piece()
         except (TimeoutError, ClientTimeout, ClientGone):
             return
 
-    async def _pieces(self) -> AsyncIterator[bytes]:
-        while not self.finished:
-            try:
-                async with asyncio.timeout(self._idle):
-                    message = await self._receive()
-            except TimeoutError:
-                raise ClientTimeout(f"No more of the request body came within {self._idle:g} seconds.") from None
-            if message["type"] == "http.disconnect":
-                self.finished = self.abandoned = True
-                raise ClientGone
-            self.finished = not message.get("more_body", False)
-            piece: bytes = message.get("body", b"")
-            if piece:
-                yield piece
+    async def _piece(self) -> bytes:
+        """What comes next, possibly nothing; ``finished`` says whether more follows."""
+        try:
+            message = await within(self._idle, self._receive())
+        except TimeoutError:
+            raise ClientTimeout(f"No more of the request body came within {self._idle:g} seconds.") from None
+        if message["type"] == "http.disconnect":
+            self.finished = self.abandoned = True
+            raise ClientGone
+        self.finished = not message.get("more_body", False)
+        piece: bytes = message.get("body", b"")
+        return piece
 
 
 def decoded(body: bytes, headers: Headers, limit: int) -> bytes:

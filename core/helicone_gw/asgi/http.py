@@ -21,6 +21,10 @@ from helicone_gw.model import Request
 
 log = structlog.get_logger("helicone_gw.asgi")
 
+NOTICED_AFTER = 0.1
+"""Seconds that an exchange runs before somebody waits for its client to leave: most are over by then, and the task that
+waits costs more than the rest of them."""
+
 
 class HttpSink:
     """A `Sink` over ASGI's ``send``. An aborted answer is one that is never finished: the server then closes.
@@ -46,13 +50,16 @@ class HttpSink:
         if data and not self.disconnected:
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
-    async def finish(self) -> None:
-        """End the body."""
-        if not self.disconnected:
+    async def finish(self, last: bytes = b"") -> None:
+        """Send the last piece of the body, and end it."""
+        if not self._body.finished and not self.disconnected:
+            if last:
+                await self.send(last)
+                last = b""
             await self._body.discard()
         self.over = True
         if not self.disconnected:
-            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+            await self._send({"type": "http.response.body", "body": last, "more_body": False})
 
     async def abort(self) -> None:
         """Nothing to send: returning without an end makes the server break the connection."""
@@ -77,9 +84,10 @@ def new_exchange(gateway: Gateway, scope: Scope, headers: Headers, location: Loc
     return Exchange(str(uuid.uuid4()), request, gateway.clock.now(), client=client[0] if client else "")
 
 
-async def serve_http(gateway: Gateway, scope: Scope, receive: Receive, send: Send, location: Location) -> None:
+async def serve_http(
+    gateway: Gateway, scope: Scope, headers: Headers, receive: Receive, send: Send, location: Location
+) -> None:
     """Answer one request of the gateway's own paths."""
-    headers = Headers(scope["headers"])
     exchange = new_exchange(gateway, scope, headers, location)
     body = RequestBody(headers, receive, gateway.config.limits.idle_timeout, scope.get("http_version", "1.1"))
     sink = HttpSink(send, body)
@@ -88,7 +96,7 @@ async def serve_http(gateway: Gateway, scope: Scope, receive: Receive, send: Sen
     departure = Departure(sink, receive, task, cancel=gateway.config.limits.on_disconnect == "cancel")
     gateway.entered()
     try:
-        refusal = await _admission(gateway, exchange, scope, headers, location, body)
+        refusal = await _admission(gateway, exchange, headers, location, body)
         if refusal is not None:
             sink.disconnected = body.abandoned
             await gateway.pipeline.refuse(exchange, refusal, sink)
@@ -107,11 +115,11 @@ async def serve_http(gateway: Gateway, scope: Scope, receive: Receive, send: Sen
 
 
 async def _admission(
-    gateway: Gateway, exchange: Exchange, scope: Scope, headers: Headers, location: Location, body: RequestBody
+    gateway: Gateway, exchange: Exchange, headers: Headers, location: Location, body: RequestBody
 ) -> GatewayError | None:
     """Why the exchange is refused, if it is."""
     try:
-        await admit(gateway, exchange, scope, headers, location, body)
+        await admit(gateway, exchange, headers, location, body)
     except ClientGone:
         return BadRequest("The client left before its request was complete.", code="client_left")
     except GatewayError as error:
@@ -130,10 +138,14 @@ class Departure:
         self._receive = receive
         self._task = task
         self._cancel = cancel
+        self._timer: asyncio.TimerHandle | None = None
         self._watcher: asyncio.Task[None] | None = None
 
     def watch(self) -> None:
-        """Begin to wait for it; the request must have been read whole."""
+        """Begin to wait for it, `NOTICED_AFTER` seconds from now; the request must have been read whole."""
+        self._timer = self._task.get_loop().call_later(NOTICED_AFTER, self._begin)
+
+    def _begin(self) -> None:
         self._watcher = asyncio.ensure_future(self._wait())
 
     async def _wait(self) -> None:
@@ -157,5 +169,7 @@ class Departure:
 
     def close(self) -> None:
         """Stop waiting."""
+        if self._timer is not None:
+            self._timer.cancel()
         if self._watcher is not None:
             self._watcher.cancel()

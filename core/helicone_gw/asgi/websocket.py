@@ -48,12 +48,12 @@ class WebSocketSink:
         if self._can_refuse and data:
             await self._send({"type": "websocket.http.response.body", "body": data, "more_body": True})
 
-    async def finish(self) -> None:
-        """End of a refusal; the tunnel closes an accepted socket itself."""
+    async def finish(self, last: bytes = b"") -> None:
+        """End of a refusal, with its body; the tunnel closes an accepted socket itself."""
         if not self._refused:
             return
         if self._can_refuse:
-            await self._send({"type": "websocket.http.response.body", "body": b"", "more_body": False})
+            await self._send({"type": "websocket.http.response.body", "body": last, "more_body": False})
         else:
             await self._send({"type": "websocket.close", "code": 1008})
 
@@ -61,16 +61,17 @@ class WebSocketSink:
         """Returning ends the connection."""
 
 
-async def serve_websocket(gateway: Gateway, scope: Scope, receive: Receive, send: Send, location: Location) -> None:
+async def serve_websocket(
+    gateway: Gateway, scope: Scope, headers: Headers, receive: Receive, send: Send, location: Location
+) -> None:
     """Tunnel one WebSocket to the provider that its address and model lead to."""
-    headers = Headers(scope["headers"])
     exchange = new_exchange(gateway, scope, headers, location)
     sink = WebSocketSink(scope, send)
     gateway.entered()
     try:
         await receive()  # websocket.connect
         try:
-            await admit(gateway, exchange, scope, headers, location, RequestBody(Headers(), _no_body, 1.0))
+            await admit(gateway, exchange, headers, location, RequestBody(Headers(), _no_body, 1.0))
         except GatewayError as error:
             await gateway.pipeline.refuse(exchange, error, sink)
             return

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import msgspec
+from msgspec.structs import replace
 
 from helicone_gw.dialects._envelope import largest, read_fields
 from helicone_gw.dialects._format import JsonFormat

@@ -5,10 +5,10 @@ Model and streaming are named by the address, not by the body.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import msgspec
+from msgspec.structs import replace
 
 from helicone_gw.dialects._envelope import largest, read_fields, with_nested_models
 from helicone_gw.dialects._format import JsonFormat

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 from helicone_gw.access import GatewayKey, KeyRing, ProviderCredential
 from helicone_gw.errors import AuthenticationFailed, BadRequest
@@ -18,6 +19,7 @@ MAX_CANDIDATES = 12
 """How many possible keys of one request are looked up; a request with more is refused."""
 
 _KEY_FIELDS = frozenset(name.encode() for name in (*CREDENTIAL_FIELDS, "helicone-auth", "sec-websocket-protocol"))
+_IN_ORDER = tuple((name, name.encode()) for name in CREDENTIAL_FIELDS)
 _BEARER = re.compile(r"bearer\s+", re.IGNORECASE)
 _NEXT_BEARER = re.compile(r"\s*,\s*bearer\s+", re.IGNORECASE)
 _ACCEPTED = (
@@ -26,8 +28,7 @@ _ACCEPTED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(Struct, frozen=True):
     """What `resolve` found: ``key`` (``None`` on an open gateway), the client's own provider ``credential`` if it may
     be used, and the ``headers`` and ``query`` that may go on, with neither of the two in them. ``secrets`` are all
     gateway keys of the request, for whoever stores what was sent."""
@@ -35,19 +36,24 @@ class Credentials:
     key: GatewayKey | None
     credential: ProviderCredential | None
     headers: Headers
-    query: str = field(repr=False)
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    query: str
+    secrets: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Credentials({self.key!r}, {self.headers!r})"
 
 
-@dataclass(slots=True)
-class _Candidate:
+class _Candidate(Struct):
     """A value that may be a gateway key; ``header`` and ``value`` are what it would be as a provider's credential."""
 
     place: str
-    secret: str = field(repr=False)
+    secret: str
     header: str = ""
-    value: str = field(default="", repr=False)
+    value: str = ""
     ours: bool = False
+
+    def __repr__(self) -> str:
+        return f"_Candidate({self.place})"
 
 
 async def resolve(
@@ -103,10 +109,13 @@ async def resolve(
         if usable and candidate.header and not candidate.ours and not holds_secret(_raw(candidate.value), secrets):
             credential = ProviderCredential(candidate.header, candidate.value, location.implied_provider)
             break
-    found_secrets = tuple(sorted(secrets - {""}))
-    if any(len(secret) >= 8 and secret in unquote(location.client_path) for secret in found_secrets):
-        raise BadRequest("The path holds a gateway key; send it in a header.", code="key_in_path")
-    return Credentials(key, credential, forwardable(headers, secrets), without_keys(query, secrets)[0], found_secrets)
+    found_secrets = tuple(sorted(secrets - {""})) if secrets else ()
+    if found_secrets:
+        path = unquote(location.client_path)
+        if any(len(secret) >= 8 and secret in path for secret in found_secrets):
+            raise BadRequest("The path holds a gateway key; send it in a header.", code="key_in_path")
+    left = without_keys(query, secrets)[0] if query else ""
+    return Credentials(key, credential, forwardable(headers, secrets), left, found_secrets)
 
 
 def _candidates(location: Location, headers: Headers, query: str, metadata_auth: str | None) -> list[_Candidate]:
@@ -119,13 +128,14 @@ def _candidates(location: Location, headers: Headers, query: str, metadata_auth:
     found += [_Candidate("helicone-auth", _token(value.strip())) for value in auth]
     if location.path_key:
         found.append(_Candidate("path", location.path_key))
-    for field_name in CREDENTIAL_FIELDS:
-        for value in sent.get(field_name.encode(), ()):
+    for field_name, raw_name in _IN_ORDER:
+        for value in sent.get(raw_name, ()):
             if field_name == "authorization":
                 found += _authorization(value)
             else:
                 found.append(_Candidate(field_name, _token(value), field_name, value))
-    found += [_Candidate("?key", value, "?key", value) for value in without_keys(query, ())[1]]
+    if query:
+        found += [_Candidate("?key", value, "?key", value) for value in without_keys(query, ())[1]]
     for value in sent.get(b"sec-websocket-protocol", ()):
         for protocol in value.split(","):
             if protocol.strip().startswith(WEBSOCKET_KEY):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 from urllib.parse import unquote_plus
 
 from helicone_gw.headers import Headers
@@ -28,6 +29,7 @@ _ABOUT_THE_CLIENT = frozenset(
 _OVERRIDES = frozenset(b"x-http-method-override x-http-method x-method-override x-original-url x-rewrite-url".split())
 _CREDENTIALS = frozenset(name.encode() for name in CREDENTIAL_FIELDS)
 _DROPPED = _OF_THIS_HOP | _ABOUT_THE_CLIENT | _OVERRIDES | _CREDENTIALS
+_LISTS = frozenset({b"cookie", b"sec-websocket-protocol"})
 _SHORTEST_SEARCHED = 8
 
 
@@ -37,25 +39,30 @@ def forwardable(headers: Headers, secrets: Collection[str]) -> Headers:
     ``secrets`` are gateway keys that were found in the request: a field that holds one of them is dropped, whatever its
     name; keys shorter than 8 characters only when they are the whole value.
     """
-    named: set[bytes] = set()
-    for value in headers.get_all("connection") if "connection" in headers else ():
-        named.update(token.strip().lower().encode("latin-1") for token in value.split(","))
-    kept: list[tuple[bytes, bytes]] = []
-    for name, content in headers.raw:
-        if name in _DROPPED or name in named or name.startswith((b"helicone-", b"x-forwarded-")):
-            continue
-        if name == b"cookie":
-            content = _without_parts(content, b";", b"; ", OUR_COOKIES.encode())
-        elif name == b"sec-websocket-protocol":
-            content = _without_parts(content, b",", b", ", WEBSOCKET_KEY.encode())
-        else:
-            kept.append((name, content))
-            continue
-        if content:
-            kept.append((name, content))
+    kept = [field for field in headers.raw if not _is_dropped(field[0])]
+    first = headers.first
+    if b"connection" in first:
+        named = {token.strip().lower() for value in headers.get_all("connection") for token in value.split(",")}
+        kept = [field for field in kept if field[0].decode("latin-1") not in named]
+    if b"cookie" in first or b"sec-websocket-protocol" in first:
+        kept = [field for name, value in kept if (field := (name, _cleaned(name, value)))[1] or name not in _LISTS]
     if secrets:
-        kept = [field for field in kept if not holds_secret(field[1], secrets)]
-    return Headers(kept)
+        hidden = _encoded(secrets)
+        kept = [field for field in kept if not _holds(field[1], hidden)]
+    return Headers.of_lower_case(kept)
+
+
+@lru_cache(maxsize=1024)
+def _is_dropped(name: bytes) -> bool:
+    return name in _DROPPED or name.startswith((b"helicone-", b"x-forwarded-"))
+
+
+def _cleaned(name: bytes, value: bytes) -> bytes:
+    if name == b"cookie":
+        return _without_parts(value, b";", b"; ", OUR_COOKIES.encode())
+    if name == b"sec-websocket-protocol":
+        return _without_parts(value, b",", b", ", WEBSOCKET_KEY.encode())
+    return value
 
 
 def without_keys(query: str, secrets: Collection[str]) -> tuple[str, list[str]]:
@@ -79,10 +86,15 @@ def without_keys(query: str, secrets: Collection[str]) -> tuple[str, list[str]]:
 
 def holds_secret(value: bytes, secrets: Collection[str]) -> bool:
     """Whether ``value`` is one of ``secrets``, or contains one that is long enough (8) not to be there by chance."""
-    return any(
-        value == secret or (len(secret) >= _SHORTEST_SEARCHED and secret in value)
-        for secret in (text.encode(errors="replace") for text in secrets if text)
-    )
+    return _holds(value, _encoded(secrets))
+
+
+def _encoded(secrets: Collection[str]) -> list[bytes]:
+    return [text.encode(errors="replace") for text in secrets if text]
+
+
+def _holds(value: bytes, secrets: list[bytes]) -> bool:
+    return any(value == secret or (len(secret) >= _SHORTEST_SEARCHED and secret in value) for secret in secrets)
 
 
 def _without_parts(value: bytes, separator: bytes, joiner: bytes, prefix: bytes) -> bytes:

@@ -7,6 +7,7 @@ apart: ``Host`` (a rebound DNS name is not this machine's) and ``Origin`` or ``S
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 
 from helicone_gw.errors import ConfigError, PermissionDenied
 from helicone_gw.headers import Headers
@@ -26,17 +27,26 @@ def guard_open_gateway(host: str, headers: Headers, domains: Collection[str]) ->
     Raises:
         PermissionDenied: the host is not one of ours, or the request comes from another site.
     """
-    name, port = split_host(host)
-    if not name or not (is_loopback(name) or belongs(name, domains)):
+    name, port, known = _read_host(host, tuple(domains))
+    if not known:
         raise PermissionDenied(
             "This gateway has no keys configured and answers only to loopback names, Helicone's domains and those in "
             "server.domains. Call it by one of these, add this host to server.domains, or configure security.keys.",
             code="host_not_allowed",
         )
-    if any(not _is_same(origin, name, port) for origin in headers.get_all("origin")):
+    if "origin" in headers and any(not _is_same(origin, name, port) for origin in headers.get_all("origin")):
         raise _cross_site()
-    if any(site.strip().lower() in ("cross-site", "same-site") for site in headers.get_all("sec-fetch-site")):
+    if "sec-fetch-site" in headers and any(
+        site.strip().lower() in ("cross-site", "same-site") for site in headers.get_all("sec-fetch-site")
+    ):
         raise _cross_site()
+
+
+@lru_cache(maxsize=256)
+def _read_host(host: str, domains: tuple[str, ...]) -> tuple[str, int | None, bool]:
+    """Name and port of a ``Host``, and whether it is one that an open gateway answers to."""
+    name, port = split_host(host)
+    return name, port, bool(name) and (is_loopback(name) or belongs(name, domains))
 
 
 def check_bind(host: str, open: bool, keys_configured: bool) -> None:

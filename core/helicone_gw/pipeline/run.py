@@ -137,9 +137,8 @@ class Run:
         await self._gates.settle()
         body = response.body or b""
         await self._commit(response, unary=True)
-        await self.sink.send(body)
         self._sent.data, self._sent.size = body, len(body)
-        await self.sink.finish()
+        await self.sink.finish(body)
         return None
 
     async def _commit(self, response: Response, *, unary: bool) -> None:

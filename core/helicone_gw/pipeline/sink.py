@@ -8,7 +8,10 @@ from helicone_gw.headers import RawHeaders
 
 
 class Sink(Protocol):
-    """Where an answer goes: ``start`` once, ``send`` any number of times, then ``finish`` or ``abort``."""
+    """Where an answer goes: ``start`` once, ``send`` any number of times, then ``finish`` or ``abort``.
+
+    ``finish`` takes the last piece of the body along, so that a whole body and its end are one.
+    """
 
     disconnected: bool
     """Whether the client left; sending is then pointless, and harmless."""
@@ -19,8 +22,8 @@ class Sink(Protocol):
     async def send(self, data: bytes) -> None:
         """Send a piece of the body; returns when the client can take more."""
 
-    async def finish(self) -> None:
-        """End the body cleanly."""
+    async def finish(self, last: bytes = b"") -> None:
+        """Send the last piece of the body, and end it cleanly."""
 
     async def abort(self) -> None:
         """Break the connection, so that nobody takes what was sent for complete."""

@@ -7,6 +7,8 @@ from collections.abc import Collection
 from dataclasses import replace
 from urllib.parse import quote, unquote_plus
 
+from msgspec.structs import replace as replace_struct
+
 from helicone_gw.dialects import wire_format
 from helicone_gw.dialects.base import WireFormat
 from helicone_gw.errors import AuthenticationFailed, BadRequest
@@ -126,7 +128,7 @@ class Preparer:
         # A client's own key goes to the provider that the request's address implies, or to the target that the client
         # named itself, and nowhere else; a configured key goes to its own provider's origin.
         if credential is not None and _named_by_client(exchange.request, target):
-            credential = replace(credential, provider=provider.name)
+            credential = replace_struct(credential, provider=provider.name)
         elif self._catalogue.get(provider.name) is not provider:
             credential = None  # a plugin's choice of address, whatever name it gives it
         own = credential is not None and credential.provider == provider.name

@@ -38,10 +38,11 @@ class Sink:
         assert data, "nothing was sent"
         self.pieces.append(data)
 
-    async def finish(self) -> None:
+    async def finish(self, last: bytes = b"") -> None:
         raise AssertionError("a relay does not finish its sink")
 
-    abort = finish
+    async def abort(self) -> None:
+        raise AssertionError("a relay does not abort its sink")
 
 
 def chain(*handlers: Handler, ticks: Sequence[float | None] = (), capture: int = 1 << 20) -> Chain:

@@ -1,0 +1,56 @@
+"""Waiting: a bound on a wait that costs nothing where nothing is waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Generator, Iterator
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+async def within(seconds: float, awaitable: Awaitable[T]) -> T:
+    """What ``awaitable`` returns. Raises `TimeoutError` when it waits for more than ``seconds``.
+
+    It is begun first, in the same task; only if it then has to wait is a timer made, which costs more than most of the
+    short calls that need a bound.
+    """
+    steps = awaitable.__await__()
+    try:
+        waits_for = next(steps)
+    except StopIteration as done:
+        value: T = done.value
+        return value
+    async with asyncio.timeout(seconds):
+        return await _Begun(steps, waits_for)
+
+
+class _Begun(Awaitable[T]):
+    """The rest of an awaitable that has made its first step and waits for ``waits_for`` (PEP 380, PEP 492)."""
+
+    __slots__ = ("_steps", "_waits_for")
+
+    def __init__(self, steps: Iterator[Any], waits_for: Any) -> None:
+        self._steps = steps
+        self._waits_for = waits_for
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        steps, waits_for = self._steps, self._waits_for
+        while True:
+            try:
+                yield waits_for
+            except BaseException as problem:
+                throw = getattr(steps, "throw", None)
+                if throw is None:
+                    raise
+                try:
+                    waits_for = throw(problem)
+                except StopIteration as done:
+                    value: T = done.value
+                    return value
+            else:
+                try:
+                    waits_for = next(steps)
+                except StopIteration as done:
+                    value = done.value
+                    return value
