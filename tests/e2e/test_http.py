@@ -13,7 +13,7 @@ from running import BODY, Start
 from helicone_gw.testing import ScriptedProvider, of_bytes
 from helicone_gw.testing.dialects import openai_chat
 
-ENGINES = ["hypercorn", "uvicorn"]
+ENGINES = ["hypercorn", "uvicorn", "granian"]
 
 
 async def exchange(port: int, *pieces: bytes, until: bytes = b"", pause: float = 0.1) -> bytes:

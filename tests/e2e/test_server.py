@@ -16,7 +16,7 @@ from running import BODY, EXECUTABLE, Start
 from helicone_gw.testing import ScriptedProvider
 from helicone_gw.testing.dialects import openai_chat
 
-ENGINES = ["hypercorn", "uvicorn"]
+ENGINES = ["hypercorn", "uvicorn", "granian"]
 STREAMED = {**BODY, "stream": True}
 
 

@@ -4,27 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import socket
 
+import structlog
 import uvicorn
 
+from helicone_gw.asgi.types import Receive, Scope, Send
 from helicone_gw.config import ServerConfig
-from helicone_gw.engines import KEEP_ALIVE, MAX_HEADER_BYTES, MAX_WEBSOCKET_MESSAGE, Application
+from helicone_gw.engines import BACKLOG, KEEP_ALIVE, MAX_WEBSOCKET_MESSAGE, Application
+from helicone_gw.engines.uvicorn_protocol import Protocol
+
+log = structlog.get_logger("helicone_gw.engines.uvicorn")
 
 
 async def serve(app: Application, settings: ServerConfig, listener: socket.socket, stop: asyncio.Event) -> None:
     """Serve ``app``; see `helicone_gw.engines.Engine`."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await app(scope, receive, send)
+        except Exception as fault:
+            log.error("the application failed", exc_info=fault)
+            raise
+
     server = uvicorn.Server(
         uvicorn.Config(
-            app,
+            application,
+            http=Protocol,
             lifespan="on",
             access_log=False,
             log_config=None,
+            # What it says of clients that send junk, and of answers that the gateway broke off on purpose, is noise.
+            log_level="critical",
             server_header=False,
             date_header=False,
+            backlog=BACKLOG,
             timeout_keep_alive=int(KEEP_ALIVE),
-            timeout_graceful_shutdown=int(settings.drain_timeout),
-            h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+            timeout_graceful_shutdown=math.ceil(settings.drain_timeout),
             ws_max_size=MAX_WEBSOCKET_MESSAGE,
         )
     )
