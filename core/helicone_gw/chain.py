@@ -7,6 +7,7 @@ registry is read once, here, and the pipeline walks plain tuples. A hook that no
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ from helicone_gw.plugin import Plugin
 REQUEST_HOOKS = ("pre_request", "route_model", "on_attempt", "on_stream_chunk", "on_response", "on_error", "on_finish")
 INWARDS = frozenset({"pre_request", "route_model"})
 """Hooks that run outermost first; the others run innermost first."""
+MAY_BE_PLAIN = frozenset({"on_finish"})
+"""Asynchronous hooks that may be plain functions: called as such, they need no task to be safe from cancellation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class Hook:
     """One plugin's implementation of one hook, called with all of the hook's arguments, in order.
 
     ``index`` is the plugin's place in the list, 0 outermost. ``closed`` and ``timeout`` are the plugin's failure mode.
+    ``plain``: it is none of the coroutine functions that the hook may be (see `MAY_BE_PLAIN`).
     """
 
     name: str
@@ -34,6 +38,7 @@ class Hook:
     closed: bool
     timeout: float | None
     tick: float | None
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,8 @@ def _hook(
     specified: tuple[str, ...],
 ) -> Hook:
     call = _with_all(function, argnames, specified)
-    return Hook(name, index, plugin.name, call, plugin.on_failure == "closed", plugin.timeout, plugin.tick)
+    plain = name in MAY_BE_PLAIN and not inspect.iscoroutinefunction(function)
+    return Hook(name, index, plugin.name, call, plugin.on_failure == "closed", plugin.timeout, plugin.tick, plain)
 
 
 def _with_all(function: Callable[..., Any], argnames: Sequence[str], specified: Sequence[str]) -> Callable[..., Any]:

@@ -131,7 +131,8 @@ async def on_finish(exchange: Exchange) -> None:
     """Settle: outcome, usage, cost, attempts and bytes sent are final.
 
     Runs: exactly once per entered layer, innermost first, after the answer left or failed and the upstream is closed;
-    on every layer for an exchange refused before DOWN.
+    on every layer for an exchange refused before DOWN. Where it never waits, write a plain ``def``: that saves a task
+    per exchange.
     Returns: nothing.
     Raises: faults are logged and the next layer is still told.
     """

@@ -18,6 +18,7 @@ import pluggy
 from pydantic import BaseModel
 
 from helicone_gw import hookspecs
+from helicone_gw.chain import MAY_BE_PLAIN
 from helicone_gw.config import RESERVED_KEYS, GatewayConfig
 from helicone_gw.errors import ConfigError
 from helicone_gw.plugin import Plugin, PluginConfig
@@ -223,8 +224,12 @@ def _hook_problems(name: str, function: Any, options: dict[str, Any]) -> Iterato
     if given:
         yield f"{name} sets {', '.join(given)}: @hookimpl takes no options, order is told in the YAML alone"
     if inspect.iscoroutinefunction(specification):
-        if not inspect.iscoroutinefunction(function):
+        if inspect.iscoroutinefunction(function):
+            return
+        if name not in MAY_BE_PLAIN:
             yield f"{name} must be an 'async def' that returns its value"
+        elif inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
+            yield f"{name} must be a 'def' or 'async def' that returns its value"
     elif (
         inspect.iscoroutinefunction(function)
         or inspect.isasyncgenfunction(function)

@@ -225,12 +225,16 @@ def test_entry_points_that_cannot_be_read(site: Path) -> None:
             for hook, head, arguments in (
                 ("pre_request", "def pre_request", "self, exchange"),
                 ("startup", "def startup", "self, gateway"),
-                ("on_finish", "@staticmethod\n    def on_finish", "exchange"),
+                ("on_attempt", "@staticmethod\n    def on_attempt", "exchange, attempt"),
             )
         ),
         (
             "class Toy(Plugin):\n    @hookimpl\n    async def on_error(self, exchange):\n        yield",
             "on_error must be an 'async def' that returns its value",
+        ),
+        (
+            "class Toy(Plugin):\n    @hookimpl\n    def on_finish(self, exchange):\n        yield",
+            "on_finish must be a 'def' or 'async def' that returns its value",
         ),
         *(
             (

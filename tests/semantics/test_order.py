@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 from onion import A, B, ListSink, exchange, gateway, handle, plugin, router
 
-from helicone_gw import Fallback, PermissionDenied, Response, Retry, UpstreamError
+from helicone_gw import (
+    Exchange,
+    Fallback,
+    PermissionDenied,
+    Plugin,
+    PluginConfig,
+    Response,
+    Retry,
+    UpstreamError,
+    hookimpl,
+)
 from helicone_gw.testing import ScriptedProvider
 from helicone_gw.testing.dialects import openai_chat
 
@@ -187,3 +199,33 @@ async def test_an_error_replaced_in_on_error_is_what_the_layers_outside_see() ->
     sink = await handle(gateway(layers, ScriptedProvider(openai_chat.error(500, "oops"))), exchange())
     assert [type(error) for error in seen] == [PermissionDenied]
     assert sink.status == 403
+
+
+class Plain(Plugin):
+    """An ``on_finish`` that never waits."""
+
+    seen: ClassVar[list[str]] = []
+
+    @hookimpl
+    def on_finish(self, exchange: Exchange) -> None:
+        self.seen.append(f"{self.name} {exchange.outcome.kind}")
+        raise RuntimeError("a fault of its own")
+
+
+async def test_a_plain_on_finish_is_told_like_any_other_and_its_fault_is_counted() -> None:
+    Plain.seen.clear()
+    layers = [Plain(PluginConfig(), "a"), Plain(PluginConfig(), "b")]
+    built = gateway(layers, ScriptedProvider(openai_chat.reply("Hello!")))
+    sink = await handle(built, exchange())
+    assert sink.status == 200
+    assert Plain.seen == ["b ok", "a ok"]
+    assert built.pipeline.services.caller.faults == {("b", "on_finish"): 1, ("a", "on_finish"): 1}
+
+
+async def test_plain_and_waiting_ones_are_told_in_the_same_order() -> None:
+    Plain.seen.clear()
+    trace = Trace()
+    layers = [Plain(PluginConfig(), "a"), trace.plugin("b"), Plain(PluginConfig(), "c")]
+    await handle(gateway(layers, ScriptedProvider(openai_chat.reply("Hello!"))), exchange())
+    assert Plain.seen == ["c ok", "a ok"]
+    assert trace.of("on_finish") == ["b.on_finish"]

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
+
+from msgspec import Struct
 
 from helicone_gw.clock import Clock
 from helicone_gw.dialects import wire_format
@@ -56,8 +58,7 @@ NOT_BILLED = Cost(0, source="no charge")
 """An attempt that the provider refused, or that never reached it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """A call ready for the wire. ``added_usage``: the gateway asked for usage in the stream, the client did not."""
 
     request: UpstreamRequest
@@ -177,13 +178,17 @@ class Attempts:
                 raise await self._refusal(response)
             request = exchange.request
             wire = wire_format(request.dialect, request.operation)
-            content_type = (response.headers.get("content-type") or "").lower()
+            kind = _kind(response.headers.get("content-type") or "")
             encoding = (response.headers.get("content-encoding") or "identity").lower()
-            if content_type.startswith("text/event-stream") or (not content_type and wire and request.stream):
+            if kind == "events" or (kind is None and wire and request.stream):
                 decoder = decoding(encoding)
                 if decoder is not None:
                     return await self._stream(attempt, response, wire, call, layer, gated, decoder)
-            elif request.method != "HEAD" and response.status not in BODILESS and _is_json(content_type, wire):
+            elif (
+                request.method != "HEAD"
+                and response.status not in BODILESS
+                and (kind == "json" or (kind is None and wire))
+            ):
                 return await self._buffered(exchange, attempt, response, wire, encoding, layer)
             live = LiveStream(response.body, events=False, close=response.close)
             return Answer(response.status, response.headers, layer, live=live, attempt=attempt)
@@ -212,16 +217,20 @@ class Attempts:
         encoding: str,
         layer: int,
     ) -> Answer:
-        body = bytearray()
-        async for data in response.body:
-            body += data
-            if len(body) > self._max_body:
-                # Too large to hold: what was read goes first, the rest streams after it, and nobody reads it.
-                rest = _joined(bytes(body), response.body)
-                live = LiveStream(rest, events=False, close=response.close)
-                return Answer(response.status, response.headers, layer, live=live, attempt=attempt)
+        whole = response.buffered
+        if whole is None or len(whole) > self._max_body:
+            pieces: list[bytes] = []
+            size = 0
+            async for data in response.body:
+                pieces.append(data)
+                size += len(data)
+                if size > self._max_body:
+                    # Too large to hold: what was read goes first, the rest streams after it, and nobody reads it.
+                    rest = _joined(b"".join(pieces), response.body)
+                    live = LiveStream(rest, events=False, close=response.close)
+                    return Answer(response.status, response.headers, layer, live=live, attempt=attempt)
+            whole = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         await response.close()
-        whole = bytes(body)
         headers = response.headers
         plain = decode(whole, encoding, self._max_body)
         if plain is not None:
@@ -354,9 +363,20 @@ def _check_permits(exchange: Exchange, target: Target) -> None:
         )
 
 
-def _is_json(content_type: str, wire: WireFormat | None) -> bool:
-    """Whether a reply is one JSON value and not a sequence; one without a type is, if its operation answers so."""
-    return _JSON.match(content_type) is not None or (not content_type and wire is not None)
+@lru_cache(maxsize=256)
+def _kind(content_type: str) -> str | None:
+    """What a reply of this type is: "events", "json" (one value, no sequence), "other"; ``None`` without a type.
+
+    One without a type is what its operation answers with.
+    """
+    lower = content_type.lower()
+    if not lower:
+        return None
+    return "events" if lower.startswith("text/event-stream") else "json" if _JSON.match(lower) else "other"
+
+
+def _bodiless(request: Request, response: UpstreamResponse) -> bool:
+    return request.method == "HEAD" or response.status in BODILESS
 
 
 def _needs_no_model(request: Request) -> bool:

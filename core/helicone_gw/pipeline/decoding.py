@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import AsyncIterator, Callable
+from functools import lru_cache
 
 from helicone_gw.errors import UpstreamProtocolError
 
@@ -91,6 +92,7 @@ def decoding(encoding: str) -> Decoder | None:
     return decoded
 
 
+@lru_cache(maxsize=256)
 def acceptable(accept_encoding: str | None) -> str:
     """The part of a client's ``Accept-Encoding`` that the gateway can read too; "identity" when nothing is left."""
     if accept_encoding is None:

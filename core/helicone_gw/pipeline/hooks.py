@@ -45,8 +45,19 @@ class HookCaller:
         except Exception as fault:
             return self._fault(hook, exchange, fault)
 
+    def tell_plainly(self, hook: Hook, exchange: Exchange) -> None:
+        """`tell` for a hook that is a plain function."""
+        exchange._layer = hook.index
+        try:
+            hook.call(exchange)
+        except Exception as fault:
+            self._count(hook, exchange, fault)
+
     async def tell(self, hook: Hook, exchange: Exchange, *arguments: Any) -> None:
         """Call a hook that has nothing to say any more: whatever it raises is logged."""
+        if hook.plain:
+            self.tell_plainly(hook, exchange)
+            return
         exchange._layer = hook.index
         try:
             if hook.timeout is None:

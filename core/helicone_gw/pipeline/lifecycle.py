@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import structlog
 
@@ -60,13 +61,19 @@ class Pipeline:
 
         In a task of its own where anything may wait: a client that left, or a server that gives up, stops none of it.
         """
-        hooks = [hook for hook in self.services.chain.on_finish if hook.index < run.depth]
-        if run.unsettled or hooks:
+        hooks = self._hooks_inside(run.depth)
+        if run.unsettled or not all(hook.plain for hook in hooks):
             await asyncio.shield(self._background.spawn(self._end(run, hooks), "finish"))
-        else:
-            run.conclude()
+            return
+        run.conclude()
+        for hook in hooks:
+            self.services.caller.tell_plainly(hook, run.exchange)
 
-    async def _end(self, run: Run, hooks: list[Hook]) -> None:
+    def _hooks_inside(self, depth: int) -> Sequence[Hook]:
+        hooks = self.services.chain.on_finish
+        return hooks if depth == self.services.chain.depth else [hook for hook in hooks if hook.index < depth]
+
+    async def _end(self, run: Run, hooks: Sequence[Hook]) -> None:
         if run.unsettled:
             await run.settle()
         run.conclude()

@@ -74,24 +74,28 @@ def _attempt_details(attempt: Attempt) -> dict[str, Any]:
 
 def outcome_headers(exchange: Exchange, now: float, *, unary: bool) -> list[tuple[bytes, bytes]]:
     """What every answer says of itself: id, status, provider, model, attempts, cost (unary) and overhead."""
-    named: list[tuple[bytes, str]] = [
-        (b"helicone-id", exchange.request_id),
-        (b"helicone-status", "success" if _answered(exchange.error) else "failed"),
-        (b"helicone-attempts", str(len(exchange.attempts))),
+    attempts = exchange.attempts
+    fields: list[tuple[bytes, bytes]] = [
+        (b"helicone-id", _header_value(exchange.request_id)),
+        (b"helicone-status", b"success" if _answered(exchange.error) else b"failed"),
+        (b"helicone-attempts", b"%d" % len(attempts)),
     ]
     if exchange.provider is not None:
-        named.append((b"helicone-provider", exchange.provider))
+        fields.append((b"helicone-provider", _header_value(exchange.provider)))
     model = exchange.model or exchange.request.model
     if model is not None:
-        named.append((b"helicone-model", model))
+        fields.append((b"helicone-model", _header_value(model)))
     if unary and exchange.cost is not None:
-        named.append((b"helicone-cost", nano_dollars(exchange.cost.nano_usd)))
-    upstream = sum((attempt.ended_at or now) - attempt.started_at for attempt in exchange.attempts)
-    overhead = max(0.0, now - exchange.received_at - upstream)
-    named.append((b"helicone-overhead-ms", f"{overhead * 1000:.2f}"))
-    named.extend((b"helicone-warning", warning) for warning in exchange.request.helicone.warnings)
-    named.extend((name.lower().encode("latin-1"), value) for name, value in exchange.headers.items())
-    return [(name, _header_value(value)) for name, value in named]
+        fields.append((b"helicone-cost", nano_dollars(exchange.cost.nano_usd).encode()))
+    overhead = now - exchange.received_at
+    for attempt in attempts:
+        overhead -= (attempt.ended_at or now) - attempt.started_at
+    fields.append((b"helicone-overhead-ms", b"%.2f" % (max(0.0, overhead) * 1000)))
+    if exchange.request.helicone.warnings:
+        fields += [(b"helicone-warning", _header_value(warning)) for warning in exchange.request.helicone.warnings]
+    if exchange.headers:
+        fields += [(name.lower().encode("latin-1"), _header_value(value)) for name, value in exchange.headers.items()]
+    return fields
 
 
 def _answered(error: GatewayError | None) -> bool:
@@ -111,5 +115,7 @@ def nano_dollars(amount: int) -> str:
 
 def _header_value(value: str) -> bytes:
     # Model names and ids come from clients and providers: nothing of theirs may end a header line (RFC 9110 5.5).
+    if value.isascii() and value.isprintable():
+        return value.encode("ascii")
     clean = "".join(character if character.isprintable() else " " for character in value)
     return clean.encode("latin-1", "replace")

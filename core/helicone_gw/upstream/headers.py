@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from helicone_gw.access import ProviderCredential
 from helicone_gw.headers import Headers
@@ -46,18 +47,17 @@ def upstream_headers(
     client's, which win over ``provider.default_headers``. ``provider`` is ``None`` for a listed target that belongs to
     no known one. ``Host`` and the framing are left to the transport, ``Accept-Encoding`` passes.
     """
-    listed = _listed_by_connection(request_headers.raw)
-    fields = [
-        field
-        for field in request_headers.raw
-        if field[0] not in _NOT_FORWARDED and field[0] not in listed and not field[0].startswith(_OURS)
-    ]
-    present = {name for name, _ in fields}
-    fields.extend(
-        (name.encode("latin-1"), value.encode("latin-1"))
-        for name, value in (provider.default_headers.items() if provider is not None else ())
-        if name.encode("latin-1") not in present
-    )
+    fields = [field for field in request_headers.raw if not _stays_here(field[0])]
+    if b"connection" in request_headers.first:
+        listed = _listed_by_connection(request_headers.raw)
+        fields = [field for field in fields if field[0] not in listed]
+    if provider is not None and provider.default_headers:
+        present = {name for name, _ in fields}
+        fields.extend(
+            (name.encode("latin-1"), value.encode("latin-1"))
+            for name, value in provider.default_headers.items()
+            if name.encode("latin-1") not in present
+        )
     carried = _credential_field(provider, credential, configured_key)
     if carried is not None:
         fields.append(carried)
@@ -66,7 +66,13 @@ def upstream_headers(
             replaced = {name.lower().encode("latin-1"): value.encode("latin-1") for name, value in added.items()}
             fields = [field for field in fields if field[0] not in replaced]
             fields.extend(replaced.items())
-    return Headers(fields)
+    return Headers.of_lower_case(fields)
+
+
+@lru_cache(maxsize=1024)
+def _stays_here(name: bytes) -> bool:
+    """Whether a client's field goes to no provider as it is."""
+    return name in _NOT_FORWARDED or name.startswith(_OURS)
 
 
 def _credential_field(
@@ -93,25 +99,30 @@ def _in_style(provider: Provider | None, key: str) -> tuple[bytes, bytes] | None
             return None
 
 
-def response_headers(raw: Iterable[tuple[bytes, bytes]], *, content_length: bool = False) -> Headers:
+def response_headers(raw: Sequence[tuple[bytes, bytes]], *, content_length: bool = False) -> Headers:
     """The fields of a provider's answer that go on to the client: all but what belongs to the connection.
 
     Also dropped is whatever is named ``helicone-*``: those are the gateway's to say. ``Content-Length`` is kept only
     if the caller says so, who knows whether the body stays as it is.
     """
-    fields = [(name.lower(), value) for name, value in raw]
-    listed = _listed_by_connection(fields)
-    return Headers(
-        field
-        for field in fields
-        if field[0] not in HOP_BY_HOP
-        and field[0] not in listed
-        and not field[0].startswith(_OURS)
-        and (content_length or field[0] != b"content-length")
-    )
+    read = [(_passing_name(name), value) for name, value in raw]
+    fields = [(name, value) for name, value in read if name is not None]
+    if len(fields) < len(read):
+        listed = _listed_by_connection([(name.lower(), value) for name, value in raw])
+        fields = [field for field in fields if field[0] not in listed]
+    if not content_length:
+        fields = [field for field in fields if field[0] != b"content-length"]
+    return Headers.of_lower_case(fields)
 
 
-def _listed_by_connection(fields: Iterable[tuple[bytes, bytes]]) -> frozenset[bytes]:
+@lru_cache(maxsize=1024)
+def _passing_name(name: bytes) -> bytes | None:
+    """The lower-case name of a provider's field that goes on to the client; ``None`` for one that does not."""
+    lower = name.lower()
+    return None if lower in HOP_BY_HOP or lower.startswith(_OURS) else lower
+
+
+def _listed_by_connection(fields: Sequence[tuple[bytes, bytes]]) -> frozenset[bytes]:
     return frozenset(
         option.strip().lower() for name, value in fields if name == b"connection" for option in value.split(b",")
     )

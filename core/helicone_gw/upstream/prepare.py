@@ -36,6 +36,12 @@ ITSELF = Provider(
 )
 """The gateway as a provider of what it knows itself (its list of models)."""
 
+MAX_REMEMBERED = 1024
+"""URLs that are remembered, of paths without a query; when there are more, all are forgotten and it begins anew."""
+
+LONGEST_REMEMBERED = 256
+"""Characters of such a path; longer ones hold ids and seldom come again."""
+
 _MODEL_IN_PATH = re.compile(r"(/models/)([^/:]+(?:/[^/:]+)*)(?=:|$)")
 
 
@@ -46,6 +52,7 @@ class Preparer:
         self._catalogue = catalogue
         self._allowed_targets = allowed_targets
         self._without_usage: set[str] = set()
+        self._urls: dict[tuple[str, str], str] = {}
 
     async def __call__(self, exchange: Exchange, target: Target) -> Call:
         """The call for ``target``. Raises `BadRequest` (address, dialect) or `AuthenticationFailed` (no credential)."""
@@ -69,7 +76,8 @@ class Preparer:
             if provider is ITSELF:
                 url = f"{provider.base_url}/{request.dialect}{path}"
             else:
-                url = upstream_url(provider, provider.base_url, path, query)
+                url = self._url(provider, provider.base_url, path, query)
+            origin = provider.origin or ""
         else:
             checked = await check_target(
                 target.base_url, catalogue=self._catalogue, allowed_targets=self._allowed_targets
@@ -77,8 +85,9 @@ class Preparer:
             address = checked.address
             provider = checked.provider or _stranger(target, request)
             url = target_url(provider, checked.url, request.path, query)
+            origin = parse_url(checked.url).origin
         body, added_usage = self._body(request, target, provider)
-        headers, query_key = self._headers(exchange, target, provider, url)
+        headers, query_key = self._headers(exchange, target, provider, origin)
         if query_key is not None:
             plain, _, query = url.partition("?")
             url = f"{plain}?{with_query_key(query, query_key)}"
@@ -103,6 +112,18 @@ class Preparer:
         """The provider does not know ``stream_options``: it is not asked for usage any more."""
         self._without_usage.add(target.base_url or target.provider)
 
+    def _url(self, provider: Provider, base_url: str, path: str, query: str) -> str:
+        """`upstream_url`, remembered for paths without a query."""
+        if query or len(path) > LONGEST_REMEMBERED:
+            return upstream_url(provider, base_url, path, query)
+        url = self._urls.get((provider.name, path))
+        if url is None:
+            url = upstream_url(provider, base_url, path, query)
+            if len(self._urls) >= MAX_REMEMBERED:
+                self._urls.clear()
+            self._urls[provider.name, path] = url
+        return url
+
     def _body(self, request: Request, target: Target, provider: Provider) -> tuple[bytes | None, bool]:
         body = request.body
         wire = wire_format(request.dialect, request.operation)
@@ -122,8 +143,10 @@ class Preparer:
             return None
         return wire.asking_for_usage(body)
 
-    def _headers(self, exchange: Exchange, target: Target, provider: Provider, url: str) -> tuple[Headers, str | None]:
-        """The call's headers, and the key that goes into its query where the provider wants it there."""
+    def _headers(
+        self, exchange: Exchange, target: Target, provider: Provider, origin: str
+    ) -> tuple[Headers, str | None]:
+        """The headers of a call to ``origin``, and the key for its query where the provider wants it there."""
         credential = exchange.credential
         # A client's own key goes to the provider that the request's address implies, or to the target that the client
         # named itself, and nowhere else; a configured key goes to its own provider's origin.
@@ -132,14 +155,14 @@ class Preparer:
         elif self._catalogue.get(provider.name) is not provider:
             credential = None  # a plugin's choice of address, whatever name it gives it
         own = credential is not None and credential.provider == provider.name
-        configured = None if own else self._catalogue.credential(provider.name, url)
+        configured = None if own else self._catalogue.credential(provider.name, origin)
         if not own and configured is None and provider.key_required:
             raise AuthenticationFailed(
                 f"There is no credential for provider {provider.name!r}: send your own with the request, or "
                 f"{provider.hint}.",
                 code="provider_key_not_found",
             )
-        if parse_url(url).origin != provider.origin:
+        if provider.headers and origin != provider.origin:
             provider = replace(provider, headers={})  # they may be secrets, as its key is
         headers = upstream_headers(
             exchange.request.headers,

@@ -65,7 +65,7 @@ class LoggingPlugin(Plugin):
         cli.add_typer(commands(), name="logs")
 
     @hookimpl
-    async def on_finish(self, exchange: Exchange) -> None:
+    def on_finish(self, exchange: Exchange) -> None:
         """Hand the record to the writer; nothing on the client's path waits for the database."""
         if self._writer is None:
             raise RuntimeError("the plugin was not started")

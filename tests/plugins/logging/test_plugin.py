@@ -29,10 +29,10 @@ async def test_from_startup_to_shutdown(exchange: Build, gateway: Any, tmp_path:
     running = gateway(database)
     await plugin.startup(running)
     done = exchange()
-    await plugin.on_finish(done)
+    plugin.on_finish(done)
     await plugin.flush()
     assert await get_request(database, done.id) is not None
-    await plugin.on_finish(exchange())
+    plugin.on_finish(exchange())
     await plugin.shutdown(running)
     assert len(await list_requests(database)) == 2
     assert (plugin.counters.rows_written, plugin.counters.rows_dropped) == (2, 0)
@@ -50,7 +50,7 @@ async def test_without_bodies(database: Database, exchange: Build, gateway: Any)
     plugin = LoggingPlugin(LoggingConfig(bodies="none"), "logging")
     await plugin.startup(gateway(database))
     done = exchange()
-    await plugin.on_finish(done)
+    plugin.on_finish(done)
     await plugin.shutdown(gateway(database))
     detail = await get_request(database, done.id)
     assert detail is not None
@@ -65,7 +65,7 @@ async def test_the_configured_keys_are_never_stored(database: Database, exchange
     plugin = LoggingPlugin(LoggingConfig(), "logging")
     await plugin.startup(gateway(database, providers))
     done = exchange(answer=b'{"error":"wrong key: my plain password"}')
-    await plugin.on_finish(done)
+    plugin.on_finish(done)
     await plugin.shutdown(gateway(database))
     detail = await get_request(database, done.id)
     assert detail is not None
@@ -81,7 +81,7 @@ async def test_shutdown_without_startup_is_harmless_and_a_lost_row_is_not_silent
     await plugin.flush()
     assert plugin.counters.rows_written == 0
     with pytest.raises(RuntimeError, match="not started"):
-        await plugin.on_finish(exchange())
+        plugin.on_finish(exchange())
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def worker(path: str, rows: int) -> None:
         gateway: Any = SimpleNamespace(database=database, log=kit.Log(), config=SimpleNamespace(providers={}))
         await plugin.startup(gateway)
         for _ in range(rows):
-            await plugin.on_finish(kit.build())
+            plugin.on_finish(kit.build())
             await asyncio.sleep(0)
         await plugin.shutdown(gateway)
         await database.close()
