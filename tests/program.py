@@ -41,8 +41,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def process(command: Sequence[str | Path], ready: str, log: Path, **options: Any) -> Iterator[None]:
+def process(command: Sequence[str | Path], ready: str, log: Path, **options: Any) -> Iterator[int]:
     """Run ``command`` until the block is left, then ask it to stop; in the block, ``ready`` (a URL) answers 200.
+
+    The value is its process id.
 
     It leads a process group of its own, so that nothing which it started outlives the block.
     Raises `DidNotStart`, `DidNotStay`, and `subprocess.TimeoutExpired` when it does not stop within 30 seconds.
@@ -51,7 +53,7 @@ def process(command: Sequence[str | Path], ready: str, log: Path, **options: Any
         running = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True, **options)
     try:
         _wait(running, ready, log)
-        yield
+        yield running.pid
         if running.poll() is not None:
             raise DidNotStay(f"ended by itself with status {running.returncode}:\n{_tail(log)}")
         running.send_signal(signal.SIGTERM)

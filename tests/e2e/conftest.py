@@ -1,4 +1,4 @@
-"""The fixtures of the end-to-end tests: the real program, a client, a provider."""
+"""The fixtures of the end-to-end tests: the real program over every engine, a client, a provider."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,58 @@ import httpx
 import pytest
 
 from helicone_gw.testing import ScriptedProvider
+from tests.clients.gateways import DATABASE, reserved
+from tests.program import free_port, process
 
 sys.path.insert(0, str(Path(__file__).parent))
-from running import EXECUTABLE, Program, Start
+from running import ENGINES, EXECUTABLE, Program, Shared, Start
+
+
+@pytest.fixture(params=ENGINES, scope="module")
+def engine(request: pytest.FixtureRequest) -> str:
+    """Every HTTP server that can run the gateway."""
+    chosen: str = request.param
+    return chosen
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """Where the provider is that the shared gateway calls."""
+    with reserved() as number:
+        yield number
+
+
+@pytest.fixture(scope="module")
+def shared(engine: str, port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    """A gateway over one engine, started once per module."""
+    directory = tmp_path_factory.mktemp(engine)
+    url = f"http://127.0.0.1:{free_port()}"
+    known = {"base_url": f"http://127.0.0.1:{port}", "api_key": "sk-upstream"}
+    config = {
+        "server": {
+            "host": "127.0.0.1",
+            "port": int(url.rsplit(":", 1)[1]),
+            "engine": engine,
+            "max_body": "4MiB",
+            "drain_timeout": 1,
+        },
+        "database": {"url": f"sqlite:///{directory / DATABASE}"},
+        "providers": {"openai": known, "anthropic": known},
+        "plugins": ["logging"],
+    }
+    file = directory / "gateway.yaml"
+    file.write_text(json.dumps(config))
+    command = [EXECUTABLE, "--config", file]
+    with process(command, f"{url}/readyz", directory / "gateway.log", cwd=directory) as pid:
+        yield Shared(url, directory, pid, engine)
+
+
+@pytest.fixture
+async def behind(port: int) -> AsyncIterator[ScriptedProvider]:
+    """The provider behind the shared gateway."""
+    scripted = ScriptedProvider()
+    async with scripted.serve(port=port):
+        yield scripted
 
 
 @pytest.fixture
