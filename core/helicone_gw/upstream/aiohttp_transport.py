@@ -96,6 +96,7 @@ class _Call:
         self._scope: asyncio.Timeout | None = None
         self._fault: Exception | None = None
         self._reused = False
+        self._short = True
 
     async def send(self, session: aiohttp.ClientSession) -> aiohttp.ClientResponse:
         options = self._options()
@@ -104,14 +105,21 @@ class _Call:
                 return await self._once(session, options)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as problem:
                 # The server closed an idle connection while the request was on its way to it.
-                stale = self._reused and self._fault is None and isinstance(options["data"], bytes | None)
-                if not stale or isinstance(problem, aiohttp.ClientConnectorError):
+                if not self._is_stale(problem, options["data"]):
                     raise
             return await self._once(session, options)
         except (aiohttp.ClientError, OSError, ValueError) as problem:
             if self._fault is not None:
                 raise self._fault from None
             raise self._translated(problem) from problem
+
+    def _is_stale(self, problem: Exception, data: object) -> bool:
+        if not self._reused or self._fault is not None or not isinstance(data, bytes | None):
+            return False
+        if isinstance(problem, aiohttp.ServerDisconnectedError):
+            # What there is of a reply, if there is any, and else a text.
+            return isinstance(problem.message, str)
+        return not isinstance(problem, aiohttp.ClientConnectorError)
 
     async def _once(self, session: aiohttp.ClientSession, options: dict[str, Any]) -> aiohttp.ClientResponse:
         self._reused = False
@@ -154,9 +162,11 @@ class _Call:
         except httpx.RequestNotRead:
             stream = self._request.stream
             assert isinstance(stream, httpx.AsyncByteStream)
+            self._short = False
             return self._pieces(aiter(stream))
         if len(content) <= _PIECE:
             return content or None
+        self._short = False
         return self._pieces(_cut(content))
 
     async def _pieces(self, source: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -166,6 +176,7 @@ class _Call:
                 self.enter(httpx.WriteTimeout, "write")
                 yield piece
                 self.leave()
+            self.enter(httpx.ReadTimeout, "read")
         except Exception as fault:
             self._fault = fault
             raise
@@ -182,9 +193,14 @@ class _Call:
         if self._scope is not None and not self._scope.expired():
             self._scope.reschedule(None)
 
-    def reused(self) -> None:
-        """The connection served a request before."""
-        self._reused = True
+    def connected(self, *, reused: bool) -> None:
+        """There is a connection, which served requests before or did not; a short body is as good as sent."""
+        self._reused = reused
+        if self._short:
+            # aiohttp's own timer for reading stops with the first interim reply.
+            self.enter(httpx.ReadTimeout, "read")
+        else:
+            self.leave()
 
     def _translated(self, problem: Exception) -> httpx.TransportError:
         if isinstance(problem, aiohttp.ServerTimeoutError):
@@ -242,15 +258,18 @@ def _tracing() -> aiohttp.TraceConfig:
     async def connecting(session: aiohttp.ClientSession, context: SimpleNamespace, _: Any) -> None:
         context.trace_request_ctx.enter(httpx.ConnectTimeout, "connect")
 
-    async def ready(session: aiohttp.ClientSession, context: SimpleNamespace, _: Any) -> None:
+    async def dequeued(session: aiohttp.ClientSession, context: SimpleNamespace, _: Any) -> None:
         context.trace_request_ctx.leave()
 
+    async def connected(session: aiohttp.ClientSession, context: SimpleNamespace, _: Any) -> None:
+        context.trace_request_ctx.connected(reused=False)
+
     async def reused(session: aiohttp.ClientSession, context: SimpleNamespace, _: Any) -> None:
-        context.trace_request_ctx.reused()
+        context.trace_request_ctx.connected(reused=True)
 
     tracing.on_connection_queued_start.append(queued)
-    tracing.on_connection_queued_end.append(ready)
+    tracing.on_connection_queued_end.append(dequeued)
     tracing.on_connection_create_start.append(connecting)
-    tracing.on_connection_create_end.append(ready)
+    tracing.on_connection_create_end.append(connected)
     tracing.on_connection_reuseconn.append(reused)
     return tracing
