@@ -31,7 +31,7 @@ from helicone_gw.registry import new_manager
 from helicone_gw.routing import DEMO_PROVIDER, DefaultRoutes
 from helicone_gw.store import MemoryStore, Store
 from helicone_gw.upstream.addresses import AllowedTargets
-from helicone_gw.upstream.client import HttpxUpstream, Timeouts
+from helicone_gw.upstream.client import NetworkUpstream, Timeouts
 from helicone_gw.upstream.demo import DemoUpstream
 from helicone_gw.upstream.local_models import LocalModels
 from helicone_gw.upstream.prepare import ITSELF, Preparer, speaks
@@ -77,8 +77,7 @@ class Gateway:
             self.manager.register(plugin, name=plugin.name)
         self.manager.check_pending()
         self.chain = compile_chain(self.plugins, self.manager)
-        limits = config.limits
-        self._network = HttpxUpstream(Timeouts(limits.connect_timeout, limits.first_byte_timeout, limits.idle_timeout))
+        self._network = _network(config)
         self.http = httpx.AsyncClient(transport=self._network.transport, follow_redirects=False)
         """For plugins' own calls: the same connection pool, no redirects followed."""
         AllowedTargets(config.server.allowed_targets)  # a wrong entry is to be told now, not at the first request
@@ -218,6 +217,20 @@ class Gateway:
             self._running.discard(task)
         if not self.active:
             self._idle.set()
+
+
+def _network(config: GatewayConfig) -> NetworkUpstream:
+    limits, upstream = config.limits, config.upstream
+    return NetworkUpstream(
+        Timeouts(limits.connect_timeout, limits.first_byte_timeout, limits.idle_timeout),
+        upstream.transport,
+        proxy=upstream.proxy,
+        http2=upstream.http2,
+        max_connections=upstream.max_connections,
+        max_connections_per_host=upstream.max_connections_per_host,
+        max_idle_connections=upstream.max_idle_connections,
+        keep_alive=upstream.keep_alive,
+    )
 
 
 def _as_kept(config: GatewayConfig, plugins: Sequence[Plugin]) -> GatewayConfig:

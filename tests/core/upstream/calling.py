@@ -9,7 +9,7 @@ from typing import Any
 
 from helicone_gw import Headers, Target
 from helicone_gw.model import UpstreamRequest
-from helicone_gw.upstream.client import HttpxUpstream
+from helicone_gw.upstream.client import NetworkUpstream
 
 SECRET = "sk-secret-of-the-client"
 TARGET = Target("openai", "gpt-4o")
@@ -21,7 +21,7 @@ def call(url: str, body: Any = b"{}", *, method: str = "POST", **options: Any) -
     return UpstreamRequest(method, f"{url}/v1/x?key={SECRET}", headers, body, TARGET, **options)
 
 
-async def whole(upstream: HttpxUpstream, request: UpstreamRequest) -> bytes:
+async def whole(upstream: NetworkUpstream, request: UpstreamRequest) -> bytes:
     response = await upstream(request)
     try:
         return b"".join([piece async for piece in response.body])

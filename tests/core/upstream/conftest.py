@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from helicone_gw.upstream.client import HttpxUpstream, Timeouts
+from helicone_gw.upstream.client import NetworkUpstream, Timeouts
 
 
 @pytest.fixture
-async def upstream() -> AsyncIterator[HttpxUpstream]:
-    made = HttpxUpstream(Timeouts(connect=5, first_byte=5, idle=5))
+async def upstream() -> AsyncIterator[NetworkUpstream]:
+    made = NetworkUpstream(Timeouts(connect=5, first_byte=5, idle=5))
     yield made
     await made.aclose()

@@ -17,11 +17,12 @@ from helicone_gw import (
 )
 from helicone_gw.model import UpstreamRequest
 from helicone_gw.testing import ScriptedProvider, event, of_bytes, of_events, of_json
-from helicone_gw.upstream.client import HttpxUpstream, Timeouts
+from helicone_gw.upstream.client import NetworkUpstream, Timeouts
+from helicone_gw.upstream.http1.tls import default_context
 from tests.core.upstream.calling import SECRET, TARGET, call, whole
 
 
-async def test_a_call_and_its_answer(upstream: HttpxUpstream) -> None:
+async def test_a_call_and_its_answer(upstream: NetworkUpstream) -> None:
     provider = ScriptedProvider(of_json({"ok": True}, 201, {"X-Request-Id": "req_1", "Connection": "keep-alive"}))
     async with provider.serve() as base:
         response = await upstream(call(base))
@@ -41,7 +42,7 @@ async def test_a_call_and_its_answer(upstream: HttpxUpstream) -> None:
     assert "accept-encoding" not in seen.headers
 
 
-async def test_nothing_is_decoded_followed_or_remembered(upstream: HttpxUpstream) -> None:
+async def test_nothing_is_decoded_followed_or_remembered(upstream: NetworkUpstream) -> None:
     packed = of_json({"a": 1}).gzipped()
     moved = of_bytes(b"", "text/plain", 307).with_headers({"Location": "/elsewhere", "Set-Cookie": "a=1"})
     provider = ScriptedProvider(packed, moved, of_json({}))
@@ -56,7 +57,7 @@ async def test_nothing_is_decoded_followed_or_remembered(upstream: HttpxUpstream
     assert "cookie" not in provider.requests[2].headers
 
 
-async def test_connections_are_used_again(upstream: HttpxUpstream) -> None:
+async def test_connections_are_used_again(upstream: NetworkUpstream) -> None:
     provider = ScriptedProvider(default=of_json({}))
     async with provider.serve() as base:
         for _ in range(5):
@@ -65,7 +66,7 @@ async def test_connections_are_used_again(upstream: HttpxUpstream) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/a%2Fb", "/v1/a%20b?x=%41&y=a+b", "/v1//x", "/v1/é".encode().decode("latin-1")])
-async def test_the_address_arrives_as_it_was_written(upstream: HttpxUpstream, path: str) -> None:
+async def test_the_address_arrives_as_it_was_written(upstream: NetworkUpstream, path: str) -> None:
     provider = ScriptedProvider(default=of_json({}))
     expected = path if path.isascii() else "/v1/%C3%83%C2%A9"
     async with provider.serve() as base:
@@ -83,7 +84,7 @@ async def upload(*pieces: bytes, then: Exception | None = None) -> AsyncIterator
         raise then
 
 
-async def test_an_upload_of_known_length_keeps_it(upstream: HttpxUpstream) -> None:
+async def test_an_upload_of_known_length_keeps_it(upstream: NetworkUpstream) -> None:
     provider = ScriptedProvider(default=of_json({}))
     async with provider.serve() as base:
         await whole(upstream, call(base, upload(b"abc", b"def"), length=6))
@@ -96,7 +97,7 @@ async def test_an_upload_of_known_length_keeps_it(upstream: HttpxUpstream) -> No
     assert "content-length" not in unknown.headers
 
 
-async def test_what_the_upload_itself_raises_passes_and_the_connection_ends(upstream: HttpxUpstream) -> None:
+async def test_what_the_upload_itself_raises_passes_and_the_connection_ends(upstream: NetworkUpstream) -> None:
     provider = ScriptedProvider(default=of_json({}))
     problem = PayloadTooLarge("too much")
     async with provider.serve() as base:
@@ -106,7 +107,7 @@ async def test_what_the_upload_itself_raises_passes_and_the_connection_ends(upst
         await settled(upstream)
 
 
-async def test_an_answer_that_comes_before_the_upload_is_read(upstream: HttpxUpstream) -> None:
+async def test_an_answer_that_comes_before_the_upload_is_read(upstream: NetworkUpstream) -> None:
     provider = ScriptedProvider(of_json({"error": "too large"}, 413).early())
     async with provider.serve() as base:
         response = await upstream(call(base, upload(b"abc"), length=3))
@@ -117,7 +118,7 @@ async def test_an_answer_that_comes_before_the_upload_is_read(upstream: HttpxUps
 # Where it goes
 
 
-async def test_a_pinned_address_is_where_it_goes_and_the_name_stays(upstream: HttpxUpstream) -> None:
+async def test_a_pinned_address_is_where_it_goes_and_the_name_stays(upstream: NetworkUpstream) -> None:
     provider = ScriptedProvider(default=of_json({}))
     async with provider.serve() as base:
         port = base.rpartition(":")[2]
@@ -140,7 +141,7 @@ async def test_the_name_stays_in_tls_too(url: str, address: str, shown: str, hos
         seen.append(request)
         return httpx.Response(200)
 
-    upstream = HttpxUpstream(Timeouts(1, 1, 1), httpx.MockTransport(answer))
+    upstream = NetworkUpstream(Timeouts(1, 1, 1), httpx.MockTransport(answer))
     await upstream(call(url, address=address))
     assert str(seen[0].url).partition("?")[0] == shown
     assert seen[0].headers["host"] == host
@@ -148,27 +149,25 @@ async def test_the_name_stays_in_tls_too(url: str, address: str, shown: str, hos
 
 
 async def test_certificates_are_verified() -> None:
-    upstream = HttpxUpstream(Timeouts(1, 1, 1))
-    assert isinstance(upstream.transport, httpx.AsyncHTTPTransport)
-    context = upstream.transport._pool._ssl_context
+    context = default_context()
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
-    await upstream.aclose()
 
 
 # Leaving
 
 
-async def settled(upstream: HttpxUpstream) -> None:
+async def settled(upstream: NetworkUpstream) -> None:
     """Wait until no connection is in use."""
-    assert isinstance(upstream.transport, httpx.AsyncHTTPTransport)
+    counters = upstream.counters
+    assert counters is not None
     async with asyncio.timeout(5):
-        while any(not each.is_idle() and not each.is_closed() for each in upstream.transport._pool.connections):
+        while counters.active:
             await asyncio.sleep(0.005)
-    assert not upstream.transport._pool._requests
+    assert not counters.waiting
 
 
-async def test_closing_early_ends_the_connection(upstream: HttpxUpstream) -> None:
+async def test_closing_early_ends_the_connection(upstream: NetworkUpstream) -> None:
     provider = ScriptedProvider(of_events(*[event({"n": n}) for n in range(100)]).paced(0.05))
     async with provider.serve() as base:
         response = await upstream(call(base))
@@ -180,7 +179,7 @@ async def test_closing_early_ends_the_connection(upstream: HttpxUpstream) -> Non
         await settled(upstream)
 
 
-async def test_nothing_stays_open_after_cancellations_at_any_moment(upstream: HttpxUpstream) -> None:
+async def test_nothing_stays_open_after_cancellations_at_any_moment(upstream: NetworkUpstream) -> None:
     choice = random.Random(7)
     provider = ScriptedProvider(default=of_events(*[event({"n": n}) for n in range(5)]).delayed(0.004).paced(0.003))
     async with provider.serve() as base:

@@ -19,13 +19,13 @@ from helicone_gw import (
 )
 from helicone_gw.testing import ScriptedProvider, event, of_events, of_json
 from helicone_gw.testing.faults import junk
-from helicone_gw.upstream.client import HttpxUpstream, Timeouts
+from helicone_gw.upstream.client import NetworkUpstream, Timeouts
 from tests.core.upstream.calling import SECRET, call, listening, says_nothing_it_should_not, whole
 
 # Connecting
 
 
-async def test_nobody_listens(upstream: HttpxUpstream) -> None:
+async def test_nobody_listens(upstream: NetworkUpstream) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -34,14 +34,14 @@ async def test_nobody_listens(upstream: HttpxUpstream) -> None:
     says_nothing_it_should_not(raised.value)
 
 
-async def test_a_name_that_nobody_has(upstream: HttpxUpstream) -> None:
+async def test_a_name_that_nobody_has(upstream: NetworkUpstream) -> None:
     with pytest.raises(UpstreamConnectError) as raised:
         await upstream(call("http://nobody.invalid"))
     says_nothing_it_should_not(raised.value)
     assert "nobody.invalid" not in str(raised.value)
 
 
-async def test_a_server_that_speaks_no_tls(upstream: HttpxUpstream) -> None:
+async def test_a_server_that_speaks_no_tls(upstream: NetworkUpstream) -> None:
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -87,7 +87,7 @@ async def test_every_fault_of_the_transport_has_its_name(
             raise fault
         return httpx.Response(200, stream=Body())
 
-    upstream = HttpxUpstream(Timeouts(1, 1, 1), httpx.MockTransport(answer))
+    upstream = NetworkUpstream(Timeouts(1, 1, 1), httpx.MockTransport(answer))
     with pytest.raises(UpstreamError) as raised:
         await whole(upstream, call("https://secret.example"))
     assert type(raised.value) is error
@@ -95,7 +95,7 @@ async def test_every_fault_of_the_transport_has_its_name(
 
 
 @pytest.mark.parametrize("tail", ["x" * 70_000, "\x01"])
-async def test_a_url_that_is_none_is_the_clients_affair(upstream: HttpxUpstream, tail: str) -> None:
+async def test_a_url_that_is_none_is_the_clients_affair(upstream: NetworkUpstream, tail: str) -> None:
     with pytest.raises(BadRequest) as raised:
         await upstream(call(f"http://127.0.0.1:1/{tail}"))
     assert SECRET not in str(raised.value)
@@ -128,26 +128,26 @@ class Slow(httpx.AsyncBaseTransport):
 @pytest.mark.virtual_time
 async def test_the_first_byte_is_waited_for_so_long() -> None:
     with pytest.raises(UpstreamTimeout, match="openai did not answer within 30 seconds"):
-        await HttpxUpstream(Timeouts(5, 30, 5), Slow(31))(call("http://x"))
-    assert await whole(HttpxUpstream(Timeouts(5, 30, 5), Slow(29, 1)), call("http://x")) == b"x"
+        await NetworkUpstream(Timeouts(5, 30, 5), Slow(31))(call("http://x"))
+    assert await whole(NetworkUpstream(Timeouts(5, 30, 5), Slow(29, 1)), call("http://x")) == b"x"
 
 
 @pytest.mark.virtual_time
 async def test_a_call_may_ask_for_more_patience() -> None:
-    upstream = HttpxUpstream(Timeouts(5, 30, 5), Slow(1000))
+    upstream = NetworkUpstream(Timeouts(5, 30, 5), Slow(1000))
     assert (await upstream(call("http://x", first_byte_timeout=1800.0))).status == 200
 
 
 @pytest.mark.virtual_time
 async def test_silence_in_the_middle_is_bounded_and_the_whole_is_not() -> None:
     with pytest.raises(UpstreamTimeout, match="sent nothing for 5 seconds in the middle"):
-        await whole(HttpxUpstream(Timeouts(5, 30, 5), Slow(0, 1, 6)), call("http://x"))
-    assert len(await whole(HttpxUpstream(Timeouts(5, 30, 5), Slow(0, *[4] * 100)), call("http://x"))) == 100
+        await whole(NetworkUpstream(Timeouts(5, 30, 5), Slow(0, 1, 6)), call("http://x"))
+    assert len(await whole(NetworkUpstream(Timeouts(5, 30, 5), Slow(0, *[4] * 100)), call("http://x"))) == 100
 
 
 async def test_phases_have_their_own_bounds() -> None:
     transport = Slow(0)
-    await HttpxUpstream(Timeouts(1, 2, 3), transport)(call("http://x"))
+    await NetworkUpstream(Timeouts(1, 2, 3), transport)(call("http://x"))
     assert transport.extensions["timeout"] == {"connect": 1, "read": None, "write": 3, "pool": 2}
 
 
@@ -156,7 +156,7 @@ async def test_phases_have_their_own_bounds() -> None:
 
 @pytest.mark.parametrize("how", ["close", "reset"])
 @pytest.mark.parametrize("where", ["before_head", "after_head"])
-async def test_a_connection_that_ends_early(upstream: HttpxUpstream, how: Any, where: Any) -> None:
+async def test_a_connection_that_ends_early(upstream: NetworkUpstream, how: Any, where: Any) -> None:
     provider = ScriptedProvider(of_json({"a": 1}).cut(where, how=how))
     async with provider.serve() as base:
         with pytest.raises(UpstreamProtocolError, match="openai broke") as raised:
@@ -166,7 +166,7 @@ async def test_a_connection_that_ends_early(upstream: HttpxUpstream, how: Any, w
 
 @pytest.mark.parametrize("how", ["close", "reset"])
 @pytest.mark.parametrize("framing", ["length", "chunked"])
-async def test_a_body_that_ends_early_after_what_came(upstream: HttpxUpstream, how: Any, framing: Any) -> None:
+async def test_a_body_that_ends_early_after_what_came(upstream: NetworkUpstream, how: Any, framing: Any) -> None:
     script = of_events(event({"a": 1}), event({"b": 2})).framed(framing).cut(events=1, how=how)
     received = b""
     async with ScriptedProvider(script).serve() as base:
@@ -179,7 +179,7 @@ async def test_a_body_that_ends_early_after_what_came(upstream: HttpxUpstream, h
     assert received == event({"a": 1}) or how == "reset"
 
 
-async def test_what_is_not_http(upstream: HttpxUpstream) -> None:
+async def test_what_is_not_http(upstream: NetworkUpstream) -> None:
     async with ScriptedProvider(junk()).serve() as base:
         with pytest.raises(UpstreamProtocolError) as raised:
             await upstream(call(base))

@@ -1,0 +1,111 @@
+"""A request ready for the wire, and its bytes: nothing in it can end a line, a head or a message early."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import httpx
+
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TARGET = re.compile(rb"[\x21-\x7e]+")
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+_WITH_LENGTH = frozenset({b"POST", b"PUT", b"PATCH"})
+
+MAX_KNOWN = 1024
+"""Field names, and starts of heads, whose check is remembered; beyond it all are forgotten at once."""
+
+_names: dict[bytes, bytes] = {}
+
+
+class Origin(NamedTuple):
+    """Where a connection goes. ``address`` (an IP address) goes before resolving ``host``; ``server_name`` is what TLS
+    asks for and verifies, ``host`` where it is ``None``."""
+
+    scheme: str
+    host: str
+    port: int
+    address: str | None = None
+    server_name: str | None = None
+
+
+class Patience(NamedTuple):
+    """Seconds: to connect, to get a place in the pool, from the call to the head of the reply, to get rid of a piece of
+    the request, from the end of the request to the head, between two pieces of the body. ``inf`` waits for ever."""
+
+    connect: float
+    pool: float
+    total: float
+    write: float
+    head: float
+    idle: float
+
+
+@dataclass(slots=True)
+class WireRequest:
+    """One request. ``headers`` are sent as they are, ``Host`` among them; the framing follows from ``body``.
+
+    ``body``: all of it, or a stream of pieces whose size is ``length`` where that is known (chunked otherwise).
+    ``patience`` is the transport's own where it is ``None``; ``first_byte`` (seconds) goes before its ``total``.
+    """
+
+    method: bytes
+    origin: Origin
+    target: bytes = field(repr=False)
+    headers: Sequence[tuple[bytes, bytes]] = field(repr=False)
+    body: bytes | AsyncIterator[bytes] | None = field(default=None, repr=False)
+    length: int | None = None
+    first_byte: float | None = None
+    patience: Patience | None = None
+
+
+def request_head(request: WireRequest) -> bytes:
+    """Request line and fields of ``request``, to the empty line (RFC 9112 2.1, 6.2).
+
+    Raises `httpx.LocalProtocolError` for anything that would be read as something else: a method or name that is no
+    token, blanks or controls in the target, CR, LF or NUL in a value, framing among the fields.
+    """
+    body = request.body
+    parts = [request.method, b" ", request.target, b" HTTP/1.1"]
+    lines = 2
+    for name, value in request.headers:
+        parts.append(_names.get(name) or _known(name))
+        parts.append(value)
+        lines += 1
+    if isinstance(body, bytes):
+        if body or request.method in _WITH_LENGTH:
+            parts.append(b"\r\ncontent-length: %d" % len(body))
+            lines += 1
+    elif body is not None:
+        length = request.length
+        if length is None:
+            parts.append(b"\r\ntransfer-encoding: chunked")
+        elif length >= 0:
+            parts.append(b"\r\ncontent-length: %d" % length)
+        else:
+            raise httpx.LocalProtocolError("a negative length")
+        lines += 1
+    elif request.method in _WITH_LENGTH:
+        parts.append(b"\r\ncontent-length: 0")
+        lines += 1
+    parts.append(b"\r\n\r\n")
+    head = b"".join(parts)
+    # One look at the whole instead of one at every value: more line ends than lines are somebody's injection.
+    if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
+        raise httpx.LocalProtocolError("a header value holds CR, LF or NUL")
+    if not _TOKEN.fullmatch(request.method) or not _TARGET.fullmatch(request.target):
+        raise httpx.LocalProtocolError("the method or the target is malformed")
+    return head
+
+
+def _known(name: bytes) -> bytes:
+    if not _TOKEN.fullmatch(name):
+        raise httpx.LocalProtocolError("a header name is malformed")
+    if name.lower() in _FRAMING:
+        raise httpx.LocalProtocolError("the framing follows from the body and is no header field")
+    if len(_names) >= MAX_KNOWN:
+        _names.clear()
+    line = _names[name] = b"\r\n" + name + b": "
+    return line
