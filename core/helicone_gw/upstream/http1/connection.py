@@ -1,7 +1,6 @@
 """One connection to a provider: bytes to the parser and back-pressure both ways; silence, its end and cancellation.
 
-No task and no timer is made per request: one future is waited for at a time, and one timer per connection looks at
-deadlines now and then, instead of being set and cancelled with every one of them.
+No task and no timer is made for an ordinary request; one future is waited for at a time.
 """
 
 from __future__ import annotations
@@ -14,7 +13,9 @@ from typing import TYPE_CHECKING, cast
 
 import httpx
 
+from helicone_gw.upstream.http1.deadlines import Deadlines
 from helicone_gw.upstream.http1.parser import ReplyParser
+from helicone_gw.upstream.http1.tls import TLSObject
 from helicone_gw.upstream.http1.upload import LARGE, Upload
 from helicone_gw.upstream.http1.wire import Patience, WireRequest
 
@@ -23,14 +24,10 @@ if TYPE_CHECKING:
 
 HIGH_WATER = 256 * 1024
 """Bytes of a reply that wait for whoever reads it; beyond it the socket is not read, and TCP slows the server down."""
-
-RESOLUTION = 0.002
-"""Seconds by which a timer may be early: event loops count in milliseconds."""
-
 _KEEP_ALIVE = re.compile(rb"(?:^|[,;\s])timeout\s*=\s*\"?([0-9]{1,9})", re.IGNORECASE)
 
 
-class Connection(asyncio.Protocol):
+class Connection(Deadlines, asyncio.Protocol):
     """A connection that serves one request after another, one at a time. Made by the pool's dialer."""
 
     def __init__(self, pool: Pool, host: Host) -> None:
@@ -47,10 +44,12 @@ class Connection(asyncio.Protocol):
         """Whether the other side ended it."""
         self.answered = False
         """Whether anything had come of a reply when it was closed."""
+        super().__init__(pool.loop, pool.tick)
         self._pool = pool
-        self._loop = pool.loop
         self._transport: asyncio.Transport = cast(asyncio.Transport, None)
         self._poll: select.poll | None = None
+        self._tls: TLSObject | None = None
+        self._session_kept = False
         self._parser: ReplyParser | None = None
         self._upload: Upload | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -59,10 +58,6 @@ class Connection(asyncio.Protocol):
         self._idle = inf
         self._head_by = inf
         self._sent_at = 0.0
-        self._deadline = inf
-        self._write_deadline = inf
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = inf
         self._buffered = 0
         self._limit = HIGH_WATER
         self._collecting = False
@@ -79,6 +74,8 @@ class Connection(asyncio.Protocol):
         if sock is not None and hasattr(select, "poll"):
             self._poll = select.poll()
             self._poll.register(sock.fileno(), select.POLLIN)
+        tls = transport.get_extra_info("ssl_object")
+        self._tls = tls if isinstance(tls, TLSObject) else None
         if self.closed:
             self._transport.abort()
 
@@ -86,8 +83,9 @@ class Connection(asyncio.Protocol):
         """Some of the reply, or what nobody asked for, which ends the connection."""
         parser = self._parser
         if parser is None:
-            self._pool.counters.dropped += 1
-            self.abort()
+            if not self.closed:
+                self._pool.counters.dropped += 1
+                self.abort()
             return
         try:
             parser.feed(data)
@@ -99,7 +97,7 @@ class Connection(asyncio.Protocol):
         elif parser.head_done:
             self._buffered += len(data)
             if self._buffered > self._limit:
-                if not self._paused:
+                if not self._paused and not self._transport.is_closing():
                     self._paused = True
                     self._transport.pause_reading()
             elif self._collecting:
@@ -119,6 +117,9 @@ class Connection(asyncio.Protocol):
                 self.close()
             return False
         try:
+            if self._tls is not None and not self._tls.ended and not parser.complete:
+                # Whoever can drop packets could shorten an answer (RFC 9112 9.8).
+                raise httpx.RemoteProtocolError("the connection was cut without a close_notify")
             parser.feed_eof()
         except httpx.RemoteProtocolError as problem:
             self.fail(problem)
@@ -159,10 +160,12 @@ class Connection(asyncio.Protocol):
         """
         body = request.body
         loop = self._loop
-        if self.closed:
-            self._error = self._error or httpx.RemoteProtocolError("the server closed the connection without a reply")
-            raise self._error
         self._sent_at = loop.time()
+        self.answered = False
+        if self.closed:
+            # It ended between the moment in which it was given and this one.
+            self.died = True
+            raise httpx.RemoteProtocolError("the server closed the connection without a reply")
         parser = self._parser = ReplyParser(request.method == b"HEAD")
         self.used += 1
         self._idle = patience.idle
@@ -179,7 +182,7 @@ class Connection(asyncio.Protocol):
                 if self._error is not None:
                     raise self._error
                 waiter = self._waiter = loop.create_future()
-                self._arm(self._head_by)
+                self.read_by(self._head_by)
                 await waiter
         except BaseException:
             # Once the reply is complete the connection is another's, and whoever is cancelled has nothing to close.
@@ -193,14 +196,14 @@ class Connection(asyncio.Protocol):
         if patience.head != inf:
             self._head_by = min(self._head_by, self._loop.time() + patience.head)
             if self._waiter is not None and self._for_head:
-                self._arm(self._head_by)
+                self.read_by(self._head_by)
 
     async def readable(self, parser: ReplyParser) -> None:
         """Wait until there is something of the body, or its end. Raises `httpx.TransportError`."""
         if self._error is not None:
             raise self._error
         waiter = self._waiter = self._loop.create_future()
-        self._arm(self._loop.time() + self._idle)
+        self.read_by(self._loop.time() + self._idle)
         try:
             await waiter
         except BaseException:
@@ -217,9 +220,7 @@ class Connection(asyncio.Protocol):
             # What is counted as it comes in holds framing too.
             self._limit = self._buffered - size + limit
             self._collecting = True
-            if self._paused:
-                self._paused = False
-                self._transport.resume_reading()
+            self._resume_reading()
             await self.readable(parser)
 
     def drained(self) -> None:
@@ -227,9 +228,8 @@ class Connection(asyncio.Protocol):
         self._buffered = 0
         self._limit = HIGH_WATER
         self._collecting = False
-        if self._paused and not self.closed:
-            self._paused = False
-            self._transport.resume_reading()
+        if self._paused:
+            self._resume_reading()
 
     async def leave(self) -> None:
         """Close at once, in the middle of whatever it is; returns when the upload, if any, has stopped."""
@@ -262,7 +262,7 @@ class Connection(asyncio.Protocol):
     def idle_until(self, when: float) -> None:
         """Nothing is asked; it is closed at ``when``, in loop time."""
         self.expires = when
-        self._arm(when)
+        self.read_by(when)
 
     def fail(self, error: BaseException) -> None:
         """End the connection, and tell whoever waits why."""
@@ -291,9 +291,7 @@ class Connection(asyncio.Protocol):
             self.answered = parser.started
             if self._error is None:
                 self._error = httpx.ReadError("the connection was closed")
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self.stop_timer()
         if self._upload is not None:
             self._upload.cancel()
         self._poll = None
@@ -309,14 +307,14 @@ class Connection(asyncio.Protocol):
         if not sent or not parser.keep_alive or parser.surplus or self.died:
             self.close() if sent else self.abort()
             return
-        if self._paused:
-            self._paused = False
-            self._transport.resume_reading()
+        self._resume_reading()
         self._upload = None
         self._buffered = 0
         self._limit = HIGH_WATER
         self._collecting = False
         self._write_deadline = inf
+        if self._tls is not None and not self._session_kept:
+            self._session_kept = self._tls.keep_session()
         keep_alive = self._pool.limits.keep_alive
         if parser.keep_alive_field is not None:
             told = _KEEP_ALIVE.search(parser.keep_alive_field)
@@ -327,6 +325,13 @@ class Connection(asyncio.Protocol):
 
     # Waiting
 
+    def _resume_reading(self) -> None:
+        if self._paused:
+            self._paused = False
+            # uvloop raises where asyncio does nothing.
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
+
     def _wake(self) -> None:
         waiter = self._waiter
         if waiter is not None:
@@ -336,33 +341,12 @@ class Connection(asyncio.Protocol):
             if not waiter.done():
                 waiter.set_result(None)
 
-    def write_by(self, when: float) -> None:
-        """Some of the request must have gone by ``when``, in loop time."""
-        self._write_deadline = when
-        self._schedule(when)
-
-    def _arm(self, when: float) -> None:
-        self._deadline = when
-        if when < self._timer_at:
-            self._schedule(when)
-
-    def _schedule(self, when: float) -> None:
-        if self._timer_at <= when or when == inf or self.closed:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_at = min(when, self._loop.time() + self._pool.tick)
-        self._timer = self._loop.call_at(self._timer_at, self._look)
-
-    def _look(self) -> None:
-        """The timer: whether a deadline has passed, and when to look again."""
-        self._timer = None
-        self._timer_at = inf
-        now = self._loop.time() + RESOLUTION
-        if self._write_deadline <= now and self._upload is not None and not self._upload.progressed():
-            self.fail(httpx.WriteTimeout("the server does not read"))
-        elif self._deadline > now:
-            self._schedule(min(self._deadline, self._write_deadline))
+    def overdue(self, writing: bool) -> None:
+        """The other side does not read, or is silent; or nobody has needed it for too long."""
+        upload = self._upload
+        if writing:
+            if upload is not None and not upload.progressed():
+                self.fail(httpx.WriteTimeout("the server does not read"))
         elif self._parser is not None:
             self.fail(httpx.ReadTimeout("the server is silent"))
         else:

@@ -13,6 +13,9 @@ import httpx
 from helicone_gw.upstream.http1.connection import Connection
 from helicone_gw.upstream.http1.wire import Origin
 
+MIN_TICK = 1.0
+"""Seconds between two looks of a connection at its clock, at least; a deadline that is nearer is still kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class PoolLimits:
@@ -76,7 +79,8 @@ class Pool:
 
     def __init__(self, limits: PoolLimits, dial: Dial, tick: float) -> None:
         self.limits = limits
-        self.tick = min(tick, limits.keep_alive)
+        # A connection that goes from one deadline to an earlier one sets its timer anew, which costs more than looking.
+        self.tick = max(min(tick, limits.keep_alive), MIN_TICK)
         self.counters = Counters()
         self.loop: asyncio.AbstractEventLoop
         self._dial = dial
@@ -117,10 +121,10 @@ class Pool:
         host = self._hosts.get(origin)
         if host is None:
             host = self._hosts[origin] = Host(origin)
-        if self._waiters or not self._reserve(host):
-            handed = await self._wait(host, patience)
+        if host.waiters or not self._reserve(host):
+            # Nothing is idle when somebody asks for the first time; whoever asks again may find something.
+            handed = self.take(origin) or await self._wait(host, patience)
             if handed is not None:
-                self.counters.reused += 1
                 return handed
         try:
             connection = await self._dial(self, host, connect)
@@ -144,11 +148,9 @@ class Pool:
         if self._closed:
             connection.abort()
             return
-        if host.waiters:
-            waiter = host.waiters[0]
-            self._leave_queue(waiter, host)
-            waiter.set_result(connection)
-            return
+        while host.waiters:
+            if self._serve_one(host.waiters[0], host, connection):
+                return
         host.idle.append(connection)
         self._idle[connection] = None
         self.counters.idle += 1
@@ -181,7 +183,8 @@ class Pool:
         self._closed = True
         for waiter, host in list(self._waiters.items()):
             self._leave_queue(waiter, host)
-            waiter.set_exception(httpx.ConnectError("the transport is closed"))
+            if not waiter.done():
+                waiter.set_exception(httpx.ConnectError("the transport is closed"))
         for connection in list(self._sockets):
             connection.abort()
         if self._sockets:
@@ -212,9 +215,20 @@ class Pool:
         for waiter, host in list(self._waiters.items()):
             if self.counters.open >= self.limits.total and not self._idle:
                 return
-            if self._reserve(host):
+            if waiter.done():
                 self._leave_queue(waiter, host)
-                waiter.set_result(None)
+            elif self._reserve(host):
+                self._serve_one(waiter, host, None)
+
+    def _serve_one(self, waiter: asyncio.Future[Connection | None], host: Host, connection: Connection | None) -> bool:
+        """Out of the queue with ``waiter``; ``False`` if it was cancelled and has not had the time to say so."""
+        self._leave_queue(waiter, host)
+        if waiter.done():
+            return False
+        if connection is not None:
+            self.counters.reused += 1
+        waiter.set_result(connection)
+        return True
 
     def _evict(self, connection: Connection) -> None:
         self._unidle(connection)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 import time
+from typing import Any
 
 import certifi
 
@@ -47,7 +48,7 @@ class Sessions:
         self._kept: dict[str, ssl.SSLSession] = {}
         sessions = self
 
-        class Object(_Resuming):
+        class Object(TLSObject):
             """An object of this cache."""
 
             _sessions = sessions
@@ -73,9 +74,21 @@ class Sessions:
         self._kept[name] = session
 
 
-class _Resuming(ssl.SSLObject):
+class TLSObject(ssl.SSLObject):
+    """What every connection of a context that has `Sessions` speaks through: ``ssl_object`` of its transport."""
+
     _sessions: Sessions
     _offered = False
+
+    ended = False
+    """Whether the other side said that it has no more to say (close_notify), which its FIN alone does not."""
+
+    def read(self, len: int = 1024, buffer: bytearray | None = None) -> Any:
+        """As always; notes the end."""
+        data = super().read(len, buffer)
+        if not data:
+            self.ended = True
+        return data
 
     def do_handshake(self) -> None:
         """Offer the session that is kept, once; the rest is as always."""
@@ -103,10 +116,3 @@ class _Resuming(ssl.SSLObject):
             return False
         self._sessions.keep(name, session)
         return True
-
-
-def keep_session(transport_object: object) -> bool:
-    """`Sessions` keeps the session of this ``ssl_object`` of a transport; whether there is nothing more to keep."""
-    if not isinstance(transport_object, _Resuming):
-        return True
-    return transport_object.keep_session()
