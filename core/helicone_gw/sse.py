@@ -69,6 +69,29 @@ class EventSplitter:
             raise EventTooLarge(self.max_event, events)
         return events
 
+    def take(self, data: bytes) -> bytes:
+        """The events that ``data`` completes, joined: `feed` for whoever need not tell them apart, at a fraction of its
+        cost. Raises `EventTooLarge`.
+        """
+        held = self._held
+        if self._has_cr or len(held) + len(data) > self.max_event or b"\r" in data:
+            return b"".join(self.feed(data))
+        end = data.rfind(b"\n\n") + 2
+        if end == 1:
+            end = int(data.startswith(b"\n") and held.endswith(b"\n"))
+        if not end:
+            held += data
+            self._scanned = max(0, len(held) - 3)
+            return b""
+        events = data if end == len(data) else data[:end]
+        if held:
+            events = bytes(held) + events
+            held.clear()
+        if end < len(data):
+            held += data[end:]
+        self._scanned = max(0, len(held) - 3)
+        return events
+
     def flush(self) -> bytes:
         """What no blank line has ended yet; the splitter is empty afterwards."""
         rest = bytes(self._held)

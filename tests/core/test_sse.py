@@ -102,6 +102,39 @@ def test_a_long_event_raises_with_all_events_before_it_however_the_input_was_cut
     assert events == within[: len(events)]
 
 
+@given(STREAMS, st.lists(st.tuples(st.integers(min_value=0, max_value=200), st.booleans()), max_size=12))
+def test_events_may_be_taken_together_at_any_time(data: bytes, cuts: list[tuple[int, bool]]) -> None:
+    splitter = EventSplitter(1 << 20)
+    joined = b""
+    ends = {0, *itertools.accumulate(map(len, by_the_book(data)))}
+    cuts = sorted((cut % (len(data) + 1), together) for cut, together in cuts)
+    for (start, _), (end, together) in itertools.pairwise([(0, True), *cuts, (len(data), True)]):
+        piece = data[start:end]
+        joined += splitter.take(piece) if together else b"".join(splitter.feed(piece))
+        assert len(joined) in ends
+        assert data.startswith(joined)
+    rest = splitter.flush()
+    assert joined + rest == data
+    assert rest.lstrip(b"\n").count(b"\n\n") == 0
+
+
+def test_events_taken_together_are_bounded_one_by_one() -> None:
+    splitter = EventSplitter(8)
+    assert splitter.take(b"a\n\nb\n\nc\n\nd\n\n") == b"a\n\nb\n\nc\n\nd\n\n"
+    assert splitter.take(b"1234") == b""
+    with pytest.raises(EventTooLarge):
+        splitter.take(b"5678\n\n")
+
+
+def test_a_slow_drip_may_be_taken_together() -> None:
+    splitter = EventSplitter(1 << 20)
+    for _ in range(1000):
+        assert splitter.take(b"x") == b""
+    assert splitter.take(b"\n") == b""
+    assert splitter.take(b"\nrest") == b"x" * 1000 + b"\n\n"
+    assert splitter.flush() == b"rest"
+
+
 def test_a_slow_drip_is_searched_once(monkeypatch: pytest.MonkeyPatch) -> None:
     splitter = EventSplitter(1 << 20)
     starts: list[int] = []

@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from helicone_gw.dialects._json import count, decode_exactly, text
+from helicone_gw.dialects._json import count, text
 from helicone_gw.dialects._words import stop_reason
 from helicone_gw.dialects.base import EventFacts, Reply
 from helicone_gw.dialects.errors import encode, read_error
-from helicone_gw.dialects.usage import openai_usage
+from helicone_gw.dialects.usage import read_openai_usage
 from helicone_gw.model import Usage
 from helicone_gw.sse import encode_event, event_data, event_name
 
@@ -68,7 +68,7 @@ def read_choices(body: bytes) -> Reply:
     error = _error(chunk, choices)
     return Reply(
         model=text(chunk.model),
-        usage=None if usage is None else openai_usage(decode_exactly(usage), service_tier=chunk.service_tier),
+        usage=None if usage is None else read_openai_usage(usage, service_tier=chunk.service_tier),
         stop_reason=next((reason for choice in choices if (reason := text(choice.finish_reason))), None),
         error=None if error is None else read_error(error).message,
     )
@@ -104,7 +104,7 @@ class ChoicesReader:
         """The last usage reported."""
         if self._usage is None:
             return None
-        return openai_usage(decode_exactly(self._usage), service_tier=self._service_tier)
+        return read_openai_usage(self._usage, service_tier=self._service_tier)
 
     def feed(self, event: bytes) -> EventFacts:
         """See `StreamReader.feed`."""
@@ -138,6 +138,24 @@ class ChoicesReader:
             content=content,
             usage_only=usage is not None and not choices,
             preamble=not (content or finished or usage is not None),
+        )
+
+    def skim(self, events: bytes) -> bool:
+        """See `StreamReader.skim`: chunks of the one choice that is known and open, and of nothing else.
+
+        A name in quotes is always a member or a whole value: within a string its quotes would be escaped.
+        """
+        count = events.count
+        return (
+            self.model is not None
+            and self._open.get(0, False)
+            and count(b'"finish_reason"') == count(b'"finish_reason":null')
+            and count(b'"usage"') == count(b'"usage":null')
+            and count(b'"index"') == count(b'"index":0')
+            and b'"error"' not in events
+            and b"[DONE]" not in events
+            and b"\nevent" not in events
+            and not events.startswith(b"event")
         )
 
     def closing_events(self, reason: str) -> bytes:

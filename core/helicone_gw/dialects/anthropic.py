@@ -132,6 +132,17 @@ class MessagesReader:
             return EventFacts(error=wire.message, error_status=wire.status)
         return self._facts(kind, fields)
 
+    def skim(self, events: bytes) -> bool:
+        """See `StreamReader.skim`: deltas of content blocks, and nothing else."""
+        return (
+            self._started
+            and events.count(b'"type":"content_block_delta"') == events.count(b"\n\n")
+            and b'"error"' not in events
+            and b'"message_' not in events
+            and b'"content_block_st' not in events
+            and b'"content_block":' not in events
+        )
+
     def _facts(self, kind: str | None, fields: _Event) -> EventFacts:
         delta = mapping(fields.delta)
         match kind:

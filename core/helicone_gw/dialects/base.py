@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+import msgspec
+from msgspec import Struct
 
 from helicone_gw.model import Usage
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Struct, frozen=True):
     """What routing needs of a request body, read without decoding the rest.
 
     ``include_usage`` is ``stream_options.include_usage`` (``None``: not said). ``metadata`` is the body's own object
@@ -25,8 +26,7 @@ class Envelope:
     max_tokens: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """What the core reads of a complete (unary) reply body; ``None`` where the body does not say."""
 
     model: str | None = None
@@ -35,8 +35,7 @@ class Reply:
     error: str | None = None
 
 
-@dataclass(slots=True)
-class EventFacts:
+class EventFacts(Struct):
     """What one event of a stream says.
 
     ``preamble``: carries no content yet (a role-only delta, ``message_start``, a ping): the commit gate waits on.
@@ -54,6 +53,14 @@ class EventFacts:
     error_status: int = 502
 
 
+class Unskimmed:
+    """Base of readers that have to see every event."""
+
+    def skim(self, events: bytes) -> bool:
+        """See `StreamReader.skim`."""
+        return False
+
+
 class StreamReader(Protocol):
     """Reads one stream, event by event; what it knows so far is in its attributes."""
 
@@ -64,6 +71,13 @@ class StreamReader(Protocol):
 
     def feed(self, event: bytes) -> EventFacts:
         """Read one whole event (bytes with its blank line). Never raises: what is not understood says nothing."""
+
+    def skim(self, events: bytes) -> bool:
+        """Read whole events, one after the other, of which all but content can be told without decoding them.
+
+        True when content is all that they say, so that nothing is missed by not feeding them; False says nothing, and
+        leaves the reader as it was.
+        """
 
     @property
     def usage(self) -> Usage | None:
@@ -122,8 +136,7 @@ class WireFormat(Protocol):
         """A reader for one stream."""
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorFacts:
+class ErrorFacts(Struct, frozen=True):
     """An error on its way into a dialect's shape."""
 
     status: int
@@ -131,7 +144,7 @@ class ErrorFacts:
     code: str
     message: str
     details: Any = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     helicone_shape: bool = False
     request_id: str = ""
 

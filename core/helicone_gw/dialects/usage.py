@@ -4,12 +4,63 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any
+from typing import Annotated, Any
 
-from helicone_gw.dialects._json import MAX_COUNT, count, items, mapping, text
+import msgspec
+
+from helicone_gw.dialects._json import MAX_COUNT, count, decode_exactly, items, mapping, text
 from helicone_gw.model import Usage
 
 NANO_DOLLARS = 10**9
+_Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
+
+
+class _Inputs(msgspec.Struct, forbid_unknown_fields=True):
+    cached_tokens: _Count | None = None
+    audio_tokens: _Count | None = None
+
+
+class _Outputs(msgspec.Struct, forbid_unknown_fields=True):
+    reasoning_tokens: _Count | None = None
+    audio_tokens: _Count | None = None
+    accepted_prediction_tokens: Any = None
+    rejected_prediction_tokens: Any = None
+
+
+class _Plain(msgspec.Struct, forbid_unknown_fields=True):
+    """What OpenAI's own chat completions report, and nothing else: most replies there are."""
+
+    prompt_tokens: _Count
+    completion_tokens: _Count
+    total_tokens: _Count
+    prompt_tokens_details: _Inputs | None = None
+    completion_tokens_details: _Outputs | None = None
+
+
+_PLAIN = msgspec.json.Decoder(_Plain)
+_NO_INPUTS, _NO_OUTPUTS = _Inputs(), _Outputs()
+
+
+def read_openai_usage(data: bytes | msgspec.Raw, *, service_tier: Any = None) -> Usage | None:
+    """`openai_usage` of the text of a usage object; the commonest shape is read without a dictionary."""
+    try:
+        plain = _PLAIN.decode(data)
+    except (ValueError, RecursionError):
+        return openai_usage(decode_exactly(data), service_tier=service_tier)
+    inputs = plain.prompt_tokens_details or _NO_INPUTS
+    outputs = plain.completion_tokens_details or _NO_OUTPUTS
+    completion, reasoning = plain.completion_tokens, outputs.reasoning_tokens
+    if reasoning and plain.total_tokens == plain.prompt_tokens + completion + reasoning:
+        completion += reasoning  # xAI's way; see openai_usage
+    return Usage(
+        input_tokens=plain.prompt_tokens,
+        output_tokens=completion,
+        cache_read_tokens=inputs.cached_tokens,
+        reasoning_tokens=reasoning,
+        input_audio_tokens=inputs.audio_tokens,
+        output_audio_tokens=outputs.audio_tokens,
+        service_tier=text(service_tier),
+    )
 
 
 def openai_usage(

@@ -15,7 +15,10 @@ from helicone_gw.model import Chunk
 from helicone_gw.pipeline.answer import Answer, LiveStream
 from helicone_gw.pipeline.hooks import HookCaller
 from helicone_gw.pipeline.sink import Sink
-from helicone_gw.sse import EventTooLarge, event_data
+from helicone_gw.sse import EventSplitter, EventTooLarge, event_data
+
+READ_ONE_BY_ONE = 1024
+"""Bytes of events that are not cut up any further in search of those that say nothing but content."""
 
 
 class CaptureBuffer:
@@ -57,6 +60,8 @@ class Relay:
         self.delivered = False
         """Whether the client was sent the dialect's own end: what it misses after that, it does not need."""
         self._too_large: EventTooLarge | None = None
+        self._task: asyncio.Task[object] | None = None
+        self._woken = False
         self.capture = CaptureBuffer(chain.capture_bytes)
 
     async def run(self, sink: Sink) -> None:
@@ -80,7 +85,10 @@ class Relay:
             data = await self._read(sink)
             if data is None:
                 break
-            await self._send(sink, b"".join(self._events(data)))
+            if self._hooks:
+                await self._send(sink, b"".join(self._events(data)))
+            else:
+                await self._pass_on(sink, data)
             if self._too_large is not None:
                 raise UpstreamProtocolError(str(self._too_large))
         else:
@@ -119,6 +127,44 @@ class Relay:
             if self._exchange._end_stream is not None:
                 break
         return out
+
+    async def _pass_on(self, sink: Sink, data: bytes) -> None:
+        """What nobody changes: whole events at once, sent first and read after, unless one may be ours alone."""
+        live = self._live
+        assert live.splitter is not None
+        try:
+            events = live.splitter.take(data)
+        except EventTooLarge as problem:
+            self._too_large = problem
+            events = b"".join(problem.events)
+        if not events:
+            return
+        if live.drop_usage_events:
+            await self._send(sink, b"".join(self._looked_through(events)))
+        else:
+            await self._send(sink, events)
+            self._looked_through(events)
+            self._note_delivery(sink)
+
+    def _looked_through(self, events: bytes) -> list[bytes]:
+        """Read whole events, those that need it one by one; what is left of them for the client."""
+        reader = self._live.reader
+        kept: list[bytes] = []
+        left = [events]
+        while left:
+            piece = left.pop()
+            begun = self._exchange.first_chunk_at is not None
+            if reader is None:
+                self._first_content()
+                kept.append(piece)
+            elif begun and reader.skim(piece):
+                kept.append(piece)
+            elif len(piece) > READ_ONE_BY_ONE and (cut := _boundary(piece, len(piece) // 2 if begun else 0)):
+                left += (piece[cut:], piece[:cut])
+            else:
+                for event in EventSplitter(len(piece)).feed(piece):
+                    kept += self._pass(event, reader.feed(event))
+        return kept
 
     def _rest(self) -> tuple[list[bytes], bool]:
         """What no blank line has ended, and whether it is only the beginning of an event.
@@ -164,8 +210,11 @@ class Relay:
         if data:
             self.capture.add(data)
             await sink.send(data)
-            reader = self._live.reader
-            self.delivered = reader is not None and reader.complete and not sink.disconnected
+            self._note_delivery(sink)
+
+    def _note_delivery(self, sink: Sink) -> None:
+        reader = self._live.reader
+        self.delivered = reader is not None and reader.complete and not sink.disconnected
 
     async def _read(self, sink: Sink) -> bytes | None:
         """The next bytes; meanwhile ticks are given and `Exchange.end_stream` is heard."""
@@ -174,25 +223,24 @@ class Relay:
             return None
         if self._ticks:
             return await self._read_ticking(sink)
-        task = asyncio.current_task()
-        assert task is not None
-        woken = False
-
-        def wake() -> None:
-            nonlocal woken
-            woken = True
-            task.cancel()
-
-        exchange._wake = wake
+        if self._task is None:
+            self._task = asyncio.current_task()
+            assert self._task is not None
+        exchange._wake = self._wake
         try:
             return await self._live.read()
         except asyncio.CancelledError:
             # Ours only if nobody else cancelled this task meanwhile.
-            if woken and task.uncancel() == 0:
+            if self._woken and self._task.uncancel() == 0:
                 return None
             raise
         finally:
             exchange._wake = None
+
+    def _wake(self) -> None:
+        assert self._task is not None
+        self._woken = True
+        self._task.cancel()
 
     async def _read_ticking(self, sink: Sink) -> bytes | None:
         loop = asyncio.get_running_loop()
@@ -229,6 +277,12 @@ class Relay:
             if chunk.kind == "event"
             for out in self._caller.chunk(outside, self._exchange, chunk)
         ]
+
+
+def _boundary(events: bytes, start: int) -> int:
+    """Where an event ends at or behind ``start`` and another one follows; 0 where none does."""
+    cut = events.find(b"\n\n", start) + 2
+    return cut if 2 <= cut < len(events) else 0
 
 
 def _torn(event: bytes) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from helicone_gw.dialects._json import decode_exactly
-from helicone_gw.dialects.usage import anthropic_usage, gemini_usage, nano_dollars, openai_usage
+from helicone_gw.dialects.usage import anthropic_usage, gemini_usage, nano_dollars, openai_usage, read_openai_usage
 from helicone_gw.model import Usage
 
 
@@ -194,3 +195,33 @@ def test_any_shape_is_read_without_raising(raw: Any) -> None:
     openai_usage(raw)
     anthropic_usage(raw)
     gemini_usage(raw)
+
+
+NUMBERS = st.none() | st.booleans() | st.integers(-1, 50) | st.sampled_from([2**63 - 1, 2**63, 3.0, 0.5, "7"])
+DETAILS = st.none() | st.dictionaries(
+    st.sampled_from(
+        ["cached_tokens", "audio_tokens", "reasoning_tokens", "accepted_prediction_tokens", "image_tokens"]
+    ),
+    NUMBERS,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["prompt_tokens", "completion_tokens", "total_tokens", "cost"]), NUMBERS),
+    st.dictionaries(st.sampled_from(["prompt_tokens_details", "completion_tokens_details"]), DETAILS),
+    st.none() | st.sampled_from(["default", "flex", 7]),
+)
+def test_the_quick_reading_says_what_the_thorough_one_says(counts: dict, details: dict, tier: Any) -> None:
+    data = msgspec.json.encode({**counts, **details})
+    assert read_openai_usage(data, service_tier=tier) == openai_usage(decode_exactly(data), service_tier=tier)
+
+
+def test_reasoning_beside_the_completion_is_seen_by_both_readings() -> None:
+    usage = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 10}
+    data = msgspec.json.encode({**usage, "completion_tokens_details": {"reasoning_tokens": 3}})
+    assert read_openai_usage(data) == openai_usage(decode_exactly(data)) == Usage(5, 5, reasoning_tokens=3)
+
+
+@pytest.mark.parametrize("data", [b"null", b"[]", b"{", b"", b'"x"', b"{}"])
+def test_what_is_no_usage_is_unknown(data: bytes) -> None:
+    assert read_openai_usage(data) is None
