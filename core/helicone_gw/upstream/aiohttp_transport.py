@@ -111,7 +111,8 @@ class _Call:
         except (aiohttp.ClientError, OSError, ValueError) as problem:
             if self._fault is not None:
                 raise self._fault from None
-            raise self._translated(problem) from problem
+            # What is below aiohttp's own class: the operating system's error, or OpenSSL's.
+            raise self._translated(problem) from problem.__cause__ or problem
 
     def _is_stale(self, problem: Exception, data: object) -> bool:
         if not self._reused or self._fault is not None or not isinstance(data, bytes | None):
@@ -130,6 +131,8 @@ class _Call:
             self._scope = None
 
     def _options(self) -> dict[str, Any]:
+        if not _TOKEN.fullmatch(self._request.method.encode()):
+            raise httpx.LocalProtocolError("The method is not one.")
         headers: list[tuple[str, str]] = []
         for name, value in self._request.headers.raw:
             if not _TOKEN.fullmatch(name):
@@ -221,7 +224,7 @@ class _Body(httpx.AsyncByteStream):
             async for piece in self._response.content.iter_any():
                 yield piece
         except (aiohttp.ClientError, OSError) as problem:
-            raise _translated(problem) from problem
+            raise _translated(problem) from problem.__cause__ or problem
 
     async def aclose(self) -> None:
         """Give the connection back if the body was read to its end, and close it otherwise."""
