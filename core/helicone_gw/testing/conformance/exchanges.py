@@ -52,7 +52,7 @@ class Exchanges(Suite):
         self._assert_answered(reply)
         if self.changes_answers:
             return
-        async with gateway() as without:
+        async with self._without(gateway) as without:
             expected = await self._ask(without, kind)
         assert (reply.status, reply.body, reply.aborted) == (expected.status, expected.body, expected.aborted)
         assert reply.headers.get("content-type") == expected.headers.get("content-type")
@@ -69,7 +69,7 @@ class Exchanges(Suite):
             self._assert_answered(await self._ask(running, kind, "And now?"))
         if self.changes_answers:
             return
-        async with gateway(provider=ScriptedProvider(default=FAILURES[failure])) as without:
+        async with self._without(gateway, ScriptedProvider(default=FAILURES[failure])) as without:
             expected = await self._ask(without, kind)
         assert (reply.status, reply.aborted) == (expected.status, expected.aborted)
 
@@ -84,7 +84,7 @@ class Exchanges(Suite):
             reply = await self._ask(running, STREAMED_CHAT)
         if self.changes_answers:
             return
-        async with gateway(provider=ScriptedProvider(default=broken)) as without:
+        async with self._without(gateway, ScriptedProvider(default=broken)) as without:
             expected = await self._ask(without, STREAMED_CHAT)
         assert (reply.body, reply.aborted) == (expected.body, True)
         outcome = running.exchanges[-1].outcome

@@ -82,6 +82,19 @@ class Suite:
         complaints = [line for line in recorded.complaints if FAULT not in line]
         assert not complaints, "errors in the log:\n" + "\n".join(complaints)
 
+    @asynccontextmanager
+    async def _without(
+        self, gateway: GatewayFactory, provider: ScriptedProvider | None = None
+    ) -> AsyncIterator[RunningGateway]:
+        """A gateway without the plugin, to compare with.
+
+        That somebody may answer ``on_error`` alone holds streams back until their first event (the commit gate). So
+        where the plugin does, a plugin that has every hook and no opinion stands in its place.
+        """
+        place = ["neighbour"] if hasattr(self.plugin, "on_error") else []
+        async with gateway(place, provider=provider, classes={"neighbour": neighbour(Plan())}) as without:
+            yield without
+
     async def _ask(
         self, running: RunningGateway, kind: str, text: str = "Hello!", headers: Mapping[str, str] | None = None
     ) -> Reply:

@@ -1,0 +1,1 @@
+"""Retries with full jitter, ``Retry-After``, and a budget against storms."""
