@@ -1,4 +1,4 @@
-"""The command line: ``helicone-gw [run]``, check, plugins, schema, demo, plugin new, and what plugins add."""
+"""The command line: ``helicone-gw [run]``, check, plugins, schema, demo, bench, plugin new, and what plugins add."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import typer
 
 from helicone_gw import registry
 from helicone_gw.chain import lifecycle_hooks
-from helicone_gw.commands import check, demo, plugins, run, schema
+from helicone_gw.commands import bench, check, demo, plugins, run, schema
 from helicone_gw.commands.loading import Loaded, build_plugins, load, locate
 from helicone_gw.commands.scaffold import plugin_app
 from helicone_gw.errors import ConfigError
 
-WITHOUT_CONFIG = frozenset({"schema", "plugin"})
+WITHOUT_CONFIG = frozenset({"bench", "schema", "plugin"})
 """The commands that work although the configuration does not load."""
 
 ASKING = frozenset({"-h", "--help", "--version"})
@@ -101,6 +101,7 @@ def build_cli(loaded: Loaded | None) -> typer.Typer:
     cli.command("plugins")(plugins.plugins)
     cli.command("schema")(schema.schema)
     cli.command("demo")(demo.demo)
+    cli.command("bench")(bench.bench)
     cli.add_typer(plugin_app, name="plugin")
     if loaded is not None:
         _add_plugin_commands(cli, loaded)
