@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-import select
 from math import inf
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import httpx
 
-from helicone_gw.upstream.http1.deadlines import Deadlines
+from helicone_gw.upstream.http1.link import Link, because
 from helicone_gw.upstream.http1.parser import ReplyParser
-from helicone_gw.upstream.http1.tls import TLSObject
 from helicone_gw.upstream.http1.upload import LARGE, Upload
 from helicone_gw.upstream.http1.wire import Patience, WireRequest
 
@@ -27,7 +25,7 @@ HIGH_WATER = 256 * 1024
 _KEEP_ALIVE = re.compile(rb"(?:^|[,;\s])timeout\s*=\s*\"?([0-9]{1,9})", re.IGNORECASE)
 
 
-class Connection(Deadlines, asyncio.Protocol):
+class Connection(Link):
     """A connection that serves one request after another, one at a time. Made by the pool's dialer."""
 
     def __init__(self, pool: Pool, host: Host) -> None:
@@ -40,16 +38,10 @@ class Connection(Deadlines, asyncio.Protocol):
         """Loop time at which it is too old to be used again."""
         self.closed = False
         """Whether it has given back its place; its socket may take a moment longer."""
-        self.died = False
-        """Whether the other side ended it."""
         self.answered = False
         """Whether anything had come of a reply when it was closed."""
         super().__init__(pool.loop, pool.tick)
         self._pool = pool
-        self._transport: asyncio.Transport = cast(asyncio.Transport, None)
-        self._poll: select.poll | None = None
-        self._tls: TLSObject | None = None
-        self._session_kept = False
         self._parser: ReplyParser | None = None
         self._upload: Upload | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -61,21 +53,13 @@ class Connection(Deadlines, asyncio.Protocol):
         self._buffered = 0
         self._limit = HIGH_WATER
         self._collecting = False
-        self._paused = False
-        self.writable = True
 
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connected, TLS included."""
-        self._transport = cast(asyncio.Transport, transport)
+        super().connection_made(transport)
         self._pool.made(self)
-        sock = transport.get_extra_info("socket")
-        if sock is not None and hasattr(select, "poll"):
-            self._poll = select.poll()
-            self._poll.register(sock.fileno(), select.POLLIN)
-        tls = transport.get_extra_info("ssl_object")
-        self._tls = tls if isinstance(tls, TLSObject) else None
         if self.closed:
             self._transport.abort()
 
@@ -97,9 +81,7 @@ class Connection(Deadlines, asyncio.Protocol):
         elif parser.head_done:
             self._buffered += len(data)
             if self._buffered > self._limit:
-                if not self._paused and not self._transport.is_closing():
-                    self._paused = True
-                    self._transport.pause_reading()
+                self.pause_reading()
             elif self._collecting:
                 self._deadline = self._loop.time() + self._idle
                 return
@@ -117,7 +99,7 @@ class Connection(Deadlines, asyncio.Protocol):
                 self.close()
             return False
         try:
-            if self._tls is not None and not self._tls.ended and not parser.complete:
+            if self.cut() and not parser.complete:
                 # Whoever can drop packets could shorten an answer (RFC 9112 9.8).
                 raise httpx.RemoteProtocolError("the connection was cut without a close_notify")
             parser.feed_eof()
@@ -131,21 +113,13 @@ class Connection(Deadlines, asyncio.Protocol):
         """The socket is gone."""
         self.died = True
         if self._parser is not None:
-            error = (
-                httpx.ReadError("the connection broke") if exc else httpx.RemoteProtocolError("the reply was cut short")
-            )
-            error.__cause__ = exc
-            self.fail(error)
+            self.fail(because(httpx.ReadError("the connection broke"), exc))
         self.abort()
         self._pool.gone(self)
 
-    def pause_writing(self) -> None:
-        """More of the request waits than the socket takes."""
-        self.writable = False
-
     def resume_writing(self) -> None:
         """The socket has taken most of it."""
-        self.writable = True
+        super().resume_writing()
         self._write_deadline = inf
         if self._upload is not None:
             self._upload.resume()
@@ -173,10 +147,10 @@ class Connection(Deadlines, asyncio.Protocol):
         self._head_by = start + (patience.total if request.first_byte is None else request.first_byte)
         try:
             if body is None or (isinstance(body, bytes) and len(body) <= LARGE):
-                self._transport.write(head + body if body else head)
+                self.write(head + body if body else head)
                 self.sent(patience)
             else:
-                self._upload = Upload(self, self._transport, request, head, patience)
+                self._upload = Upload(self, request, head, patience)
                 self._upload.start(loop)
             while not parser.head_done:
                 if self._error is not None:
@@ -220,7 +194,7 @@ class Connection(Deadlines, asyncio.Protocol):
             # What is counted as it comes in holds framing too.
             self._limit = self._buffered - size + limit
             self._collecting = True
-            self._resume_reading()
+            self.resume_reading()
             await self.readable(parser)
 
     def drained(self) -> None:
@@ -229,7 +203,7 @@ class Connection(Deadlines, asyncio.Protocol):
         self._limit = HIGH_WATER
         self._collecting = False
         if self._paused:
-            self._resume_reading()
+            self.resume_reading()
 
     async def leave(self) -> None:
         """Close at once, in the middle of whatever it is; returns when the upload, if any, has stopped."""
@@ -247,7 +221,7 @@ class Connection(Deadlines, asyncio.Protocol):
 
     def usable(self, now: float) -> bool:
         """Whether a request may be sent on it that was idle until ``now``: not if there is anything to read."""
-        return not self.closed and now < self.expires and (self._poll is None or not self._poll.poll(0))
+        return not self.closed and now < self.expires and self.quiet()
 
     def stale(self, within: float) -> bool:
         """Whether the other side ended it within so many seconds of the last request, of which nothing is lost: not a
@@ -307,14 +281,13 @@ class Connection(Deadlines, asyncio.Protocol):
         if not sent or not parser.keep_alive or parser.surplus or self.died:
             self.close() if sent else self.abort()
             return
-        self._resume_reading()
+        self.resume_reading()
         self._upload = None
         self._buffered = 0
         self._limit = HIGH_WATER
         self._collecting = False
         self._write_deadline = inf
-        if self._tls is not None and not self._session_kept:
-            self._session_kept = self._tls.keep_session()
+        self.keep_session()
         keep_alive = self._pool.limits.keep_alive
         if parser.keep_alive_field is not None:
             told = _KEEP_ALIVE.search(parser.keep_alive_field)
@@ -324,13 +297,6 @@ class Connection(Deadlines, asyncio.Protocol):
         self._pool.release(self, self._loop.time() + keep_alive)
 
     # Waiting
-
-    def _resume_reading(self) -> None:
-        if self._paused:
-            self._paused = False
-            # uvloop raises where asyncio does nothing.
-            if not self._transport.is_closing():
-                self._transport.resume_reading()
 
     def _wake(self) -> None:
         waiter = self._waiter

@@ -22,18 +22,10 @@ SLICE = 262144
 class Upload:
     """Sends the body of ``request`` in a task of its own, so that a reply that comes early is seen at once."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        transport: asyncio.Transport,
-        request: WireRequest,
-        head: bytes,
-        patience: Patience,
-    ) -> None:
+    def __init__(self, connection: Connection, request: WireRequest, head: bytes, patience: Patience) -> None:
         self.touched = False
         """Whether a streaming body was asked for anything: it cannot be sent again then."""
         self._connection = connection
-        self._transport = transport
         self._request = request
         self._head = head
         self._patience = patience
@@ -51,7 +43,7 @@ class Upload:
 
     def finish(self) -> bool:
         """The reply is complete: whether all of the request went out before. What did not is not sent any more."""
-        if self._handed and self._transport.get_write_buffer_size() == 0:
+        if self._handed and self._connection.unsent() == 0:
             return True
         self.cancel()
         return False
@@ -75,7 +67,7 @@ class Upload:
 
     def progressed(self) -> bool:
         """Whether the socket has taken anything since the last time; the time for the next bit then begins anew."""
-        left = self._transport.get_write_buffer_size()
+        left = self._connection.unsent()
         if left >= self._left:
             return False
         self._left = left
@@ -84,7 +76,9 @@ class Upload:
 
     async def _run(self) -> None:
         try:
-            self._transport.write(self._head)
+            self._connection.write(self._head)
+            if self._connection.closed:
+                return
             body = self._request.body
             if isinstance(body, bytes):
                 view = memoryview(body)
@@ -124,9 +118,9 @@ class Upload:
 
     async def _write(self, data: bytes | memoryview) -> None:
         connection = self._connection
-        self._transport.write(data)
+        connection.write(data)
         while not connection.writable and not connection.closed:
-            self._left = self._transport.get_write_buffer_size()
+            self._left = self._connection.unsent()
             self._drain = self._loop.create_future()
             connection.write_by(self._loop.time() + self._patience.write)
             await self._drain
