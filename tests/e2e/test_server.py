@@ -11,16 +11,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from running import BODY, EXECUTABLE, Start
+from running import BODY, EXECUTABLE, STREAMED, Start, connected, received, request, statuses_in
 
-from helicone_gw.testing import ScriptedProvider
+from helicone_gw.testing import ScriptedProvider, of_bytes
 from helicone_gw.testing.dialects import openai_chat
 
-ENGINES = ["hypercorn", "uvicorn", "granian"]
-STREAMED = {**BODY, "stream": True}
 
-
-@pytest.mark.parametrize("engine", ENGINES)
 async def test_a_stop_lets_streams_finish_and_exits_with_0(
     engine: str, start: Start, client: httpx.AsyncClient, provider: ScriptedProvider
 ) -> None:
@@ -41,7 +37,6 @@ async def test_a_stop_lets_streams_finish_and_exits_with_0(
         assert await program.ended() == 0
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 async def test_a_stream_that_outlasts_the_drain_is_cut_and_the_program_still_exits(
     engine: str, start: Start, client: httpx.AsyncClient, provider: ScriptedProvider
 ) -> None:
@@ -55,12 +50,47 @@ async def test_a_stream_that_outlasts_the_drain_is_cut_and_the_program_still_exi
         assert await program.ended(20) == 0
 
 
-async def test_a_stop_refuses_new_connections(start: Start, client: httpx.AsyncClient) -> None:
-    async with start({}) as program:
+async def test_a_client_that_takes_nothing_does_not_keep_the_program_from_stopping(
+    engine: str, start: Start, provider: ScriptedProvider
+) -> None:
+    provider.default = of_bytes(b"x" * (64 << 20), content_type="application/octet-stream")
+    config = {"server": {"engine": engine, "drain_timeout": 1}}
+    async with (
+        provider.serve() as base,
+        start(config, base) as program,
+        connected(program.port) as (reader, writer),
+    ):
+        writer.write(request(None, target=b"/v1/files/file-1/content", method=b"GET"))
+        assert statuses_in(await reader.readuntil(b"\r\n\r\n")) == [200]
+        await asyncio.sleep(0.5)
         program.signal(signal.SIGTERM)
-        assert await program.ended() == 0
+        assert await program.ended(20) == 0, program.output()
+
+
+async def test_a_stop_refuses_new_connections_and_waits_for_no_idle_ones(
+    engine: str, start: Start, client: httpx.AsyncClient
+) -> None:
+    async with start({"server": {"engine": engine, "drain_timeout": 60}}) as program, connected(program.port) as unused:
+        async with connected(program.port) as (reader, writer):
+            writer.write(request(None, target=b"/healthz", method=b"GET"))
+            assert statuses_in(await received(reader, until=b"ok")) == [200]
+            program.signal(signal.SIGTERM)
+            assert await program.ended(20) == 0
+            assert await received(reader) == b""
+            assert await received(unused[0]) == b""
         with pytest.raises(httpx.ConnectError):
             await client.get(program.url + "/healthz")
+
+
+async def test_workers_serve_over_every_engine(engine: str, start: Start) -> None:
+    async with start({"server": {"engine": engine, "workers": 2}}) as program:
+        await _children(program.process.pid, 2)
+        for _ in range(10):
+            async with httpx.AsyncClient(trust_env=False) as fresh:
+                answer = await fresh.post(program.url + "/v1/chat/completions", json={**BODY, "model": "demo"})
+            assert answer.status_code == 200
+        program.signal(signal.SIGTERM)
+        assert await program.ended() == 0
 
 
 async def test_workers_share_the_port_and_a_dead_one_is_replaced(start: Start, client: httpx.AsyncClient) -> None:
@@ -125,11 +155,11 @@ async def test_sighup_reads_the_configuration_anew(start: Start, client: httpx.A
 
 
 async def test_a_reload_cuts_no_stream_however_long_and_costs_no_row(
-    start: Start, client: httpx.AsyncClient, provider: ScriptedProvider
+    engine: str, start: Start, client: httpx.AsyncClient, provider: ScriptedProvider
 ) -> None:
     script = openai_chat.stream(("one", "two", "three", "four"), include_usage=False).paced(0.5)
     provider.enqueue(script)
-    config = {"server": {"drain_timeout": 1}, "plugins": ["logging"]}
+    config = {"server": {"engine": engine, "drain_timeout": 1}, "plugins": ["logging"]}
     async with provider.serve() as base, start(config, base) as program:
         async with client.stream("POST", program.url + "/v1/chat/completions", json=STREAMED) as answer:
             pieces = answer.aiter_raw()
@@ -145,7 +175,6 @@ async def test_a_reload_cuts_no_stream_however_long_and_costs_no_row(
         assert [json.loads(row)["outcome"] for row in rows.splitlines()] == ["ok"]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 async def test_nothing_leaks_over_answers_errors_and_departures(
     engine: str, start: Start, provider: ScriptedProvider
 ) -> None:

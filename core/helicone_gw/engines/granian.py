@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import socket
+import stat
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -25,8 +28,10 @@ HTTP_1 = frozenset({"1.0", "1.1"})
 
 async def serve(app: Application, settings: ServerConfig, listener: socket.socket, stop: asyncio.Event) -> None:
     """Serve ``app``; see `helicone_gw.engines.Engine`."""
+    port = listener.getsockname()[1]
+    front = _Front(app)
     server = _Server(
-        _screening(app),
+        front,
         listener,
         # Beside TLS, telling HTTP/2 from HTTP/1 takes waiting for a first byte, without any bound.
         http=HTTPModes.http1,
@@ -41,7 +46,14 @@ async def serve(app: Application, settings: ServerConfig, listener: socket.socke
     await asyncio.wait({serving, asking}, return_when=asyncio.FIRST_COMPLETED)
     asking.cancel()
     cast("Callable[[], None]", server.stop)()
-    await asyncio.wait({serving}, timeout=settings.drain_timeout + CLOSING_TIME)
+    await asyncio.wait({serving}, timeout=settings.drain_timeout)
+    # Granian waits for its connections without bound, and its threads must not outlive the interpreter.
+    for task in front.running:
+        task.cancel()
+    await asyncio.wait({serving}, timeout=CLOSING_TIME)
+    if not serving.done():
+        _break_connections(port)
+        await asyncio.wait({serving}, timeout=CLOSING_TIME)
     if not serving.done():
         serving.cancel()
         await asyncio.wait({serving})
@@ -61,32 +73,58 @@ class _Server(Server):
         self._shd = holder(self._listener.detach(), False, self.backlog)
 
 
-def _screening(app: Application) -> Application:
-    """``app`` behind what the other engines do for their clients on their own."""
+def _break_connections(port: int) -> None:
+    """Shut down every connection to ``port`` of this process; granian itself cannot break one that nobody reads."""
+    for name in os.listdir("/dev/fd"):
+        with contextlib.suppress(OSError):
+            if not stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                continue
+            with socket.socket(fileno=os.dup(int(name))) as connection:
+                if connection.family in (socket.AF_INET, socket.AF_INET6) and connection.getsockname()[1] == port:
+                    connection.shutdown(socket.SHUT_RDWR)
 
-    async def screening(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["http_version"] == "1":
-            scope["http_version"] = "1.0"
-        if scope["http_version"] in HTTP_1:
-            refusal = screened(scope["http_version"], scope["headers"])
-            if refusal is None and scope.get("method") == "CONNECT":
-                refusal = NO_PROXY
+
+class _Front:
+    """An application behind what the other engines do for their clients on their own."""
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+        self.running: set[asyncio.Task[Any]] = set()
+        """The tasks of the exchanges under way."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI entry point."""
+        task = asyncio.current_task()
+        assert task is not None
+        self.running.add(task)
+        try:
+            if scope["type"] == "websocket":
+                connection = _Socket(receive, send)
+                receive, send = connection.receive, connection.send
+            refusal = _screened(scope)
             if refusal is not None:
                 await _refuse(scope, refusal, receive, send)
-                return
-        try:
-            if scope["type"] == "http" and _has_body(scope):
+            elif scope["type"] == "http" and _has_body(scope):
                 exchange = _Exchange(receive, send)
-                await app(scope, exchange.receive, exchange.send)
+                await self._app(scope, exchange.receive, exchange.send)
                 if exchange.cut and not exchange.started:
                     await _refuse(scope, MALFORMED, receive, send)
             else:
-                await app(scope, receive, send)
+                await self._app(scope, receive, send)
         except Exception as fault:
             log.error("the application failed", exc_info=fault)
             raise
+        finally:
+            self.running.discard(task)
 
-    return screening
+
+def _screened(scope: Scope) -> Refusal | None:
+    if scope["http_version"] == "1":
+        scope["http_version"] = "1.0"
+    if scope["http_version"] not in HTTP_1:
+        return None
+    refusal = screened(scope["http_version"], scope["headers"])
+    return NO_PROXY if refusal is None and scope.get("method") == "CONNECT" else refusal
 
 
 def _has_body(scope: Scope) -> bool:
@@ -151,3 +189,42 @@ class _Exchange:
             elif self._held:
                 message = {**message, "body": b"".join([*self._held, body])}
         await self._send(message)
+
+
+class _Socket:
+    """The messages of one WebSocket. A close would wait in vain for a ``receive`` under way; so it ends that first."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._pending: asyncio.Future[Message] | None = None
+        self._code: int | None = None
+        """What the application closes with, once it does."""
+        self._closed = asyncio.Event()
+
+    async def receive(self) -> Message:
+        if self._code is None:
+            self._pending = asyncio.ensure_future(self._receive())
+            try:
+                return await self._pending
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if self._code is None or (task is not None and task.cancelling()):
+                    raise
+            finally:
+                self._pending = None
+        await self._closed.wait()
+        return {"type": "websocket.disconnect", "code": self._code, "reason": ""}
+
+    async def send(self, message: Message) -> None:
+        if message["type"] != "websocket.close":
+            await self._send(message)
+            return
+        self._code = message.get("code") or 1000
+        if self._pending is not None:
+            self._pending.cancel()
+            await asyncio.sleep(0)
+        try:
+            await self._send(message)
+        finally:
+            self._closed.set()
