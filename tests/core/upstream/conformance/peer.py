@@ -59,17 +59,24 @@ class Connection:
         self._peer.requests.append(head)
         return head
 
+    def write(self, data: bytes) -> None:
+        """Send without waiting; raises `ConnectionError` when the client has gone."""
+        # uvloop raises an exception of its own there, and asyncio none.
+        if self.writer.transport.is_closing():
+            raise ConnectionResetError
+        self.writer.write(data)
+
     async def send(self, *pieces: bytes) -> None:
         """Send each piece so that the client reads it by itself."""
         for piece in pieces:
-            self.writer.write(piece)
+            self.write(piece)
             await self.writer.drain()
             await turns(3)
 
     async def drip(self, data: bytes) -> None:
         """Send one byte at each turn of the event loop."""
         for index in range(len(data)):
-            self.writer.write(data[index : index + 1])
+            self.write(data[index : index + 1])
             await asyncio.sleep(0)
 
     def half_close(self) -> None:

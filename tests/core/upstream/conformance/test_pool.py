@@ -23,7 +23,7 @@ async def test_a_thousand_requests_take_one_connection(client: Client) -> None:
         while True:
             await connection.request()
             count += 1
-            connection.writer.write(chunked if count % 2 else OK)
+            connection.write(chunked if count % 2 else OK)
 
     async with listening(script) as peer:
         for _ in range(1000):
@@ -44,7 +44,7 @@ async def test_requests_over_the_bound_wait_for_their_turn(make: Make) -> None:
             most = max(most, busy)
             await turns(3)
             busy -= 1
-            connection.writer.write(OK)
+            connection.write(OK)
 
     async with listening(script) as peer:
         answers = await asyncio.gather(*(client.whole(peer.url) for _ in range(60)))
@@ -224,7 +224,7 @@ async def test_a_cancelled_waiter_leaves_its_place_to_the_next(make: Make) -> No
         while True:
             await connection.request()
             await release.wait()
-            connection.writer.write(OK)
+            connection.write(OK)
 
     async with listening(script) as peer:
         tasks = [asyncio.ensure_future(client.whole(peer.url)) for _ in range(10)]
@@ -288,9 +288,9 @@ async def test_many_at_once_get_each_its_own_answer(client: Client) -> None:
         while True:
             body = (await connection.request()).partition(b"\r\n\r\n")[2]
             half = len(body) // 2
-            connection.writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+            connection.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
             for piece in (body[:half], body[half:]):
-                connection.writer.write(piece)
+                connection.write(piece)
                 await asyncio.sleep(0)
 
     async def one(peer_url: str, number: int) -> None:

@@ -234,9 +234,9 @@ async def test_who_reads_slowly_is_not_sent_more_than_fits(client: Client) -> No
     async def script(connection: Connection) -> None:
         nonlocal sent
         await connection.request()
-        connection.writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        connection.write(b"HTTP/1.1 200 OK\r\n\r\n")
         while True:
-            connection.writer.write(b"x" * 65536)
+            connection.write(b"x" * 65536)
             await connection.writer.drain()
             sent += 65536
 
