@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from helicone_gw.dialects.anthropic import MessagesFormat
 from helicone_gw.dialects.base import ErrorFormat, WireFormat
+from helicone_gw.dialects.bedrock import ConverseFormat
+from helicone_gw.dialects.cohere import CohereChatFormat, CohereEmbedFormat, CohereRerankFormat
 from helicone_gw.dialects.errors import AnthropicErrors, GeminiErrors, OpenAIErrors
 from helicone_gw.dialects.gemini import GeminiFormat
+from helicone_gw.dialects.ollama import OllamaChatFormat, OllamaEmbedFormat
 from helicone_gw.dialects.openai_chat import ChatFormat
 from helicone_gw.dialects.openai_completions import CompletionsFormat
 from helicone_gw.dialects.openai_embeddings import EmbeddingsFormat
 from helicone_gw.dialects.openai_json import OpenAIJsonFormat
 from helicone_gw.dialects.openai_responses import ResponsesFormat
+from helicone_gw.dialects.replicate import PredictionsFormat
 
 _FORMATS: tuple[WireFormat, ...] = (
     ChatFormat(),
@@ -30,6 +34,15 @@ _FORMATS: tuple[WireFormat, ...] = (
     GeminiFormat("count_tokens", ("generateContentRequest", "model")),
     GeminiFormat("embed_content"),
     GeminiFormat("batch_embed_contents", ("requests", "model")),
+    ConverseFormat(),
+    CohereEmbedFormat("bedrock"),
+    CohereRerankFormat("bedrock"),
+    CohereChatFormat(),
+    CohereEmbedFormat("cohere"),
+    CohereRerankFormat("cohere"),
+    OllamaChatFormat(),
+    OllamaEmbedFormat(),
+    PredictionsFormat(),
 )
 _BY_NAME = {(wire.dialect, wire.operation): wire for wire in _FORMATS}
 _OPENAI_ERRORS = OpenAIErrors()
