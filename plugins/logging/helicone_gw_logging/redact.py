@@ -8,6 +8,8 @@ from importlib.resources import files
 
 import msgspec
 
+from helicone_gw_logging.suspicion import Suspicion
+
 MARKER = "[redacted]"
 OVERLAP = 4096
 """Longest secret, in bytes, that is still recognised as a whole when a body is cut inside it."""
@@ -21,20 +23,21 @@ class _Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One entry of ``secrets.json``.
 
     ``pattern`` follows one of ``begins`` at the beginning of a word; without ``begins`` it stands for itself and is
-    only tried where one of its ``needles`` occurs. ``fold`` ignores case (``needles`` are then lower-case), ``cut`` is
-    for the end of a body that was cut. The group ``secret``, if there is one, is what is replaced.
+    only tried where one of its ``needles`` occurs (and ``also`` somewhere). ``fold`` ignores case (``needles`` are then
+    lower-case), ``cut`` is for the end of a body that was cut. The group ``secret``, if there is one, is what is
+    replaced.
     """
 
     name: str
     pattern: str
     begins: list[str] = []
     needles: list[str] = []
+    also: str = ""
     fold: bool = False
     cut: bool = False
 
 
-# A search for bytes is so much faster than one for a pattern that most bodies cost next to nothing: a pattern is only
-# tried where its needle occurs. These are flat tuples because every body of every request is held against all of them.
+# Patterns are only tried where the needle that they begin with occurs.
 _Rule = tuple[bytes, re.Pattern[bytes]]
 
 
@@ -66,9 +69,22 @@ def _rules(form: _Form) -> Iterator[_Rule]:
         yield begin.encode(), re.compile(head + boundary + form.pattern.encode(), flags)
 
 
+def _is_phrase(form: _Form) -> bool:
+    """Whether the form is more than one key: words around it, blanks in it."""
+    return not form.begins or "Bearer" in form.begins
+
+
 _FORMS = msgspec.json.decode(files(__package__).joinpath("secrets.json").read_bytes(), type=list[_Form])
 _RULES = tuple(rule for form in _FORMS if not form.fold for rule in _rules(form))
 _FOLDED_RULES = tuple(rule for form in _FORMS if form.fold for rule in _rules(form))
+is_suspicious = Suspicion(
+    keys=[begin.encode() for form in _FORMS if not _is_phrase(form) for begin in form.begins],
+    phrases=[(needle.encode(), form.also.encode()) for form in _FORMS if not form.fold for needle in form.needles],
+    words=[
+        *(needle.encode() for form in _FORMS if form.fold for needle in form.needles),
+        *(begin.lower().encode() for form in _FORMS if _is_phrase(form) for begin in form.begins),
+    ],
+)
 _CUT_PATTERNS = tuple(re.compile(form.pattern.encode(), re.IGNORECASE) for form in _FORMS if form.cut)
 
 
@@ -83,6 +99,17 @@ def redact(data: bytes, secrets: Iterable[bytes] = (), *, cut: bool = False) -> 
     for secret in secrets:
         if len(secret) >= MIN_SECRET:
             data = data.replace(secret, _MARKER)
+    if is_suspicious(data):
+        data = _redacted(data)
+    if cut:
+        end = data[-OVERLAP:]
+        for pattern in _CUT_PATTERNS:
+            end = pattern.sub(_replacement, end)
+        data = data[:-OVERLAP] + end
+    return data
+
+
+def _redacted(data: bytes) -> bytes:
     for needle, pattern in _RULES:
         if needle in data:
             data = pattern.sub(_replacement, data)
@@ -92,11 +119,6 @@ def redact(data: bytes, secrets: Iterable[bytes] = (), *, cut: bool = False) -> 
         if pattern is not last and needle in lowered:
             data = pattern.sub(_replacement, data)
             last = pattern
-    if cut:
-        end = data[-OVERLAP:]
-        for pattern in _CUT_PATTERNS:
-            end = pattern.sub(_replacement, end)
-        data = data[:-OVERLAP] + end
     return data
 
 

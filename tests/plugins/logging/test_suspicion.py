@@ -1,0 +1,88 @@
+"""Suspicion: whatever a form of credential matches is suspicious, wherever it stands; ordinary bodies are not."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helicone_gw_logging.redact import _FOLDED_RULES, _RULES, is_suspicious, redact
+from helicone_gw_logging.suspicion import Suspicion
+from tests.plugins.logging.test_redact import FIELDS, KEYS
+
+PATTERNS = list({pattern.pattern: pattern for _, pattern in (*_RULES, *_FOLDED_RULES)}.values())
+TEXT = st.text(alphabet=st.sampled_from('abc XYZ019"\\,.:/?&=-_@{}\n'), max_size=30).map(str.encode)
+CHUNK = b'data: {"id":"chatcmpl-B9MHDbslfkBeAs8l4bebGdFOJ6PeG","choices":[{"index":0,"delta":{"content":" %s"}}]}\n\n'
+
+
+@pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: pattern.pattern[:20].decode())
+def test_whatever_matches_a_form_is_suspicious(pattern: re.Pattern[bytes]) -> None:
+    @settings(max_examples=40, deadline=None)
+    @given(st.from_regex(pattern), TEXT, TEXT)
+    def check(match: bytes, before: bytes, after: bytes) -> None:
+        text = before + match + after
+        if pattern.search(text):
+            assert is_suspicious(text)
+
+    check()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.one_of(TEXT, st.sampled_from([key.encode() for key in KEYS])), max_size=6).map(b" ".join))
+def test_what_is_not_suspicious_would_not_have_been_changed(text: bytes) -> None:
+    if not is_suspicious(text):
+        for _, pattern in (*_RULES, *_FOLDED_RULES):
+            assert pattern.search(text) is None
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("split", [False, True])
+def test_a_key_in_one_event_of_a_stream_is_found(key: str, split: bool) -> None:
+    events = [CHUNK % b"word" for _ in range(60)]
+    events[41] = CHUNK % (b"a, " + key.encode() + b", b" if split else key.encode())
+    stream = b"".join(events)
+    assert is_suspicious(stream)
+    assert key.encode() not in redact(stream)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("value", ["hunter2", ",", ",,x"])
+def test_a_field_in_one_event_of_a_stream_is_found(field: str, value: str) -> None:
+    for spoken in (json.dumps({field: value}), json.dumps(json.dumps({field: value}))[1:-1]):
+        stream = b"".join([CHUNK % b"word"] * 30 + [b"data: " + spoken.encode() + b"\n\n"] + [CHUNK % b"word"] * 30)
+        assert is_suspicious(stream)
+
+
+def test_a_password_in_a_url_of_a_stream_is_found_though_it_holds_commas() -> None:
+    stream = CHUNK % b"word" * 40 + CHUNK % b"postgres://us,er:pa,ss@host/db" + CHUNK % b"word" * 40
+    assert is_suspicious(stream)
+    assert b"pa,ss" not in redact(stream)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"model": "gpt-4o-mini-2024-07-18", "id": "chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT", "max_tokens": 5}',
+        b'{"usage": {"prompt_tokens": 1, "completion_tokens_details": {"reasoning_tokens": 0}}}',
+        b'{"content": " token"}, {"content": "the key"}, {"author": "me"}',
+        b"See https://example.com/a?b=c and http://example.com.",
+        CHUNK % b"token" * 100,
+        "Größe, 東京 and \U0001f600".encode(),
+        b"",
+    ],
+)
+def test_ordinary_bodies_are_not_suspicious(text: bytes) -> None:
+    assert not is_suspicious(text)
+
+
+def test_a_word_contained_in_another_is_looked_for_once() -> None:
+    suspicion = Suspicion(keys=[b"sk-", b"sk-helicone"], phrases=[(b"://", b"@")], words=[b"bearer", b"xbearer"])
+    assert suspicion(b"SK-" + b"a" * 20) is False
+    assert suspicion(b"a sk-" + b"a" * 20) is True
+    assert suspicion(b"sk-short") is False
+    assert suspicion(b"Bearer") is True
+    assert suspicion(b"://") is False
+    assert suspicion(b"://@") is True
