@@ -9,9 +9,17 @@ from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
-import aiohttp
 import httpx
-from yarl import URL
+
+from helicone_gw.errors import ConfigError
+
+try:
+    import aiohttp
+    from yarl import URL
+except ImportError:
+    raise ConfigError(
+        ["upstream.transport: aiohttp needs the package 'aiohttp': pip install 'helicone-gw[aiohttp]'"]
+    ) from None
 
 _PIECE = 64 * 1024
 _MAX_LINE = 64 * 1024

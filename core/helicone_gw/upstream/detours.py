@@ -45,7 +45,8 @@ class Detour:
 class Detours:
     """Finds the `Detour` of a URL: a unix socket's, a proxy's, HTTP/2's, or none.
 
-    A URL with the scheme `UNIX_SCHEME` goes over that socket, always. ``proxy`` (http, https, socks5 or socks5h; may
+    A URL with the scheme `UNIX_SCHEME` goes over that socket, always; only as text, since `httpx.URL` folds the case of
+    what it takes for a host. ``proxy`` (http, https, socks5 or socks5h; may
     hold a user and a password) takes everything else; without one the environment decides: HTTP_PROXY, HTTPS_PROXY and
     ALL_PROXY as they are when this is made, and NO_PROXY. What remains goes over HTTP/2 where ``http2`` is set and
     TLS agrees on it. Every transport has ``limits`` of its own; there are as many as sockets and proxies are
