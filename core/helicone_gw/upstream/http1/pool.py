@@ -195,12 +195,12 @@ class Pool:
         """Take a place for a connection to ``host``, if there is one or an idle connection gives up its own."""
         if host.places >= self.limits.per_host:
             return False
-        if self.counters.open >= self.limits.total:
-            if not self._idle:
-                return False
-            self._evict(next(iter(self._idle)))
+        if self.counters.open >= self.limits.total and not self._idle:
+            return False
         host.places += 1
         self.counters.open += 1
+        if self.counters.open > self.limits.total:
+            self._evict(next(iter(self._idle)))
         return True
 
     def _free(self, host: Host) -> None:
@@ -268,7 +268,6 @@ class Pool:
         except BaseException:
             if waiter in self._waiters:
                 self._leave_queue(waiter, host)
-                self._tidy(host)
             elif not waiter.cancelled() and waiter.exception() is None:
                 # Cancelled in the moment in which it was served: the next one is.
                 handed = waiter.result()
@@ -285,7 +284,6 @@ class Pool:
         if waiter in self._waiters:
             self.counters.pool_timeouts += 1
             self._leave_queue(waiter, host)
-            self._tidy(host)
             if not waiter.done():
                 waiter.set_exception(httpx.PoolTimeout("no connection became free"))
 
@@ -293,3 +291,4 @@ class Pool:
         del self._waiters[waiter]
         host.waiters.remove(waiter)
         self.counters.waiting -= 1
+        self._tidy(host)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 import httpx
@@ -15,7 +16,10 @@ _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 _WITH_LENGTH = frozenset({b"POST", b"PUT", b"PATCH"})
 
 MAX_KNOWN = 1024
-"""Field names, and starts of heads, whose check is remembered; beyond it all are forgotten at once."""
+"""Field names, and methods with their targets, whose check is remembered; of names all are forgotten beyond it."""
+
+MAX_KNOWN_TARGET = 1024
+"""Longest target whose check is remembered, in bytes."""
 
 _names: dict[bytes, bytes] = {}
 
@@ -68,7 +72,8 @@ def request_head(request: WireRequest) -> bytes:
     token, blanks or controls in the target, CR, LF or NUL in a value, framing among the fields.
     """
     body = request.body
-    parts = [request.method, b" ", request.target, b" HTTP/1.1"]
+    target = request.target
+    parts = [_start(request.method, target) if len(target) <= MAX_KNOWN_TARGET else _checked(request.method, target)]
     lines = 2
     for name, value in request.headers:
         parts.append(_names.get(name) or _known(name))
@@ -95,8 +100,6 @@ def request_head(request: WireRequest) -> bytes:
     # One look at the whole instead of one at every value: more line ends than lines are somebody's injection.
     if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
         raise httpx.LocalProtocolError("a header value holds CR, LF or NUL")
-    if not _TOKEN.fullmatch(request.method) or not _TARGET.fullmatch(request.target):
-        raise httpx.LocalProtocolError("the method or the target is malformed")
     return head
 
 
@@ -109,3 +112,13 @@ def _known(name: bytes) -> bytes:
         _names.clear()
     line = _names[name] = b"\r\n" + name + b": "
     return line
+
+
+def _checked(method: bytes, target: bytes) -> bytes:
+    # A tunnel's reply would be read as an ordinary one.
+    if not _TOKEN.fullmatch(method) or not _TARGET.fullmatch(target) or method == b"CONNECT":
+        raise httpx.LocalProtocolError("the method or the target is malformed")
+    return b"%b %b HTTP/1.1" % (method, target)
+
+
+_start = lru_cache(maxsize=MAX_KNOWN)(_checked)
