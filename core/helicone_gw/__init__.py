@@ -2,6 +2,7 @@
 
 from helicone_gw.access import GatewayKey, KeyRing, KeySource, Permits, ProviderCredential
 from helicone_gw.background import Background
+from helicone_gw.breaker import BreakerPolicy
 from helicone_gw.chain import Chain
 from helicone_gw.clock import Clock
 from helicone_gw.config import GatewayConfig, ModelConfig, PositiveSeconds, PriceConfig, Seconds, Secret, Size
@@ -36,6 +37,7 @@ from helicone_gw.headers import Headers
 from helicone_gw.health import Health
 from helicone_gw.helicone import HeliconeHeaders
 from helicone_gw.hookspecs import hookimpl
+from helicone_gw.ingress.fallbacks import FallbackTarget
 from helicone_gw.model import Attempt, Capture, Chunk, Cost, Outcome, Request, Response, Route, Target, Usage
 from helicone_gw.plugin import Plugin, PluginConfig
 from helicone_gw.price import UNITS, CompiledPrice, Tiered
@@ -49,6 +51,7 @@ __all__ = [
     "AuthenticationFailed",
     "Background",
     "BadRequest",
+    "BreakerPolicy",
     "Capture",
     "Chain",
     "Chunk",
@@ -60,6 +63,7 @@ __all__ = [
     "DeadlineExceeded",
     "Exchange",
     "Fallback",
+    "FallbackTarget",
     "Gateway",
     "GatewayConfig",
     "GatewayError",

@@ -96,7 +96,10 @@ class App(Quart):
 
     async def _readyz(self) -> tuple[dict[str, Any], int]:
         ready = self.gateway.ready
-        return {"status": "ready" if ready else "not ready", "active": self.gateway.active}, 200 if ready else 503
+        state: dict[str, Any] = {"status": "ready" if ready else "not ready", "active": self.gateway.active}
+        if resting := self.gateway.health.resting():
+            state["resting"] = resting
+        return state, 200 if ready else 503
 
 
 async def _http_problem(problem: HTTPException) -> Response:

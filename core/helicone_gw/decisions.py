@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from helicone_gw.model import Target
+from helicone_gw.model import Request, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,10 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """Try another target: this one, or the route's next healthy one."""
+    """Try another target: this one, or the route's next healthy one.
+
+    ``request`` takes the place of the exchange's from here on, where the target is to be asked something else.
+    """
 
     target: Target | None = None
+    request: Request | None = None

@@ -28,7 +28,7 @@ from helicone_gw.pipeline.services import Services
 from helicone_gw.plugin import Plugin
 from helicone_gw.prices import Prices
 from helicone_gw.registry import new_manager
-from helicone_gw.routing import DEMO_PROVIDER, DefaultRoutes
+from helicone_gw.routing import DEMO_PROVIDER, DefaultRoutes, Routing
 from helicone_gw.store import MemoryStore, Store
 from helicone_gw.upstream.addresses import AllowedTargets
 from helicone_gw.upstream.client import NetworkUpstream, Timeouts
@@ -38,6 +38,9 @@ from helicone_gw.upstream.prepare import ITSELF, Preparer, speaks
 from helicone_gw.upstream.providers import Catalogue
 
 log = structlog.get_logger("helicone_gw")
+
+SHARING_INTERVAL = 1.0
+"""Seconds between two looks at what other workers say of targets."""
 
 SETTLING_TIME = 5.0
 """Seconds that plugins have at least to settle what exchanges left, whatever ``server.drain_timeout`` says."""
@@ -69,7 +72,8 @@ class Gateway:
         self.database = Database(config.database.url)
         self.store: Store = MemoryStore(self.clock)
         self._routes = DefaultRoutes(self.catalogue, config.models)
-        self.prices = Prices(self.clock.now, targets=self._routes.targets, on_fault=self._price_fault)
+        self.routing = Routing(self.catalogue, self._routes)
+        self.prices = Prices(self.clock.now, targets=self.routing.targets, on_fault=self._price_fault)
         self.health = Health(self.clock)
         self.keys = KeyRing()
         self.manager = new_manager()
@@ -93,6 +97,7 @@ class Gateway:
         self._idle = asyncio.Event()
         self._running: set[asyncio.Task[Any]] = set()
         self._started: set[str] = set()
+        self._sharing: asyncio.Task[None] | None = None
         self.ready = False
 
     def _pipeline(self) -> Pipeline:
@@ -160,11 +165,25 @@ class Gateway:
         except ConfigError:
             await self.stop()
             raise
+        if not isinstance(self.store, MemoryStore):
+            self._sharing = asyncio.create_task(self._share_health())
         self.ready = True
+
+    async def _share_health(self) -> None:
+        """Tell other workers which targets rest, and hear of theirs, for as long as the gateway runs."""
+        while True:
+            try:
+                await self.health.share(self.store)
+            except Exception as problem:
+                # Each worker then knows only what it saw itself.
+                self.log.warning("health of targets cannot be shared", problem=type(problem).__name__)
+            await self.clock.sleep(SHARING_INTERVAL)
 
     async def stop(self) -> None:
         """Let exchanges finish (``server.drain_timeout``), settle plugins, close everything. Twice is harmless."""
         self.ready = False
+        if self._sharing is not None:
+            self._sharing.cancel()
         timeout = self.config.server.drain_timeout
         await self.idle(timeout)
         # Exchanges may be denied their time; what they leave to be written may not.

@@ -1,35 +1,82 @@
-"""Health: which targets should be left alone for now, and how busy and how quick each one is."""
+"""Health: which targets should be left alone for now and why, and how busy and how quick each one is."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import exp
+from typing import Any
 
+import structlog
+
+from helicone_gw.breaker import Breaker, BreakerPolicy
 from helicone_gw.clock import Clock
+from helicone_gw.errors import GatewayError, UpstreamError, UpstreamStatus
 from helicone_gw.model import Target
+from helicone_gw.store import Store
+
+log = structlog.get_logger("helicone_gw.health")
 
 MAX_TARGETS = 10_000
 """Targets remembered; beyond it the one that was used longest ago is forgotten (its state then reads as healthy)."""
 
-LATENCY_WEIGHT = 0.2
-"""Weight of the newest observation in the moving average of latency."""
+LATENCY_DECAY = 10.0
+"""Seconds in which a past peak of latency loses 63 % of its weight."""
+
+KEY_REFUSED = frozenset({401, 402})
+"""Statuses that say something of the key, whatever the model."""
+
+ALIVE = frozenset({400, 404, 405, 406, 409, 410, 411, 413, 414, 415, 416, 418, 421, 422, 423, 424, 426, 428, 431})
+"""Error statuses that are about the request: the target works."""
+
+SHARED = "health:resting"
+"""Key of the store under which workers tell each other which targets rest."""
 
 
 @dataclass(slots=True)
 class TargetHealth:
-    """State of one target: attempts in flight, moving average of seconds to the first byte, and until when it rests."""
+    """State of one target: attempts in flight, seconds to the first byte, until when it rests, and its breaker.
+
+    ``latency`` is a peak-sensitive moving average: a slower answer counts at once, a quicker one bit by bit. A rest
+    ends at ``cooling_until`` (monotonic), which is ``rests_until`` for other workers (epoch seconds); ``heard``: it was
+    one of those that set the target aside.
+    """
 
     in_flight: int = 0
     latency: float | None = None
     cooling_until: float = 0.0
     reason: str = ""
+    rests_until: float = 0.0
+    heard: bool = False
+    breaker: Breaker = field(default_factory=Breaker)
+    _measured_at: float = 0.0
+
+    def measured(self, seconds: float, now: float) -> None:
+        """An attempt's first byte came after ``seconds``."""
+        previous = self.latency
+        if previous is None or seconds >= previous:
+            self.latency = seconds
+        else:
+            weight = exp(-(now - self._measured_at) / LATENCY_DECAY)
+            # Even attempts at the same moment move it a little.
+            self.latency = seconds + (previous - seconds) * min(weight, 0.95)
+        self._measured_at = now
 
 
 class Health:
-    """Health of all targets of this process. Routers read it and set it in ``on_attempt``; the core counts."""
+    """Health of all targets of this process.
 
-    def __init__(self, clock: Clock) -> None:
+    The core counts what is in flight and how long first bytes take; routers tell how attempts ended (`observe`), which
+    opens and closes breakers. A key that a provider refuses rests for all of that provider's models.
+    """
+
+    def __init__(self, clock: Clock, policy: BreakerPolicy | None = None) -> None:
         self._clock = clock
+        self.policy = policy or BreakerPolicy()
         self._targets: dict[Target, TargetHealth] = {}
+        self._worker = uuid.uuid4().hex
 
     def of(self, target: Target) -> TargetHealth:
         """The state of ``target``, healthy when never seen."""
@@ -42,32 +89,154 @@ class Health:
         return state
 
     def available(self, target: Target) -> bool:
-        """Whether ``target`` may be tried now."""
+        """Whether ``target`` may be tried now: neither it nor its key rests, and no probe of it is under way."""
+        return self._admits(target) and (target.model is None or self._admits(key_of(target)))
+
+    def _admits(self, target: Target) -> bool:
         state = self._targets.get(target)
-        return state is None or state.cooling_until <= self._clock.monotonic()
+        if state is None:
+            return True
+        now = self._clock.monotonic()
+        return state.cooling_until <= now and state.breaker.admits(now, self.policy)
+
+    def why(self, target: Target) -> str | None:
+        """Why ``target`` is left alone, in words for people; ``None`` when it is not."""
+        now = self._clock.monotonic()
+        for each in (target, key_of(target)):
+            state = self._targets.get(each)
+            if state is None or self._admits(each):
+                continue
+            if state.cooling_until > now:
+                return f"{state.reason}, for another {state.cooling_until - now:.0f} s"
+            return f"{state.reason}; a probe is under way"
+        return None
+
+    def resting(self) -> dict[str, str]:
+        """Every target that is left alone now, with the reason; none of those whose address a client named."""
+        return {
+            str(target): reason
+            for target in self._targets
+            if target.base_url is None and (reason := self.why(target)) is not None
+        }
 
     def cool_down(self, target: Target, seconds: float, reason: str) -> None:
         """Leave ``target`` alone for so long; ``reason`` is shown to people."""
         state = self.of(target)
-        state.cooling_until = max(state.cooling_until, self._clock.monotonic() + seconds)
-        state.reason = reason
+        until = self._clock.monotonic() + seconds
+        if until <= state.cooling_until:
+            return
+        state.cooling_until, state.reason, state.heard = until, reason, False
+        state.rests_until = self._clock.now() + seconds
+        log.warning("target set aside", target=str(target), reason=reason, seconds=round(seconds, 3))
 
     def recover(self, target: Target) -> None:
         """``target`` works again."""
         state = self._targets.get(target)
-        if state is not None:
-            state.cooling_until, state.reason = 0.0, ""
+        if state is None:
+            return
+        if state.cooling_until or state.breaker.opened:
+            log.info("target is used again", target=str(target))
+        state.cooling_until = state.rests_until = 0.0
+        state.reason, state.heard = "", False
+        state.breaker.close()
+
+    def observe(self, target: Target, error: GatewayError | None, *, own_key: bool = False) -> None:
+        """An attempt at ``target`` ended, with ``error`` or well.
+
+        ``own_key``: the client brought its own credential, whose limits and validity say nothing of the target's.
+        """
+        if error is None:
+            if self.of(target).breaker.succeeded(self._clock.monotonic(), self.policy):
+                self.recover(target)
+            return
+        if not isinstance(error, UpstreamError):
+            return  # the gateway's own refusal: the target was never asked
+        status = error.status if isinstance(error, UpstreamStatus) else None
+        if status in (401, 402, 403, 429) and own_key:
+            return
+        if status in KEY_REFUSED or status == 403:
+            aside = target if status == 403 else key_of(target)
+            self.cool_down(aside, self.policy.key_rest, f"the provider refuses the key ({status})")
+        elif status not in ALIVE:
+            self._failed(target, error)
+
+    def _failed(self, target: Target, error: UpstreamError) -> None:
+        reason = f"answered {error.status}" if isinstance(error, UpstreamStatus) else error.code
+        if error.retry_after:
+            self.cool_down(target, min(error.retry_after, self.policy.max_rest), f"{reason} with Retry-After")
+        rest = self.of(target).breaker.failed(self._clock.monotonic(), self.policy)
+        if rest is not None:
+            self.cool_down(target, rest, f"failed too often (last: {reason})")
 
     def started(self, target: Target) -> None:
         """An attempt began."""
-        self.of(target).in_flight += 1
+        state = self.of(target)
+        state.in_flight += 1
+        if state.breaker.opened:
+            state.breaker.tried(self._clock.monotonic())
 
     def ended(self, target: Target, first_byte_seconds: float | None) -> None:
         """An attempt ended; ``first_byte_seconds`` is ``None`` when no byte came."""
         state = self.of(target)
         state.in_flight -= 1
         if first_byte_seconds is not None:
-            previous = state.latency
-            state.latency = (
-                first_byte_seconds if previous is None else previous + LATENCY_WEIGHT * (first_byte_seconds - previous)
-            )
+            state.measured(first_byte_seconds, self._clock.monotonic())
+
+    async def share(self, store: Store) -> None:
+        """Tell the other workers which targets rest, and hear of theirs; to be called every second or so.
+
+        One value holds them all, each worker's apart. A rest that ends early with the worker that began it ends here
+        with the next call. Workers that write all the time may keep another from writing: its news then wait.
+        """
+        now = self._clock.now()
+        mine = [
+            _row(target, state)
+            for target, state in self._targets.items()
+            if state.rests_until > now and not state.heard
+        ]
+        for _ in range(5):
+            current = await store.get(SHARED)
+            workers = {} if current is None else json.loads(current)
+            if workers.get(self._worker, []) == mine:
+                break
+            others = {name: rows for name, rows in workers.items() if any(row[4] > now for row in rows)}
+            value = json.dumps(others | {self._worker: mine} if mine else {**others, self._worker: []}).encode()
+            if await store.compare_and_set(SHARED, current, value, ttl=self.policy.longest):
+                break
+        else:
+            return
+        self._hear(
+            {
+                Target(*row[:4]): (row[4], row[5])
+                for name, rows in workers.items()
+                if name != self._worker
+                for row in rows
+                if row[4] > now
+            },
+            now,
+        )
+
+    def _hear(self, told: Mapping[Target, tuple[float, str]], now: float) -> None:
+        for target, (until, reason) in told.items():
+            state = self.of(target)
+            if state.rests_until >= until:
+                continue
+            if state.rests_until <= now:
+                state.heard = True
+                log.info("target set aside by another worker", target=str(target), reason=reason)
+            state.cooling_until, state.rests_until = self._clock.monotonic() + until - now, until
+            state.reason = reason
+            if target.model is not None:
+                state.breaker.open_elsewhere()
+        for target, state in list(self._targets.items()):
+            if state.heard and target not in told:
+                self.recover(target)
+
+
+def key_of(target: Target) -> Target:
+    """The provider's key that ``target`` is called with, as a target without a model."""
+    return Target(target.provider, None, target.base_url, target.deployment)
+
+
+def _row(target: Target, state: TargetHealth) -> list[Any]:
+    return [target.provider, target.model, target.base_url, target.deployment, state.rests_until, state.reason]

@@ -40,7 +40,8 @@ class Request(Struct, frozen=True):
     ``body`` is ``None`` when it streams through (uploads); such a request is never retried after a byte was sent.
     ``dialect`` is the family whose SDK is talking ("openai", "anthropic", "gemini", ...), ``operation`` the operation
     in it ("chat", "responses", "messages", "generate_content", "embeddings", "files", ...; see ``ingress.operations``).
-    ``model`` is the model string exactly as asked; ``provider`` is set when the address names one (prefix, host).
+    ``model`` is the model string exactly as asked; ``provider`` is set when the address names one (prefix, host),
+    ``router`` when it names a route (``/router/{name}/...``).
     """
 
     method: str
@@ -55,6 +56,7 @@ class Request(Struct, frozen=True):
     stream: bool = False
     provider: str | None = None
     user: str | None = None
+    router: str | None = None
 
     def replace(self, **changes: Any) -> Request:
         """A copy with these fields changed."""
@@ -200,7 +202,8 @@ class Target(Struct, frozen=True):
     deployment: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.provider}/{self.model}" if self.model else self.provider
+        name = f"{self.provider}/{self.model}" if self.model else self.provider
+        return f"{name} ({self.deployment})" if self.deployment else name
 
 
 class Route(Struct, frozen=True):

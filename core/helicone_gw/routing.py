@@ -1,12 +1,12 @@
-"""The core's own routing table: what happens to a request that no plugin routed."""
+"""Routing: the core's own table, for requests that no plugin routed, and where model strings lead (`Routing`)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from helicone_gw.errors import BadRequest
+from helicone_gw.errors import BadRequest, NotFound
 from helicone_gw.exchange import Exchange
 from helicone_gw.model import Route, Target
 from helicone_gw.upstream.prepare import ITSELF
@@ -46,8 +46,13 @@ class DefaultRoutes:
         self._demo = catalogue.is_configured(DEMO_PROVIDER)
 
     def __call__(self, exchange: Exchange) -> Route:
-        """The route of ``exchange``. Raises `BadRequest` for an address without any upstream."""
+        """The route of ``exchange``.
+
+        Raises `BadRequest` for an address without any upstream, `NotFound` for a route that nobody knows.
+        """
         request = exchange.request
+        if request.router is not None:
+            raise NotFound(f"There is no route {request.router!r}.", code="route_not_found")
         helicone = request.helicone
         override = helicone.openai_api_base or helicone.target_url
         if override is not None and request.provider in OVERRIDABLE:
@@ -86,3 +91,38 @@ class DefaultRoutes:
         return known is not None and (
             not known.key_required or self._catalogue.credential(provider, known.base_url or "") is not None
         )
+
+
+class Resolver(Protocol):
+    """Something that knows where model strings lead: the ``router`` plugin, or any other."""
+
+    def __call__(self, model: str, exchange: Exchange | None) -> Sequence[Target]:
+        """The targets of ``model`` in the order in which to try them; none: no opinion.
+
+        ``exchange`` is ``None`` for an estimate that is made before routing. It must not wait.
+        """
+
+
+class Routing:
+    """Where model strings lead. Resolvers are asked in order, the first that knows the model wins; then the core."""
+
+    def __init__(self, catalogue: Catalogue, table: DefaultRoutes) -> None:
+        self._catalogue = catalogue
+        self._table = table
+        self._resolvers: list[Resolver] = []
+
+    def use(self, resolver: Resolver) -> None:
+        """Add a resolver behind those that are there; called in a plugin's ``startup``."""
+        self._resolvers.append(resolver)
+
+    def targets(self, model: str, exchange: Exchange | None = None) -> tuple[Target, ...]:
+        """The targets of ``model``. One that nobody knows is its dialect's own provider's, where there is a request."""
+        for resolver in self._resolvers:
+            if found := tuple(resolver(model, exchange)):
+                return found
+        if found := self._table.targets(model):
+            return found
+        if exchange is None:
+            return ()
+        provider = self._catalogue.get(exchange.request.provider or exchange.request.dialect)
+        return () if provider is None else (Target(provider.name, model),)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from quart import Blueprint, abort, request, websocket
 
-from helicone_gw import ConfigError, Gateway, GatewayKey, Permits, Plugin, PluginConfig, hookimpl
+from helicone_gw import ConfigError, Gateway, GatewayKey, Permits, Plugin, PluginConfig, Target, hookimpl
 from helicone_gw.testing import GatewayFactory, RunningGateway
 from helicone_gw.testing.client import http_scope
 
@@ -91,6 +91,10 @@ async def test_health_and_readiness(gateway: GatewayFactory) -> None:
         assert (await running.request("GET", "/healthz")).json() == {"status": "ok"}
         ready = await running.request("GET", "/readyz")
         assert (ready.status, ready.json()) == (200, {"status": "ready", "active": 0})
+        running.gateway.health.cool_down(Target("openai", "gpt-4o"), 60, "answered 529")
+        running.gateway.health.cool_down(Target("llm.internal", "m", base_url="https://llm.internal"), 60, "no")
+        resting = (await running.request("GET", "/readyz")).json()["resting"]
+        assert resting == {"openai/gpt-4o": "answered 529, for another 60 s"}, "a client's own address is nobody's news"
         running.gateway.ready = False
         gone = await running.request("GET", "/readyz")
         assert (gone.status, gone.json()["status"]) == (503, "not ready")

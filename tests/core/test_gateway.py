@@ -25,6 +25,7 @@ from helicone_gw import (
 from helicone_gw.app import App
 from helicone_gw.config import PluginSpec
 from helicone_gw.model import UpstreamRequest, UpstreamResponse
+from helicone_gw.store import MemoryStore
 from helicone_gw.testing import GatewayFactory, ScriptedProvider, VirtualClock
 from helicone_gw.testing.dialects import openai_chat
 
@@ -263,6 +264,7 @@ async def test_what_plugins_find_on_a_gateway(gateway: GatewayFactory) -> None:
             "catalogue",
             "http",
             "health",
+            "routing",
             "keys",
             "background",
             "log",
@@ -274,3 +276,40 @@ async def test_what_plugins_find_on_a_gateway(gateway: GatewayFactory) -> None:
         assert running.exchanges[0].annotations == {"observer.seen": True}
         assert one.active == 0
         assert isinstance(running.app, App)
+
+
+class Between:
+    """A store between workers, as far as health needs one. ``down``: it cannot be reached."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._inner = MemoryStore(clock)
+        self.down = False
+
+    async def get(self, key: str) -> bytes | None:
+        if self.down:
+            raise OSError("no store")
+        return await self._inner.get(key)
+
+    async def compare_and_set(self, key: str, expected: bytes | None, value: bytes, ttl: float | None = None) -> bool:
+        return await self._inner.compare_and_set(key, expected, value, ttl)
+
+    async def close(self) -> None:
+        return None
+
+
+async def test_workers_share_the_health_of_their_targets(gateway: GatewayFactory, virtual_time: VirtualClock) -> None:
+    store = Between(virtual_time)
+    one, other = (gateway.build([], provider=ScriptedProvider(), http=ScriptedProvider()) for _ in range(2))
+    for each in (one, other):
+        each.store = store  # type: ignore[assignment]
+        await each.start()
+    target = Target("openai", "m")
+    store.down = True
+    one.health.cool_down(target, 60, "because")
+    await asyncio.sleep(2.5)
+    assert other.health.available(target), "each knows what it saw itself"
+    store.down = False
+    await asyncio.sleep(2.5)
+    assert other.health.resting() == {"openai/m": "because, for another 55 s"}
+    for each in (one, other):
+        await each.stop()

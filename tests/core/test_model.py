@@ -118,6 +118,7 @@ def test_a_chunk_is_decoded_once_and_does_not_show_its_text() -> None:
 def test_a_target_as_text() -> None:
     assert str(Target("openai", "gpt-4o")) == "openai/gpt-4o"
     assert str(Target("openai")) == "openai"
+    assert str(Target("openai", "gpt-4o", deployment="second")) == "openai/gpt-4o (second)"
 
 
 def test_an_attempt_is_well_only_with_a_status_and_no_error() -> None:

@@ -6,10 +6,21 @@ from typing import Any
 
 import pytest
 
-from helicone_gw import BadRequest, Exchange, Headers, ModelConfig, ProviderCredential, Request, Secret, Target
+from helicone_gw import (
+    BadRequest,
+    Exchange,
+    Headers,
+    ModelConfig,
+    NotFound,
+    Prices,
+    ProviderCredential,
+    Request,
+    Secret,
+    Target,
+)
 from helicone_gw.config import ProviderConfig
 from helicone_gw.helicone import parse_helicone_headers
-from helicone_gw.routing import DefaultRoutes
+from helicone_gw.routing import DefaultRoutes, Routing
 from helicone_gw.upstream.prepare import ITSELF
 from helicone_gw.upstream.providers import Catalogue
 
@@ -103,3 +114,43 @@ def test_the_list_of_models_is_the_providers_where_there_is_a_key() -> None:
     assert routes()(one).targets == (Target("openai"),)
     one.credential = ProviderCredential("authorization", "Bearer sk-own", "anthropic")
     assert routes()(one).targets == (Target(ITSELF.name),)
+
+
+def test_a_route_that_nobody_knows() -> None:
+    with pytest.raises(NotFound, match="no route 'fast'"):
+        routes()(exchange(router="fast"))
+
+
+def routing() -> Routing:
+    catalogue = Catalogue.build({})
+    return Routing(catalogue, DefaultRoutes(catalogue, MODELS))
+
+
+def test_where_a_model_string_leads_is_asked_of_resolvers_first() -> None:
+    where = routing()
+    where.use(lambda model, exchange: [])
+    where.use(lambda model, exchange: [Target("mistral", model)] if model != "house" else [])
+    where.use(lambda model, exchange: pytest.fail("the one before has answered") if model == "fast" else [])
+    assert where.targets("fast") == (Target("mistral", "fast"),)
+    assert where.targets("house") == (Target("openai", "gpt-4o"), Target("groq", "gpt-4o"))
+
+
+def test_a_model_that_nobody_knows_leads_to_its_requests_own_provider() -> None:
+    where = routing()
+    assert where.targets("new-model") == ()
+    assert where.targets("new-model", exchange(dialect="anthropic")) == (Target("anthropic", "new-model"),)
+    assert where.targets("new-model", exchange(provider="groq")) == (Target("groq", "new-model"),)
+    assert where.targets("new-model", exchange(dialect="esperanto")) == ()
+
+
+def test_estimates_go_by_the_same_resolvers() -> None:
+    where = routing()
+    asked: list[str] = []
+
+    def resolver(model: str, given: Exchange | None) -> list[Target]:
+        asked.append(model)
+        return []
+
+    where.use(resolver)
+    assert Prices(targets=where.targets).estimate("m", None, 1, 1) is None
+    assert asked == ["m"]

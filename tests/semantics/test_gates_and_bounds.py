@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from onion import A, B, ListSink, exchange, gateway, handle, plugin, router
 
-from helicone_gw import Fallback, PermissionDenied, Permits, Retry, Unavailable
+from helicone_gw import Exchange, Fallback, GatewayError, Headers, PermissionDenied, Permits, Retry, Unavailable
 from helicone_gw.testing import ScriptedProvider
 from helicone_gw.testing.dialects import openai_chat
 
@@ -258,3 +258,32 @@ async def test_the_providers_wish_to_be_left_alone_is_on_the_error(headers, expe
     layers = [plugin("retries", on_error=lambda exchange, error: wishes.append(error.retry_after))]
     await handle(gateway(layers, ScriptedProvider(openai_chat.error(429, "slow", headers=headers))), exchange())
     assert wishes == [expected]
+
+
+async def test_a_fallback_may_ask_something_else() -> None:
+    def other(exchange: Exchange, error: GatewayError) -> Fallback:
+        body = b'{"model": "model-b", "messages": []}'
+        return Fallback(B, exchange.request.replace(body=body, headers=Headers({"x-mine": "1"})))
+
+    provider = ScriptedProvider(openai_chat.error(500), openai_chat.reply())
+    running = gateway([router(A), plugin("fallbacks", on_error=other)], provider)
+    one = exchange()
+    assert (await handle(running, one)).status == 200
+    first, second = provider.requests
+    assert (first.json()["model"], second.json()["model"]) == ("model-a", "model-b")
+    assert (first.headers.get("x-mine"), second.headers.get("x-mine")) == (None, "1")
+    assert one.original.body != one.request.body
+    await running.stop()
+
+
+async def test_what_a_fallback_would_ask_is_forgotten_where_there_is_none() -> None:
+    decision = Fallback(B, exchange().request.replace(body=b"{}"))
+    running = gateway(
+        [router(A), plugin("fallbacks", on_error=lambda exchange, error: decision)],
+        ScriptedProvider(openai_chat.error(500)),
+        max_attempts=1,
+    )
+    one = exchange()
+    assert (await handle(running, one)).status == 500
+    assert one.request is one.original
+    await running.stop()

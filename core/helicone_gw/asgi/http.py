@@ -79,6 +79,7 @@ def new_exchange(gateway: Gateway, scope: Scope, headers: Headers, location: Loc
         helicone=parse_helicone_headers(headers),
         model=location.model,
         provider=location.provider,
+        router=location.router,
     )
     client = scope.get("client")
     return Exchange(str(uuid.uuid4()), request, gateway.clock.now(), client=client[0] if client else "")

@@ -123,6 +123,8 @@ class Conversation:
             return None
         if isinstance(decision, Fallback):
             target = decision.target or self._next_target()
+            if target is not None and decision.request is not None:
+                exchange.request = decision.request
             return None if target is None else Step(target)
         if not health.available(failed) and (other := self._next_target()) is not None:
             return Step(other)
