@@ -124,6 +124,7 @@ class Cycle:
             self.begun = True
             if not more:
                 self.over = True
+                self.wake()
                 output.write_now(framed)
                 self._connection.answered(self)
             elif answer.complete:

@@ -46,8 +46,8 @@ class Lane:
         self.root_path = root_path
         self.access = access
         self._hand_over = hand_over
-        self._connections: set[Connection] = set()
-        self._cycles: set[Cycle] = set()
+        self.connections: set[Connection] = set()
+        self.cycles: set[Cycle] = set()
         self._ticking: asyncio.TimerHandle | None = None
         self._stopping = False
         self._empty: asyncio.Future[None] | None = None
@@ -61,10 +61,10 @@ class Lane:
     def admit(self, connection: Connection) -> bool:
         """Keep an eye on ``connection``; whether it may stay."""
         self.counters.connections += 1
-        self._connections.add(connection)
+        self.connections.add(connection)
         if self._ticking is None:
             self._ticking = self.loop.call_later(self.limits.tick, self._tick)
-        if len(self._connections) > self.limits.connections:
+        if len(self.connections) > self.limits.connections:
             self.counters.turned_away += 1
             return False
         return True
@@ -72,46 +72,46 @@ class Lane:
     def begin(self, cycle: Cycle) -> None:
         """Run ``cycle`` in a task of its own: what cancels it, cancels nothing else."""
         self.counters.requests += 1
-        self._cycles.add(cycle)
+        self.cycles.add(cycle)
         cycle.task = self.loop.create_task(cycle.run())
 
     def finished(self, cycle: Cycle) -> None:
         """The application's call is over."""
-        self._cycles.discard(cycle)
+        self.cycles.discard(cycle)
         self._look()
 
     def lost(self, connection: Connection) -> None:
         """The connection is over."""
-        self._connections.discard(connection)
+        self.connections.discard(connection)
         self._look()
 
     def hand_over(self, connection: Connection, data: bytes) -> None:
         """The connection goes on elsewhere, from ``data``."""
         self.counters.handed_over += 1
-        self._connections.discard(connection)
+        self.connections.discard(connection)
         self._hand_over(connection.transport, data)
         self._look()
 
     def _tick(self) -> None:
         now = self.loop.time()
-        for connection in list(self._connections):
+        for connection in list(self.connections):
             connection.check(now)
-        self._ticking = self.loop.call_later(self.limits.tick, self._tick) if self._connections else None
+        self._ticking = self.loop.call_later(self.limits.tick, self._tick) if self.connections else None
 
     # The end.
 
     async def stop(self, timeout: float) -> None:
         """Close what is idle, let requests under way end for ``timeout`` seconds, and break off what then is left."""
         self._stopping = True
-        for connection in list(self._connections):
+        for connection in list(self.connections):
             connection.retire()
         if not self._over():
             self._empty = self.loop.create_future()
             await asyncio.wait({self._empty}, timeout=timeout)
-        tasks = {cycle.task for cycle in self._cycles if cycle.task is not None}
+        tasks = {cycle.task for cycle in self.cycles if cycle.task is not None}
         for task in tasks:
             task.cancel()
-        for connection in list(self._connections):
+        for connection in list(self.connections):
             connection.transport.abort()
         if tasks:
             await asyncio.wait(tasks, timeout=CANCELLING)
@@ -119,7 +119,7 @@ class Lane:
             self._ticking.cancel()
 
     def _over(self) -> bool:
-        return not self._connections and not self._cycles
+        return not self.connections and not self.cycles
 
     def _look(self) -> None:
         if self._empty is not None and not self._empty.done() and self._over():
