@@ -59,9 +59,10 @@ test-3.13: $(VENV313)/.installed ## the quick tests on Python 3.13
 test-full: install ## every test, every figure at its stated size (long)
 	HELICONE_GW_FULL=1 $(BIN)/python $(PYTEST) -m "" $(ARGS)
 
-bench: install ## run the benchmarks of tests/bench; they report, they never fail on a time
-	@echo "Benchmarks live in tests/bench."
-	@if [ -d tests/bench ]; then $(BIN)/python -m pytest -m "" -s tests/bench $(ARGS); else echo "There are none yet."; fi
+bench: install ## measure this gateway beside its peers (long); writes docs/performance.md, fails on a regression
+	$(BIN)/helicone-gw bench --engine hypercorn,uvicorn,granian --install-peers --peers-in .cache/peers \
+		--page docs/performance.md --history tests/bench/history.json --check $(ARGS)
+	$(BIN)/python -m pytest -m "" -s -q tests/bench
 
 lock: $(UV_NEEDED) ## bring the requirements.lock files up to their sources (UPGRADE=1: to the newest versions)
 	$(COMPILE) --all-extras $(NAMES:%=--no-emit-package %) --output-file requirements.lock $(MANIFESTS)

@@ -86,6 +86,8 @@ class Run:
                     self._measure(measurement, case, subject)
         except DidNotStart as problem:
             self._failed(subject, cases, "did not start", str(problem))
+        except LoadFailed as problem:
+            self._failed(subject, cases, str(problem), "")
 
     def _measure(self, measurement: Measurement, case: Case, subject: Subject = DIRECT) -> None:
         self.progress(f"{subject.name}: {case.name}, {case.title}")

@@ -21,7 +21,7 @@ from helicone_gw.bench.bars import bars
 from helicone_gw.bench.cases import CASES, Case, UnknownCase, chosen
 from helicone_gw.bench.helpers import LoadFailed
 from helicone_gw.bench.measure import Effort
-from helicone_gw.bench.report import Report, table, to_json
+from helicone_gw.bench.report import TARGET, Report, table, to_json
 from helicone_gw.bench.runner import run
 from helicone_gw.bench.subjects import ExternalSubject, Subject, gateway, nginx
 from helicone_gw.bench.workload import PATH
@@ -188,7 +188,7 @@ def _target(url: str, pid: int | None, key: str | None) -> Iterator[Subject]:
         raise _WrongUsage("--target: an http:// URL of a gateway on this machine or network")
     path = parts.path.rstrip("/")
     yield ExternalSubject(
-        name="target",
+        name=TARGET,
         host=parts.hostname,
         port=parts.port or 80,
         path=path + (PATH.removeprefix("/v1") if path.endswith("/v1") else PATH),
@@ -202,7 +202,13 @@ def _peers(names: str, litellm: Path | None, portkey: Path | None, cache: Path, 
     wanted = {"all": list(PEERS), "none": []}.get(names)
     asked = wanted is None
     for name in _names(names, PEERS, "--peers") if wanted is None else wanted:
-        peer = _peer(name, litellm, portkey, cache, install=install)
+        try:
+            peer = _peer(name, litellm, portkey, cache, install=install)
+        except peer_programs.CannotInstall as problem:
+            if asked:
+                raise
+            _say(f"{name} could not be installed: {problem}")
+            peer = None
         if peer is not None:
             yield peer
         elif asked:
