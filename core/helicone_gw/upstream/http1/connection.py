@@ -278,6 +278,7 @@ class Connection(Link):
         parser.close()
         sent = self._upload is None or self._upload.finish()
         self._wake()
+        self.keep_session()
         if not sent or not parser.keep_alive or parser.surplus or self.died:
             self.close() if sent else self.abort()
             return
@@ -287,7 +288,6 @@ class Connection(Link):
         self._limit = HIGH_WATER
         self._collecting = False
         self._write_deadline = inf
-        self.keep_session()
         keep_alive = self._pool.limits.keep_alive
         if parser.keep_alive_field is not None:
             told = _KEEP_ALIVE.search(parser.keep_alive_field)
