@@ -78,11 +78,15 @@ def test_ordinary_bodies_are_not_suspicious(text: bytes) -> None:
     assert not is_suspicious(text)
 
 
-def test_a_word_contained_in_another_is_looked_for_once() -> None:
-    suspicion = Suspicion(keys=[b"sk-", b"sk-helicone"], phrases=[(b"://", b"@")], words=[b"bearer", b"xbearer"])
-    assert suspicion(b"SK-" + b"a" * 20) is False
-    assert suspicion(b"a sk-" + b"a" * 20) is True
-    assert suspicion(b"sk-short") is False
-    assert suspicion(b"Bearer") is True
-    assert suspicion(b"://") is False
-    assert suspicion(b"://@") is True
+def test_what_follows_decides() -> None:
+    suspicion = Suspicion(keys=[b"sk-", b"eyJ"], phrases=[(b"://", b"@")], words=[b"bearer", b'token"', b"key="])
+    assert not suspicion(b"a task-force of desk-bound people")
+    assert suspicion(b"a task-" + b"a" * 20)
+    assert not suspicion(b"SK-" + b"a" * 20)
+    assert suspicion(b"sk-eyJ45678")
+    assert suspicion(b"BEARER")
+    assert not suspicion(b"://")
+    assert suspicion(b"://@")
+    assert not suspicion(b'{"content": " token"}')
+    assert suspicion(b'{"token" : 1}')
+    assert suspicion(b"?key=")
