@@ -18,6 +18,7 @@ from granian.server.embed import Server
 from helicone_gw.config import ServerConfig
 from helicone_gw.engines import BACKLOG, CLOSING_TIME, KEEP_ALIVE, MAX_HEADER_BYTES, Application
 from helicone_gw.engines.granian_front import Front
+from helicone_gw.engines.http1.limits import Limits
 
 LETTING_GO = 0.1
 """Seconds for the thread that tells of granian's end to let go of the interpreter, which must not end before it."""
@@ -33,7 +34,7 @@ async def serve(app: Application, settings: ServerConfig, listener: socket.socke
         # Beside TLS, telling HTTP/2 from HTTP/1 takes waiting for a first byte, without any bound.
         http=HTTPModes.http1,
         backlog=BACKLOG,
-        backpressure=BACKLOG,
+        backpressure=Limits().connections,  # those past it wait to be accepted
         # This timeout is that of a connection between two requests, too.
         http1_settings=HTTP1Settings(header_read_timeout=int(KEEP_ALIVE * 1000), max_buffer_size=MAX_HEADER_BYTES),
         log_enabled=False,

@@ -13,7 +13,7 @@ import uvicorn
 from helicone_gw.asgi.types import Receive, Scope, Send
 from helicone_gw.config import ServerConfig
 from helicone_gw.engines import BACKLOG, KEEP_ALIVE, MAX_WEBSOCKET_MESSAGE, Application
-from helicone_gw.engines.uvicorn_protocol import Protocol
+from helicone_gw.engines.uvicorn_protocol import LIMITS, Protocol
 
 log = structlog.get_logger("helicone_gw.engines.uvicorn")
 
@@ -40,6 +40,7 @@ async def serve(app: Application, settings: ServerConfig, listener: socket.socke
             server_header=False,
             date_header=False,
             backlog=BACKLOG,
+            limit_concurrency=LIMITS.connections,  # past it 503
             timeout_keep_alive=int(KEEP_ALIVE),
             timeout_graceful_shutdown=math.ceil(settings.drain_timeout),
             ws_max_size=MAX_WEBSOCKET_MESSAGE,

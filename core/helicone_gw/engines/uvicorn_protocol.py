@@ -9,7 +9,8 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from helicone_gw.asgi.types import Message, Receive, Scope, Send
-from helicone_gw.engines import MAX_HEADER_BYTES, Application
+from helicone_gw.engines import Application
+from helicone_gw.engines.http1.limits import Limits
 from helicone_gw.engines.screening import (
     HEAD_TOO_LARGE,
     MALFORMED,
@@ -20,15 +21,8 @@ from helicone_gw.engines.screening import (
     screened,
 )
 
-HEAD_TIMEOUT = 15.0
-"""Seconds that a connection may take from its first byte, or from being opened, to the end of a request's head."""
-
-MAX_FIELDS = 256
-"""Fields in a request's head."""
-
-LINGER = 1.0
-"""Seconds that a refused client may still send, unheard, so that closing on it does not cost it the answer
-(RFC 9112 section 9.6)."""
+LIMITS = Limits()
+"""The same bounds as those of the default engine."""
 
 UPGRADE_FIELDS = frozenset({b"upgrade", b"http2-settings"})
 
@@ -40,8 +34,9 @@ class Refused(Exception):
 class Protocol(HttpToolsProtocol):
     """One connection.
 
-    Heads are bounded in size, number of fields and time; what `screening` names is refused; an upgrade to anything but
-    a WebSocket is ignored, where httptools would take the body for the other protocol's.
+    Heads are bounded in size, number of fields and time; so is the wait for a client that takes nothing. What
+    `screening` names is refused. An upgrade to anything but a WebSocket is ignored, where httptools would take the body
+    for the other protocol's.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -51,6 +46,7 @@ class Protocol(HttpToolsProtocol):
         """Bytes of the head under way that came in earlier reads."""
         self._read = 0
         self._head_timer: asyncio.TimerHandle | None = None
+        self._stall_timer: asyncio.TimerHandle | None = None
         self._running: RequestResponseCycle | None = None
         self._declined = False
         """Whether the message under way asks for an upgrade that is not had."""
@@ -61,11 +57,12 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client connected."""
         super().connection_made(transport)
-        self._head_timer = self.loop.call_later(HEAD_TIMEOUT, self._head_is_late)
+        self._head_timer = self.loop.call_later(LIMITS.header_timeout, self._head_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection ended."""
         self._stop_head_timer()
+        self._stop_stall_timer()
         if self._running is not None and not self._running.response_complete:
             # uvicorn tells the latest request only, which with pipelining is not the one that runs.
             self._running.disconnected = True
@@ -91,10 +88,22 @@ class Protocol(HttpToolsProtocol):
             return
         if self._heading:
             self._head += len(data)
-            if self._head > MAX_HEADER_BYTES:
-                self._refuse(HEAD_TOO_LARGE if self.headers else TARGET_TOO_LONG)
+            if len(self.url) > LIMITS.target:
+                self._refuse(TARGET_TOO_LONG)
+            elif self._head > LIMITS.head:
+                self._refuse(HEAD_TOO_LARGE)
             elif self._head_timer is None:
-                self._head_timer = self.loop.call_later(HEAD_TIMEOUT, self._head_is_late)
+                self._head_timer = self.loop.call_later(LIMITS.header_timeout, self._head_is_late)
+
+    def pause_writing(self) -> None:
+        """The client takes less than it is sent."""
+        super().pause_writing()
+        self._await_progress(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        """The client has taken most of what it was sent."""
+        self._stop_stall_timer()
+        super().resume_writing()
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -106,9 +115,10 @@ class Protocol(HttpToolsProtocol):
         """The head of a request is complete."""
         self._heading = False
         self._stop_head_timer()
-        if self._head + self._read > MAX_HEADER_BYTES:  # which may count what follows the head
-            self._check_size()
-        if len(self.headers) > MAX_FIELDS:
+        if len(self.url) > LIMITS.target:
+            raise self._refused(TARGET_TOO_LONG)
+        # What was read may be more than the head; only then is it worth while to count exactly.
+        if len(self.headers) > LIMITS.fields or (self._head + self._read > LIMITS.head and self._size() > LIMITS.head):
             raise self._refused(HEAD_TOO_LARGE)
         refusal = screened(self.parser.get_http_version(), self.headers)
         if refusal is not None:
@@ -147,11 +157,8 @@ class Protocol(HttpToolsProtocol):
             app = _unchunked(cycle, app)
         super()._start_asgi_task(cycle, app)
 
-    def _check_size(self) -> None:
-        if len(self.url) > MAX_HEADER_BYTES:
-            raise self._refused(TARGET_TOO_LONG)
-        if sum(len(name) + len(value) + 4 for name, value in self.headers) + len(self.url) > MAX_HEADER_BYTES:
-            raise self._refused(HEAD_TOO_LARGE)
+    def _size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def _take_host_from_target(self) -> None:
         """An absolute target's own host counts, whatever the field says (RFC 9112 section 3.2.2)."""
@@ -189,6 +196,21 @@ class Protocol(HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
 
+    def _await_progress(self, unsent: int) -> None:
+        self._stall_timer = self.loop.call_later(LIMITS.stall, self._is_stalled, unsent)
+
+    def _is_stalled(self, before: int) -> None:
+        unsent = self.transport.get_write_buffer_size()
+        if unsent < before:
+            self._await_progress(unsent)
+        else:
+            self.transport.abort()
+
+    def _stop_stall_timer(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
+
     def _refuse(self, refusal: Refusal) -> None:
         """Say ``refusal`` once everything before it is answered, and end the connection."""
         self._refusal = refusal
@@ -217,7 +239,7 @@ class Protocol(HttpToolsProtocol):
         self.transport.write(b"".join([*head, b"\r\n", body]))
         if self.transport.can_write_eof():
             self.transport.write_eof()
-            self.loop.call_later(LINGER, self.transport.close)
+            self.loop.call_later(LIMITS.linger, self.transport.close)
         else:
             self.transport.close()
 

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from helicone_gw import ConfigError
 from helicone_gw.asgi.types import Receive, Scope, Send
 from helicone_gw.engines import load_engine, uvicorn_protocol
+from helicone_gw.engines.http1.limits import Limits
 from tests.core.engines.served import answer, ask, connected, echo, lifespan, rest, served, statuses_in, whole
 
 HEAD = b"Host: gateway.example\r\n"
@@ -53,14 +54,14 @@ async def test_an_upgrade_that_is_not_had_is_ignored_wherever_its_packets_end(po
 
 @pytest.mark.parametrize("sent", [b"", b"G", b"GET / HTTP/1.1\r\nHost: gate", get() + b"GET /"])
 async def test_a_head_has_a_time_to_arrive_in(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uvicorn_protocol, "HEAD_TIMEOUT", 0.05)
+    monkeypatch.setattr(uvicorn_protocol, "LIMITS", Limits(header_timeout=0.05))
     async with served("uvicorn", echo) as port:
         expected = [200, 408] if sent.startswith(get()) else [408]
         assert statuses_in(await ask(port, sent)) == expected
 
 
 async def test_a_trickle_does_not_prolong_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uvicorn_protocol, "HEAD_TIMEOUT", 0.1)
+    monkeypatch.setattr(uvicorn_protocol, "LIMITS", Limits(header_timeout=0.1))
     async with served("uvicorn", echo) as port, connected(port) as (reader, writer):
         writer.write(b"GET / HTTP/1.1\r\n" + HEAD)
         ended = asyncio.ensure_future(rest(reader))
@@ -71,7 +72,7 @@ async def test_a_trickle_does_not_prolong_it(monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def test_a_body_may_take_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uvicorn_protocol, "HEAD_TIMEOUT", 0.05)
+    monkeypatch.setattr(uvicorn_protocol, "LIMITS", Limits(header_timeout=0.05))
     async with served("uvicorn", echo) as port, connected(port) as (reader, writer):
         writer.write(b"POST / HTTP/1.1\r\n" + HEAD + b"Content-Length: 5\r\nConnection: close\r\n\r\n")
         for letter in b"hello":
@@ -83,11 +84,12 @@ async def test_a_body_may_take_longer(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("status", "sent"),
     [
+        (414, get(b"/" + b"a" * 17_000)),
         (414, b"GET /" + b"a" * 100_000),
         (414, b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n" + HEAD + b"\r\n"),
         (431, b"GET / HTTP/1.1\r\n" + HEAD + b"X: " + b"a" * 100_000),
         (431, get(b"/", b"X: " + b"a" * 66_000)),
-        (431, get(b"/", *[b"X: a"] * uvicorn_protocol.MAX_FIELDS)),
+        (431, get(b"/", *[b"X: a"] * Limits().fields)),
     ],
 )
 @pytest.mark.parametrize("piece", [1_000, 200_000])
@@ -100,7 +102,7 @@ async def test_a_large_body_is_no_large_head(port: int) -> None:
     body = b"x" * 200_000
     sent = b"POST / HTTP/1.1\r\n" + HEAD + b"Content-Length: 200000\r\nConnection: close\r\n\r\n" + body
     assert (await ask(port, sent)).endswith(b"POST / " + body)
-    assert statuses_in(await ask(port, get(b"/", *[b"X: a"] * (uvicorn_protocol.MAX_FIELDS - 1)) + LAST)) == [200, 200]
+    assert statuses_in(await ask(port, get(b"/", *[b"X: a"] * (Limits().fields - 1)) + LAST)) == [200, 200]
 
 
 @pytest.mark.parametrize("length", [True, False])
@@ -194,3 +196,24 @@ async def test_a_fault_of_the_application_is_answered_and_logged() -> None:
         with capture_logs() as logs:
             assert statuses_in(await ask(port, get())) == [500]
     assert [entry["event"] for entry in logs] == ["the application failed"]
+
+
+async def test_a_client_that_takes_nothing_for_long_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uvicorn_protocol, "LIMITS", Limits(stall=0.1))
+    told = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await lifespan(receive, send)
+            return
+        await whole(receive)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(1000):
+            await send({"type": "http.response.body", "body": b"x" * 65_536, "more_body": True})
+        if (await receive())["type"] == "http.disconnect":
+            told.set()
+
+    async with served("uvicorn", app) as port, connected(port) as (_, writer):
+        writer.write(get())
+        async with asyncio.timeout(20):
+            await told.wait()
