@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializeAsAny,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -31,6 +32,7 @@ from helicone_gw.config.values import (
     ProviderName,
     ProxyUrl,
     Seconds,
+    Secret,
     Size,
     StoreUrl,
     no_empty_secret,
@@ -49,6 +51,17 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
+class TlsConfig(Section):
+    """The gateway's own certificate: it then speaks https, and HTTP/2 with clients that can."""
+
+    certificate: str = Field(
+        min_length=1,
+        description="PEM file with the certificate and those between it and its root, from the working directory.",
+    )
+    key: str = Field(min_length=1, description="PEM file with the certificate's private key.")
+    key_password: Secret | None = Field(default=None, description="What the key is encrypted with, if it is.")
+
+
 class ServerConfig(Section):
     """Where and how the gateway listens."""
 
@@ -57,6 +70,11 @@ class ServerConfig(Section):
     engine: Engine = Field(
         default="hypercorn",
         description="HTTP server that runs the gateway; uvicorn and granian need the extra of their name.",
+    )
+    tls: TlsConfig | None = Field(default=None, description=TlsConfig.__doc__)
+    http3: bool = Field(
+        default=False,
+        description="Whether to speak HTTP/3 too, on the UDP port of that number; needs tls, hypercorn, the extra h3.",
     )
     workers: Count = Field(default=1, le=1024, description="Worker processes sharing the port.")
     max_body: Size = Field(
@@ -84,6 +102,15 @@ class ServerConfig(Section):
     open: bool = Field(
         default=False, description="Start without any gateway key even though the address is not a loopback one."
     )
+
+    @field_validator("http3")
+    @classmethod
+    def _http3_on_tls(cls, http3: bool, info: ValidationInfo) -> bool:
+        if http3 and not info.data.get("tls"):
+            raise ValueError("HTTP/3 needs a certificate: set server.tls")
+        if http3 and info.data.get("engine") != "hypercorn":
+            raise ValueError("HTTP/3 is spoken by the engine hypercorn alone")
+        return http3
 
 
 class LimitsConfig(Section):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
+from importlib.util import find_spec
 
 from hypercorn.config import Config
 
@@ -21,19 +23,26 @@ from helicone_gw.engines import (
 )
 from helicone_gw.engines.http1.limits import Limits
 from helicone_gw.engines.http1.worker import Worker
+from helicone_gw.errors import ConfigError
+
+HANDSHAKE = 15.0
+"""Seconds that a TLS handshake may take."""
 
 
 async def serve(app: Application, settings: ServerConfig, listener: socket.socket, stop: asyncio.Event) -> None:
-    """Serve ``app``; see `helicone_gw.engines.Engine`."""
-    config = hypercorn_config(settings, listener)
+    """Serve ``app``; see `helicone_gw.engines.Engine`. Raises `ConfigError` for a certificate that is of no use."""
+    config = hypercorn_config(settings)
+    # Hypercorn closes what it serves on itself.
+    if settings.http3:
+        config.quic_bind = [f"fd://{_datagrams_beside(listener).detach()}"]
+    config.bind = [f"fd://{listener.detach()}"]
     limits = Limits(head=MAX_HEADER_BYTES, keep_alive=KEEP_ALIVE, header_timeout=KEEP_ALIVE)
     await Worker(app, config, limits).serve(stop)
 
 
-def hypercorn_config(settings: ServerConfig, listener: socket.socket) -> Config:
-    """Hypercorn's own configuration, for ``settings``; it takes ``listener`` over."""
+def hypercorn_config(settings: ServerConfig) -> Config:
+    """Hypercorn's own configuration, but for the sockets. Raises `ConfigError` for what cannot be had."""
     config = Config()
-    config.bind = [f"fd://{listener.detach()}"]  # Hypercorn closes it itself
     config.graceful_timeout = settings.drain_timeout
     config.shutdown_timeout = settings.drain_timeout
     config.keep_alive_timeout = KEEP_ALIVE
@@ -45,4 +54,35 @@ def hypercorn_config(settings: ServerConfig, listener: socket.socket) -> Config:
     config.include_server_header = False
     config.accesslog = None
     config.errorlog = None
+    if settings.tls is not None:
+        config.certfile, config.keyfile = settings.tls.certificate, settings.tls.key
+        # A password that is there even if it is empty: OpenSSL would ask for one on the terminal.
+        password = settings.tls.key_password
+        config.keyfile_password = password.get_secret_value() if password is not None else ""
+        config.ssl_handshake_timeout = HANDSHAKE
+        try:
+            config.create_ssl_context()
+        except (OSError, ValueError) as problem:
+            raise ConfigError([f"server.tls: {_useless(problem)}"]) from None
+    if settings.http3 and find_spec("aioquic") is None:
+        raise ConfigError(["server.http3 needs the package 'aioquic': pip install 'helicone-gw[h3]'"])
     return config
+
+
+def _useless(problem: Exception) -> str:
+    if isinstance(problem, OSError) and not isinstance(problem, ssl.SSLError):
+        return f"the certificate or its key cannot be read: {problem.strerror}"
+    return "certificate and key are no PEM files that belong together, or key_password is wrong"
+
+
+def _datagrams_beside(listener: socket.socket) -> socket.socket:
+    """A UDP socket with the address of ``listener``, shared with other workers if that is."""
+    datagrams = socket.socket(listener.family, socket.SOCK_DGRAM)
+    try:
+        if hasattr(socket, "SO_REUSEPORT") and listener.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT):
+            datagrams.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        datagrams.bind(listener.getsockname())
+    except OSError as problem:
+        datagrams.close()
+        raise ConfigError([f"server.http3: cannot listen on the UDP port: {problem.strerror}"]) from problem
+    return datagrams

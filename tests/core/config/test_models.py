@@ -27,6 +27,8 @@ def test_everything_has_a_default() -> None:
         "host": "127.0.0.1",
         "port": 8787,
         "engine": "hypercorn",
+        "tls": None,
+        "http3": False,
         "workers": 1,
         "max_body": 64 * 1024**2,
         "max_upload": 1024**3,
@@ -94,6 +96,9 @@ def test_what_is_no_size(given: Any) -> None:
         {"domains": ["*.example.com"]},
         {"allowed_targets": ["user@host"]},
         {"allowed_targets": [""]},
+        {"tls": {"certificate": "a.pem"}},
+        {"http3": True},
+        {"http3": True, "tls": {"certificate": "a.pem", "key": "k.pem"}, "engine": "uvicorn"},
         {"unknown": 1},
     ],
 )

@@ -31,7 +31,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_ahead", "_client", "_fresh", "_idle", "_lingering", "_loop", "_reading", "_scheme", "_server",
-        "closing", "cycle", "deadline", "lane", "lost", "output", "reader", "transport",
+        "closing", "cycle", "deadline", "fields", "lane", "lost", "output", "reader", "transport",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -63,6 +63,7 @@ class Connection(asyncio.Protocol):
         self._server = _address(transport.get_extra_info("sockname"))
         tls = transport.get_extra_info("ssl_object")
         self._scheme = "http" if tls is None else "https"
+        self.fields = () if tls is None else self.lane.secure_fields
         self.deadline = self._loop.time() + self.lane.limits.header_timeout
         if not self.lane.admit(self):
             self._refuse(BadMessage(503, "The server has as many connections as it can have."))

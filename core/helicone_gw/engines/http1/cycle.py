@@ -137,6 +137,9 @@ class Cycle:
             if self.answer is not None:
                 raise BadAnswer("the answer has begun already")
             close = self._connection.closing or self.request.expects_continue
-            self.answer = Answer(self.request, message["status"], message.get("headers", ()), close=close)
+            fields = message.get("headers", ())
+            if self._connection.fields:
+                fields = [*fields, *self._connection.fields]
+            self.answer = Answer(self.request, message["status"], fields, close=close)
         else:
             raise BadAnswer("an answer over HTTP/1.1 has a start and a body, nothing else")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from helicone_gw.engines import Application
@@ -24,7 +24,8 @@ CANCELLING = 2.0
 class Lane:
     """What the connections of one server have in common. Call it for a protocol: it is a protocol factory.
 
-    ``hand_over`` gets connections that begin as HTTP/2 or ask for a WebSocket; ``state`` is the lifespan's.
+    ``hand_over`` gets connections that begin as HTTP/2 or ask for a WebSocket; ``state`` is the lifespan's,
+    ``secure_fields`` are added to every answer over TLS.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Lane:
         limits: Limits | None = None,
         state: dict[str, Any] | None = None,
         root_path: str = "",
+        secure_fields: Sequence[tuple[bytes, bytes]] = (),
         access: Access | None = None,
     ) -> None:
         self.app = app
@@ -44,6 +46,7 @@ class Lane:
         self.counters = Counters()
         self.state = state if state is not None else {}
         self.root_path = root_path
+        self.secure_fields = secure_fields
         self.access = access
         self._hand_over = hand_over
         self.connections: set[Connection] = set()

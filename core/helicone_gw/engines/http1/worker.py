@@ -44,7 +44,9 @@ class Worker:
         if living.done():
             living.result()
         try:
-            await self._listen(self._config.create_sockets())
+            sockets = self._config.create_sockets()
+            self.lane.secure_fields = self._config.response_headers("h11")  # where HTTP/3 is to be had
+            await self._listen(sockets)
             await stop.wait()
         finally:
             await self._close()
