@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator
 
 import structlog
@@ -16,6 +15,7 @@ from helicone_gw.exchange import Exchange
 from helicone_gw.gateway import Gateway
 from helicone_gw.headers import Headers, RawHeaders
 from helicone_gw.helicone import parse_helicone_headers
+from helicone_gw.ids import new_id
 from helicone_gw.ingress.location import Location
 from helicone_gw.model import Request
 
@@ -82,7 +82,7 @@ def new_exchange(gateway: Gateway, scope: Scope, headers: Headers, location: Loc
         router=location.router,
     )
     client = scope.get("client")
-    return Exchange(str(uuid.uuid4()), request, gateway.clock.now(), client=client[0] if client else "")
+    return Exchange(new_id(), request, gateway.clock.now(), client=client[0] if client else "")
 
 
 async def serve_http(
