@@ -55,7 +55,10 @@ class StreamReader(Protocol):
 
 
 class StreamWriter(Protocol):
-    """Writes one stream for a client: whole events of its dialect."""
+    """Writes one stream for a client: whole events of its dialect. `Failed` is written by `translation` for all."""
+
+    sequence: int
+    """Number of the next event, where the dialect counts them."""
 
     def feed(self, event: StreamEvent) -> bytes:
         """The client's events for one neutral event; often none."""

@@ -85,7 +85,7 @@ class Document(Struct, frozen=True):
 class Thinking(Struct, frozen=True):
     """What a model thought. ``signature`` proves it to its maker, ``vendor``; ``redacted`` is the thought, encrypted.
 
-    ``id`` is the item's (OpenAI's responses); ``summary`` says that the text is a summary, one per paragraph.
+    ``id`` is the item's (OpenAI's responses).
     """
 
     text: str = ""

@@ -57,7 +57,8 @@ class Started(Struct, frozen=True):
 class PartStarted(Struct, frozen=True):
     """Part number ``index`` of a choice begins: counted from 0, in order, over all kinds; others may still be open.
 
-    ``id`` and ``name`` are a tool call's; ``id`` also a thought's, where it has one.
+    ``id`` and ``name`` are a tool call's; ``id`` also a thought's, where it has one. ``signature`` is Gemini's of a
+    tool call.
     """
 
     index: int
@@ -65,6 +66,7 @@ class PartStarted(Struct, frozen=True):
     id: str | None = None
     name: str | None = None
     custom: bool = False
+    signature: str | None = None
     choice: int = 0
 
 
@@ -85,7 +87,7 @@ class ThinkingDelta(Struct, frozen=True):
 
 
 class SignatureDelta(Struct, frozen=True):
-    """The signature of a part (a thought's; Gemini's of any part), or with ``redacted`` the encrypted thought."""
+    """The signature of a thought, or a piece of it; with ``redacted`` the encrypted thought. Gemini signs texts too."""
 
     index: int
     signature: str
