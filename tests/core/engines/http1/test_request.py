@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -203,7 +204,7 @@ EVERYTHING = [data for data, _ in REQUESTS.values()] + [data for data, _ in REFU
 def test_it_does_not_matter_how_the_bytes_arrive(data: bytes, cuts: list[int]) -> None:
     data += post()
     places = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
-    pieces = [data[start:end] for start, end in zip(places, places[1:], strict=False)]
+    pieces = [data[start:end] for start, end in pairwise(places)]
     assert read(*pieces) == read(data)
 
 
