@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from binascii import Error as NotBase64
 from binascii import a2b_base64
-from typing import Any, cast
+from typing import Any
 
 from helicone_gw.dialects.translate.base import Destination
 from helicone_gw.dialects.translate.conversation import (
@@ -89,7 +89,7 @@ class Blocks:
                 self._loss.note(f"{path}.name")
             if message.role == "system":
                 self._loss.note(f"{path}.role")
-            role = cast("Role", "assistant" if message.role == "assistant" else "user")
+            role: Role = "assistant" if message.role == "assistant" else "user"
             turns.append((role, self._content(message, f"{path}.content")))
         return [{"role": role, "content": blocks} for role, blocks in merged(turns)]
 

@@ -90,7 +90,7 @@ def _read_thought(reasoning: Any) -> Thinking:
         return Thinking(redacted=redacted, vendor="anthropic")
     thought = mapping(reasoning.get("reasoningText"))
     signature = text(thought.get("signature"))
-    return Thinking(text(thought.get("text")) or "", signature, vendor="other" if signature is None else "anthropic")
+    return Thinking(text(thought.get("text")) or "", signature, vendor=None if signature is None else "anthropic")
 
 
 def read_citation(value: Any) -> Citation:
