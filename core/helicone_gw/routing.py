@@ -70,7 +70,7 @@ class DefaultRoutes:
         if (
             request.operation == "models"
             and request.method in ("GET", "HEAD")
-            and not self._reachable(exchange, provider.name)
+            and not reachable(self._catalogue, exchange, provider.name)
         ):
             return Route((Target(ITSELF.name),))
         return Route((Target(provider.name, request.model if entry is None else entry.model),))
@@ -82,15 +82,16 @@ class DefaultRoutes:
             return tuple(Target(provider, entry.model) for provider in entry.providers)
         return (Target(DEMO_PROVIDER, model),) if self._demo and model.startswith(DEMO_PROVIDER) else ()
 
-    def _reachable(self, exchange: Exchange, provider: str) -> bool:
-        """Whether there is any credential to call ``provider`` with."""
-        credential = exchange.credential
-        if credential is not None and credential.provider == provider:
-            return True
-        known = self._catalogue.get(provider)
-        return known is not None and (
-            not known.key_required or self._catalogue.credential(provider, known.base_url or "") is not None
-        )
+
+def reachable(catalogue: Catalogue, exchange: Exchange, provider: str) -> bool:
+    """Whether there is any credential to call ``provider`` with, the gateway's or the client's own."""
+    credential = exchange.credential
+    if credential is not None and credential.provider == provider:
+        return True
+    known = catalogue.get(provider)
+    return known is not None and (
+        not known.key_required or catalogue.credential(provider, known.base_url or "") is not None
+    )
 
 
 class Resolver(Protocol):
@@ -126,3 +127,10 @@ class Routing:
             return ()
         provider = self._catalogue.get(exchange.request.provider or exchange.request.dialect)
         return () if provider is None else (Target(provider.name, model),)
+
+    def reachable(self, exchange: Exchange, target: Target) -> bool:
+        """Whether there is any address and credential to call ``target`` with."""
+        if target.base_url is not None:
+            return True
+        known = self._catalogue.get(target.provider)
+        return known is not None and known.base_url is not None and reachable(self._catalogue, exchange, known.name)

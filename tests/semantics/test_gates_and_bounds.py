@@ -10,6 +10,8 @@ from onion import A, B, ListSink, exchange, gateway, handle, plugin, router
 from helicone_gw import Exchange, Fallback, GatewayError, Headers, PermissionDenied, Permits, Retry, Unavailable
 from helicone_gw.testing import ScriptedProvider
 from helicone_gw.testing.dialects import openai_chat
+from helicone_gw.testing.faults import empty, malformed_json
+from helicone_gw.testing.script import ScriptedResponse
 
 
 def judge(verdict, *, timeout: float = 10, on_failure: str = "closed"):
@@ -286,4 +288,20 @@ async def test_what_a_fallback_would_ask_is_forgotten_where_there_is_none() -> N
     one = exchange()
     assert (await handle(running, one)).status == 500
     assert one.request is one.original
+    await running.stop()
+
+
+@pytest.mark.parametrize("broken", [malformed_json(), empty().with_headers({"content-type": "application/json"})])
+async def test_a_reply_that_is_not_json_is_a_failure_where_somebody_could_fall_back(broken: ScriptedResponse) -> None:
+    layers = [router(A, B), plugin("fallbacks", on_error=lambda exchange, error: Fallback())]
+    running = gateway(layers, ScriptedProvider(broken, openai_chat.reply(), broken, broken))
+    assert (await handle(running, exchange())).status == 200
+    assert (await handle(running, exchange())).status == 502, "the last one's failure is no better"
+    await running.stop()
+
+
+async def test_a_reply_that_is_not_json_passes_where_nobody_could() -> None:
+    running = gateway([router(A, B)], ScriptedProvider(malformed_json()))
+    sink = await handle(running, exchange())
+    assert (sink.status, sink.body) == (200, malformed_json().body)
     await running.stop()

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import lru_cache
 from typing import Protocol
 
+import msgspec
 from msgspec import Struct
 
 from helicone_gw.clock import Clock
@@ -49,6 +50,8 @@ BODILESS = frozenset({204, 304})
 """Statuses whose answers have no body, whatever their headers say (RFC 9110 6.4.1)."""
 
 _JSON = re.compile(r"(application|text)/([\w.+-]+\+)?json\s*(;|$)")
+
+_RAW = msgspec.json.Decoder(msgspec.Raw)
 
 READING = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 MODELLESS = frozenset({"files", "uploads"})
@@ -107,7 +110,8 @@ class Attempts:
     async def make(self, exchange: Exchange, target: Target, *, layer: int, gated: bool) -> Answer:
         """Call ``target``. Raises the `GatewayError` that the attempt ended with; either way it is on the exchange.
 
-        ``gated`` holds a stream back until its first real event, because somebody could still retry or fall back.
+        ``gated``: somebody could still retry or fall back. A stream is then held back until its first real event, and
+        a reply that is not JSON although it should be is a failure, not an answer.
         """
         with self.opened(exchange, target) as attempt:
             call = await self.prepare(exchange, target)
@@ -189,7 +193,7 @@ class Attempts:
                 and response.status not in BODILESS
                 and (kind == "json" or (kind is None and wire))
             ):
-                return await self._buffered(exchange, attempt, response, wire, encoding, layer)
+                return await self._buffered(exchange, attempt, response, wire, encoding, layer, gated)
             live = LiveStream(response.body, events=False, close=response.close)
             return Answer(response.status, response.headers, layer, live=live, attempt=attempt)
         except BaseException:
@@ -216,6 +220,7 @@ class Attempts:
         wire: WireFormat | None,
         encoding: str,
         layer: int,
+        gated: bool,
     ) -> Answer:
         whole = response.buffered
         if whole is None or len(whole) > self._max_body:
@@ -238,6 +243,8 @@ class Attempts:
                 whole, headers = plain, headers.without("content-encoding")
             if wire is not None:
                 facts = wire.reply(plain)
+                if gated and facts.usage is None and not _is_json(plain):
+                    raise UpstreamProtocolError("The provider's answer is not the JSON that it is said to be.")
                 attempt.usage = facts.usage
                 attempt.model = facts.model or attempt.target.model
                 exchange.stop_reason = facts.stop_reason
@@ -373,6 +380,16 @@ def _kind(content_type: str) -> str | None:
     if not lower:
         return None
     return "events" if lower.startswith("text/event-stream") else "json" if _JSON.match(lower) else "other"
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        _RAW.decode(body)
+    except ValueError:
+        return False
+    except RecursionError:
+        return True  # deeper than we read, which is no fault of the provider's
+    return True
 
 
 def _bodiless(request: Request, response: UpstreamResponse) -> bool:

@@ -148,7 +148,7 @@ async def test_a_stream_that_breaks_after_its_first_content_is_not(gateway: Gate
 
 
 async def test_anthropics_overload_inside_a_stream(gateway: GatewayFactory) -> None:
-    overloaded = anthropic.stream().interrupted(anthropic.error_event("Overloaded", 529), events=1)
+    overloaded = anthropic.stream().interrupted(anthropic.error_event(), events=1)
     provider = ScriptedProvider(overloaded, anthropic.answer())
     async with gateway(["retries"], provider=provider) as running:
         reply = await running.message(stream=True, headers=ASKED)
