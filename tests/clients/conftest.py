@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
@@ -13,7 +14,7 @@ import openai
 import pytest
 
 from helicone_gw.testing import ScriptedProvider
-from tests.clients.gateways import ALICE, CI, Client, Connect, Flavour, Ports, Running, configuration, reserved
+from tests.clients.gateways import ALICE, CI, Client, Connect, Flavour, Ports, Running, Ways, configuration, reserved
 from tests.program import gateway
 
 SDKS: dict[tuple[str, Flavour], tuple[Callable[..., Any], Callable[..., Any]]] = {
@@ -28,6 +29,37 @@ NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Trusts nobody. A context of the SDK's own reads all the system's certificates first, which takes 50 ms per client."""
 
 
+ENGINES = ("hypercorn", "uvicorn", "granian")
+TRANSPORTS = ("fast", "aiohttp", "httpx")
+DEFAULT: Ways = ("hypercorn", "fast")
+EVERY: list[Ways] = [(engine, transport) for engine in ENGINES for transport in TRANSPORTS]
+EACH: list[Ways] = [ways for ways in EVERY if ways[0] == DEFAULT[0] or ways[1] == DEFAULT[1]]
+"""Every engine over the default transport, and every transport over the default engine."""
+
+OVER_EACH = {"test_openai_chat", "test_anthropic"}
+"""The modules that run over `EACH`. The others run over the default alone; and everything over everything in the full
+round (``HELICONE_GW_FULL``)."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Choose which servers and clients a module's tests run over."""
+    if "ways" not in metafunc.fixturenames:
+        return
+    chosen = [DEFAULT]
+    if os.environ.get("HELICONE_GW_FULL"):
+        chosen = EVERY
+    elif metafunc.module.__name__.rpartition(".")[2] in OVER_EACH:
+        chosen = EACH
+    metafunc.parametrize("ways", chosen, indirect=True, scope="session", ids="-".join)
+
+
+@pytest.fixture(scope="session")
+def ways(request: pytest.FixtureRequest) -> Ways:
+    """The engine that serves the clients, and the transport that calls the provider."""
+    chosen: Ways = request.param
+    return chosen
+
+
 @pytest.fixture(scope="session")
 def ports() -> Iterator[Ports]:
     with ExitStack() as stack:
@@ -36,21 +68,21 @@ def ports() -> Iterator[Ports]:
 
 
 @pytest.fixture(scope="session")
-def open_gateway(ports: Ports, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def open_gateway(ports: Ports, ways: Ways, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A gateway that asks nobody for a key."""
-    yield from _run(ports, tmp_path_factory.mktemp("open"))
+    yield from _run(ports, ways, tmp_path_factory.mktemp("open"))
 
 
 @pytest.fixture(scope="session")
-def keyed_gateway(ports: Ports, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def keyed_gateway(ports: Ports, ways: Ways, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A gateway with the keys of alice and ci."""
     limited = {"key": CI, "models": ["gpt-4o-mini", "claude-*"], "providers": ["openai", "anthropic"]}
     keys = {"alice": ALICE, "ci": {**limited, "paths": ["/v1/chat/completions", "/v1/messages"]}}
-    yield from _run(ports, tmp_path_factory.mktemp("keyed"), {"security": {"keys": keys}})
+    yield from _run(ports, ways, tmp_path_factory.mktemp("keyed"), {"security": {"keys": keys}})
 
 
-def _run(ports: Ports, directory: Path, *plugins: Any) -> Iterator[Running]:
-    with gateway(configuration(ports, directory, *plugins), directory) as url:
+def _run(ports: Ports, ways: Ways, directory: Path, *plugins: Any) -> Iterator[Running]:
+    with gateway(configuration(ports, ways, directory, *plugins), directory) as url:
         yield Running(url, directory)
 
 

@@ -20,6 +20,8 @@ from tests.program import EXECUTABLE
 
 T = TypeVar("T")
 Flavour = Literal["sync", "async"]
+Ways = tuple[str, str]
+"""An engine and a transport: what serves the clients, and what calls the providers."""
 
 OPENAI_KEY = "sk-configured-for-openai"
 ANTHROPIC_KEY = "sk-ant-configured-for-anthropic"
@@ -51,12 +53,13 @@ def reserved() -> Iterator[int]:
         yield holder.getsockname()[1]
 
 
-def configuration(ports: Ports, directory: Path, *plugins: Any) -> dict[str, Any]:
+def configuration(ports: Ports, ways: Ways, directory: Path, *plugins: Any) -> dict[str, Any]:
     """A gateway whose providers are all scripted; the first segment of a path tells the provider which one it plays."""
     origin = f"http://127.0.0.1:{ports.provider}"
     nowhere = f"http://127.0.0.1:{ports.nowhere}"
     return {
-        "server": {"max_body": MAX_BODY, "max_upload": MAX_UPLOAD, "drain_timeout": 2},
+        "server": {"engine": ways[0], "max_body": MAX_BODY, "max_upload": MAX_UPLOAD, "drain_timeout": 2},
+        "upstream": {"transport": ways[1]},
         "database": {"url": f"sqlite:///{directory / DATABASE}"},
         "providers": {
             "openai": {"base_url": f"{origin}/openai/v1", "api_key": OPENAI_KEY},
