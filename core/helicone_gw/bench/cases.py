@@ -31,7 +31,7 @@ class Case:
     profile: Profile = "default"
     body_size: int = 1024
     script: Script = UNARY
-    requests: int = 10_000
+    requests: int = 5000
     connections: int = 16
     rate: float | None = None
     headers: dict[str, str] = field(default_factory=dict)
@@ -47,13 +47,13 @@ CASES = {
     case.name: case
     for case in (
         Case(name="unary-1k", title="unary, 1 KB request, 0.6 KB reply"),
-        Case(name="unary-20k", title="unary, 20 KB request", body_size=20 << 10, requests=5000),
+        Case(name="unary-20k", title="unary, 20 KB request", body_size=20 << 10, requests=2500),
         Case(name="unary-200k", title="unary, 200 KB request", body_size=200 << 10, requests=1000),
-        Case(name="reply-20k", title="unary, 20 KB reply", script=Script(reply=20 << 10), requests=5000, default=False),
+        Case(name="reply-20k", title="unary, 20 KB reply", script=Script(reply=20 << 10), requests=2500, default=False),
         Case(
             name="reply-200k", title="unary, 200 KB reply", script=Script(reply=200 << 10), requests=1000, default=False
         ),
-        Case(name="sse-burst", title="SSE, 100 events at once", script=BURST, requests=1000),
+        Case(name="sse-burst", title="SSE, 100 events at once", script=BURST, requests=500),
         Case(
             name="sse-paced",
             title="SSE, 100 events at 10 ms, 64 connections",
@@ -77,7 +77,7 @@ CASES = {
             title="SSE, 100 events at once, no plugin",
             profile="minimal",
             script=BURST,
-            requests=1000,
+            requests=500,
             everyone=False,
         ),
         Case(name="no-bodies-1k", title="unary, 1 KB, bodies not stored", profile="no bodies", everyone=False),
@@ -86,7 +86,7 @@ CASES = {
             title="unary, 20 KB, bodies not stored",
             profile="no bodies",
             body_size=20 << 10,
-            requests=5000,
+            requests=2500,
             everyone=False,
         ),
         Case(
@@ -108,7 +108,9 @@ CASES = {
             connections=128,
             keeps_pace=True,
         ),
-        Case(name="memory", title="RSS after 10,000 and 100,000 requests", kind="memory", everyone=False),
+        Case(
+            name="memory", title="RSS after 10,000 and 100,000 requests", kind="memory", requests=10_000, everyone=False
+        ),
         Case(name="start", title="start to first answer", kind="start"),
     )
 }

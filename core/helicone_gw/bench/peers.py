@@ -85,7 +85,7 @@ def litellm(environment: Path) -> LiteLLMSubject | None:
         version=_litellm_version(environment),
         headers={"authorization": f"Bearer {key}"},
         warmup=500,
-        weight=0.04,
+        weight=0.06,
         exact=False,
         environment=environment,
         key=key,

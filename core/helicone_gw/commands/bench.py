@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, get_args
 from urllib.parse import urlsplit
@@ -115,14 +117,15 @@ def bench(
         wanted = chosen(cases)
         subjects = list(_target(target, pid, key) if target else _ours(engine, transport, workers, plugins_from, key))
         subjects += _peers(peers, litellm, portkey, peers_in.expanduser(), install=install_peers)
-        report = run(
-            subjects,
-            wanted,
-            _effort(quick, repeats, requests, connections),
-            _say,
-            quick=quick,
-            provider_port=provider_port,
-        )
+        with _stopping_on_terminate():
+            report = run(
+                subjects,
+                wanted,
+                _effort(quick, repeats, requests, connections),
+                _say,
+                quick=quick,
+                provider_port=provider_port,
+            )
     except (UnknownCase, LoadFailed, peer_programs.CannotInstall, _WrongUsage) as problem:
         typer.echo(f"Nothing was measured: {problem}", err=True)
         raise typer.Exit(2) from None
@@ -133,6 +136,16 @@ def bench(
 
 class _WrongUsage(Exception):
     """An option's value is none that it may have."""
+
+
+@contextmanager
+def _stopping_on_terminate() -> Iterator[None]:
+    """SIGTERM ends the benchmark as Ctrl-C does: what it started is stopped."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _say(text: str) -> None:

@@ -38,9 +38,9 @@ def test_who_is_measured(case: str, gateway: bool, weight: float, cache: bool, r
 
 def test_how_much_is_asked() -> None:
     unary, rate, streams = CASES["unary-1k"], CASES["rate-100"], CASES["streams-256"]
-    assert Effort().requests_of(unary, 1.0) == 10_000
-    assert Effort().requests_of(unary, 0.04) == 400
-    assert Effort(share=0.05).requests_of(unary, 1.0) == 500
+    assert Effort().requests_of(unary, 1.0) == 5000
+    assert Effort().requests_of(unary, 0.04) == 200
+    assert Effort(share=0.05).requests_of(unary, 1.0) == 250
     assert Effort(requests=100).requests_of(unary, 1.0) == 100
     assert Effort().requests_of(rate, 0.5) == 1000
     assert Effort(share=0.05).requests_of(streams, 1.0) == streams.connections == 256

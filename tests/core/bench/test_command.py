@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from helicone_gw.bench.accounting import available, tree
 from helicone_gw.bench.cases import CASES
 from helicone_gw.bench.history import read
 from helicone_gw.bench.page import BEGIN, END
@@ -41,6 +44,23 @@ def test_a_whole_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert "| unary-1k | helicone-gw hypercorn |" in Path("page.md").read_text()
     assert "unary-1k" in printed.out
     assert "warming up" in printed.err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not available(), reason="the processes are found in /proc")
+def test_asked_to_stop_it_stops_what_it_started() -> None:
+    command = [sys.executable, "-m", "helicone_gw", *TINY, "--cases", "memory", "--requests", "1000000"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if b"memory" in line:
+                break
+        started = tree(process.pid)
+        assert len(started) > 3
+        process.terminate()
+        process.stderr.read()
+        assert process.wait() != 0
+    assert not [pid for pid in started if Path(f"/proc/{pid}").exists()]
 
 
 def test_the_list_names_every_case(capsys: pytest.CaptureFixture[str]) -> None:

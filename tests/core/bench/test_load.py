@@ -11,6 +11,7 @@ import pytest
 from helicone_gw.bench.load import CannotConnect, Load, request_bytes
 from helicone_gw.bench.plan import Outcome, Plan, quantiles
 from helicone_gw.bench.workload import Script, reply, request_body, stream_events
+from helicone_gw.testing.loop import VirtualTimeLoop
 
 pytestmark = pytest.mark.virtual_time
 
@@ -164,6 +165,23 @@ async def test_latency_at_a_rate_has_the_wait_behind_a_stall_in_it(monkeypatch: 
     assert outcome.latency.max == pytest.approx(1000, abs=1)
     assert outcome.latency.p90 == pytest.approx(800, abs=1)
     assert outcome.latency.p50 == pytest.approx(0, abs=1)
+
+
+async def test_a_generator_that_came_late_does_not_flatter_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The generator itself stood still for half a second: what was due meanwhile is late by then."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+
+    def standing_still(number: int) -> tuple[bytes, float]:
+        if number == 2:
+            loop.clock.advance(0.5)
+        return reply(), 0.01
+
+    outcome, _ = await carry_out(Plan(port=1, requests=60, connections=8, rate=100), standing_still, monkeypatch)
+    assert outcome.latency is not None
+    # Due at 30 ms, sent at 520, answered at 530; and the one that was sent at 20 ms was answered then too.
+    assert outcome.latency.max == pytest.approx(510, abs=1)
+    assert outcome.latency.p50 > 200
 
 
 async def test_the_closed_loop_feels_the_same_stall_once(monkeypatch: pytest.MonkeyPatch) -> None:
