@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -11,11 +11,12 @@ from helicone_gw.dialects.translate.conversation import (
     ConversationRequest,
     Message,
     Part,
-    ResponseFormat,
     Role,
     ToolCall,
 )
 from helicone_gw.dialects.translate.loss import Loss
+from helicone_gw.dialects.translate.vectors import EmbeddingsRequest
+from helicone_gw.errors import BadRequest
 
 _NAMES = {
     "reasoning": "reasoning_effort",
@@ -30,8 +31,7 @@ def lose(request: ConversationRequest, loss: Loss, *fields: str) -> None:
     for name in fields:
         if getattr(request, name) not in (None, False, (), {}):
             loss.note(_NAMES.get(name, name))
-    for name in request.extras:
-        loss.note(name)
+    lose_extras(request.extras, loss)
 
 
 def one_answer(request: ConversationRequest, loss: Loss) -> None:
@@ -93,6 +93,18 @@ def parts_of(messages: Iterable[Message]) -> Iterable[Part]:
     return (part for message in messages for part in message.parts)
 
 
-def asks_for_object(format: ResponseFormat) -> bool:
-    """Whether any JSON object will do."""
-    return format.schema is None
+def lose_extras(extras: Mapping[str, Any], loss: Loss) -> None:
+    """Note every field that no noun of ours stands for."""
+    for name in extras:
+        loss.note(name)
+
+
+def texts_of(request: EmbeddingsRequest) -> list[str]:
+    """The texts to embed. Raises `BadRequest` (code "tokens_not_understood") for arrays of OpenAI's tokens."""
+    texts = [each for each in request.inputs if isinstance(each, str)]
+    if len(texts) != len(request.inputs):
+        raise BadRequest(
+            "The input holds arrays of tokens, which only the model that they were made for understands. Send text.",
+            code="tokens_not_understood",
+        )
+    return texts
