@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 from typing import Any
 
 import structlog
@@ -60,7 +61,7 @@ class Front:
             if refusal is not None:
                 await _refuse(scope, refusal, receive, send)
             elif scope["type"] == "http" and _has_body(scope):
-                exchange = _Exchange(receive, send)
+                exchange = _Exchange(scope, receive, send)
                 await self._app(scope, exchange.receive, exchange.send)
                 if exchange.cut and not exchange.started:
                     await _refuse(scope, MALFORMED, receive, send)
@@ -109,11 +110,17 @@ class _Exchange:
     Granian ends a connection as soon as an answer of known length is complete, and the rest of the request with it; a
     client that is still sending loses the answer then. So the piece that would complete an answer waits for the message
     that says so, before which the gateway reads what still comes of the request.
+
+    A ``receive`` that is cancelled takes what it waited for with it, and granian tells the end of a body in a message
+    of its own. So the end is told with the last byte where the length is known, and waited for in any case elsewhere.
     """
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
+        self._missing = _length(scope["headers"])
+        """Bytes of the request that are still to come, where its length is known."""
+        self._pending: asyncio.Future[Message] | None = None
         self._read = False
         """Whether the request was read to its end."""
         self._held: list[bytes] = []
@@ -124,18 +131,33 @@ class _Exchange:
         self.started = False
 
     async def receive(self) -> Message:
-        message = await self._receive()
+        if self._read:
+            while (message := await self._receive())["type"] != "http.disconnect":
+                pass
+            return message
+        message = await (self._receive() if self._missing is not None else self._received())
         if message["type"] == "http.disconnect":
-            self.cut = self.cut or not self._read
-        elif not message.get("more_body", False):
-            self._read = True
+            self.cut = True
+        elif self._missing is not None:
+            self._missing -= len(message["body"])
+            self._read = self._missing <= 0
+            message["more_body"] = not self._read
+        else:
+            self._read = not message["more_body"]
+        return message
+
+    async def _received(self) -> Message:
+        if self._pending is None:
+            self._pending = asyncio.ensure_future(self._receive())
+        await asyncio.wait({self._pending})
+        message, self._pending = self._pending.result(), None
         return message
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.started = True
             if not self._read:
-                self._left = next((int(v) for n, v in message["headers"] if n.lower() == b"content-length"), None)
+                self._left = _length(message["headers"])
         elif self._left is not None:
             body = message.get("body", b"")
             self._left -= len(body)
@@ -146,6 +168,10 @@ class _Exchange:
             elif self._held:
                 message = {**message, "body": b"".join([*self._held, body])}
         await self._send(message)
+
+
+def _length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
+    return next((int(value) for name, value in headers if name.lower() == b"content-length"), None)
 
 
 class _Socket:
