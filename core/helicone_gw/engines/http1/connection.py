@@ -138,8 +138,14 @@ class Connection(asyncio.Protocol):
             self._pause_reading()
 
     def _begin(self, request: Request) -> None:
+        """Call the application.
+
+        Two extensions of ours cost nothing: ``helicone_gw.head`` is the head as it came, with its names in the
+        client's case; ``helicone_gw.on_departure`` takes a function to call if the client leaves before the answer's end.
+        """
         target = request.target
         lane = self.lane
+        extensions: dict[str, object] = {"helicone_gw.head": self.reader.head}
         scope = {
             "type": "http",
             "asgi": _ASGI,
@@ -154,11 +160,12 @@ class Connection(asyncio.Protocol):
             "client": self._client,
             "server": self._server,
             "state": lane.state.copy(),
-            "extensions": {},
+            "extensions": extensions,
         }
         self.deadline = math.inf
-        self.cycle = Cycle(self, request, scope)
-        lane.begin(self.cycle)
+        self.cycle = cycle = Cycle(self, request, scope)
+        extensions["helicone_gw.on_departure"] = cycle.on_departure
+        lane.begin(cycle)
 
     def take_body(self) -> bytes:
         """What has arrived of the request's body and was not taken before."""

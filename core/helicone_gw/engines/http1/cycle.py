@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import structlog
@@ -27,6 +28,7 @@ class Cycle:
 
     __slots__ = (
         "_connection",
+        "_departed",
         "_told",
         "_waiters",
         "answer",
@@ -51,6 +53,7 @@ class Cycle:
         self.began = 0.0
         self.task: asyncio.Task[None] | None = None
         self._told = False
+        self._departed: Callable[[], None] | None = None
         self._waiters: list[asyncio.Future[None]] = []
 
     async def run(self) -> None:
@@ -80,6 +83,16 @@ class Cycle:
         """The client is gone."""
         self.gone = True
         self.wake()
+        if self._departed is not None:
+            self._connection.lane.loop.call_soon(self._departed)
+            self._departed = None
+
+    def on_departure(self, departed: Callable[[], None]) -> None:
+        """Have ``departed`` called once, if the client leaves before the answer is over: cheaper than ``receive``."""
+        if self.gone:
+            self._connection.lane.loop.call_soon(departed)
+        else:
+            self._departed = departed
 
     async def receive(self) -> Message:
         """What there is of the body, or that the client left, as soon as either is known."""

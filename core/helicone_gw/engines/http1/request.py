@@ -56,6 +56,8 @@ class RequestReader:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._host_seen: bytes | None = None
+        self._target_seen = b""
+        self._target_read: Target | None = None
         self._parser = httptools.HttpRequestParser(self)
         self.next()
 
@@ -158,12 +160,20 @@ class RequestReader:
         if method == b"CONNECT":
             raise BadMessage(501, "This server is no proxy for CONNECT.")
         name = method.decode("ascii")
-        request = Request(
-            name, parse_target(self._target, name), version, self._fields, keep_alive=parser.should_keep_alive()
-        )
+        target = self._read_target(name)
+        request = Request(name, target, version, self._fields, keep_alive=parser.should_keep_alive())
         self._check_fields(request, upgrade=parser.should_upgrade())
         self._fields = []
         self.request = request
+
+    def _read_target(self, method: str) -> Target:
+        target = self._target
+        if self._target_read is not None and target == self._target_seen:
+            return self._target_read  # clients ask for the same again and again
+        read = parse_target(target, method)
+        if target.startswith(b"/"):  # which means the same with every method
+            self._target_seen, self._target_read = target, read
+        return read
 
     def _check_fields(self, request: Request, *, upgrade: bool) -> None:
         fields = request.fields

@@ -34,6 +34,7 @@ async def test_what_the_application_is_called_with() -> None:
         scope = app.scopes[0]
         assert scope.pop("client") == client.writer.get_extra_info("sockname")
         assert scope.pop("server") == ("127.0.0.1", served.port)
+    assert scope["extensions"].pop("helicone_gw.on_departure")
     assert scope.pop("asgi")["version"] == "3.0"
     assert scope == {
         "type": "http",
@@ -46,7 +47,9 @@ async def test_what_the_application_is_called_with() -> None:
         "root_path": "",
         "headers": [(b"host", b"a"), (b"x-one", b"Two"), (b"content-length", b"2")],
         "state": {},
-        "extensions": {},
+        "extensions": {
+            "helicone_gw.head": b"POST /a%20b?c=d HTTP/1.1\r\nHost: a\r\nX-One: Two\r\nContent-Length: 2\r\n\r\n"
+        },
     }
     assert app.messages == [{"type": "http.request", "body": b"hi", "more_body": False}]
 
@@ -387,6 +390,39 @@ async def test_a_client_that_leaves_is_told_of_at_once(leave: str) -> None:
             await until(lambda: not served.lane.connections)
     assert seen == ["http.disconnect", "http.disconnect"]
     assert logs == []
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_departure_calls_who_asked_for_it(late: bool) -> None:
+    departed = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        if late:
+            await receive()
+        scope["extensions"]["helicone_gw.on_departure"](departed.set)
+        await departed.wait()
+
+    async with serving(app) as served:
+        async with served.client() as client:
+            await client.send(HELLO)
+            await until(lambda: served.lane.counters.requests == 1)
+        await departed.wait()
+
+
+async def test_the_end_of_an_answer_is_no_departure() -> None:
+    departures: list[bool] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["extensions"]["helicone_gw.on_departure"](lambda: departures.append(True))
+        await reply(send, b"ok")
+
+    async with serving(app) as served:
+        async with served.client() as client:
+            await client.send(HELLO)
+            await client.answer()
+        await until(lambda: not served.lane.connections)
+    assert departures == []
 
 
 async def test_a_client_that_leaves_in_the_middle_of_its_request() -> None:

@@ -159,6 +159,13 @@ def test_an_absolute_target_says_which_host() -> None:
     assert reader.request.fields == [(b"x", b"1"), (b"host", b"b:81")]
 
 
+def test_a_target_that_comes_again_is_read_by_its_method_too() -> None:
+    star = b" * HTTP/1.1\r\nHost: a\r\n\r\n"
+    assert read(b"OPTIONS" + star + b"GET" + star) == [("OPTIONS", b"*", b""), 400]
+    bare = b" http://h HTTP/1.1\r\nHost: a\r\n\r\n"
+    assert read(b"OPTIONS" + bare + b"GET" + bare) == [("OPTIONS", b"*", b""), ("GET", b"/", b"")]
+
+
 def test_a_websocket_is_left_to_others_with_all_that_was_read() -> None:
     data = b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\nframes"
     assert read(data) == [("websocket", data)]
