@@ -3,22 +3,20 @@
 from helicone_gw.config.find import PACKAGED, find_config
 from helicone_gw.config.loader import load_config
 from helicone_gw.config.models import (
-    AuthStyle,
     DatabaseConfig,
-    Dialect,
     Engine,
     GatewayConfig,
     LimitsConfig,
     ModelConfig,
     PluginSpec,
     PriceConfig,
-    ProviderConfig,
     ServerConfig,
     StoreConfig,
     Transport,
     UpstreamConfig,
 )
 from helicone_gw.config.plugin_items import RESERVED_KEYS
+from helicone_gw.config.providers import AuthStyle, DeploymentConfig, Dialect, KeyConfig, ProviderConfig
 from helicone_gw.config.reserved import RESERVED_SEGMENTS
 from helicone_gw.config.schema import json_schema, schema_text
 from helicone_gw.config.values import PositiveSeconds, Seconds, Secret, Size
@@ -29,9 +27,11 @@ __all__ = [
     "RESERVED_SEGMENTS",
     "AuthStyle",
     "DatabaseConfig",
+    "DeploymentConfig",
     "Dialect",
     "Engine",
     "GatewayConfig",
+    "KeyConfig",
     "LimitsConfig",
     "ModelConfig",
     "PluginSpec",

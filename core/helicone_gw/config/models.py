@@ -6,10 +6,8 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ByteSize,
-    ConfigDict,
     Field,
     SerializeAsAny,
     ValidationInfo,
@@ -17,14 +15,13 @@ from pydantic import (
     model_validator,
 )
 
+from helicone_gw.config.providers import ProviderConfig
+from helicone_gw.config.section import Section
 from helicone_gw.config.values import (
     AllowedTarget,
-    BaseUrl,
     Count,
-    Credential,
     DatabaseUrl,
     Domain,
-    HeaderName,
     InstanceName,
     ModelName,
     Port,
@@ -41,14 +38,6 @@ from helicone_gw.plugin import FailureMode, PluginConfig
 
 Engine = Literal["hypercorn", "uvicorn", "granian"]
 Transport = Literal["fast", "aiohttp", "httpx"]
-AuthStyle = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "query-key", "google", "none"]
-Dialect = Literal["openai", "anthropic", "gemini", "azure", "vertex", "bedrock", "cohere", "ollama", "replicate"]
-
-
-class Section(BaseModel):
-    """Base of every section: frozen, an unknown key is an error, and errors never repeat a value."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class TlsConfig(Section):
@@ -200,28 +189,6 @@ class StoreConfig(Section):
     """Counters and small shared values."""
 
     url: StoreUrl = Field(default="memory://", repr=False, description="memory:// keeps them in each worker.")
-
-
-class ProviderConfig(Section):
-    """One provider of models. For a built-in one, whatever is left out comes from the catalogue."""
-
-    api_key: Annotated[Credential | None, BeforeValidator(no_empty_secret)] = Field(
-        default=None,
-        description="The gateway's own key at this provider; without one, only the client's own credential is used.",
-    )
-    base_url: BaseUrl | None = Field(
-        default=None, description="Where it is: the URL that an SDK of this provider would be given."
-    )
-    dialect: Dialect | None = Field(default=None, description="The wire format that it speaks.")
-    headers: dict[HeaderName, Credential] = Field(
-        default_factory=dict, description="Headers added to every request to this provider; values may be secrets."
-    )
-    auth: AuthStyle | None = Field(default=None, description="How api_key is sent: a header, the query, or not at all.")
-    include_usage: bool | None = Field(
-        default=None, description="Whether it understands stream_options.include_usage; default: as the catalogue says."
-    )
-    api_version: str | None = Field(default=None, min_length=1, description="Version in the query (Azure OpenAI).")
-    region: str | None = Field(default=None, min_length=1, description="Cloud region (Bedrock, Vertex).")
 
 
 def _price(description: str) -> Any:

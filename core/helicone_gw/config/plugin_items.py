@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pydantic import Field
 
 from helicone_gw.config.document import Node
-from helicone_gw.config.models import PluginSpec, Section
+from helicone_gw.config.models import PluginSpec
 from helicone_gw.config.problems import Path, Position, Problems, printable
 from helicone_gw.config.references import redact
+from helicone_gw.config.section import Section
 from helicone_gw.config.validation import validate
 from helicone_gw.config.values import InstanceName, PositiveSeconds
 from helicone_gw.errors import ConfigError

@@ -64,6 +64,9 @@ PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValid
 Count = Annotated[int, Field(ge=1), BeforeValidator(_no_switch)]
 """A number of things, at least one."""
 
+Share = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_no_switch)]
+"""A part of something, relative to the other parts; above zero."""
+
 Port = Annotated[int, Field(ge=0, le=65535), BeforeValidator(_no_switch)]
 """A TCP port; 0 takes any free one."""
 

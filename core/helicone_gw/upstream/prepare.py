@@ -52,12 +52,12 @@ class Preparer:
         self._catalogue = catalogue
         self._allowed_targets = allowed_targets
         self._without_usage: set[str] = set()
-        self._urls: dict[tuple[str, str], str] = {}
+        self._urls: dict[tuple[str, str | None, str], str] = {}
 
     async def __call__(self, exchange: Exchange, target: Target) -> Call:
         """The call for ``target``. Raises `BadRequest` (address, dialect) or `AuthenticationFailed` (no credential)."""
         request = exchange.request
-        provider = ITSELF if target.provider == ITSELF.name else self._catalogue.get(target.provider)
+        provider = ITSELF if target.provider == ITSELF.name else self._catalogue.at(target)
         query = _with_model_in_query(request, target)
         if target.base_url is None:
             if provider is None or provider.base_url is None:
@@ -76,7 +76,7 @@ class Preparer:
             if provider is ITSELF:
                 url = f"{provider.base_url}/{request.dialect}{path}"
             else:
-                url = self._url(provider, provider.base_url, path, query)
+                url = self._url(provider, target.deployment, provider.base_url, path, query)
             origin = provider.origin or ""
         else:
             checked = await check_target(
@@ -112,16 +112,17 @@ class Preparer:
         """The provider does not know ``stream_options``: it is not asked for usage any more."""
         self._without_usage.add(target.base_url or target.provider)
 
-    def _url(self, provider: Provider, base_url: str, path: str, query: str) -> str:
+    def _url(self, provider: Provider, deployment: str | None, base_url: str, path: str, query: str) -> str:
         """`upstream_url`, remembered for paths without a query."""
         if query or len(path) > LONGEST_REMEMBERED:
             return upstream_url(provider, base_url, path, query)
-        url = self._urls.get((provider.name, path))
+        key = (provider.name, deployment, path)
+        url = self._urls.get(key)
         if url is None:
             url = upstream_url(provider, base_url, path, query)
             if len(self._urls) >= MAX_REMEMBERED:
                 self._urls.clear()
-            self._urls[provider.name, path] = url
+            self._urls[key] = url
         return url
 
     def _body(self, request: Request, target: Target, provider: Provider) -> tuple[bytes | None, bool]:
@@ -152,10 +153,10 @@ class Preparer:
         # named itself, and nowhere else; a configured key goes to its own provider's origin.
         if credential is not None and _named_by_client(exchange.request, target):
             credential = replace_struct(credential, provider=provider.name)
-        elif self._catalogue.get(provider.name) is not provider:
+        elif self._catalogue.at(target) is not provider and self._catalogue.get(provider.name) is not provider:
             credential = None  # a plugin's choice of address, whatever name it gives it
         own = credential is not None and credential.provider == provider.name
-        configured = None if own else self._catalogue.credential(provider.name, origin)
+        configured = None if own else self._catalogue.credential(provider.name, origin, target.deployment)
         if not own and configured is None and provider.key_required:
             raise AuthenticationFailed(
                 f"There is no credential for provider {provider.name!r}: send your own with the request, or "

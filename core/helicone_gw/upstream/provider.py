@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from helicone_gw.upstream.urls import parse_url
 
@@ -18,6 +18,51 @@ class Secret(Protocol):
 
     def get_secret_value(self) -> str:
         """The value."""
+
+
+@runtime_checkable
+class KeyConfig(Protocol):
+    """One of several keys, as the configuration says it."""
+
+    @property
+    def key(self) -> Secret:
+        """The key."""
+
+    @property
+    def name(self) -> str | None:
+        """Its name; ``None``: by its place in the list."""
+
+    @property
+    def weight(self) -> float:
+        """Its part of the traffic."""
+
+
+class DeploymentConfig(Protocol):
+    """One of several places; ``None`` leaves what the provider has."""
+
+    @property
+    def api_key(self) -> Secret | None:
+        """The key there."""
+
+    @property
+    def base_url(self) -> str | None:
+        """Where it is."""
+
+    @property
+    def region(self) -> str | None:
+        """Region of providers that have one host each."""
+
+    @property
+    def api_version(self) -> str | None:
+        """``api-version`` of Azure's dated API."""
+
+    @property
+    def weight(self) -> float:
+        """Its part of the traffic."""
+
+    @property
+    def models(self) -> Mapping[str, str]:
+        """The models that it serves, with their names there."""
 
 
 class ProviderConfig(Protocol):
@@ -54,6 +99,14 @@ class ProviderConfig(Protocol):
     @property
     def region(self) -> str | None:
         """Region of providers that have one host each (Bedrock, Vertex)."""
+
+    @property
+    def keys(self) -> Sequence[Secret | KeyConfig]:
+        """Several keys."""
+
+    @property
+    def deployments(self) -> Mapping[str, DeploymentConfig]:
+        """Several places."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from helicone_gw.errors import ConfigError
+from helicone_gw.model import Target
 from helicone_gw.upstream.builtin import BuiltIns, merge
+from helicone_gw.upstream.deployments import Deployment, deployments_of, with_defaults
 from helicone_gw.upstream.provider import Auth, Provider, ProviderConfig
 from helicone_gw.upstream.urls import ParsedURL, parse_url
 
@@ -20,9 +23,23 @@ class Catalogue:
     Keys never leave but through `credential`, and never show in a representation.
     """
 
-    def __init__(self, providers: Iterable[Provider], keys: Mapping[str, str] | None = None) -> None:
-        self._providers = {provider.name: provider for provider in providers}
+    def __init__(
+        self,
+        providers: Iterable[Provider],
+        keys: Mapping[str, str] | None = None,
+        deployments: Mapping[str, tuple[Deployment, ...]] | None = None,
+    ) -> None:
+        self._deployments = dict(deployments or {})
+        self._places = {(name, each.name): each for name, several in self._deployments.items() for each in several}
+        self._providers = {
+            provider.name: with_defaults(provider, self.deployments(provider.name)) for provider in providers
+        }
         self._keys = dict(keys or {})
+        for name, several in self._deployments.items():
+            # What names no deployment goes to the first that is at the provider's own address.
+            there = (each.key for each in several if each.key and each.provider.origin == self._providers[name].origin)
+            if (key := next(there, None)) is not None:
+                self._keys.setdefault(name, key)
         self._prefixes: dict[str, str] = {}
         configured_first = sorted(self._providers.values(), key=lambda each: not each.configured)
         for provider in configured_first:
@@ -55,12 +72,36 @@ class Catalogue:
         and ``dialect``, is a provider of its own. Raises `ConfigError` with every problem at once.
         """
         providers, keys = merge(providers_config, table)
-        return cls(providers, keys)
+        catalogue = cls(providers, keys)
+        deployments: dict[str, tuple[Deployment, ...]] = {}
+        problems: list[str] = []
+        for name, config in providers_config.items():
+            provider = catalogue.get(name)
+            if provider is None or not (config.keys or config.deployments):
+                continue
+            try:
+                deployments[provider.name] = deployments_of(name, config, provider, table)
+            except ConfigError as problem:
+                problems += problem.problems
+        if problems:
+            raise ConfigError(problems)
+        return cls(providers, keys, deployments) if deployments else catalogue
 
     def get(self, name: str) -> Provider | None:
         """The provider of this name or alias."""
         canonical = self._prefixes.get(name)
         return None if canonical is None else self._providers[canonical]
+
+    def deployments(self, name: str) -> tuple[Deployment, ...]:
+        """Keys and deployments of the provider ``name``, in the configuration's order; none where it has but one."""
+        return self._deployments.get(name, ())
+
+    def at(self, target: Target) -> Provider | None:
+        """The provider of ``target``, at the deployment that it names; ``None`` for one that does not exist."""
+        if target.deployment is None:
+            return self.get(target.provider)
+        place = self._places.get((target.provider, target.deployment))
+        return None if place is None else place.provider
 
     def names(self) -> tuple[str, ...]:
         """Every provider's name, built-in ones first."""
@@ -110,13 +151,14 @@ class Catalogue:
         """Whether ``url`` has the origin of a configured provider's ``base_url``."""
         return url.origin in self._configured
 
-    def credential(self, provider: str, origin: str) -> str | None:
-        """The configured key of ``provider``, but only for the origin of that provider's own ``base_url``.
+    def credential(self, provider: str, origin: str, deployment: str | None = None) -> str | None:
+        """The configured key of ``provider`` (of one of its deployments), but only for the origin of its ``base_url``.
 
         ``origin`` may be any URL there. A domain that is merely approved never gets a key.
         """
-        known = self.get(provider)
-        if known is None or known.base_url is None:
+        place = None if deployment is None else self._places.get((provider, deployment))
+        known = self.get(provider) if place is None else place.provider
+        if known is None or known.base_url is None or (deployment is not None and place is None):
             return None
         # Only up to the authority: what follows is the client's, of any length and spelling.
         scheme, _, rest = origin.partition("://")
@@ -124,7 +166,9 @@ class Catalogue:
             asked = parse_url(f"{scheme}://{_AUTHORITY_END.split(rest, 1)[0]}").origin
         except ValueError:
             return None
-        return self._keys.get(known.name) if asked == known.origin else None
+        if asked != known.origin:
+            return None
+        return self._keys.get(known.name) if place is None else place.key
 
     def __repr__(self) -> str:
         return f"Catalogue({len(self._providers)} providers, {len(self._keys)} with a key)"
