@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from helicone_gw.bench.history import read
 from helicone_gw.bench.page import BEGIN, END
 from helicone_gw.bench.report import from_json
 from helicone_gw.cli import program
+from tests.program import free_port, gateway
 
 TINY = ("bench", "--quick", "--requests", "40", "--connections", "4", "--peers", "none")
 
@@ -44,6 +46,19 @@ def test_a_whole_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert "| unary-1k | helicone-gw hypercorn |" in Path("page.md").read_text()
     assert "unary-1k" in printed.out
     assert "warming up" in printed.err
+
+
+@pytest.mark.slow
+def test_a_gateway_that_runs_already_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    provider = free_port()
+    openai = {"base_url": f"http://127.0.0.1:{provider}/v1", "api_key": "any"}
+    with gateway({"providers": {"openai": openai}}, tmp_path) as url:
+        running = ["--target", f"{url}/v1", "--provider-port", str(provider), "--pid", str(os.getpid())]
+        code = program([*TINY, "--cases", "unary-1k,sse-burst,start", *running, "--json", "report.json"])
+    assert code == 0, capsys.readouterr().err
+    rows = [row for row in from_json(Path("report.json").read_bytes()).rows if row.subject == "target"]
+    assert [(row.case, row.bad, row.failed) for row in rows] == [("unary-1k", 0, None), ("sse-burst", 0, None)]
+    assert (rows[0].cpu_us_request is not None) is available()
 
 
 @pytest.mark.slow
