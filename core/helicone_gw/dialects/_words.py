@@ -39,4 +39,9 @@ def gemini_status(status: int) -> str:
 
 def stop_reason(reason: str, family: StopFamily) -> str:
     """The stop reason of a family's own that ``reason`` (free text) amounts to; an ordinary stop by default."""
-    return _WORDS.stop_reason[_STOPS.get(reason.lower(), "stop")][family]
+    return _WORDS.stop_reason[stop_word(reason)][family]
+
+
+def stop_word(reason: str) -> str:
+    """What ``reason`` (free text) amounts to: "length", "content_filter", or an ordinary "stop"."""
+    return _STOPS.get(reason.lower(), "stop")

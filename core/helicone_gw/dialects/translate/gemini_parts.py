@@ -42,7 +42,7 @@ def read_contents(fields: Fields, loss: Loss) -> list[Message]:
         role = content.text("role") or "user"
         if role not in ("user", "model", "function", "tool", "system"):
             malformed(content.at("role"), "one of user, model", role)
-        parts = [ids.named(part) for part in read_parts(content, loss)]
+        parts = [ids.named(part) for part in _joined(read_parts(content, loss))]
         results = tuple(part for part in parts if isinstance(part, ToolResult))
         others = tuple(part for part in parts if not isinstance(part, ToolResult))
         if results:
@@ -51,6 +51,26 @@ def read_contents(fields: Fields, loss: Loss) -> list[Message]:
             speaker: Role = "assistant" if role == "model" else "system" if role == "system" else "user"
             messages.append(Message(speaker, others))
     return messages
+
+
+def _joined(parts: list[Part]) -> list[Part]:
+    """``parts``, the pieces of a thought joined: clients keep a stream as it came, text first and signature last."""
+    found: list[Part] = []
+    for part in parts:
+        before = found[-1] if found else None
+        if (
+            isinstance(part, Thinking)
+            and isinstance(before, Thinking)
+            and before.signature is None
+            and before.redacted is None
+            and part.redacted is None
+        ):
+            found[-1] = Thinking(before.text + part.text, part.signature, vendor=part.vendor, id=part.id)
+        elif isinstance(part, Text) and isinstance(before, Text) and before.signature is None:
+            found[-1] = Text(before.text + part.text, signature=part.signature)
+        else:
+            found.append(part)
+    return found
 
 
 class _Ids:

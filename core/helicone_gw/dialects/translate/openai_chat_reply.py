@@ -182,7 +182,7 @@ def _write_choice(choice: Choice, loss: Loss) -> dict[str, Any]:
     length = 0
     for part in choice.parts:
         if isinstance(part, Text):
-            annotations += write_annotations(part.citations, length, loss)
+            annotations += write_annotations(part.citations, length, loss, length=len(part.text))
             texts.append(part.text)
             length += len(part.text)
     refusals = [part.text for part in choice.parts if isinstance(part, Refusal)]
@@ -212,17 +212,26 @@ def write_finish(reason: StopReason | None, *, refused: bool) -> str:
     return FINISHES[reason or "stop"]
 
 
-def write_annotations(citations: Iterable[Citation], offset: int, loss: Loss) -> list[dict[str, Any]]:
-    """Citations of pages as annotations; those of documents have no place in the dialect."""
+def write_annotations(
+    citations: Iterable[Citation], offset: int, loss: Loss, *, length: int = 0
+) -> list[dict[str, Any]]:
+    """Citations of pages as annotations; those of documents have no place in the dialect.
+
+    The text that cites begins at ``offset`` and has ``length`` characters; all of it where a citation names no place.
+    """
     found = []
     for citation in citations:
         if citation.url is None:
             loss.note("content.citations")
             continue
-        place = {"start_index": (citation.start or 0) + offset, "end_index": (citation.end or 0) + offset}
+        place = {"start_index": (citation.start or 0) + offset, "end_index": _end(citation, length) + offset}
         inner = {"url": citation.url, "title": citation.title or citation.url, **place}
         found.append({"type": "url_citation", "url_citation": inner})
     return found
+
+
+def _end(citation: Citation, length: int) -> int:
+    return length if citation.end is None else citation.end
 
 
 def write_thinking(thoughts: list[Thinking]) -> dict[str, Any]:

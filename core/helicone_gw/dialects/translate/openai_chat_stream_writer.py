@@ -112,7 +112,7 @@ class ChatStreamWriter:
                 return self._chunk(event.choice, {"refusal": event.text}, logprobs=choice.logprobs_of("refusal"))
             case CitationDelta():
                 choice = self._choice(event.choice)
-                choice.annotations += write_annotations((event.citation,), 0, self._loss)
+                choice.annotations += write_annotations((event.citation,), 0, self._loss, length=choice.length)
             case LogprobsDelta():
                 self._choice(event.choice).logprobs = write_tokens(event.logprobs)
             case PartStarted(kind="thinking"):

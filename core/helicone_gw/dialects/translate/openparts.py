@@ -30,6 +30,10 @@ class OpenParts:
         """Whether the part named ``key`` has begun, and is still open or may be gone on with."""
         return key in self._indexes
 
+    def is_open(self, key: Hashable) -> bool:
+        """Whether the part named ``key`` is under way."""
+        return key in self._open
+
     def enter(
         self,
         key: Hashable,

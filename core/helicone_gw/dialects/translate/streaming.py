@@ -1,0 +1,137 @@
+"""StreamTranslator: one streamed answer of a provider, event by event, in the client's dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from helicone_gw.dialects import _words, error_format
+from helicone_gw.dialects.base import ErrorFacts
+from helicone_gw.dialects.translate.base import StreamReader, StreamWriter
+from helicone_gw.dialects.translate.names import Renaming
+from helicone_gw.dialects.translate.reply import (
+    Ended,
+    Failed,
+    PartEnded,
+    PartStarted,
+    Started,
+    Stopped,
+    StopReason,
+    StreamEvent,
+)
+from helicone_gw.sse import EventSplitter, event_data
+
+_STOPS: dict[str, StopReason] = {"stop": "stop", "length": "length", "content_filter": "content_filter"}
+_UNBOUNDED = 1 << 62
+
+
+class StreamTranslator:
+    """Feeds a reader's events to a writer, and knows what is open, so that the stream can be closed at any point.
+
+    ``as_array``: the client asked Gemini's dialect for one long JSON array instead of server-sent events.
+    """
+
+    def __init__(
+        self,
+        reader: StreamReader,
+        writer: StreamWriter,
+        names: Renaming,
+        *,
+        dialect: str,
+        operation: str,
+        created: int,
+        as_array: bool = False,
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._names = names
+        self._errors = error_format(dialect)
+        self._operation = operation
+        self._created = created
+        self._array = _Array() if as_array else None
+        self._open: dict[tuple[int, int], None] = {}
+        self._choices: dict[int, bool] = {0: True}
+        """Every choice seen, and whether it has not stopped yet."""
+        self._failed = False
+        self.ended = False
+        """Whether the client was given the end of its dialect."""
+
+    @property
+    def media_type(self) -> str:
+        """The content type of what is written."""
+        return "text/event-stream" if self._array is None else "application/json"
+
+    @property
+    def sequence(self) -> int:
+        """Number that the next event of our own would carry."""
+        return self._writer.sequence
+
+    def feed(self, event: bytes) -> bytes:
+        """The client's events for one whole event of the provider; nothing follows an error."""
+        return self._write(self._reader.feed(event))
+
+    def finish(self) -> bytes:
+        """What is left when the provider closed the connection. A stream that was cut is not made to look ended."""
+        return self._write(self._reader.finish())
+
+    def closing_events(self, reason: str) -> bytes:
+        """What ends the stream cleanly here; see `StreamReader.closing_events` of `dialects.base`."""
+        if self.ended or self._failed:
+            return b""
+        stop = _STOPS[_words.stop_word(reason)]
+        events: list[StreamEvent] = [PartEnded(index, choice) for choice, index in self._open]
+        events += (Stopped(stop, choice=choice) for choice, is_open in self._choices.items() if is_open)
+        return self._write([*events, Ended()])
+
+    def _write(self, events: Sequence[StreamEvent]) -> bytes:
+        out = [self._one(event) for event in events]
+        data = out[0] if len(out) == 1 else b"".join(out)
+        if self._array is None:
+            return data
+        return self._array.write(data, ended=self.ended)
+
+    def _one(self, event: StreamEvent) -> bytes:
+        if self._failed or self.ended:
+            return b""
+        match event:
+            case Started():
+                event = event if event.created else replace(event, created=self._created)
+            case PartStarted():
+                self._open[event.choice, event.index] = None
+                self._choices.setdefault(event.choice, True)
+                if event.name is not None:
+                    event = replace(event, name=self._names.original(event.name))
+            case PartEnded():
+                self._open.pop((event.choice, event.index), None)
+            case Stopped():
+                self._choices[event.choice] = False
+            case Failed():
+                self._failed = True
+                facts = ErrorFacts(event.status, "upstream_error", "upstream_stream_error", event.message)
+                return self._errors.event(facts, self._operation, self._writer.sequence)
+            case Ended():
+                self.ended = True
+            case _:
+                pass
+        return self._writer.feed(event)
+
+
+class _Array:
+    """Server-sent events as the elements of a JSON array."""
+
+    def __init__(self) -> None:
+        self._splitter = EventSplitter(_UNBOUNDED)
+        self._begun = False
+        self._closed = False
+
+    def write(self, data: bytes, *, ended: bool) -> bytes:
+        out = []
+        for event in self._splitter.feed(data):
+            out.append(b",\r\n" if self._begun else b"[")
+            out.append(event_data(event))
+            self._begun = True
+        if ended and not self._closed:
+            self._closed = True
+            out.append(b"]" if self._begun else b"[]")
+        return b"".join(out)
