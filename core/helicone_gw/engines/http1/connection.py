@@ -13,13 +13,12 @@ from helicone_gw.engines.http1.errors import BadMessage
 from helicone_gw.engines.http1.output import Output
 from helicone_gw.engines.http1.refusal import refusal
 from helicone_gw.engines.http1.request import CRLF, PREFACE, Request, RequestReader
+from helicone_gw.engines.http1.scope import Address, http_scope
 
 if TYPE_CHECKING:
     from helicone_gw.engines.http1.lane import Lane
 
 _RESET = struct.pack("ii", 1, 0)
-_ASGI = {"version": "3.0", "spec_version": "2.3"}
-Address = tuple[str, int]
 
 
 class Connection(asyncio.Protocol):
@@ -28,11 +27,6 @@ class Connection(asyncio.Protocol):
     Nothing more is read while a request is answered and another one, or the start of it, waits; so answers go out in
     the order of the requests, and what a client can send ahead is bounded by one read.
     """
-
-    __slots__ = (
-        "_ahead", "_client", "_fresh", "_idle", "_lingering", "_loop", "_reading", "_scheme", "_server",
-        "closing", "cycle", "deadline", "fields", "lane", "lost", "output", "reader", "transport",
-    )  # fmt: skip
 
     transport: asyncio.Transport
     output: Output
@@ -138,33 +132,19 @@ class Connection(asyncio.Protocol):
             self._pause_reading()
 
     def _begin(self, request: Request) -> None:
-        """Call the application.
-
-        Two extensions of ours cost nothing: ``helicone_gw.head`` is the head as it came, with its names in the
-        client's case; ``helicone_gw.on_departure`` takes a function to call if the client leaves before the answer's end.
-        """
-        target = request.target
         lane = self.lane
-        extensions: dict[str, object] = {"helicone_gw.head": self.reader.head}
-        scope = {
-            "type": "http",
-            "asgi": _ASGI,
-            "http_version": request.version,
-            "method": request.method,
-            "scheme": self._scheme,
-            "path": target.path,
-            "raw_path": target.raw_path,
-            "query_string": target.query,
-            "root_path": lane.root_path,
-            "headers": request.fields,
-            "client": self._client,
-            "server": self._server,
-            "state": lane.state.copy(),
-            "extensions": extensions,
-        }
         self.deadline = math.inf
-        self.cycle = cycle = Cycle(self, request, scope)
-        extensions["helicone_gw.on_departure"] = cycle.on_departure
+        self.cycle = cycle = Cycle(self, request)
+        cycle.scope = http_scope(
+            request,
+            self.reader.head,
+            cycle.on_departure,
+            scheme=self._scheme,
+            client=self._client,
+            server=self._server,
+            root_path=lane.root_path,
+            state=lane.state,
+        )
         lane.begin(cycle)
 
     def take_body(self) -> bytes:
@@ -284,7 +264,7 @@ class Connection(asyncio.Protocol):
         """Close. ``linger``: the client may be sending, and closing on it might cost it the answer (RFC 9112 9.6)."""
         self.output.flush()
         self._ahead = b""
-        if not linger:
+        if not linger or self.transport.is_closing():
             self._close()
             return
         self.closing = self._lingering = True

@@ -41,10 +41,10 @@ class Cycle:
         "task",
     )
 
-    def __init__(self, connection: Connection, request: Request, scope: Scope) -> None:
+    def __init__(self, connection: Connection, request: Request) -> None:
         self._connection = connection
         self.request = request
-        self.scope = scope
+        self.scope: Scope = {}
         self.answer: Answer | None = None
         self.begun = False
         """Whether the head of the answer was sent."""
@@ -71,6 +71,7 @@ class Cycle:
         finally:
             if not (self.over or self.gone):
                 connection.cut(self)
+            self.scope = {}  # which knows this cycle: nothing is to be left to the garbage collector
             connection.lane.finished(self)
 
     def wake(self) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import structlog
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
+
+log = structlog.get_logger("helicone_gw.server")
 
 READ_LIMIT = 64 * 1024
 
@@ -32,27 +35,34 @@ class Hypercorn:
         self._config = config
         self._context = context
         self._state = state
-        self.tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def __call__(self, transport: asyncio.Transport, data: bytes) -> None:
         """Take ``transport`` over; ``data`` was read of it already."""
         reader = asyncio.StreamReader(READ_LIMIT, self._loop)
-        protocol = asyncio.StreamReaderProtocol(reader, self._serve, self._loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=self._loop)
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
         if data:
             reader.feed_data(data)
+        writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)
+        server = TCPServer(self._app, self._loop, self._config, self._context, self._state, reader, writer)
+        task = self._loop.create_task(server.run())
+        self._tasks.add(task)
+        task.add_done_callback(self._over)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-        await TCPServer(self._app, self._loop, self._config, self._context, self._state, reader, writer)
+    def count(self) -> int:
+        """How many connections there are."""
+        return len(self._tasks)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            log.error("a connection failed", exc_info=fault)
 
     async def stop(self, timeout: float) -> None:
         """Wait for what is under way; what is not over after ``timeout`` seconds is cancelled."""
-        tasks = set(self.tasks)
+        tasks = set(self._tasks)
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=timeout)
             for task in late:

@@ -25,7 +25,7 @@ class Lane:
     """What the connections of one server have in common. Call it for a protocol: it is a protocol factory.
 
     ``hand_over`` gets connections that begin as HTTP/2 or ask for a WebSocket; ``state`` is the lifespan's,
-    ``secure_fields`` are added to every answer over TLS.
+    ``secure_fields`` are added to every answer over TLS, ``others`` counts those that were handed over.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class Lane:
         state: dict[str, Any] | None = None,
         root_path: str = "",
         secure_fields: Sequence[tuple[bytes, bytes]] = (),
+        others: Callable[[], int] = int,
         access: Access | None = None,
     ) -> None:
         self.app = app
@@ -48,6 +49,7 @@ class Lane:
         self.root_path = root_path
         self.secure_fields = secure_fields
         self.access = access
+        self._others = others
         self._hand_over = hand_over
         self.connections: set[Connection] = set()
         self.cycles: set[Cycle] = set()
@@ -67,7 +69,7 @@ class Lane:
         self.connections.add(connection)
         if self._ticking is None:
             self._ticking = self.loop.call_later(self.limits.tick, self._tick)
-        if len(self.connections) > self.limits.connections:
+        if len(self.connections) + self._others() > self.limits.connections:
             self.counters.turned_away += 1
             return False
         return True

@@ -32,7 +32,15 @@ class Worker:
         self._state: dict[str, Any] = {}
         self._app = ASGIWrapper(app)  # type: ignore[arg-type]
         self._hypercorn = Hypercorn(self._app, self._loop, config, self._context, self._state)
-        self.lane = Lane(app, self._loop, self._hypercorn, limits=limits, state=self._state, root_path=config.root_path)
+        self.lane = Lane(
+            app,
+            self._loop,
+            self._hypercorn,
+            limits=limits,
+            state=self._state,
+            root_path=config.root_path,
+            others=self._hypercorn.count,
+        )
         self._servers: list[asyncio.Server] = []
         self._datagrams: list[tuple[UDPServer, asyncio.Task[None]]] = []
 
