@@ -85,8 +85,11 @@ class Connection:
 
     def reset(self) -> None:
         """End it with RST in place of FIN; over TLS without close_notify."""
-        sock: socket.socket = self.writer.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock: socket.socket | None = self.writer.get_extra_info("socket")
+        # None on uvloop, or with an error here, if it is closed already.
+        with contextlib.suppress(OSError):
+            if sock is not None:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
 
     async def gone(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.core.upstream.conformance import test_pool, test_replies, test_requests, test_timeouts
+from tests.core.upstream.conformance import test_chaos, test_pool, test_replies, test_requests, test_timeouts
 from tests.core.upstream.conformance.clients import Client
 
 uvloop = pytest.importorskip("uvloop")
@@ -45,3 +45,10 @@ def test_on_uvloop(name: str) -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run())
+
+
+@pytest.mark.parametrize("seed", [101, 102])
+def test_chaos_on_uvloop(seed: int) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(test_chaos.no_answer_is_another_s(seed, test_chaos.ROUNDS // 2))
+        runner.run(test_chaos.nothing_is_left_behind(seed, test_chaos.WALKS))
