@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 from contextlib import AsyncExitStack
 
 from structlog.testing import capture_logs
@@ -129,6 +130,27 @@ async def test_connections_past_the_bound_are_turned_away() -> None:
         async with served.client() as client:
             await client.send(HELLO)
             assert (await client.answer()).status == 200
+
+
+async def test_connections_that_were_handed_over_count() -> None:
+    async with serving(echo, Limits(connections=3)) as served:
+        served.lane._others = lambda: 3
+        assert statuses(await served.exchange(HELLO)) == [503]
+
+
+async def test_a_request_leaves_nothing_to_the_garbage_collector() -> None:
+    async with serving(echo) as served, served.client() as client:
+        await client.send(HELLO)
+        await client.answer()
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(50):
+                await client.send(HELLO)
+                await client.answer()
+            assert gc.collect() < 50
+        finally:
+            gc.enable()
 
 
 async def test_a_stop_cancels_what_does_not_end() -> None:

@@ -122,6 +122,20 @@ async def test_websockets() -> None:
             assert await socket_.recv() == word.upper()
 
 
+async def test_a_websocket_that_waits_behind_a_request() -> None:
+    async with running() as server:
+        reader, writer = await server.connect()
+        head = b"GET / HTTP/1.1\r\nHost: a\r\n"
+        upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        writer.write(head + b"\r\n" + head + upgrade + b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        assert await reader.readexactly(len(b"http 1.1 GET ")) == b"http 1.1 GET "
+        answer = await reader.readuntil(b"\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 101 ")
+        assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in answer
+        await close(writer)
+
+
 @pytest.mark.parametrize("cut", [1000, 1, 3, 20])
 async def test_http_2_without_asking(cut: int) -> None:
     async with running() as server:
