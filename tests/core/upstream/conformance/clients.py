@@ -88,7 +88,9 @@ class Client:
                 response = await self.upstream(request)
             except UpstreamError as problem:
                 raise Failed(_fate(problem)) from problem
-            return Reply(response.status, list(response.headers.raw), aiter(response.body), response.close)
+            made = Reply(response.status, list(response.headers.raw), aiter(response.body), response.close)
+            made.buffered = response.buffered
+            return made
         fields = list(headers) + ([] if length is None else [(b"content-length", str(length).encode())])
         extensions = {}
         if address is not None:
@@ -113,6 +115,7 @@ class Client:
         try:
             async for piece in reply:
                 answer.body += piece
+            assert reply.buffered in (None, answer.body), "what is said to be all is all"
         except Failed as failure:
             answer.failed = failure.fate
         finally:
@@ -127,6 +130,7 @@ class Reply:
         self.status = status
         self.headers = headers
         self.close = close
+        self.buffered: bytes | None = None
         self._body = body
 
     async def __aiter__(self) -> AsyncIterator[bytes]:

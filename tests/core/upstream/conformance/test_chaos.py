@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import random
 import re
+import ssl
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+import trustme
 
 from tests.core.upstream.conformance.clients import Client, Failed
 from tests.core.upstream.conformance.peer import Connection, Script, listening, turns
@@ -167,13 +169,15 @@ async def caller(choice: random.Random, client: Client, url: str, number: int) -
             await reply.close()
 
 
-async def nothing_is_left_behind(seed: int, walks: int) -> None:
+async def nothing_is_left_behind(seed: int, walks: int, *, secured: bool = False) -> None:
     choice = random.Random(seed)
-    client = Client("fast", "gateway", max_connections=3, max_connections_per_host=2, max_idle_connections=2)
+    tls, trusting = _tls() if secured else (None, None)
+    bounds = {"max_connections": 3, "max_connections_per_host": 2, "max_idle_connections": 2}
+    client = Client("fast", "gateway", tls=trusting, **bounds)
     counters = client.upstream.counters
     assert counters is not None
     number = 0
-    async with listening(careless(choice)) as first, listening(careless(choice)) as second:
+    async with listening(careless(choice), tls=tls) as first, listening(careless(choice), tls=tls) as second:
         for _ in range(walks):
             tasks = []
             for _ in range(12):
@@ -193,10 +197,19 @@ async def nothing_is_left_behind(seed: int, walks: int) -> None:
             assert counters.active == 0
             # Three at a time still find their three connections.
             answers = await asyncio.gather(*(client.whole(first.url, NOBODY) for _ in range(3)))
-            assert all(answer.failed in (None, "protocol") for answer in answers)
+            assert all(answer.failed in (None, "protocol", "connect") for answer in answers)
     await client.aclose()
     assert counters.open == counters.idle == 0
     assert counters.opened == counters.closed
+
+
+def _tls() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A server's side and its client's."""
+    authority = trustme.CA()
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    authority.configure_trust(client)
+    return server, client
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -204,8 +217,14 @@ async def test_nothing_is_left_behind(seed: int) -> None:
     await nothing_is_left_behind(seed, WALKS)
 
 
+@pytest.mark.parametrize("seed", range(2))
+async def test_nothing_is_left_behind_under_tls(seed: int) -> None:
+    await nothing_is_left_behind(seed, WALKS // 2, secured=True)
+
+
 @pytest.mark.full
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(10, 30))
 async def test_nothing_is_left_behind_at_length(seed: int) -> None:
     await nothing_is_left_behind(seed, 20 * WALKS)
+    await nothing_is_left_behind(seed, 5 * WALKS, secured=True)

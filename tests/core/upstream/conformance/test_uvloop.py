@@ -52,3 +52,4 @@ def test_chaos_on_uvloop(seed: int) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(test_chaos.no_answer_is_another_s(seed, test_chaos.ROUNDS // 2))
         runner.run(test_chaos.nothing_is_left_behind(seed, test_chaos.WALKS))
+        runner.run(test_chaos.nothing_is_left_behind(seed, test_chaos.WALKS // 2, secured=True))
