@@ -15,6 +15,7 @@ from helicone_gw.dialects.openai_embeddings import EmbeddingsFormat
 from helicone_gw.dialects.openai_json import OpenAIJsonFormat
 from helicone_gw.dialects.openai_responses import ResponsesFormat
 from helicone_gw.dialects.replicate import PredictionsFormat
+from helicone_gw.dialects.vertex import VertexEmbedFormat
 
 _FORMATS: tuple[WireFormat, ...] = (
     ChatFormat(),
@@ -43,6 +44,7 @@ _FORMATS: tuple[WireFormat, ...] = (
     OllamaChatFormat(),
     OllamaEmbedFormat(),
     PredictionsFormat(),
+    VertexEmbedFormat(),
 )
 _BY_NAME = {(wire.dialect, wire.operation): wire for wire in _FORMATS}
 _OPENAI_ERRORS = OpenAIErrors()
