@@ -71,9 +71,13 @@ def damaging(choice: random.Random) -> Script:
                 reply = choice.choice(FRAMINGS)(token)
                 if choice.random() < 0.7:
                     reply = damaged(choice, reply)
-                at = choice.randint(0, len(reply))
-                await connection.send(*(piece for piece in (reply[:at], reply[at:]) if piece))
+                at = choice.randint(1, len(reply)) if reply else 0
+                await connection.send(reply[:at])
                 request = asyncio.ensure_future(connection.request())
+                await turns(6)
+                if not request.done():
+                    # Else the reply was over, and what comes behind a request is its answer: nobody could tell.
+                    await connection.send(reply[at:])
                 for _ in range(12):
                     if not request.done():
                         await turns(1)
