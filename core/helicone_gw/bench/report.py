@@ -84,9 +84,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return next((row for row in self.rows if (row.case, row.subject) == (case, subject)), None)
 
     def cpu(self, case: str, subject: str, *, per_event: bool = False) -> float | None:
-        """CPU per request or event of a subject in a case, if it was measured."""
+        """CPU per request or event of a subject in a case, if it was measured and every answer was good."""
         row = self.row(case, subject)
-        if row is None:
+        if row is None or row.bad:
             return None
         return row.cpu_us_event if per_event else row.cpu_us_request
 
@@ -177,8 +177,8 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _ratio(row: Row, peer: Row | None, *, per_event: bool) -> str:
-    if peer is None or peer.subject == row.subject:
-        return ""
+    if peer is None or peer.subject == row.subject or peer.bad or row.bad:
+        return ""  # an error is cheap, and no measure of anything
     mine, theirs = (one.cpu_us_event if per_event else one.cpu_us_request for one in (row, peer))
     if not mine or not theirs:
         return ""

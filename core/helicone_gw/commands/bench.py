@@ -50,7 +50,7 @@ def bench(
         str | None, typer.Option(envvar="HELICONE_GW_KEY", help="Gateway key, where the plugins ask for one.")
     ] = None,
     quick: Annotated[
-        bool, typer.Option(help="A twentieth of the requests, once: a first look.", rich_help_panel=_SIZE)
+        bool, typer.Option("--quick", help="A twentieth of the requests, once: a first look.", rich_help_panel=_SIZE)
     ] = False,
     requests: Annotated[int | None, typer.Option(min=1, help="Requests of each case.", rich_help_panel=_SIZE)] = None,
     connections: Annotated[
@@ -63,7 +63,7 @@ def bench(
         str, typer.Option(help="nginx, portkey, litellm; or none, or all there are.", rich_help_panel=_PEERS)
     ] = "all",
     litellm: Annotated[
-        Path | None, typer.Option(help="Virtual environment with litellm[proxy].", rich_help_panel=_PEERS)
+        Path | None, typer.Option(help="Virtual environment with litellm\\[proxy].", rich_help_panel=_PEERS)
     ] = None,
     portkey: Annotated[
         Path | None, typer.Option(help="Directory with @portkey-ai/gateway in node_modules.", rich_help_panel=_PEERS)

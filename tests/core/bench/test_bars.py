@@ -50,3 +50,9 @@ def test_a_peer_that_is_cheaper_is_a_multiple() -> None:
         if bar.what.startswith("unary-1k, CPU")
     ]
     assert (bar.measured, bar.holds) == ("2.0 x", False)
+
+
+def test_the_cost_of_bad_answers_is_no_measure() -> None:
+    bad = report(row("unary-1k", OURS, 200.0), row("unary-1k", "Portkey", 2000.0, bad=1))
+    (bar, _) = [bar for bar in bars(bad) if bar.what.startswith("unary-1k, CPU")]
+    assert (bar.measured, bar.holds) == ("not measured", None)

@@ -32,6 +32,11 @@ def test_figures_stand_beside_the_peers_of_the_same_case() -> None:
     assert shown("unary-1k", "nginx")["of nginx"] == ""
 
 
+def test_nothing_is_compared_with_bad_answers() -> None:
+    bad = report(row("unary-1k", OURS, 200.0), row("unary-1k", "nginx", 2.0, bad=1))
+    assert dict(zip(COLUMNS, cells(bad, bad.rows[0]), strict=True))["of nginx"] == ""
+
+
 def test_a_stream_is_compared_by_the_event() -> None:
     line = shown("sse-burst", OURS)
     assert (line["us/event"], line["of Portkey"], line["of nginx"]) == ("7.00", "1/3.4", "")
