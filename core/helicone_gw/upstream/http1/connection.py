@@ -56,13 +56,6 @@ class Connection(Link):
 
     # asyncio.Protocol
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Connected, TLS included."""
-        super().connection_made(transport)
-        self._pool.made(self)
-        if self.closed:
-            self._transport.abort()
-
     def data_received(self, data: bytes) -> None:
         """Some of the reply, or what nobody asked for, which ends the connection."""
         parser = self._parser

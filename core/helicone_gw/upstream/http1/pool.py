@@ -137,6 +137,8 @@ class Pool:
             self._free(host)
         else:
             connection.placed = True
+            # Not as soon as it is made: uvloop does not tell the end of one whose dialing is cancelled.
+            self._sockets.add(connection)
             if self._closed:
                 connection.abort()
         return connection
@@ -167,10 +169,6 @@ class Pool:
             connection.placed = False
             self.counters.closed += 1
             self._free(connection.host)
-
-    def made(self, connection: Connection) -> None:
-        """The socket of ``connection`` is open."""
-        self._sockets.add(connection)
 
     def gone(self, connection: Connection) -> None:
         """The socket of ``connection`` is closed."""

@@ -32,7 +32,10 @@ class Served:
     async def say(self, *pieces: bytes) -> None:
         """Send each piece by itself."""
         for piece in pieces:
-            self.writer.write(piece)
+            try:
+                self.writer.write(piece)
+            except RuntimeError as problem:  # uvloop's way to say that it is closed
+                raise ConnectionError from problem
             await self.writer.drain()
             await turns(4)
 

@@ -40,6 +40,7 @@ class Counted:
         if not self.closed:
             self.closed = True
             self.pool.forget(cast(Connection, self))
+            self.pool.gone(cast(Connection, self))
 
     abort = close
 
