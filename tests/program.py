@@ -82,7 +82,7 @@ def _wait(running: subprocess.Popen[bytes], ready: str, log: Path, seconds: floa
         if running.poll() is not None:
             raise DidNotStart(f"ended with status {running.returncode}:\n{_tail(log)}")
         try:
-            if httpx.get(ready, trust_env=False, timeout=5).status_code == 200:
+            if httpx.get(ready, trust_env=False, timeout=5, verify=False).status_code == 200:
                 return
         except httpx.TransportError:
             pass

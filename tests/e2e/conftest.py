@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import pytest
 
 from helicone_gw.testing import ScriptedProvider
 from tests.clients.gateways import DATABASE, reserved
+from tests.core.engines.certificates import PASSWORD, make_certificate, tls
 from tests.program import free_port, process
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -41,9 +42,29 @@ def port() -> Iterator[int]:
 @pytest.fixture(scope="module")
 def shared(engine: str, port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     """A gateway over one engine, started once per module."""
-    directory = tmp_path_factory.mktemp(engine)
-    url = f"http://127.0.0.1:{free_port()}"
-    known = {"base_url": f"http://127.0.0.1:{port}", "api_key": "sk-upstream"}
+    with running(engine, port, tmp_path_factory.mktemp(engine)) as program:
+        yield program
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a certificate for this machine."""
+    return make_certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
+def secure(engine: str, port: int, certificate: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    """The same with a certificate, whose key is encrypted where the engine can read that."""
+    own = tls(certificate) if engine == "granian" else tls(certificate, "locked.pem", key_password=PASSWORD)
+    with running(engine, port, tmp_path_factory.mktemp(engine), tls=own) as program:
+        yield program
+
+
+@contextmanager
+def running(engine: str, provider: int, directory: Path, **server: Any) -> Iterator[Shared]:
+    """A gateway over ``engine`` in front of the provider at a port of this machine."""
+    url = f"http{'s' if 'tls' in server else ''}://127.0.0.1:{free_port()}"
+    known = {"base_url": f"http://127.0.0.1:{provider}", "api_key": "sk-upstream"}
     config = {
         "server": {
             "host": "127.0.0.1",
@@ -51,6 +72,7 @@ def shared(engine: str, port: int, tmp_path_factory: pytest.TempPathFactory) -> 
             "engine": engine,
             "max_body": "4MiB",
             "drain_timeout": 1,
+            **server,
         },
         "database": {"url": f"sqlite:///{directory / DATABASE}"},
         "providers": {"openai": known, "anthropic": known},

@@ -8,17 +8,21 @@ import os
 import socket
 import stat
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 from granian import _granian
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
+from granian.http import HTTP1Settings, HTTP2Settings
 from granian.server.embed import Server
 
 from helicone_gw.config import ServerConfig
+from helicone_gw.config.models import TlsConfig
 from helicone_gw.engines import BACKLOG, CLOSING_TIME, KEEP_ALIVE, MAX_HEADER_BYTES, Application
 from helicone_gw.engines.granian_front import Front
 from helicone_gw.engines.http1.limits import Limits
+from helicone_gw.engines.tls import server_context
+from helicone_gw.errors import ConfigError
 
 LETTING_GO = 0.1
 """Seconds for the thread that tells of granian's end to let go of the interpreter, which must not end before it."""
@@ -31,12 +35,14 @@ async def serve(app: Application, settings: ServerConfig, listener: socket.socke
     server = _Server(
         front,
         listener,
-        # Beside TLS, telling HTTP/2 from HTTP/1 takes waiting for a first byte, without any bound.
-        http=HTTPModes.http1,
+        # Where TLS does not tell HTTP/2 from HTTP/1, granian waits for a first byte, without any bound.
+        http=HTTPModes.http1 if settings.tls is None else HTTPModes.auto,
         backlog=BACKLOG,
         backpressure=Limits().connections,  # those past it wait to be accepted
         # This timeout is that of a connection between two requests, too.
         http1_settings=HTTP1Settings(header_read_timeout=int(KEEP_ALIVE * 1000), max_buffer_size=MAX_HEADER_BYTES),
+        http2_settings=HTTP2Settings(keep_alive_interval=int(KEEP_ALIVE * 1000), max_headers_size=MAX_HEADER_BYTES),
+        **({} if settings.tls is None else _certificate(settings.tls)),
         log_enabled=False,
     )
     serving = asyncio.ensure_future(server.serve())
@@ -61,6 +67,17 @@ async def serve(app: Application, settings: ServerConfig, listener: socket.socke
     await asyncio.sleep(LETTING_GO)
     if not serving.cancelled():
         serving.result()
+
+
+def _certificate(tls: TlsConfig) -> dict[str, Any]:
+    if tls.key_password is not None:
+        raise ConfigError(["server.tls.key_password: the engine granian reads no encrypted keys; use another engine"])
+    server_context(tls)  # what is wrong with it ends the process where granian finds it
+    return {
+        "ssl_cert": Path(tls.certificate),
+        "ssl_key": Path(tls.key),
+        "ssl_protocol_min": SSLProtocols.tls12,
+    }
 
 
 class _Server(Server):

@@ -13,6 +13,7 @@ import uvicorn
 from helicone_gw.asgi.types import Receive, Scope, Send
 from helicone_gw.config import ServerConfig
 from helicone_gw.engines import BACKLOG, KEEP_ALIVE, MAX_WEBSOCKET_MESSAGE, Application
+from helicone_gw.engines.tls import server_context
 from helicone_gw.engines.uvicorn_protocol import LIMITS, Protocol
 
 log = structlog.get_logger("helicone_gw.engines.uvicorn")
@@ -20,6 +21,7 @@ log = structlog.get_logger("helicone_gw.engines.uvicorn")
 
 async def serve(app: Application, settings: ServerConfig, listener: socket.socket, stop: asyncio.Event) -> None:
     """Serve ``app``; see `helicone_gw.engines.Engine`."""
+    context = None if settings.tls is None else server_context(settings.tls)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -44,6 +46,7 @@ async def serve(app: Application, settings: ServerConfig, listener: socket.socke
             timeout_keep_alive=int(KEEP_ALIVE),
             timeout_graceful_shutdown=math.ceil(settings.drain_timeout),
             ws_max_size=MAX_WEBSOCKET_MESSAGE,
+            ssl_context_factory=None if context is None else lambda *_: context,
         )
     )
     # Signals are ours: uvicorn would take them over and raise them again once it has stopped.

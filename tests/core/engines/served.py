@@ -7,6 +7,7 @@ import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 from helicone_gw.asgi.types import Receive, Scope, Send
 from helicone_gw.config import ServerConfig
@@ -14,7 +15,7 @@ from helicone_gw.engines import Application, load_engine
 
 
 @asynccontextmanager
-async def served(engine: str, app: Application, drain_timeout: float = 1.0) -> AsyncIterator[int]:
+async def served(engine: str, app: Application, drain_timeout: float = 1.0, **server: Any) -> AsyncIterator[int]:
     """Serve ``app`` for the length of the block; the value is the port."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
@@ -23,7 +24,7 @@ async def served(engine: str, app: Application, drain_timeout: float = 1.0) -> A
     port = listener.getsockname()[1]
     stop = asyncio.Event()
     with listener:
-        settings = ServerConfig(port=port, drain_timeout=drain_timeout)
+        settings = ServerConfig.model_validate({"port": port, "drain_timeout": drain_timeout, **server})
         serving = asyncio.ensure_future(load_engine(engine)(app, settings, listener, stop))
         try:
             yield port
