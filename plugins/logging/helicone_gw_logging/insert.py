@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,11 @@ if TYPE_CHECKING:
 
 # Columns of ours, in which no client and no provider can put a credential.
 _PLAIN = frozenset({"id", "row_id", "number", "outcome", "method", "dialect", "operation"})
+
+_GROUPS = (256, 32, 4, 1)
+"""Rows of one statement; few sizes, so that the driver keeps every statement prepared."""
+
+_MAX_VARIABLES = 32_766 if sqlite3.sqlite_version_info >= (3, 32) else 999
 
 
 @dataclass(slots=True)
@@ -89,12 +96,22 @@ async def _existing(connection: AsyncConnection, batch: Sequence[Rows]) -> set[s
 
 
 async def _insert(connection: AsyncConnection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
-    values = list(rows)
-    if not values:
+    left = list(rows)
+    if not left:
         return
-    statement, names = _statement(table, connection.dialect)
     # Past SQLAlchemy's own handling of parameters, which costs several times what the database does.
-    await connection.exec_driver_sql(statement, list(map(itemgetter(*names), values)))
+    statement, names = _statement(table, connection.dialect)
+    values = list(map(itemgetter(*names), left))
+    if connection.dialect.name != "sqlite":
+        await connection.exec_driver_sql(statement, values)
+        return
+    # Every step of SQLite gives the interpreter lock away and has to wait to get it back: few steps are taken.
+    at = 0
+    for size in _GROUPS:
+        while len(values) - at >= size and size * len(names) <= _MAX_VARIABLES:
+            group = chain.from_iterable(values[at : at + size])
+            await connection.exec_driver_sql(_of_rows(statement, len(names), size), tuple(group))
+            at += size
 
 
 @lru_cache(maxsize=64)
@@ -103,6 +120,14 @@ def _statement(table: Table, dialect: Dialect) -> tuple[str, tuple[str, ...]]:
     columns = [column.name for column in table.columns if column.name != "seq"]
     compiled = insert(table).compile(dialect=dialect, column_keys=columns)
     return str(compiled), tuple(compiled.positiontup or ())
+
+
+@lru_cache(maxsize=64)
+def _of_rows(statement: str, columns: int, size: int) -> str:
+    """The insert of one row as one of ``size`` rows."""
+    row = f"({', '.join('?' * columns)})"
+    assert statement.endswith(row)
+    return statement + f", {row}" * (size - 1)
 
 
 def _is_text(name: str, value: object) -> bool:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from helicone_gw_logging.config import LoggingConfig
 
 _BATCH_BYTES = 8 << 20
+_AT_ONCE = 8
+_SMALL = 8 << 10  # bytes of a record that takes a few ten microseconds
 _FIRST_DELAY = 0.05
 _LONGEST_DELAY = 5.0
 _ALARM_INTERVAL = 10.0
@@ -174,7 +176,7 @@ class Writer:
     async def _write(self, batch: list[LogRecord]) -> None:
         """Write a batch, whatever it takes; the counters say what became of it. Only a cancellation gets out."""
         try:
-            rows = await asyncio.to_thread(self._prepare, batch)
+            rows = await self._prepared(batch)
             try:
                 self.counters.rows_written += await self._insist_on_new(rows)
             except Exception as problem:
@@ -221,6 +223,19 @@ class Writer:
             again = True
             await self._sleep(delay * random.uniform(0.5, 1.0))
             delay = min(delay * 2, _LONGEST_DELAY if not self._closing.is_set() else 0.25)
+
+    async def _prepared(self, batch: list[LogRecord]) -> list[Rows]:
+        """The rows of a batch. Small ones are made here, a few at a time: handing them to a thread, which shares the
+        interpreter with this one, would cost more than it takes off."""
+        rows: list[Rows] = []
+        for start in range(0, len(batch), _AT_ONCE):
+            some = batch[start : start + _AT_ONCE]
+            if sum(record.size for record in some) <= _AT_ONCE * _SMALL:
+                rows += self._prepare(some)
+                await asyncio.sleep(0)
+            else:
+                rows += await asyncio.to_thread(self._prepare, some)
+        return rows
 
     def _prepare(self, batch: list[LogRecord]) -> list[Rows]:
         rows = []
