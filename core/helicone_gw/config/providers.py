@@ -39,6 +39,27 @@ class DeploymentConfig(Section):
     )
 
 
+class AwsConfig(Section):
+    """Access keys of AWS, with which requests to Bedrock are signed. A Bedrock API key is an api_key instead."""
+
+    access_key_id: Credential = Field(description="The access key's id.")
+    secret_access_key: Credential = Field(description="The secret of it.")
+    session_token: Annotated[Credential | None, BeforeValidator(no_empty_secret)] = Field(
+        default=None, description="The token of temporary access keys."
+    )
+
+
+class GoogleConfig(Section):
+    """A project of Google Cloud, and who calls Vertex AI for it; needs the extra vertex."""
+
+    project: str = Field(pattern=r"^[a-z0-9.:-]{1,100}$", description="The project's id.")
+    credentials: str | None = Field(
+        default=None,
+        min_length=1,
+        description="File with the key of a service account or the like; default: as the environment says.",
+    )
+
+
 Keys = tuple[Credential | KeyConfig, ...]
 Deployments = dict[InstanceName, DeploymentConfig]
 
@@ -63,6 +84,10 @@ class ProviderConfig(Section):
     )
     api_version: str | None = Field(default=None, min_length=1, description="Version in the query (Azure OpenAI).")
     region: str | None = Field(default=None, min_length=1, description="Cloud region (Bedrock, Vertex).")
+    aws: AwsConfig | None = Field(default=None, description="Access keys of AWS (Bedrock), in place of an api_key.")
+    google: GoogleConfig | None = Field(
+        default=None, description="Project and credentials at Google Cloud (Vertex), in place of an api_key."
+    )
     keys: Keys = Field(default=(), description="Several keys, among which the plugin router shares the traffic.")
     deployments: Deployments = Field(
         default_factory=dict, description="Several places of it (Azure resources, regions), by name, likewise."

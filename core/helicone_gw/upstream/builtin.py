@@ -14,6 +14,7 @@ import msgspec
 from ruamel.yaml import YAML
 
 from helicone_gw.errors import ConfigError
+from helicone_gw.upstream.accounts import GLOBAL, read_account
 from helicone_gw.upstream.provider import Auth, Provider, ProviderConfig
 from helicone_gw.upstream.urls import parse_url
 
@@ -96,14 +97,18 @@ class _Merging:
         known = self._known(where, canonical, config)
         if known is None:
             return
+        base_url = self._base_url(where, canonical, config)
+        account = read_account(config, known.dialect, base_url, where, self.problems)
         self.providers[canonical] = replace(
             known,
-            base_url=self._base_url(where, canonical, config),
+            base_url=base_url,
             auth=self._auth(where, config) or known.auth,
             include_usage=known.include_usage if config.include_usage is None else config.include_usage,
             headers=self._headers(where, config),
             api_version=config.api_version,
             region=config.region,
+            account=account,
+            key_required=known.key_required and account is None,
             configured=True,
         )
         key = _reveal(config.api_key)
@@ -146,11 +151,16 @@ class _Merging:
     def _base_url(self, where: str, name: str, config: ProviderConfig) -> str | None:
         entry = self.table.providers.get(name)
         text = config.base_url or (entry.base_url if entry else None)
-        if config.region and not config.base_url and entry is not None and entry.regional_base_url:
-            if not _REGION.fullmatch(config.region):
+        if (
+            config.region not in (None, GLOBAL)
+            and not config.base_url
+            and entry is not None
+            and entry.regional_base_url
+        ):
+            if not _REGION.fullmatch(config.region or ""):
                 self.problems.append(f"{where}.region: consists of lower-case letters, digits and '-'")
                 return None
-            text = entry.regional_base_url.replace("{region}", config.region)
+            text = entry.regional_base_url.replace("{region}", config.region or "")
         if text is None:
             return None
         try:

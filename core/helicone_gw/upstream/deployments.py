@@ -7,7 +7,15 @@ from dataclasses import dataclass, field, replace
 
 from helicone_gw.errors import ConfigError
 from helicone_gw.upstream.builtin import BuiltIns, merge
-from helicone_gw.upstream.provider import DeploymentConfig, KeyConfig, Provider, ProviderConfig, Secret
+from helicone_gw.upstream.provider import (
+    AwsConfig,
+    DeploymentConfig,
+    GoogleConfig,
+    KeyConfig,
+    Provider,
+    ProviderConfig,
+    Secret,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,8 @@ class _Changed:
     include_usage: bool | None
     api_version: str | None
     region: str | None
+    aws: AwsConfig | None
+    google: GoogleConfig | None
     keys: Sequence[Secret | KeyConfig] = ()
     deployments: Mapping[str, DeploymentConfig] = field(default_factory=dict)
 
@@ -90,6 +100,8 @@ def _changed(config: ProviderConfig, entry: DeploymentConfig) -> _Changed:
         include_usage=config.include_usage,
         api_version=entry.api_version or config.api_version,
         region=entry.region or config.region,
+        aws=None if entry.base_url else config.aws,
+        google=None if entry.base_url else config.google,
     )
 
 

@@ -19,10 +19,11 @@ from helicone_gw.pipeline.attempts import Call
 from helicone_gw.pipeline.decoding import acceptable
 from helicone_gw.pipeline.services import LONG_DEADLINE
 from helicone_gw.upstream.addresses import check_target
-from helicone_gw.upstream.headers import upstream_headers
+from helicone_gw.upstream.headers import CREDENTIALS, upstream_headers
 from helicone_gw.upstream.provider import Provider
 from helicone_gw.upstream.providers import Catalogue
-from helicone_gw.upstream.urls import parse_url, target_url, upstream_url, with_query_key
+from helicone_gw.upstream.signing import Signing
+from helicone_gw.upstream.urls import azure_path, parse_url, target_url, upstream_url, with_query_key
 
 ITSELF = Provider(
     "helicone-gw",
@@ -53,6 +54,7 @@ class Preparer:
         self._allowed_targets = allowed_targets
         self._without_usage: set[str] = set()
         self._urls: dict[tuple[str, str | None, str], str] = {}
+        self._signing = Signing()
 
     async def __call__(self, exchange: Exchange, target: Target) -> Call:
         """The call for ``target``. Raises `BadRequest` (address, dialect) or `AuthenticationFailed` (no credential)."""
@@ -73,6 +75,8 @@ class Preparer:
                 )
             address = None
             path = _with_model_in_path(request, target)
+            if provider.api_version is not None:
+                path = azure_path(provider, path, target.model or request.model)
             if provider is ITSELF:
                 url = f"{provider.base_url}/{request.dialect}{path}"
             else:
@@ -106,6 +110,8 @@ class Preparer:
             length=exchange._upload_length if uploads else None,
             first_byte_timeout=LONG_DEADLINE if request.helicone.increase_timeout else None,
         )
+        if provider.account is not None and origin == provider.origin and CREDENTIALS.isdisjoint(headers.first):
+            call = await self._signing(provider.account, call)
         return Call(call, added_usage)
 
     def usage_refused(self, target: Target) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
+from helicone_gw.upstream.accounts import Account
 from helicone_gw.upstream.urls import parse_url
 
 Auth = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "query-key", "google", "none"]
@@ -65,6 +66,34 @@ class DeploymentConfig(Protocol):
         """The models that it serves, with their names there."""
 
 
+class AwsConfig(Protocol):
+    """Access keys of AWS, as the configuration says them."""
+
+    @property
+    def access_key_id(self) -> Secret:
+        """The id."""
+
+    @property
+    def secret_access_key(self) -> Secret:
+        """The secret."""
+
+    @property
+    def session_token(self) -> Secret | None:
+        """The token of temporary ones."""
+
+
+class GoogleConfig(Protocol):
+    """A project of Google Cloud, as the configuration says it."""
+
+    @property
+    def project(self) -> str:
+        """Its id."""
+
+    @property
+    def credentials(self) -> str | None:
+        """Path of a file with credentials."""
+
+
 class ProviderConfig(Protocol):
     """What the catalogue reads of one entry of the YAML's ``providers``; ``None`` leaves the built-in's."""
 
@@ -101,6 +130,14 @@ class ProviderConfig(Protocol):
         """Region of providers that have one host each (Bedrock, Vertex)."""
 
     @property
+    def aws(self) -> AwsConfig | None:
+        """Access keys in place of a key."""
+
+    @property
+    def google(self) -> GoogleConfig | None:
+        """A project in place of a key."""
+
+    @property
     def keys(self) -> Sequence[Secret | KeyConfig]:
         """Several keys."""
 
@@ -116,8 +153,8 @@ class Provider:
     ``dialect`` is its wire format and URL layout, ``dialects`` every client dialect that it understands as it comes.
     ``base_url`` is ``None`` where only the configuration can say (Azure), and for servers on this machine that it does
     not name. ``domains`` are the hosts that a client may name as target. ``default_headers`` are sent where the client
-    has not set them, ``headers`` always. ``api_path`` is the path of the built-in base URL. ``in_process`` providers
-    are answered without a connection.
+    has not set them, ``headers`` always. ``account`` signs calls that carry no other credential. ``api_path`` is the
+    path of the built-in base URL. ``in_process`` providers are answered without a connection.
     """
 
     name: str
@@ -137,6 +174,7 @@ class Provider:
     api_path: str = ""
     api_version: str | None = None
     region: str | None = None
+    account: Account | None = None
     in_process: bool = False
     configured: bool = False
 

@@ -9,7 +9,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
+from helicone_gw.dialects.translate.azure import dated_path
 from helicone_gw.errors import BadRequest
+from helicone_gw.upstream.accounts import GoogleAccount
 from helicone_gw.upstream.special_urls import UNIX_SCHEME, split_unix
 
 if TYPE_CHECKING:
@@ -137,6 +139,7 @@ def upstream_url(provider: Provider, base_url: str, path: str, query: str) -> st
 
     - openai dialect: ``base_url`` + path without ``/v1``, so that ``base_url`` is what an SDK would be given.
     - azure: the same under ``/openai/v1``; a path that is Azure's own (``/openai/deployments/...``) stays.
+    - vertex: ``base_url`` + path, in the project and location of the provider's account where the path names none.
     - every other dialect: ``base_url`` + path.
 
     A version segment that ends ``base_url`` is not doubled, nor is a longer part that both have
@@ -146,7 +149,10 @@ def upstream_url(provider: Provider, base_url: str, path: str, query: str) -> st
     Raises `BadRequest` for dot segments and `ValueError` for a ``base_url`` that is none.
     """
     base = parse_url(base_url)
-    placed = _place(base.path, _clean_path(path), provider.dialect, provider.api_path, provider.native_paths)
+    path = _clean_path(path)
+    if isinstance(provider.account, GoogleAccount):
+        path = provider.account.placed(path)
+    placed = _place(base.path, path, provider.dialect, provider.api_path, provider.native_paths)
     query = _clean_query(query)
     if (
         provider.api_version
@@ -160,6 +166,17 @@ def upstream_url(provider: Provider, base_url: str, path: str, query: str) -> st
             else f"api-version={quote(provider.api_version)}"
         )
     return f"{base.origin}{placed}?{query}" if query else f"{base.origin}{placed}"
+
+
+def azure_path(provider: Provider, path: str, deployment: str | None) -> str:
+    """``path`` in Azure's dated API, if that is what the provider is configured for: ``api_version`` is a date.
+
+    That is not so where the version is a word ("preview"), and where ``base_url`` ends in the API's version.
+    """
+    dated = provider.dialect == "azure" and (provider.api_version or "")[:1].isdigit()
+    if not dated or _ends_in_version(_segments(parse_url(provider.base_url or "https://azure.invalid").path)):
+        return path
+    return dated_path(path, deployment)
 
 
 def target_url(provider: Provider | None, target: str, path: str, query: str) -> str:

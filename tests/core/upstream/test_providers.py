@@ -29,6 +29,8 @@ class Config:
     include_usage: bool | None = None
     api_version: str | None = None
     region: str | None = None
+    aws: Any = None
+    google: Any = None
     keys: tuple[SecretStr, ...] = ()
     deployments: Mapping[str, Any] = field(default_factory=dict)
 
