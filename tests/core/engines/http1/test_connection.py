@@ -112,6 +112,23 @@ async def test_a_line_end_after_a_body_is_nothing() -> None:
         assert (await client.answer()).status == 200
 
 
+async def test_a_line_end_after_a_body_hides_no_departure() -> None:
+    left, started = asyncio.Event(), asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        started.set()
+        assert (await receive())["type"] == "http.disconnect"
+        left.set()
+
+    async with serving(app) as served:
+        async with served.client() as client:
+            await client.send(HELLO + b"\r\n")
+            await started.wait()
+            await client.send(b"\r\n", b"\n")
+        await left.wait()
+
+
 async def test_a_body_is_handed_on_as_it_comes() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -260,6 +277,31 @@ async def test_a_slow_client_holds_the_application_back() -> None:
             received += len(data)
         assert received > 40_000_000
         assert sent == 400
+
+
+async def test_a_slow_client_that_leaves_is_told_of_before_it_has_taken_all() -> None:
+    left = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+
+        async def fill() -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            while True:
+                await send({"type": "http.response.body", "body": bytes(100_000), "more_body": True})
+
+        filling = asyncio.ensure_future(fill())
+        assert (await receive())["type"] == "http.disconnect"
+        left.set()
+        filling.cancel()
+        await asyncio.wait({filling})
+
+    async with serving(app) as served, served.client(limit=1000) as client:
+        await client.send(HELLO)
+        await until(lambda: any(connection.output.paused for connection in served.lane.connections))
+        client.writer.write_eof()
+        await left.wait()
+        client.writer.transport.abort()
 
 
 async def fails_at_once(scope: Scope, receive: Receive, send: Send) -> None:
@@ -466,15 +508,20 @@ async def test_who_waits_for_the_client_to_leave_hears_of_the_end() -> None:
 
 
 async def test_a_wait_that_is_given_up_disturbs_no_other() -> None:
+    waiting = asyncio.Event()
+
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         first, second = asyncio.ensure_future(receive()), asyncio.ensure_future(receive())
         await asyncio.sleep(0)
         first.cancel()
+        waiting.set()
         assert (await second)["body"] == b"x"
         await reply(send, b"ok")
 
     async with serving(app) as served, served.client() as client:
-        await client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n", b"x")
+        await client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")
+        await waiting.wait()
+        await client.send(b"x")
         assert (await client.answer()).body == b"ok"
 
 
@@ -497,6 +544,12 @@ async def test_a_request_that_is_refused(request_: bytes, status: int) -> None:
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["type"] in ("invalid_request_error", "api_error")
         assert served.lane.counters.malformed == 1
     assert app.scopes == []
+
+
+async def test_a_refusal_reaches_a_client_that_is_still_sending() -> None:
+    async with serving(echo) as served:
+        answer = await served.exchange(*[b"GET / HTTP/1.1\r\nHost: a\r\nX: ", b"a" * 3_000_000, b"b" * 3_000_000])
+        assert statuses(answer) == [431]
 
 
 async def test_an_answer_goes_before_the_refusal_of_what_follows() -> None:

@@ -39,7 +39,7 @@ async def test_a_head_that_trickles_in_is_cut_off() -> None:
             await asyncio.sleep(0.002)
 
     for begun in (b"", HELLO):
-        async with serving(echo, Limits(header_timeout=SHORT, linger=SHORT)) as served, served.client() as client:
+        async with serving(echo, Limits(header_timeout=0.4, linger=SHORT)) as served, served.client() as client:
             if begun:
                 await client.send(begun)
                 assert (await client.answer()).status == 200
@@ -59,9 +59,12 @@ async def test_half_of_an_http_2_preface_is_cut_off_too() -> None:
 
 
 async def test_a_body_and_an_answer_may_take_longer_than_a_head() -> None:
+    half = asyncio.Event()
+
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         assert (await receive())["more_body"]
         await asyncio.sleep(4 * SHORT)
+        half.set()
         assert not (await receive())["more_body"]
         await asyncio.sleep(4 * SHORT)
         await reply(send, b"ok")
@@ -69,7 +72,7 @@ async def test_a_body_and_an_answer_may_take_longer_than_a_head() -> None:
     limits = Limits(header_timeout=SHORT, keep_alive=SHORT, stall=SHORT, linger=SHORT)
     async with serving(app, limits) as served, served.client() as client:
         await client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na")
-        await asyncio.sleep(2 * SHORT)
+        await half.wait()
         await client.send(b"b")
         assert (await client.answer()).body == b"ok"
 
