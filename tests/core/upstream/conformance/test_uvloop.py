@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from tests.core.upstream.conformance import test_chaos, test_pool, test_replies, test_requests, test_timeouts
+from tests.core.upstream.conformance import (
+    test_chaos,
+    test_leaving,
+    test_pool,
+    test_replies,
+    test_requests,
+    test_timeouts,
+)
 from tests.core.upstream.conformance.clients import Client
 
 uvloop = pytest.importorskip("uvloop")
@@ -21,7 +28,7 @@ def of_the_suite() -> dict[str, Test]:
     """Every test of these modules that is given a client, or makes one, and nothing else."""
     return {
         f"{module.__name__.rpartition('.')[2]}.{name}": test
-        for module in (test_pool, test_replies, test_requests, test_timeouts)
+        for module in (test_leaving, test_pool, test_replies, test_requests, test_timeouts)
         for name, test in vars(module).items()
         if name.startswith("test_") and set(inspect.signature(test).parameters) in ({"client"}, {"make"})
     }
