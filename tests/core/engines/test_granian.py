@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import AsyncExitStack, suppress
+import time
+from contextlib import AsyncExitStack
 
 import pytest
 from structlog.testing import capture_logs
@@ -68,29 +69,24 @@ async def test_a_client_that_still_sends_gets_the_answer() -> None:
     assert read == [b"x" * 1_000_000]
 
 
-@pytest.mark.parametrize("framing", ["length", "chunks"])
-async def test_a_receive_that_is_cancelled_loses_nothing(framing: str) -> None:
+async def test_a_receive_that_is_cancelled_loses_nothing() -> None:
     """The gateway stops reading an upload whose answer came early, and reads on when the answer ends."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         first = (await receive())["body"]
-        with suppress(TimeoutError):
-            async with asyncio.timeout(0.05):
-                await receive()
-        read.set()
-        await answer(send, first + (await whole(receive) or b""))
+        reading = asyncio.ensure_future(receive())
+        await asyncio.sleep(0)
+        time.sleep(0.05)  # noqa: ASYNC251 - until granian has the end of the body, and the loop has not heard of it
+        reading.cancel()
+        await asyncio.wait({reading})
+        assert reading.cancelled()
+        async with asyncio.timeout(5):
+            await answer(send, first + (await whole(receive) or b""))
 
-    read = asyncio.Event()
-    head, _, _ = post(b"hello").partition(b"\r\n\r\n")
-    pieces = [head + b"\r\n\r\nhel", b"lo"]
-    if framing == "chunks":
-        chunked = head.replace(b"Content-Length: 5", b"Transfer-Encoding: chunked")
-        pieces = [chunked + b"\r\n\r\n3\r\nhel\r\n", b"2\r\nlo\r\n0\r\n\r\n"]
-    async with served("granian", app) as port, connected(port) as (reader, writer):
-        writer.write(pieces[0])
-        await read.wait()
-        writer.write(pieces[1])
-        assert (await rest(reader)).endswith(b"\r\n\r\nhello")
+    chunked = post(b"hello").replace(b"Content-Length: 5", b"Transfer-Encoding: chunked")
+    async with served("granian", app) as port:
+        said = await ask(port, chunked.replace(b"\r\n\r\nhello", b"\r\n\r\n5\r\nhello\r\n0\r\n\r\n"))
+    assert said.endswith(b"\r\n\r\nhello")
 
 
 async def test_the_end_of_a_body_comes_with_its_last_byte() -> None:
