@@ -171,6 +171,22 @@ async def test_what_outlasts_the_drain_is_cancelled_and_broken() -> None:
     assert cancelled.is_set()
 
 
+async def test_an_answer_that_nobody_takes_is_broken_once_the_drain_is_over() -> None:
+    """The application is done with it, so that there is nobody to cancel."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, b"x" * (64 << 20))
+
+    async with AsyncExitStack() as stays:
+        with capture_logs() as logs:
+            async with served("granian", app, drain_timeout=0.1) as port:
+                reader, writer = await stays.enter_async_context(connected(port))
+                writer.write(b"GET / HTTP/1.1\r\n" + HEAD + b"\r\n")
+                await reader.readuntil(b"\r\n\r\n")
+        assert len(await rest(reader)) < 64 << 20
+        assert not logs
+
+
 async def test_answers_under_way_may_be_finished() -> None:
     started, go_on = asyncio.Event(), asyncio.Event()
 
