@@ -1,4 +1,4 @@
-"""One call over httpx, against real sockets: what goes out, what comes back, where it goes; nothing stays open."""
+"""One call, against real sockets: what goes out, what comes back, where it goes; nothing stays open."""
 
 from __future__ import annotations
 
@@ -6,19 +6,25 @@ import asyncio
 import random
 import ssl
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from helicone_gw import (
+    BadRequest,
     GatewayError,
     Headers,
     PayloadTooLarge,
 )
 from helicone_gw.model import UpstreamRequest
 from helicone_gw.testing import ScriptedProvider, event, of_bytes, of_events, of_json
+from helicone_gw.upstream import client
 from helicone_gw.upstream.client import NetworkUpstream, Timeouts
 from helicone_gw.upstream.http1.tls import default_context
+from helicone_gw.upstream.transport import Origin
 from tests.core.upstream.calling import SECRET, TARGET, call, whole
 
 
@@ -152,6 +158,79 @@ async def test_certificates_are_verified() -> None:
     context = default_context()
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
+
+
+# The gateway's own transport
+
+
+async def test_an_answer_that_came_as_a_whole_is_handed_on_as_one(upstream: NetworkUpstream) -> None:
+    provider = ScriptedProvider(default=of_json({"ok": True}))
+    async with provider.serve() as base:
+        await whole(upstream, call(base))
+        response = await upstream(call(base))
+        async with asyncio.timeout(5):
+            body = b"".join([piece async for piece in response.body])
+        assert response.buffered in (None, body)
+        assert body == b'{"ok":true}'
+        await response.close()
+
+
+PLAIN = st.text("abcXYZ019!$&'()*+,;=:@/~-._?%[]{}|^`\"<>\\ é#", max_size=12)
+
+
+@given(PLAIN, st.sampled_from(["", "?", "/", "/a?b=", "/%41/?%2"]))
+def test_paths_and_queries_are_spelled_as_httpx_spells_them(tail: str, start: str) -> None:
+    url = f"https://llm.example:8443/v1{start}{tail}"
+    try:
+        expected = httpx.URL(url).raw_path
+    except httpx.InvalidURL:
+        with pytest.raises(BadRequest):
+            client._read(url, None)
+        return
+    there = client._read(url, None)
+    assert there.target == expected
+    assert there.origin == Origin("https", "llm.example", 8443)
+    assert there.host == (b"host", b"llm.example:8443")
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "named"),
+    [
+        ("http://llm.example", "llm.example", 80, b"llm.example"),
+        ("https://llm.example?a=b", "llm.example", 443, b"llm.example"),
+        ("https://[2001:db8::7]:8443/v1", "2001:db8::7", 8443, b"[2001:db8::7]:8443"),
+        ("https://[2001:db8::7]/a b", "2001:db8::7", 443, b"[2001:db8::7]"),
+    ],
+)
+def test_where_a_url_goes(url: str, host: str, port: int, named: bytes) -> None:
+    there = client._read(url, "192.0.2.1")
+    assert there.origin == Origin(url.partition(":")[0], host, port, "192.0.2.1")
+    assert there.host == (b"host", named)
+    assert there.target == httpx.URL(url).raw_path
+
+
+@pytest.mark.parametrize("transport", ["fast", "aiohttp", "httpx"])
+async def test_every_transport_takes_calls_of_the_gateway_and_of_plugins(transport: Any) -> None:
+    made = NetworkUpstream(Timeouts(5, 5, 5), transport)
+    async with ScriptedProvider(default=of_json({"a": 1})).serve() as base:
+        assert await whole(made, call(base)) == b'{"a":1}'
+        async with httpx.AsyncClient(transport=made.transport, trust_env=False) as http:
+            assert (await http.get(base)).json() == {"a": 1}
+    await made.aclose()
+    assert (made.counters is not None) == (transport == "fast")
+
+
+async def test_proxies_are_for_httpx(monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = ScriptedProvider(default=of_json({"proxied": True}))
+    async with provider.serve() as base:
+        made = NetworkUpstream(Timeouts(5, 5, 5), proxy=base)
+        assert await whole(made, call("http://llm.example")) == b'{"proxied":true}'
+        async with httpx.AsyncClient(transport=made.transport, trust_env=False) as http:
+            assert (await http.get("http://llm.example/")).json() == {"proxied": True}
+        assert made.counters is not None
+        assert made.counters.opened == 0
+        await made.aclose()
+    assert provider.requests[0].headers.get_all("host") == ["llm.example"]
 
 
 # Leaving
