@@ -60,7 +60,7 @@ class Connection(asyncio.Protocol):
         self.fields = () if tls is None else self.lane.secure_fields
         self.deadline = self._loop.time() + self.lane.limits.header_timeout
         if not self.lane.admit(self):
-            self._refuse(BadMessage(503, "The server has as many connections as it can have."))
+            self._refuse(BadMessage(503, "The server takes no more connections."))
         elif tls is not None and tls.selected_alpn_protocol() == "h2":
             self._hand_over(b"")
 

@@ -69,7 +69,7 @@ class Lane:
         self.connections.add(connection)
         if self._ticking is None:
             self._ticking = self.loop.call_later(self.limits.tick, self._tick)
-        if len(self.connections) + self._others() > self.limits.connections:
+        if self._stopping or len(self.connections) + self._others() > self.limits.connections:
             self.counters.turned_away += 1
             return False
         return True
@@ -122,6 +122,7 @@ class Lane:
             await asyncio.wait(tasks, timeout=CANCELLING)
         if self._ticking is not None:
             self._ticking.cancel()
+            self._ticking = None
 
     def _over(self) -> bool:
         return not self.connections and not self.cycles

@@ -49,7 +49,7 @@ class Counters:
     malformed: int = 0
     """Requests refused for what they are: 400, 414, 431, 501, 505."""
     turned_away: int = 0
-    """Connections past the bound."""
+    """Connections past the bound, or made when the server was stopping already."""
     header_timeouts: int = 0
     idle_timeouts: int = 0
     stalls: int = 0

@@ -141,6 +141,12 @@ async def test_connections_that_were_handed_over_count() -> None:
         assert statuses(await served.exchange(HELLO)) == [503]
 
 
+async def test_connections_that_come_too_late_are_turned_away() -> None:
+    async with serving(echo, Limits(linger=SHORT)) as served:
+        await served.lane.stop(0)
+        assert statuses(await served.exchange(HELLO)) == [503]
+
+
 async def test_a_request_leaves_nothing_to_the_garbage_collector() -> None:
     async with serving(echo) as served, served.client() as client:
         await client.send(HELLO)
