@@ -8,7 +8,7 @@ client's is translated into that dialect first.
 from __future__ import annotations
 
 import re
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from helicone_gw.dialects.translate.base import Destination, Egress, Outgoing
 
@@ -16,10 +16,13 @@ _CLAUDE = re.compile(r"claude|anthropic\.|publishers/anthropic/")
 _GOOGLE = re.compile(r"gemini|gemma|learnlm|publishers/google/")
 
 
+@runtime_checkable
 class Home(Egress, Protocol):
     """An egress whose bodies are those of the client dialect ``dialect``; ``operations`` are that dialect's."""
 
-    operations: tuple[str, ...]
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """What `relay` takes."""
 
     def relay(self, body: bytes, to: Destination, operation: str, *, stream: bool, beta: str | None = None) -> Outgoing:
         """A client's own body of ``operation``, sent on: only what the cloud has elsewhere is changed in it.
@@ -29,7 +32,7 @@ class Home(Egress, Protocol):
         """
 
 
-def conversation_egress(dialect: str, model: str) -> str:
+def egress_name(dialect: str, model: str) -> str:
     """The name of the egress by which a provider of ``dialect`` is asked for a conversation with ``model``."""
     if dialect == "bedrock":
         return "bedrock.anthropic" if _CLAUDE.search(model) else "bedrock"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 from helicone_gw.dialects.translate.base import Destination, Egress, Ingress
+from helicone_gw.dialects.translate.bedrock_anthropic import BedrockAnthropic
 from helicone_gw.dialects.translate.bedrock_converse import ConverseEgress
 from helicone_gw.dialects.translate.bedrock_vectors import BedrockEmbeddings, BedrockRerank
+from helicone_gw.dialects.translate.clouds import Home, egress_name
 from helicone_gw.dialects.translate.cohere_chat import CohereEgress
 from helicone_gw.dialects.translate.cohere_vectors import CohereEmbeddings, CohereRerank
 from helicone_gw.dialects.translate.conversation import ConversationRequest, Thinking
@@ -15,8 +17,11 @@ from helicone_gw.dialects.translate.gemini_embeddings import GeminiEmbeddings
 from helicone_gw.dialects.translate.ollama_chat import OllamaEgress
 from helicone_gw.dialects.translate.ollama_vectors import OllamaEmbeddings
 from helicone_gw.dialects.translate.openai_embeddings import OpenAIEmbeddings
+from helicone_gw.dialects.translate.replicate_predictions import ReplicateEgress
 from helicone_gw.dialects.translate.rerank import Rerank
 from helicone_gw.dialects.translate.vectors import EmbeddingsEgress, EmbeddingsIngress, RerankEgress, RerankIngress
+from helicone_gw.dialects.translate.vertex_conversation import VertexAnthropic, VertexGemini, VertexOpenAI
+from helicone_gw.dialects.translate.vertex_vectors import VertexEmbeddings
 
 CONVERSATION_INGRESS: tuple[Ingress, ...] = (CHAT, RESPONSES, COMPLETIONS, MESSAGES, GEMINI)
 CONVERSATION_EGRESS: dict[str, Egress] = {
@@ -27,7 +32,12 @@ CONVERSATION_EGRESS: dict[str, Egress] = {
     "gemini": GEMINI,
     "cohere": CohereEgress(),
     "bedrock": ConverseEgress(),
+    "bedrock.anthropic": BedrockAnthropic(),
+    "vertex": VertexGemini(),
+    "vertex.anthropic": VertexAnthropic(),
+    "vertex.openai": VertexOpenAI(),
     "ollama": OllamaEgress(),
+    "replicate": ReplicateEgress(),
 }
 """By the provider's dialect; with a name behind a dot where it has a second one."""
 
@@ -38,6 +48,7 @@ EMBEDDINGS_EGRESS: dict[str, EmbeddingsEgress] = {
     "gemini": GeminiEmbeddings(),
     "cohere": CohereEmbeddings(),
     "bedrock": BedrockEmbeddings(),
+    "vertex": VertexEmbeddings(),
     "ollama": OllamaEmbeddings(),
 }
 
@@ -58,7 +69,13 @@ def conversation_egress(dialect: str, to: Destination, request: ConversationRequ
     """
     if dialect in ("openai", "azure") and to.provider in _WITH_RESPONSES and _wants_responses(to.model, request):
         return CONVERSATION_EGRESS["openai.responses"]
-    return CONVERSATION_EGRESS.get(dialect)
+    return CONVERSATION_EGRESS.get(egress_name(dialect, to.model))
+
+
+def home_of(dialect: str, to: Destination) -> Home | None:
+    """Who sends bodies of the model's own dialect on as they are, where a cloud hosts it; ``None`` elsewhere."""
+    egress = CONVERSATION_EGRESS.get(egress_name(dialect, to.model))
+    return egress if isinstance(egress, Home) else None
 
 
 def _wants_responses(model: str, request: ConversationRequest) -> bool:

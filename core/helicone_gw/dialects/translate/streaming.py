@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
 from helicone_gw.dialects import _words, error_format
-from helicone_gw.dialects.base import ErrorFacts
+from helicone_gw.dialects.base import ErrorFacts, EventFacts
+from helicone_gw.dialects.base import StreamReader as FactsReader
 from helicone_gw.dialects.translate.base import StreamReader, StreamWriter
 from helicone_gw.dialects.translate.names import Renaming
 from helicone_gw.dialects.translate.reply import (
@@ -20,6 +21,7 @@ from helicone_gw.dialects.translate.reply import (
     StopReason,
     StreamEvent,
 )
+from helicone_gw.model import Usage
 from helicone_gw.sse import EventSplitter, event_data
 
 _STOPS: dict[str, StopReason] = {"stop": "stop", "length": "length", "content_filter": "content_filter"}
@@ -40,6 +42,7 @@ class StreamTranslator:
         *,
         dialect: str,
         operation: str,
+        id: str,
         created: int,
         as_array: bool = False,
     ) -> None:
@@ -48,8 +51,9 @@ class StreamTranslator:
         self._names = names
         self._errors = error_format(dialect)
         self._operation = operation
+        self._id = id
         self._created = created
-        self._array = _Array() if as_array else None
+        self._array = JsonArray() if as_array else None
         self._open: dict[tuple[int, int], None] = {}
         self._choices: dict[int, bool] = {0: True}
         """Every choice seen, and whether it has not stopped yet."""
@@ -96,7 +100,7 @@ class StreamTranslator:
             return b""
         match event:
             case Started():
-                event = event if event.created else replace(event, created=self._created)
+                event = replace(event, id=event.id or self._id, created=event.created or self._created)
             case PartStarted():
                 self._open[event.choice, event.index] = None
                 self._choices.setdefault(event.choice, True)
@@ -117,7 +121,50 @@ class StreamTranslator:
         return self._writer.feed(event)
 
 
-class _Array:
+class TranslatedReader:
+    """The facts of a provider's stream, and what the client's would need to be closed or to fail."""
+
+    def __init__(self, facts: FactsReader, translator: StreamTranslator) -> None:
+        self._facts = facts
+        self._translator = translator
+        self.feed: Callable[[bytes], EventFacts] = facts.feed
+        """See `StreamReader.feed` of `dialects.base`: the provider's events."""
+
+    @property
+    def model(self) -> str | None:
+        """The provider's name of the model."""
+        return self._facts.model
+
+    @property
+    def stop_reason(self) -> str | None:
+        """The provider's word for why it stopped."""
+        return self._facts.stop_reason
+
+    @property
+    def complete(self) -> bool:
+        """Whether the end of the provider's dialect was seen."""
+        return self._facts.complete
+
+    @property
+    def usage(self) -> Usage | None:
+        """Usage as the provider reported it."""
+        return self._facts.usage
+
+    @property
+    def sequence(self) -> int:
+        """Number of the client's next event."""
+        return self._translator.sequence
+
+    def skim(self, events: bytes) -> bool:
+        """Every event has to be looked at."""
+        return False
+
+    def closing_events(self, reason: str) -> bytes:
+        """What ends the client's stream."""
+        return self._translator.closing_events(reason)
+
+
+class JsonArray:
     """Server-sent events as the elements of a JSON array."""
 
     def __init__(self) -> None:
@@ -126,6 +173,7 @@ class _Array:
         self._closed = False
 
     def write(self, data: bytes, *, ended: bool) -> bytes:
+        """The elements that ``data`` (whole events) holds; with ``ended`` the bracket that closes the array, once."""
         out = []
         for event in self._splitter.feed(data):
             out.append(b",\r\n" if self._begun else b"[")

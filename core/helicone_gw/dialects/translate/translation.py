@@ -1,16 +1,20 @@
 """Translation: one request on its way to a provider of another dialect, and its answer on the way back.
 
-Usage, cost, stop reason and model are read from the provider's own bytes by the wire format of ``operation``; what is
-written here is for the client alone.
+Usage, cost, stop reason and model are read from the provider's own bytes, by the wire format that `Translation` names;
+what is written here is for the client alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.resources import files
 
+import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
-from helicone_gw.dialects.translate.base import Destination, Egress, Framing, Ingress, Outgoing
+from helicone_gw.dialects.translate.base import Destination, Egress, Ingress, Outgoing
+from helicone_gw.dialects.translate.clouds import Home
 from helicone_gw.dialects.translate.codecs import (
     CONVERSATION_INGRESS,
     EMBEDDINGS_EGRESS,
@@ -18,28 +22,46 @@ from helicone_gw.dialects.translate.codecs import (
     RERANK_EGRESS,
     RERANK_INGRESS,
     conversation_egress,
+    home_of,
 )
 from helicone_gw.dialects.translate.conversation import ConversationRequest, ToolCall
 from helicone_gw.dialects.translate.loss import Loss
 from helicone_gw.dialects.translate.names import Renaming
+from helicone_gw.dialects.translate.passing import PassingTranslator
 from helicone_gw.dialects.translate.reply import ConversationReply
 from helicone_gw.dialects.translate.streaming import StreamTranslator
 from helicone_gw.errors import BadRequest
 from helicone_gw.model import Request
 
+_LACKING: dict[str, frozenset[str]] = msgspec.json.decode(
+    files(__package__).joinpath("lacking.json").read_bytes(), type=dict[str, frozenset[str]]
+)
+LACKING = frozenset((provider, operation) for operation, providers in _LACKING.items() for provider in providers)
+"""Operations of their own dialect that providers do not have, so that they are translated within it."""
+
 _CONVERSATIONS = {(codec.dialect, name): codec for codec in CONVERSATION_INGRESS for name in codec.operations}
 _EMBEDDINGS = {(codec.dialect, name): codec for codec in EMBEDDINGS_INGRESS for name in codec.operations}
 _RERANKS = {(codec.dialect, name): codec for codec in RERANK_INGRESS for name in codec.operations}
+_ID_PREFIXES = {"chat": "chatcmpl-", "completions": "cmpl-", "responses": "resp_", "messages": "msg_"}
+
+Translator = StreamTranslator | PassingTranslator
+
+
+class Made(Struct, frozen=True):
+    """What an answer is given where its provider says nothing: an id, and the time (epoch seconds)."""
+
+    id: str
+    created: int
 
 
 class Translation:
     """A request in the provider's dialect, and how its answer is read and written.
 
-    ``dialect`` is the provider's, ``outgoing.operation`` its operation; ``loss`` what the request lost. What an answer
-    loses is collected apart, in ``reply_loss``: by then it is too late to refuse.
+    ``dialect`` and ``outgoing.operation`` name the wire format of the provider's answer; ``loss`` is what the request
+    lost. What an answer loses is collected apart, in ``reply_loss``: by then it is too late to refuse.
     """
 
-    __slots__ = ("_reply", "_stream", "dialect", "framing", "loss", "outgoing", "reply_loss")
+    __slots__ = ("_reply", "_stream", "dialect", "loss", "outgoing", "reply_loss")
 
     def __init__(
         self,
@@ -47,30 +69,26 @@ class Translation:
         outgoing: Outgoing,
         loss: Loss,
         reply_loss: Loss,
-        reply: Callable[[bytes, int], bytes],
-        stream: Callable[[int], StreamTranslator] | None = None,
-        framing: Framing = "sse",
+        reply: Callable[[bytes, Made], bytes] | None = None,
+        stream: Callable[[Made], Translator] | None = None,
     ) -> None:
         self.dialect = dialect
         self.outgoing = outgoing
         self.loss = loss
         self.reply_loss = reply_loss
-        self.framing = framing
         self._reply = reply
         self._stream = stream
 
-    def reply(self, body: bytes, created: int) -> bytes:
-        """The client's body for a provider's unary answer of status 2xx, made at ``created`` (epoch seconds).
+    def reply(self, body: bytes, made: Made) -> bytes:
+        """The client's body for a provider's unary answer of status 2xx.
 
         Raises `ValueError` where the answer is not what the provider's dialect says.
         """
-        return self._reply(body, created)
+        return body if self._reply is None else self._reply(body, made)
 
-    def stream(self, created: int) -> StreamTranslator:
-        """A translator for a streamed answer. Raises `ValueError` where the operation has none."""
-        if self._stream is None:
-            raise ValueError("this operation has no streamed answers")
-        return self._stream(created)
+    def stream(self, made: Made) -> Translator | None:
+        """A translator for a streamed answer; ``None`` where it passes as it is."""
+        return None if self._stream is None else self._stream(made)
 
 
 def translatable(dialect: str, operation: str) -> bool:
@@ -88,41 +106,24 @@ def translate(request: Request, dialect: str, to: Destination, *, strict: bool =
     """
     key = (request.dialect, request.operation)
     body = request.body
-    if body is None or not translatable(*key):
+    if body is None:
         raise not_offered(request, dialect, to)
-    loss, reply_loss = Loss(strict=strict), Loss()
+    home = home_of(dialect, to)
+    if home is not None and home.dialect == request.dialect and request.operation in home.operations:
+        return _relayed(request, body, home, to)
+    loss = Loss(strict=strict)
     model = request.model or to.model
-    if key in _CONVERSATIONS:
-        speaker = _CONVERSATIONS[key]
+    if (speaker := _CONVERSATIONS.get(key)) is not None:
         asked = speaker.read_request(body, loss, model=model, stream=request.stream)
         writer = conversation_egress(dialect, to, asked)
         if writer is None:
             raise not_offered(request, dialect, to)
-        outgoing = writer.write_request(asked, to, loss)
-        return _conversation(request, dialect, outgoing, loss, reply_loss, speaker, writer, asked, to.names)
+        return _conversation(request, writer.write_request(asked, to, loss), loss, speaker, writer, asked, to.names)
     if key in _EMBEDDINGS:
-        embedder = _EMBEDDINGS[key]
-        wanted = embedder.read_request(body, loss, model=model)
-        embedding = EMBEDDINGS_EGRESS.get(dialect)
-        if embedding is None:
-            raise not_offered(request, dialect, to)
-        outgoing = embedding.write_request(wanted, to, loss)
-
-        def embedded(data: bytes, created: int) -> bytes:
-            return embedder.write_reply(embedding.read_reply(data, reply_loss), wanted, reply_loss)
-
-        return Translation(dialect, outgoing, loss, reply_loss, embedded)
-    ranker = _RERANKS[key]
-    ordered = ranker.read_request(body, loss, model=model)
-    ranking = RERANK_EGRESS.get(dialect)
-    if ranking is None:
-        raise not_offered(request, dialect, to)
-    outgoing = ranking.write_request(ordered, to, loss)
-
-    def ranked(data: bytes, created: int) -> bytes:
-        return ranker.write_reply(ranking.read_reply(data, reply_loss), ordered, reply_loss)
-
-    return Translation(dialect, outgoing, loss, reply_loss, ranked)
+        return _embeddings(request, body, dialect, to, loss, model)
+    if key in _RERANKS:
+        return _rerank(request, body, dialect, to, loss, model)
+    raise not_offered(request, dialect, to)
 
 
 def not_offered(request: Request, dialect: str, to: Destination) -> BadRequest:
@@ -134,35 +135,81 @@ def not_offered(request: Request, dialect: str, to: Destination) -> BadRequest:
     )
 
 
+def _relayed(request: Request, body: bytes, home: Home, to: Destination) -> Translation:
+    """A body that is in the model's own dialect already: it and its answer pass as they are, nothing is lost."""
+    beta = request.headers.get("anthropic-beta")
+    outgoing = home.relay(body, to, request.operation, stream=request.stream, beta=beta)
+    if not _wants_array(request):
+        return Translation(home.dialect, outgoing, Loss(), Loss())
+
+    def stream(made: Made) -> Translator:
+        return PassingTranslator(home.dialect, outgoing.operation, as_array=True)
+
+    return Translation(home.dialect, outgoing, Loss(), Loss(), None, stream)
+
+
+def _wants_array(request: Request) -> bool:
+    return request.operation == "stream_generate_content" and "alt=sse" not in request.query.split("&")
+
+
+def _embeddings(request: Request, body: bytes, dialect: str, to: Destination, loss: Loss, model: str) -> Translation:
+    speaker, writer = _EMBEDDINGS[request.dialect, request.operation], EMBEDDINGS_EGRESS.get(dialect)
+    if writer is None:
+        raise not_offered(request, dialect, to)
+    asked = speaker.read_request(body, loss, model=model)
+    reply_loss = Loss()
+
+    def reply(data: bytes, made: Made) -> bytes:
+        return speaker.write_reply(writer.read_reply(data, reply_loss), asked, reply_loss)
+
+    return Translation(writer.dialect, writer.write_request(asked, to, loss), loss, reply_loss, reply)
+
+
+def _rerank(request: Request, body: bytes, dialect: str, to: Destination, loss: Loss, model: str) -> Translation:
+    speaker, writer = _RERANKS[request.dialect, request.operation], RERANK_EGRESS.get(dialect)
+    if writer is None:
+        raise not_offered(request, dialect, to)
+    asked = speaker.read_request(body, loss, model=model)
+    reply_loss = Loss()
+
+    def reply(data: bytes, made: Made) -> bytes:
+        return speaker.write_reply(writer.read_reply(data, reply_loss), asked, reply_loss)
+
+    return Translation(writer.dialect, writer.write_request(asked, to, loss), loss, reply_loss, reply)
+
+
 def _conversation(
     request: Request,
-    dialect: str,
     outgoing: Outgoing,
     loss: Loss,
-    reply_loss: Loss,
     speaker: Ingress,
     writer: Egress,
     asked: ConversationRequest,
     names: Renaming,
 ) -> Translation:
-    def reply(data: bytes, created: int) -> bytes:
+    prefix = _ID_PREFIXES.get(request.operation, "")
+    reply_loss = Loss()
+
+    def reply(data: bytes, made: Made) -> bytes:
         answer = writer.read_reply(data, reply_loss)
-        answer.created = answer.created or created
+        answer.id = answer.id or prefix + made.id
+        answer.created = answer.created or made.created
         _restore(answer, names)
         return speaker.write_reply(answer, asked, reply_loss)
 
-    def stream(created: int) -> StreamTranslator:
+    def stream(made: Made) -> Translator:
         return StreamTranslator(
             writer.stream_reader(reply_loss),
             speaker.stream_writer(asked, reply_loss),
             names,
             dialect=request.dialect,
             operation=request.operation,
-            created=created,
-            as_array=request.operation == "stream_generate_content" and "alt=sse" not in request.query.split("&"),
+            id=prefix + made.id,
+            created=made.created,
+            as_array=_wants_array(request),
         )
 
-    return Translation(dialect, outgoing, loss, reply_loss, reply, stream, writer.framing)
+    return Translation(writer.dialect, outgoing, loss, reply_loss, reply, stream)
 
 
 def _restore(answer: ConversationReply, names: Renaming) -> None:

@@ -10,7 +10,7 @@ import pytest
 from helicone_gw.dialects import wire_format
 from helicone_gw.dialects.translate.azure import dated_path
 from helicone_gw.dialects.translate.bedrock_anthropic import BedrockAnthropic
-from helicone_gw.dialects.translate.clouds import Home, conversation_egress
+from helicone_gw.dialects.translate.clouds import Home, egress_name
 from helicone_gw.dialects.translate.conversation import Document, Image, Text, ToolResult
 from helicone_gw.dialects.translate.loss import Loss
 from helicone_gw.dialects.translate.vectors import EmbeddingsReply, EmbeddingsRequest
@@ -41,7 +41,7 @@ HOMES: list[Home] = [BedrockAnthropic(), VertexAnthropic(), VertexGemini(), Vert
     ],
 )
 def test_whose_api_a_model_has(dialect: str, model: str, egress: str) -> None:
-    assert conversation_egress(dialect, model) == egress
+    assert egress_name(dialect, model) == egress
 
 
 @pytest.mark.parametrize("home", HOMES)

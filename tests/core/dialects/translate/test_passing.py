@@ -1,0 +1,120 @@
+"""Where a cloud hosts what the client speaks, its body and every byte of the answer pass as they are."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from helicone_gw.dialects import wire_format
+from helicone_gw.dialects.translate.passing import PassingTranslator
+from helicone_gw.dialects.translate.streaming import StreamTranslator
+from helicone_gw.dialects.translate.translation import Translation, translate
+from helicone_gw.headers import Headers
+from helicone_gw.helicone import parse_helicone_headers
+from helicone_gw.model import Request
+from tests.core.dialects.translate.asking import to
+
+CLAUDE = "anthropic.claude-sonnet-4-20250514-v1:0"
+MESSAGES = b'{"model":"claude","max_tokens":5,"top_k":3,"messages":[{"role":"user","content":"Hi"}],"odd":1}'
+CONTENTS = b'{"contents":[{"parts":[{"text":"Hi"}]}],"safetySettings":[]}'
+CHAT = b'{"model":"m","messages":[{"role":"user","content":"Hi"}]}'
+
+
+def request(dialect: str, operation: str, body: bytes, *, query: str = "", stream: bool = False) -> Request:
+    headers = Headers({"anthropic-beta": "b-1"})
+    helicone = parse_helicone_headers(Headers())
+    return Request("POST", "/x", query, headers, body, dialect, operation, helicone, model="m", stream=stream)
+
+
+def translated(dialect: str, model: str, asked: Request) -> Translation:
+    return translate(asked, dialect, to(dialect, model))
+
+
+@pytest.mark.parametrize(
+    ("dialect", "model", "asked", "reads"),
+    [
+        ("bedrock", CLAUDE, request("anthropic", "messages", MESSAGES), ("anthropic", "messages")),
+        ("vertex", "claude-sonnet-4", request("anthropic", "messages", MESSAGES), ("anthropic", "messages")),
+        ("vertex", "gemini-2.5-pro", request("gemini", "generate_content", CONTENTS), ("gemini", "generate_content")),
+        ("vertex", "meta/llama-4", request("openai", "chat", CHAT), ("openai", "chat")),
+    ],
+)
+def test_bodies_and_answers_pass(dialect: str, model: str, asked: Request, reads: tuple[str, str]) -> None:
+    found = translated(dialect, model, asked)
+    assert (found.dialect, found.outgoing.operation) == reads
+    given, sent = json.loads(asked.body or b""), json.loads(found.outgoing.body)
+    assert {name: sent[name] for name in given if name != "model"} == {
+        name: value for name, value in given.items() if name != "model"
+    }
+    assert found.reply(b'{"any": "thing"}', 0) == b'{"any": "thing"}'
+    assert found.loss.paths == ()
+    assert isinstance(found.stream(0), PassingTranslator)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "model", "asked", "reads"),
+    [
+        ("bedrock", CLAUDE, request("openai", "chat", CHAT), ("anthropic", "messages")),
+        ("bedrock", "amazon.nova-pro-v1:0", request("anthropic", "messages", MESSAGES), ("bedrock", "converse")),
+        ("vertex", "claude-sonnet-4", request("openai", "chat", CHAT), ("anthropic", "messages")),
+        ("vertex", "gemini-2.5-pro", request("openai", "chat", CHAT), ("gemini", "generate_content")),
+        ("vertex", "meta/llama-4", request("anthropic", "messages", MESSAGES), ("openai", "chat")),
+        ("azure", "my-gpt", request("anthropic", "messages", MESSAGES), ("openai", "chat")),
+        ("replicate", "meta/llama", request("openai", "chat", CHAT), ("replicate", "predictions")),
+        ("cohere", "command-a", request("gemini", "generate_content", CONTENTS), ("cohere", "chat")),
+        ("ollama", "qwen3", request("gemini", "generate_content", CONTENTS), ("ollama", "chat")),
+    ],
+)
+def test_others_are_translated_and_their_usage_is_read(
+    dialect: str, model: str, asked: Request, reads: tuple[str, str]
+) -> None:
+    found = translated(dialect, model, asked)
+    assert (found.dialect, found.outgoing.operation) == reads
+    assert wire_format(*reads) is not None
+    assert isinstance(found.stream(0), StreamTranslator)
+
+
+def test_what_is_beta_goes_along() -> None:
+    sent = json.loads(translated("bedrock", CLAUDE, request("anthropic", "messages", MESSAGES)).outgoing.body)
+    assert sent["anthropic_beta"] == ["b-1"]
+
+
+def event(**members: Any) -> bytes:
+    return b"data: " + json.dumps(members).encode() + b"\n\n"
+
+
+def test_events_pass_as_they_are_until_the_stream_is_closed_early() -> None:
+    passing = PassingTranslator("anthropic", "messages")
+    start = b'event: message_start\ndata: {"type":"message_start","message":{"model":"m"}}\n\n'
+    block = b'event: content_block_start\ndata: {"type":"content_block_start","index":0}\n\n'
+    assert passing.feed(start) == start
+    assert passing.feed(block) == block
+    assert not passing.ended
+    assert passing.finish() == b""
+    closing = passing.closing_events("length")
+    assert b"content_block_stop" in closing
+    assert b'"max_tokens"' in closing
+    assert passing.media_type == "text/event-stream"
+    passing.feed(b'event: message_stop\ndata: {"type":"message_stop"}\n\n')
+    assert passing.ended
+
+
+@pytest.mark.parametrize("query", ["", "key=x"])
+def test_gemini_without_events_is_one_array(query: str) -> None:
+    asked = request("gemini", "stream_generate_content", CONTENTS, query=query, stream=True)
+    found = translated("vertex", "gemini-2.5-pro", asked)
+    assert found.outgoing.query == "alt=sse"
+    passing = found.stream(0)
+    first, last = ({"candidates": [{"index": 0}]}, {"candidates": [{"index": 0, "finishReason": "STOP"}]})
+    written = passing.feed(event(**first)) + passing.feed(event(**last)) + passing.finish()
+    assert json.loads(written) == [first, last]
+    assert passing.media_type == "application/json"
+
+
+def test_an_array_that_was_cut_is_not_closed() -> None:
+    passing = PassingTranslator("gemini", "stream_generate_content", as_array=True)
+    written = passing.feed(event(candidates=[{"index": 0}])) + passing.finish()
+    assert not written.endswith(b"]")
+    assert (written + passing.closing_events("stop")).endswith(b"]")
