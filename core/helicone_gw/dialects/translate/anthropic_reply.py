@@ -20,7 +20,7 @@ from helicone_gw.dialects.translate.conversation import (
 from helicone_gw.dialects.translate.loss import Loss
 from helicone_gw.dialects.translate.names import legal_id
 from helicone_gw.dialects.translate.reply import Choice, ConversationReply, StopReason
-from helicone_gw.dialects.translate.signatures import Signature, seal
+from helicone_gw.dialects.translate.signatures import Signature, seal, unseal
 from helicone_gw.dialects.translate.usage import anthropic_usage as write_usage
 from helicone_gw.dialects.usage import anthropic_usage
 from helicone_gw.model import Usage
@@ -75,9 +75,11 @@ def read_reply_block(raw: Any, loss: Loss) -> Part | None:
             citations = tuple(read_citation(item) for item in items(raw.get("citations")))
             return Text(str(raw.get("text") or ""), citations=citations)
         case "thinking":
-            return Thinking(str(raw.get("thinking") or ""), text(raw.get("signature")), vendor="anthropic")
+            sealed = unseal(str(raw.get("signature") or ""), "anthropic")
+            return Thinking(str(raw.get("thinking") or ""), sealed.value or None, None, sealed.vendor, sealed.id)
         case "redacted_thinking":
-            return Thinking(redacted=str(raw.get("data") or ""), vendor="anthropic")
+            sealed = unseal(str(raw.get("data") or ""), "anthropic")
+            return Thinking(redacted=sealed.value, vendor=sealed.vendor, id=sealed.id)
         case "tool_use":
             given = raw.get("input")
             arguments = compact(given) if isinstance(given, dict) else "{}"

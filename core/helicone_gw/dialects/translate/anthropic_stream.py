@@ -25,6 +25,7 @@ from helicone_gw.dialects.translate.reply import (
     ToolArgumentsDelta,
     UsageReported,
 )
+from helicone_gw.dialects.translate.signatures import unseal
 from helicone_gw.dialects.usage import anthropic_usage, overlaid
 from helicone_gw.sse import event_data, event_name
 
@@ -102,7 +103,8 @@ class MessagesStreamReader:
                 self._calls[index] = True
                 events.append(ToolArgumentsDelta(index, compact(block["input"])))
         elif (data := text(block.get("data"))) is not None:
-            events.append(SignatureDelta(index, data, "anthropic", redacted=True))
+            sealed = unseal(data, "anthropic")
+            events.append(SignatureDelta(index, sealed.value, sealed.vendor, redacted=True))
         elif kind == "thinking":
             events += self._of_thought(index, block)
         elif (words := text(block.get("text"))) is not None:
@@ -114,7 +116,8 @@ class MessagesStreamReader:
         if (words := text(raw.get("thinking"))) is not None:
             events.append(ThinkingDelta(index, words))
         if (signature := text(raw.get("signature"))) is not None:
-            events.append(SignatureDelta(index, signature, "anthropic"))
+            sealed = unseal(signature, "anthropic")
+            events.append(SignatureDelta(index, sealed.value, sealed.vendor))
         return events
 
     def _delta(self, fields: Any) -> list[StreamEvent]:

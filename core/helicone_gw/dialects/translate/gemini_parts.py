@@ -42,7 +42,8 @@ def read_contents(fields: Fields, loss: Loss) -> list[Message]:
         role = content.text("role") or "user"
         if role not in ("user", "model", "function", "tool", "system"):
             malformed(content.at("role"), "one of user, model", role)
-        parts = [ids.named(part) for part in _joined(read_parts(content, loss))]
+        read = read_parts(content, loss)
+        parts = [ids.named(part) for part in (_joined(read) if role == "model" else read)]
         results = tuple(part for part in parts if isinstance(part, ToolResult))
         others = tuple(part for part in parts if not isinstance(part, ToolResult))
         if results:

@@ -179,13 +179,19 @@ def _read_part(part: Fields) -> Part | None:
     return None
 
 
+def read_detail(image: Fields) -> str | None:
+    """``detail`` of a picture; ``None`` for "auto", which is what it is when nobody says."""
+    detail = image.text("detail")
+    return None if detail == "auto" else detail
+
+
 def _read_image(part: Fields, cache: str | None) -> Image:
     image = part.any("image_url")
     if isinstance(image, str):
         url, detail = image, None
     else:
         inner = Fields(image, part.at("image_url"))
-        url, detail = inner.needed("url"), inner.text("detail")
+        url, detail = inner.needed("url"), read_detail(inner)
     inline = split_data_url(url)
     if inline is None:
         return Image(url=url, detail=detail, cache=cache)

@@ -138,7 +138,7 @@ def _read_function(function: Fields, loss: Loss, cache: str | None = None) -> To
         name=function.needed("name"),
         description=function.text("description"),
         parameters=function.mapping("parameters"),
-        strict=function.flag("strict"),
+        strict=function.flag("strict") or None,
         cache=cache or read_cache(function.any("cache_control")),
     )
     function.lose(loss)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 from helicone_gw.dialects._json import Unreadable, count, decode, items, mapping, text
@@ -31,6 +32,7 @@ from helicone_gw.sse import event_data, event_name
 
 MOST_CHOICES = 128
 """Choices that are kept track of: OpenAI's own limit of ``n``."""
+_THOUGHTS = frozenset({"reasoning_content", "reasoning", "reasoning_details", "thinking_blocks"})
 
 
 class ChatStreamReader:
@@ -106,7 +108,7 @@ class _Choice:
     def read(self, raw: Any, events: list[StreamEvent]) -> None:
         delta = mapping(raw.get("delta")) or mapping(raw.get("message"))
         number, parts = self._number, self._parts
-        if "reasoning_content" in delta or "reasoning" in delta or "reasoning_details" in delta:
+        if not _THOUGHTS.isdisjoint(delta):
             self._read_thinking(delta, events)
         tokens = read_logprobs(raw.get("logprobs"))
         if content := text(delta.get("content")):
@@ -131,8 +133,10 @@ class _Choice:
             events.append(Stopped(read_finish(reason, refused=self._refused) or "stop", choice=number))
 
     def _read_thinking(self, delta: Any, events: list[StreamEvent]) -> None:
+        blocks = items(delta.get("thinking_blocks"))
+        number = mapping(blocks[0]).get("index") if blocks else None
         for thought in read_thinking(Fields(delta)):
-            key = "thinking" if thought.redacted is None else object()
+            key: Hashable = ("thinking", count(number)) if thought.redacted is None else object()
             index = self._parts.enter(key, "thinking", events, id=thought.id)
             if thought.text:
                 events.append(ThinkingDelta(index, thought.text, self._number))

@@ -23,6 +23,7 @@ from helicone_gw.dialects.translate.conversation import (
 from helicone_gw.dialects.translate.fields import Fields, malformed
 from helicone_gw.dialects.translate.loss import Loss
 from helicone_gw.dialects.translate.media import audio_type, split_data_url
+from helicone_gw.dialects.translate.openai_chat_messages import read_detail
 from helicone_gw.dialects.translate.openai_chat_reply import read_annotation
 from helicone_gw.dialects.translate.signatures import unseal
 
@@ -145,7 +146,7 @@ def _read_part(part: Fields) -> Part | None:
 
 
 def _read_image(part: Fields) -> Image | None:
-    url, file_id, detail = part.text("image_url"), part.text("file_id"), part.text("detail")
+    url, file_id, detail = part.text("image_url"), part.text("file_id"), read_detail(part)
     if url is None:
         return None if file_id is None else Image(file_id=file_id, detail=detail)
     inline = split_data_url(url)

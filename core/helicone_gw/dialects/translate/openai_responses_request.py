@@ -87,7 +87,12 @@ def _read_tools(fields: Fields, loss: Loss) -> tuple[list[Tool], bool]:
         if kind.startswith("web_search"):
             searches = True
         elif kind == "function":
-            found = Tool(tool.needed("name"), tool.text("description"), tool.mapping("parameters"), tool.flag("strict"))
+            found = Tool(
+                tool.needed("name"),
+                tool.text("description"),
+                tool.mapping("parameters"),
+                tool.flag("strict") or None,
+            )
             tool.lose(loss)
             tools.append(found)
         else:
