@@ -10,12 +10,13 @@ import pytest
 from helicone_gw.dialects import wire_format
 from helicone_gw.dialects.translate.passing import PassingTranslator
 from helicone_gw.dialects.translate.streaming import StreamTranslator
-from helicone_gw.dialects.translate.translation import Translation, translate
+from helicone_gw.dialects.translate.translation import Made, Translation, translate
 from helicone_gw.headers import Headers
 from helicone_gw.helicone import parse_helicone_headers
 from helicone_gw.model import Request
 from tests.core.dialects.translate.asking import to
 
+MADE = Made("1", 0)
 CLAUDE = "anthropic.claude-sonnet-4-20250514-v1:0"
 MESSAGES = b'{"model":"claude","max_tokens":5,"top_k":3,"messages":[{"role":"user","content":"Hi"}],"odd":1}'
 CONTENTS = b'{"contents":[{"parts":[{"text":"Hi"}]}],"safetySettings":[]}'
@@ -48,9 +49,9 @@ def test_bodies_and_answers_pass(dialect: str, model: str, asked: Request, reads
     assert {name: sent[name] for name in given if name != "model"} == {
         name: value for name, value in given.items() if name != "model"
     }
-    assert found.reply(b'{"any": "thing"}', 0) == b'{"any": "thing"}'
+    assert found.reply(b'{"any": "thing"}', MADE) == b'{"any": "thing"}'
     assert found.loss.paths == ()
-    assert isinstance(found.stream(0), PassingTranslator)
+    assert found.stream(MADE) is None
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_others_are_translated_and_their_usage_is_read(
     found = translated(dialect, model, asked)
     assert (found.dialect, found.outgoing.operation) == reads
     assert wire_format(*reads) is not None
-    assert isinstance(found.stream(0), StreamTranslator)
+    assert isinstance(found.stream(MADE), StreamTranslator)
 
 
 def test_what_is_beta_goes_along() -> None:
@@ -106,7 +107,8 @@ def test_gemini_without_events_is_one_array(query: str) -> None:
     asked = request("gemini", "stream_generate_content", CONTENTS, query=query, stream=True)
     found = translated("vertex", "gemini-2.5-pro", asked)
     assert found.outgoing.query == "alt=sse"
-    passing = found.stream(0)
+    passing = found.stream(MADE)
+    assert passing is not None
     first, last = ({"candidates": [{"index": 0}]}, {"candidates": [{"index": 0, "finishReason": "STOP"}]})
     written = passing.feed(event(**first)) + passing.feed(event(**last)) + passing.finish()
     assert json.loads(written) == [first, last]
