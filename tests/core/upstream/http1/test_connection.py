@@ -1,4 +1,4 @@
-"""One connection and one request after another on it: replies as they arrive, both kinds of back-pressure, silence."""
+"""One connection and one request after another on it: replies as they arrive, and both kinds of back-pressure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import httpx
 import pytest
 
 from helicone_gw.upstream.http1.connection import HIGH_WATER
-from helicone_gw.upstream.http1.wire import request_head
 from tests.core.upstream.http1.serving import OK, Served, answering, asking, serving, transport, turns, until, whole
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -355,137 +354,3 @@ async def test_nothing_reads_the_upload_any_more_once_it_has_failed() -> None:
         with pytest.raises(httpx.RemoteProtocolError):
             await made.send(asking(server, upload(), length=6))
         assert state == "left"
-
-
-# Silence
-
-
-async def test_no_answer_is_waited_for_so_long() -> None:
-    async def script(served: Served) -> None:
-        await served.request()
-        await served.say(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
-        await served.gone()
-
-    async with serving(script) as server, transport(first_byte=0.05) as made:
-        with pytest.raises(httpx.ReadTimeout):
-            await made.send(asking(server))
-        assert made.counters.open == 0
-
-
-async def test_a_request_may_bring_its_own_patience() -> None:
-    async def script(served: Served) -> None:
-        await served.request()
-        await served.gone()
-
-    async with serving(script) as server, transport() as made:
-        with pytest.raises(httpx.ReadTimeout):
-            await made.send(asking(server, first_byte=0.05))
-
-
-async def test_a_deadline_is_kept_on_a_connection_that_has_waited_for_a_later_one() -> None:
-    async def script(served: Served) -> None:
-        await served.request()
-        await served.say(OK)
-        await served.request()
-        await served.gone()
-
-    async with serving(script) as server, transport() as made:
-        assert await whole(made, asking(server)) == b"ok"
-        with pytest.raises(httpx.ReadTimeout):
-            await made.send(asking(server, first_byte=0.05))
-        assert made.counters.reused == 1
-
-
-@pytest.mark.parametrize("way", ["iterated", "collected"])
-async def test_silence_in_the_middle_ends_it(way: str) -> None:
-    async def script(served: Served) -> None:
-        await served.request()
-        await served.say(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", b"a", b"b")
-        await served.gone()
-
-    async with serving(script) as server, transport(idle=0.05) as made:
-        reply = await made.send(asking(server))
-        with pytest.raises(httpx.ReadTimeout):
-            if way == "collected":
-                await reply.read(100)
-            async for _ in reply:
-                pass
-        await reply.aclose()
-        assert made.counters.open == 0
-
-
-async def test_whoever_reads_slowly_is_not_timed_out() -> None:
-    async def script(served: Served) -> None:
-        await served.request()
-        await served.say(CHUNKED + b"1\r\na\r\n")
-        await served.reader.readuntil(b"never")
-
-    async with serving(script) as server, transport(idle=0.05) as made:
-        reply = await made.send(asking(server))
-        await asyncio.sleep(0.2)
-        assert await anext(reply) == b"a"
-        await reply.aclose()
-
-
-@pytest.mark.parametrize("kind", ["stream", "bytes"])
-async def test_a_server_that_does_not_read_is_given_up(kind: str) -> None:
-    never = asyncio.Event()
-
-    async def script(served: Served) -> None:
-        served.writer.transport.pause_reading()  # type: ignore[attr-defined]
-        await never.wait()
-
-    async with serving(script) as server, transport(idle=0.1) as made:
-        body = b"x" * 2**26
-        with pytest.raises(httpx.WriteTimeout):
-            await made.send(asking(server, pieces(body) if kind == "stream" else body))
-
-
-async def test_a_server_that_reads_slowly_is_not() -> None:
-    async def script(served: Served) -> None:
-        head = await served.reader.readuntil(b"\r\n\r\n")
-        left = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
-        while left:
-            left -= len(await served.reader.read(2**21))
-            await asyncio.sleep(0.02)
-        await served.say(OK)
-
-    async with serving(script) as server, transport(idle=0.3) as made:
-        assert await whole(made, asking(server, b"x" * 2**23)) == b"ok"
-
-
-async def test_an_unused_connection_is_closed_after_a_while() -> None:
-    async with serving(answering(OK)) as server, transport(keep_alive=0.05) as made:
-        assert await whole(made, asking(server)) == b"ok"
-        assert made.counters.idle == 1
-        await until(lambda: made.counters.open == 0)
-        assert made.counters.expired == 1
-
-
-@pytest.mark.parametrize(
-    ("field", "seconds"),
-    [
-        (b"timeout=0", 0.0),
-        (b"timeout=1", 0.5),
-        (b"timeout=5", 4.0),
-        (b"max=9, timeout=5", 4.0),
-        (b'timeout="5"', 4.0),
-        (b"timeout=60", 30.0),
-        (b"nonsense", 30.0),
-    ],
-)
-async def test_the_server_says_how_long_a_connection_is_kept_and_is_believed_with_a_margin(
-    field: bytes, seconds: float
-) -> None:
-    async def script(served: Served) -> None:
-        await served.request()
-        await served.say(OK.replace(b"\r\n\r\n", b"\r\nKeep-Alive: " + field + b"\r\n\r\n"))
-        await served.gone()
-
-    loop = asyncio.get_running_loop()
-    async with serving(script) as server, transport() as made:
-        connection = await made._pool.acquire(server.origin, 5.0, 5.0)
-        before = loop.time()
-        request = asking(server)
-        await connection.exchange(request, request_head(request), made._patience, before)
-        assert before + seconds <= connection.expires <= loop.time() + seconds
