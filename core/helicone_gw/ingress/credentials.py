@@ -19,6 +19,7 @@ MAX_CANDIDATES = 12
 """How many possible keys of one request are looked up; a request with more is refused."""
 
 _KEY_FIELDS = frozenset(name.encode() for name in (*CREDENTIAL_FIELDS, "helicone-auth", "sec-websocket-protocol"))
+_OTHER_KEY_FIELDS = tuple(_KEY_FIELDS - {b"authorization"})
 _IN_ORDER = tuple((name, name.encode()) for name in CREDENTIAL_FIELDS)
 _BEARER = re.compile(r"bearer\s+", re.IGNORECASE)
 _NEXT_BEARER = re.compile(r"\s*,\s*bearer\s+", re.IGNORECASE)
@@ -76,6 +77,10 @@ async def resolve(
         AuthenticationFailed: keys are configured and none of the request's is valid.
         BadRequest: the path, which is forwarded and logged, holds a gateway key.
     """
+    if not (query or metadata_auth or location.path_key) and (bearer := _only_bearer(headers)) is not None:
+        plain = await _of_bearer(bearer, location, headers, key_ring)
+        if plain is not None:
+            return plain
     candidates = _candidates(location, headers, query, metadata_auth)
     if len(candidates) > MAX_CANDIDATES:
         raise _refusal("The request carries too many credentials.")
@@ -116,6 +121,34 @@ async def resolve(
             raise BadRequest("The path holds a gateway key; send it in a header.", code="key_in_path")
     left = without_keys(query, secrets)[0] if query else ""
     return Credentials(key, credential, forwardable(headers, secrets), left, found_secrets)
+
+
+def _only_bearer(headers: Headers) -> str | None:
+    """The value of ``Authorization`` if that is all that can hold a key here, and it is one bearer token."""
+    first = headers.first
+    raw = first.get(b"authorization")
+    if raw is None or raw[:7] != b"Bearer " or b"," in raw or not raw.isascii() or raw != raw.strip():
+        return None
+    if len(first) != len(headers.raw) or any(name in first for name in _OTHER_KEY_FIELDS):
+        return None
+    return raw.decode("ascii")
+
+
+async def _of_bearer(value: str, location: Location, headers: Headers, key_ring: KeyRing) -> Credentials | None:
+    """What `resolve` makes of one bearer token and nothing else, as nearly every request has it; ``None`` where it is
+    not as plain as that."""
+    token = value[7:].lstrip()
+    if not token:
+        return None
+    if not key_ring.configured:
+        if looks_like_key(token):
+            return None
+        credential = ProviderCredential("authorization", value, location.implied_provider)
+        return Credentials(None, credential, forwardable(headers, ()), "")
+    key = await key_ring.lookup(token)
+    if key is None or (len(token) >= 8 and token in unquote(location.client_path)):
+        return None
+    return Credentials(key, None, forwardable(headers, (token,)), "", (token,))
 
 
 def _candidates(location: Location, headers: Headers, query: str, metadata_auth: str | None) -> list[_Candidate]:

@@ -55,10 +55,10 @@ class Fields:
     def __init__(self, headers: Headers, metadata: Mapping[str, object] | None) -> None:
         self._found: dict[str, tuple[str, str]] = {}
         self.warnings: list[str] = []
-        for raw_name, raw_value in headers.raw:
-            if raw_name[:9] == b"helicone-" or raw_name in _OTHER_RAW:
-                name = raw_name.decode("latin-1")
-                self._found.setdefault(name, (name, _text(raw_value)))
+        ours = [field for field in headers.raw if field[0][:9] == b"helicone-" or field[0] in _OTHER_RAW]
+        for raw_name, raw_value in ours:
+            name = raw_name.decode("latin-1")
+            self._found.setdefault(name, (name, _text(raw_value)))
         if metadata:
             for name, value in lift_metadata(metadata)[0].items():
                 self._found.setdefault(name.lower(), (name, value))
