@@ -51,14 +51,10 @@ _DOCUMENTS = {
     "text/plain": "txt",
     "text/markdown": "md",
 }
-_CACHING = re.compile(r"anthropic|claude|amazon\.nova")
+_CACHES = "amazon.nova"
+"""Models of this name know cache points."""
 _UNFIT_FOR_NAMES = re.compile(r"[^A-Za-z0-9\s\-()\[\]]")
 _LONGEST_DOCUMENT_NAME = 200
-
-
-def is_claude(model: str) -> bool:
-    """Whether a model id of Bedrock's (also an inference profile's) means one of Anthropic's models."""
-    return "anthropic" in model or "claude" in model
 
 
 class Blocks:
@@ -67,8 +63,7 @@ class Blocks:
     def __init__(self, to: Destination, loss: Loss) -> None:
         self._to = to
         self._loss = loss
-        self._caches = _CACHING.search(to.model) is not None
-        self._claude = is_claude(to.model)
+        self._caches = _CACHES in to.model
         self._documents: set[str] = set()
 
     def system(self, request: ConversationRequest) -> list[dict[str, Any]]:
@@ -148,11 +143,11 @@ class Blocks:
         return {"toolResult": found | only(status="error" if result.is_error else None)}
 
     def _thought(self, thought: Thinking, path: str) -> dict[str, Any] | None:
-        # Claude takes back only what it signed; the models that sign nothing take back anything.
+        # A model behind a profile may be one that signs its thoughts, as Anthropic's do; the others take back anything.
         own = thought.vendor == "anthropic" or (thought.vendor in (None, "other") and thought.signature is None)
         if own and thought.redacted is not None and _is_base64(thought.redacted):
             return {"reasoningContent": {"redactedContent": thought.redacted}}
-        if own and thought.text and (thought.signature is not None or not self._claude):
+        if own and thought.text:
             text = {"text": thought.text} | only(signature=thought.signature)
             return {"reasoningContent": {"reasoningText": text}}
         self._loss.note(f"{path}.thinking")

@@ -1,4 +1,7 @@
-"""Bedrock's Converse, requests written (docs.aws.amazon.com, "Converse" and "Inference request parameters")."""
+"""Bedrock's Converse, requests written (docs.aws.amazon.com, "Converse" and "Inference request parameters").
+
+Anthropic's models are asked by their own API instead, which says more; see `bedrock_anthropic`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from urllib.parse import quote
 import msgspec
 
 from helicone_gw.dialects.translate.base import Destination, Outgoing
-from helicone_gw.dialects.translate.bedrock_messages import Blocks, is_claude
+from helicone_gw.dialects.translate.bedrock_messages import Blocks
 from helicone_gw.dialects.translate.bedrock_reasoning import write_reasoning
 from helicone_gw.dialects.translate.conversation import (
     ConversationRequest,
@@ -44,19 +47,17 @@ def write_converse(request: ConversationRequest, to: Destination, loss: Loss) ->
         requestMetadata=_write_metadata(request, loss),
         serviceTier=_write_tier(request, loss),
     )
-    reasoning = write_reasoning(request, to, loss)
     limits = only(
-        maxTokens=reasoning.max_tokens,
-        temperature=reasoning.temperature,
-        topP=clamped(reasoning.top_p, 0.0, 1.0, "top_p", loss),
+        maxTokens=request.max_tokens,
+        temperature=clamped(request.temperature, 0.0, 1.0, "temperature", loss),
+        topP=clamped(request.top_p, 0.0, 1.0, "top_p", loss),
         stopSequences=[stop for stop in request.stop if stop] or None,
     )
-    further = reasoning.fields | _write_top_k(reasoning.top_k, to.model, loss)
-    output = only(textFormat=_write_format(request.response_format, loss), effort=reasoning.effort)
+    further = write_reasoning(request, to.model, loss) | _write_top_k(request.top_k, to.model, loss)
     body |= only(
         inferenceConfig=limits or None,
         additionalModelRequestFields=further or None,
-        outputConfig=output or None,
+        outputConfig=_write_format(request.response_format, loss),
     )
     one_answer(request, loss)
     lose(
@@ -122,14 +123,12 @@ def _write_format(form: ResponseFormat | None, loss: Loss) -> dict[str, Any] | N
     schema = only(
         schema=msgspec.json.encode(form.schema).decode(), name=form.name, description=form.description or None
     )
-    return {"type": "json_schema", "structure": {"jsonSchema": schema}}
+    return {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": schema}}}
 
 
 def _write_top_k(top_k: int | None, model: str, loss: Loss) -> dict[str, Any]:
     if top_k is None:
         return {}
-    if is_claude(model):
-        return {"top_k": top_k}
     if "amazon.nova" in model:
         return {"inferenceConfig": {"topK": top_k}}
     loss.note("top_k")
