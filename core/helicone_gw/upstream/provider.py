@@ -13,6 +13,9 @@ Auth = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "query-key", 
 """How a provider wants its key: ``Authorization: Bearer``, one of three header fields, the query parameter ``key``,
 "google" (an API key in ``x-goog-api-key``, an OAuth access token as bearer), or not at all."""
 
+_ACCOUNTS = {"bedrock": "aws", "vertex": "google"}
+"""Dialects whose providers take an account in place of a key, and the setting that holds it."""
+
 
 class Secret(Protocol):
     """A value that does not show itself, such as pydantic's ``SecretStr``."""
@@ -189,4 +192,7 @@ class Provider:
         if self.base_url is None:
             return f"configure providers.{self.name} with its base_url"
         setting = f"providers.{self.name}.api_key"
+        account = _ACCOUNTS.get(self.dialect)
+        if account is not None:
+            return f"set {setting} or providers.{self.name}.{account}"
         return f"set {self.env[0]} or {setting}" if self.env else f"set {setting}"

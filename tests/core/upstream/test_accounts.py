@@ -139,6 +139,17 @@ def test_deployments_in_other_regions_are_signed_for_those_and_other_addresses_n
     assert elsewhere.account is None
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("bedrock", "set providers.bedrock.api_key or providers.bedrock.aws"),
+        ("vertex", "set providers.vertex.api_key or providers.vertex.google"),
+    ],
+)
+def test_what_is_missing_is_said(name: str, hint: str) -> None:
+    assert provider(name, ProviderConfig()).hint == hint
+
+
 def test_nothing_of_an_account_shows() -> None:
     config = ProviderConfig(aws=TEMPORARY)
     for shown in (repr(config), repr(provider("bedrock", config)), repr(Catalogue.build({"bedrock": config}))):
