@@ -76,6 +76,8 @@ class Health:
         self._clock = clock
         self.policy = policy or BreakerPolicy()
         self._targets: dict[Target, TargetHealth] = {}
+        self._unwell: set[Target] = set()
+        """Those that rest, or whose breaker is open; what else is asked for needs no look."""
         self._worker = uuid.uuid4().hex
 
     def of(self, target: Target) -> TargetHealth:
@@ -86,37 +88,45 @@ class Health:
             idle = next((key for key, value in self._targets.items() if not value.in_flight), None)
             if idle is not None and idle != target:
                 del self._targets[idle]
+                self._unwell.discard(idle)
         return state
+
+    @property
+    def well(self) -> bool:
+        """Whether nothing at all is left alone."""
+        return not self._unwell
 
     def available(self, target: Target) -> bool:
         """Whether ``target`` may be tried now: neither it nor its key rests, and no probe of it is under way."""
-        return self._admits(target) and (target.model is None or self._admits(key_of(target)))
+        return not self._unwell or (self._admits(target) and (target.model is None or self._admits(key_of(target))))
 
     def _admits(self, target: Target) -> bool:
-        state = self._targets.get(target)
-        if state is None:
+        if target not in self._unwell:
             return True
-        now = self._clock.monotonic()
-        return state.cooling_until <= now and state.breaker.admits(now, self.policy)
+        state, now = self._targets[target], self._clock.monotonic()
+        if state.cooling_until > now:
+            return False
+        if not state.breaker.opened:
+            self._unwell.discard(target)
+        return state.breaker.admits(now, self.policy)
 
     def why(self, target: Target) -> str | None:
         """Why ``target`` is left alone, in words for people; ``None`` when it is not."""
-        now = self._clock.monotonic()
-        for each in (target, key_of(target)):
-            state = self._targets.get(each)
-            if state is None or self._admits(each):
-                continue
-            if state.cooling_until > now:
-                return f"{state.reason}, for another {state.cooling_until - now:.0f} s"
-            return f"{state.reason}; a probe is under way"
-        return None
+        return self._reason(target) or self._reason(key_of(target))
+
+    def _reason(self, target: Target) -> str | None:
+        if self._admits(target):
+            return None
+        state = self._targets[target]
+        left = state.cooling_until - self._clock.monotonic()
+        return f"{state.reason}, for another {left:.0f} s" if left > 0 else f"{state.reason}; a probe is under way"
 
     def resting(self) -> dict[str, str]:
-        """Every target that is left alone now, with the reason; none of those whose address a client named."""
+        """Every target and key that is left alone now, with the reason; none whose address a client named."""
         return {
             str(target): reason
             for target in self._targets
-            if target.base_url is None and (reason := self.why(target)) is not None
+            if target.base_url is None and (reason := self._reason(target)) is not None
         }
 
     def cool_down(self, target: Target, seconds: float, reason: str) -> None:
@@ -127,6 +137,7 @@ class Health:
             return
         state.cooling_until, state.reason, state.heard = until, reason, False
         state.rests_until = self._clock.now() + seconds
+        self._unwell.add(target)
         log.warning("target set aside", target=str(target), reason=reason, seconds=round(seconds, 3))
 
     def recover(self, target: Target) -> None:
@@ -139,6 +150,7 @@ class Health:
         state.cooling_until = state.rests_until = 0.0
         state.reason, state.heard = "", False
         state.breaker.close()
+        self._unwell.discard(target)
 
     def observe(self, target: Target, error: GatewayError | None, *, own_key: bool = False) -> None:
         """An attempt at ``target`` ended, with ``error`` or well.
@@ -226,6 +238,7 @@ class Health:
                 log.info("target set aside by another worker", target=str(target), reason=reason)
             state.cooling_until, state.rests_until = self._clock.monotonic() + until - now, until
             state.reason = reason
+            self._unwell.add(target)
             if target.model is not None:
                 state.breaker.open_elsewhere()
         for target, state in list(self._targets.items()):

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from helicone_gw.errors import BadRequest, NotFound
 from helicone_gw.exchange import Exchange
+from helicone_gw.ingress.operations import TRANSLATED
 from helicone_gw.model import Route, Target
 from helicone_gw.upstream.prepare import ITSELF
 from helicone_gw.upstream.providers import Catalogue
@@ -127,6 +128,11 @@ class Routing:
             return ()
         provider = self._catalogue.get(exchange.request.provider or exchange.request.dialect)
         return () if provider is None else (Target(provider.name, model),)
+
+    def serves(self, exchange: Exchange, target: Target) -> bool:
+        """Whether ``target`` understands the request, as it is or translated."""
+        request, known = exchange.request, self._catalogue.get(target.provider)
+        return known is None or request.dialect in known.dialects or request.operation in TRANSLATED
 
     def reachable(self, exchange: Exchange, target: Target) -> bool:
         """Whether there is any address and credential to call ``target`` with."""

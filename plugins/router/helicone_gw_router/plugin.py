@@ -1,0 +1,167 @@
+"""The hooks of ``router``."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from helicone_gw import Plugin, Response, Route, Target, hookimpl
+from helicone_gw_router import listing, loading, prompts
+from helicone_gw_router.affinity import CAPTURED, Memory, id_made, ids_of
+from helicone_gw_router.config import RouterConfig
+from helicone_gw_router.registry import Registry
+from helicone_gw_router.resolving import DEMO, Resolver
+from helicone_gw_router.routes import Routes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from quart import Blueprint
+
+    from helicone_gw import Attempt, Exchange, Gateway, Request
+    from helicone_gw_router.registry import Model
+
+REGISTRY_PATH = "/v1/public/model-registry/models"
+
+
+class RouterPlugin(Plugin):
+    """Turns model strings into ordered targets, and tells the core's health how attempts ended."""
+
+    Config = RouterConfig
+    on_failure = "closed"
+    before = ("fallbacks", "retries")
+    capture_bytes = CAPTURED
+    config: RouterConfig
+    registry: Registry
+    routes: Routes
+    _gateway: Gateway
+    _resolver: Resolver
+    _memory: Memory
+    _created: int
+
+    @hookimpl
+    async def startup(self, gateway: Gateway) -> None:
+        """Read the models (in a thread), offer the resolver to whoever asks, set the breakers' policy."""
+        if self.config.catalogue:
+            self.registry = await asyncio.to_thread(loading.load, gateway)
+        else:
+            self.registry = loading.build({}, (), gateway.config.models)
+        self._gateway = gateway
+        self._resolver = Resolver(gateway, self.registry, self.config.priorities)
+        self.routes = Routes(gateway, self.config, self._resolver)
+        self._memory = Memory(gateway.store, self.name, self.config.remember)
+        self._created = int(gateway.clock.now())
+        gateway.health.policy = self.config.health.policy()
+        gateway.routing.use(self._targets)
+
+    def _targets(self, model: str, exchange: Exchange | None) -> list[Target]:
+        return [choice.target for choice in self.routes.choices(model, exchange)]
+
+    @hookimpl
+    def register_routes(self, gateway: Gateway) -> Blueprint:
+        """Offer the registry of models in Helicone's shape."""
+        from quart import Blueprint
+
+        blueprint = Blueprint(f"{self.name}-registry", __name__)
+
+        async def models() -> dict[str, object]:
+            usable = gateway.catalogue.is_configured
+            return await asyncio.to_thread(listing.registry, gateway, self.registry.models(), usable)
+
+        blueprint.add_url_rule(REGISTRY_PATH, "models", models)
+        return blueprint
+
+    @hookimpl
+    async def pre_request(self, exchange: Exchange) -> Request | Response | None:
+        """Answer lists of models; ask for web search, and cut what is too long, where the request says so."""
+        request = exchange.request
+        if request.operation == "models" and request.method in ("GET", "HEAD") and request.provider is None:
+            return self._models(exchange)
+        if request.model is None or request.provider is not None:
+            return None
+        changed = prompts.searching(exchange, self._resolver)
+        changed = prompts.fitting(changed, exchange, self._resolver, self.registry)
+        return None if changed is request else changed
+
+    @hookimpl
+    async def route_model(self, exchange: Exchange) -> Route | None:
+        """Choose the targets. An id that a target made goes first, then the address, then the model."""
+        request = exchange.request
+        if request.helicone.target_url is not None or request.helicone.openai_api_base is not None:
+            return None
+        ids = ids_of(request)
+        if ids and (made := await self._memory.find(_owner(exchange), ids)) is not None:
+            return self._back(exchange, *made)
+        if request.provider is not None:
+            return self.routes.pinned(exchange, request.provider)
+        return None if request.model is None and request.router is None else self.routes.route(exchange)
+
+    def _back(self, exchange: Exchange, provider: str, base_url: str | None, deployment: str | None) -> Route:
+        """The route to the target that made what the request refers to."""
+        model = exchange.request.model
+        for choice in () if model is None else self.routes.choices(model, exchange):
+            if (choice.target.provider, choice.target.deployment) == (provider, deployment):
+                return Route((choice.target,), "made here")
+        return Route((Target(provider, model, base_url, deployment),), "made here")
+
+    @hookimpl
+    async def on_attempt(self, exchange: Exchange, attempt: Attempt) -> None:
+        """Tell the core's health."""
+        if attempt.error is None and attempt.status is None:
+            return  # given up before there was an answer, which says nothing of the target
+        target, credential = attempt.target, exchange.credential
+        own = credential is not None and (target.base_url is not None or credential.provider == target.provider)
+        self._gateway.health.observe(target, attempt.error, own_key=own)
+
+    @hookimpl
+    def on_finish(self, exchange: Exchange) -> None:
+        """Remember what a target made, and how much of its limits is left."""
+        if not exchange.attempts or exchange.response is None:
+            return
+        target = exchange.attempts[-1].target
+        if self.routes.counts_headroom:
+            self.routes.headroom.heard(target, exchange.response.headers, self._gateway.clock.monotonic())
+        usual = target.deployment is None and target.provider == exchange.request.dialect and target.base_url is None
+        if not usual and (made := id_made(exchange)) is not None:
+            remembering = self._memory.remember(_owner(exchange), made, target)
+            self._gateway.background.spawn(remembering, f"{self.name}: remember an id")
+
+    def _models(self, exchange: Exchange) -> Response | None:
+        request, wanted = exchange.request, exchange.request.model
+        if wanted is None:
+            everything = "all=true" in request.query.split("&")
+            listed = self._listed(exchange, everything=everything)
+            return Response.of_json(listing.many(listed, request.dialect, self._created))
+        for line in self._listed(exchange, everything=True):
+            if line.id == wanted:
+                return Response.of_json(listing.one(line, request.dialect, self._created))
+        known = self.registry.find(wanted)
+        if known is None:
+            return None  # a fine-tune, or newer than the registry: its provider knows
+        return Response.of_json(listing.one(_line(known, wanted, known.providers()), request.dialect, self._created))
+
+    def _listed(self, exchange: Exchange, *, everything: bool) -> Iterator[listing.Listed]:
+        """What this caller may and can use, named routes first."""
+        permits = exchange.permits
+        for name in self.routes.names:
+            yield listing.Listed(name, "helicone-gw")
+        if self._gateway.catalogue.is_configured(DEMO):
+            yield listing.Listed(DEMO, DEMO, (DEMO,))
+        reachable = self._gateway.routing.reachable
+        for model in self.registry.models():
+            providers = [
+                name
+                for name in model.providers()
+                if (everything or reachable(exchange, Target(name)))
+                and (permits is None or (permits.allows_provider(name) and permits.allows_model(model.id)))
+            ]
+            if providers:
+                yield _line(model, model.id, tuple(providers))
+
+
+def _line(model: Model, id: str, providers: tuple[str, ...]) -> listing.Listed:
+    return listing.Listed(id, model.author or (providers[0] if providers else ""), providers, model.context, model.name)
+
+
+def _owner(exchange: Exchange) -> str:
+    return "" if exchange.key is None else exchange.key.owner

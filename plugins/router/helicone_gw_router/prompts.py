@@ -1,0 +1,61 @@
+"""Prompts: what of a request is changed before it is routed, because its model string or a header asks for it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from helicone_gw import MalformedBody
+from helicone_gw_router.grammar import ONLINE
+from helicone_gw_router.online import with_search
+from helicone_gw_router.overflow import allowed, estimated, middle_out, truncated
+
+if TYPE_CHECKING:
+    from helicone_gw import Exchange, Request
+    from helicone_gw_router.registry import Registry
+    from helicone_gw_router.resolving import Resolver
+
+LARGEST = 8 << 20
+"""Bytes of a body that is cut; a larger one is left to its provider to refuse."""
+
+
+def searching(exchange: Exchange, resolver: Resolver) -> Request:
+    """The request with web search, if its model string asks for it (``:online``)."""
+    request = exchange.request
+    if request.model is None or ONLINE not in request.model or not resolver.parse(request.model, exchange).online:
+        return request
+    choices = [choice for item in resolver.resolve(request.model, exchange).items for choice in item]
+    plugin = bool(choices) and all(choice.target.provider == "openrouter" for choice in choices)
+    return with_search(request, as_plugin=plugin)
+
+
+def fitting(request: Request, exchange: Exchange, resolver: Resolver, registry: Registry) -> Request:
+    """The request, cut or given to another model, if its header asks for that and its prompt is too long.
+
+    The first model's context counts. A model whose context nobody knows, and a body that is not an object, stay.
+    """
+    handler = request.helicone.token_limit_exception_handler
+    if handler is None or request.model is None or not request.body or len(request.body) > LARGEST:
+        return request
+    names = [item.name for item in resolver.parse(request.model, exchange).items]
+    body = _object(request)
+    known = registry.find(names[0]) if names else None
+    if body is None or known is None or known.context is None:
+        return request
+    limit = allowed(body, known.context)
+    too_long = estimated(body) > limit
+    if handler == "fallback":
+        parts = [part for raw in request.model.split(",") if (part := raw.strip()) and not part.startswith("!")]
+        return request.replace(model=parts[1 if too_long else 0]) if len(parts) > 1 else request
+    if not too_long:
+        return request
+    changed = truncated(body) if handler == "truncate" else middle_out(body, limit)
+    return request.replace(body=json.dumps(changed, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def _object(request: Request) -> dict[str, Any] | None:
+    try:
+        body = request.json()
+    except MalformedBody:
+        return None
+    return body if isinstance(body, dict) else None

@@ -1,0 +1,253 @@
+"""Routes: named choices, rules that lead to them, and the order in which targets are tried."""
+
+from __future__ import annotations
+
+import random as standard_random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from helicone_gw import BadRequest, NotFound, Route, Target
+from helicone_gw_router import strategies
+from helicone_gw_router.conditions import Condition, Facts, compile_condition, facts_of
+from helicone_gw_router.config import RouteConfig, RouterConfig, Strategy, TargetConfig
+from helicone_gw_router.limits import Headroom
+from helicone_gw_router.strategies import Choice, Rotations
+
+if TYPE_CHECKING:
+    from helicone_gw import Exchange, Gateway, Request
+    from helicone_gw_router.resolving import Resolver
+
+HEADER = "Helicone-Route"
+MAX_SHOWN = 6
+"""Targets that the header names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A named route, compiled."""
+
+    config: RouteConfig
+    targets: tuple[tuple[TargetConfig, Condition | None], ...]
+
+
+class Routes:
+    """Chooses and orders the targets of requests."""
+
+    def __init__(self, gateway: Gateway, config: RouterConfig, resolver: Resolver) -> None:
+        self._gateway = gateway
+        self._config = config
+        self._resolver = resolver
+        self._rotations = Rotations()
+        self.headroom = Headroom()
+        self.random: Callable[[], float] = standard_random.random
+        """Numbers from 0 to 1, for the strategy latency."""
+        self._named = {name: _compiled(route) for name, route in config.routes.items()}
+        self.counts_headroom = "usage" in (config.strategy, *(route.strategy for route in config.routes.values()))
+        """Whether any strategy goes by what is left of rate limits."""
+        self._rules = tuple((compile_condition(rule.when), rule.route) for rule in config.rules)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The named routes."""
+        return tuple(self._named)
+
+    def route(self, exchange: Exchange) -> Route:
+        """The route of a request that names a model. Raises `BadRequest`, or `NotFound` for a route's name."""
+        request = exchange.request
+        name = request.router or self._by_rule(exchange) or request.model or ""
+        named = self._named.get(name)
+        if named is not None:
+            return self._of_named(name, named, exchange)
+        if request.router is not None:
+            raise NotFound(f"There is no route {request.router!r}.", code="route_not_found")
+        resolved = self._resolver.resolve(request.model or "", exchange)
+        ordered: list[Choice] = []
+        for choices, fixed in zip(resolved.items, resolved.ordered, strict=True):
+            ordered += self._order(choices, "priority" if fixed else self._config.strategy, name, exchange, fixed=fixed)
+        return self._finished("", self._config.strategy, self._healthy_first(ordered), exchange)
+
+    def choices(self, model: str, exchange: Exchange | None) -> list[Choice]:
+        """Every choice of a model string or named route, in order; for those who only ask."""
+        named = self._named.get(model)
+        if named is not None:
+            found = [choice for target, _ in named.targets for choice in self._of_target(target, exchange)]
+        else:
+            resolved = self._resolver.resolve(model, exchange)
+            found = [
+                choice
+                for choices, fixed in zip(resolved.items, resolved.ordered, strict=True)
+                for choice in (choices if fixed else sorted(choices, key=_cheap))
+            ]
+        return list({choice.target: choice for choice in found}.values())
+
+    def pinned(self, exchange: Exchange, provider: str) -> Route | None:
+        """The route of a request whose address names a provider with several keys and deployments; else ``None``."""
+        model = exchange.request.model
+        if not self._gateway.catalogue.deployments(provider) or model is None or "," in model:
+            return None
+        choices = self._resolver.at(provider, model, exchange)
+        if len(choices) < 2:
+            return None
+        ordered = strategies.weighted(choices, self._rotations.of(("provider", provider)))
+        return self._finished("", "weighted", self._healthy_first(ordered), exchange)
+
+    def _by_rule(self, exchange: Exchange) -> str | None:
+        if not self._rules:
+            return None
+        facts = facts_of(exchange, self._gateway.clock.now())
+        return next((route for condition, route in self._rules if condition is None or condition(facts)), None)
+
+    def _of_named(self, name: str, named: Named, exchange: Exchange) -> Route:
+        facts: Facts | None = None
+        found: list[Choice] = []
+        for target, condition in named.targets:
+            if condition is not None:
+                facts = facts or facts_of(exchange, self._gateway.clock.now())
+                if not condition(facts):
+                    continue
+            found += self._of_target(target, exchange)
+        if not found:
+            raise BadRequest(f"No target of route {name!r} is meant for this request.", code="no_available_providers")
+        strategy = named.config.strategy or self._config.strategy
+        healthy, resting = self._split(list({choice.target: choice for choice in found}.values()))
+        ordered = self._order(healthy, strategy, name, exchange, route=named.config) if healthy else []
+        return self._finished(name, strategy, [*ordered, *resting], exchange)
+
+    def _of_target(self, target: TargetConfig, exchange: Exchange | None) -> list[Choice]:
+        """The best provider's choices of one target; they share its weight as they share that provider's traffic."""
+        resolved = self._resolver.resolve(target.model, exchange)
+        if not resolved.items:
+            return []
+        choices = resolved.items[0]
+        best = (choices if resolved.ordered[0] else sorted(choices, key=_cheap))[0].target.provider
+        same = [choice for choice in choices if choice.target.provider == best]
+        total = sum(choice.weight for choice in same)
+        share = target.weight if target.percent is None else target.percent
+        return [
+            replace(
+                choice,
+                weight=share * choice.weight / total,
+                priority=choice.priority if target.priority is None else target.priority,
+            )
+            for choice in same
+        ]
+
+    def _order(
+        self,
+        choices: Sequence[Choice],
+        strategy: Strategy,
+        name: str,
+        exchange: Exchange,
+        *,
+        fixed: bool = False,
+        route: RouteConfig | None = None,
+    ) -> list[Choice]:
+        if len(choices) == 1:
+            return list(choices)
+        if fixed:
+            places = zip(choices, _places(choices), strict=True)
+            choices = [replace(choice, priority=float(place)) for choice, place in places]
+        rotation = self._rotations.of(name)
+        health = self._gateway.health
+        if strategy == "cheapest":
+            return strategies.cheapest(choices, rotation)
+        if strategy == "priority":
+            return strategies.priority(choices, rotation)
+        if strategy in ("weighted", "canary"):
+            return strategies.weighted(choices, rotation)
+        if strategy == "latency":
+            return strategies.latency(choices, health, self.random)
+        if strategy == "least_busy":
+            return strategies.least_busy(choices, health, rotation)
+        if strategy == "usage":
+            now = self._gateway.clock.monotonic()
+            return strategies.usage(choices, lambda target: self.headroom.of(target, now), rotation)
+        return strategies.hashed(choices, _hash_key(route.hash_on if route else "session", exchange))
+
+    def _split(self, choices: Sequence[Choice]) -> tuple[list[Choice], list[Choice]]:
+        """Those that may be tried now, and those that rest, the soonest to be back first."""
+        health = self._gateway.health
+        if health.well:
+            return list(choices), []
+        healthy = [choice for choice in choices if health.available(choice.target)]
+        if len(healthy) == len(choices):
+            return healthy, []
+        resting = [choice for choice in choices if choice not in healthy]
+        return healthy, sorted(resting, key=lambda choice: health.of(choice.target).cooling_until)
+
+    def _healthy_first(self, choices: Sequence[Choice]) -> list[Choice]:
+        healthy, resting = self._split(choices)
+        return [*healthy, *resting]
+
+    def _finished(self, name: str, strategy: Strategy, choices: Sequence[Choice], exchange: Exchange) -> Route:
+        if len(choices) == 1:
+            targets: tuple[Target, ...] = (choices[0].target,)
+        else:
+            targets = tuple(dict.fromkeys([choice.target for choice in choices]))
+        shown = ", ".join([choice.label for choice in choices[:MAX_SHOWN]])
+        exchange.headers[HEADER] = f"{name}; {strategy}; {shown}" if name else f"{strategy}; {shown}"
+        health = self._gateway.health
+        if not health.well:
+            skipped = {str(target): why for target in targets if (why := health.why(target)) is not None}
+            if skipped:
+                exchange.annotate("router.skipped", skipped)
+        return Route(targets, name)
+
+
+def _compiled(route: RouteConfig) -> Named:
+    targets = tuple(each if isinstance(each, TargetConfig) else TargetConfig(model=each) for each in route.targets)
+    if route.strategy == "priority" and all(target.priority is None for target in targets):
+        # Nobody says what goes first, so the order of the list does.
+        targets = tuple(target.model_copy(update={"priority": float(place)}) for place, target in enumerate(targets))
+    if route.strategy == "canary":
+        open_ = [target for target in targets if target.percent is None]
+        left = 100.0 - sum(target.percent for target in targets if target.percent is not None)
+        targets = tuple(
+            target if target.percent is not None else target.model_copy(update={"percent": left / len(open_)})
+            for target in targets
+        )
+    return Named(route, tuple((target, compile_condition(target.when)) for target in targets))
+
+
+def _places(choices: Sequence[Choice]) -> list[int]:
+    """The place of each choice's provider in the configuration's order: its keys share one place."""
+    providers = list(dict.fromkeys(choice.target.provider for choice in choices))
+    return [providers.index(choice.target.provider) for choice in choices]
+
+
+def _cheap(choice: Choice) -> tuple[float, bool, int]:
+    return (choice.priority, choice.price is None, choice.price or 0)
+
+
+def _hash_key(what: str, exchange: Exchange) -> str:
+    """What the strategy hash goes by; where the request does not say: session, user, key, the prompt's beginning."""
+    request = exchange.request
+    for each in (what, "session", "user", "key"):
+        value = _hash_value(each, request, exchange)
+        if value:
+            return value
+    return _prompt(request)
+
+
+def _hash_value(what: str, request: Request, exchange: Exchange) -> str | None:
+    kind, _, name = what.partition(":")
+    match kind:
+        case "session":
+            return request.helicone.session_id
+        case "user":
+            return request.user
+        case "key":
+            return None if exchange.key is None else exchange.key.id
+        case "header":
+            return request.headers.get(name)
+        case "property":
+            return request.helicone.properties.get(name)
+        case "prompt":
+            return _prompt(request)
+    return None
+
+
+def _prompt(request: Request) -> str:
+    # A provider's prompt cache goes by the beginning; what follows differs from turn to turn.
+    return (request.body or b"")[:1024].decode("latin-1")
