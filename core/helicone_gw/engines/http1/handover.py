@@ -11,6 +11,8 @@ from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 
+from helicone_gw.engines.http1.resetting import Resetting
+
 log = structlog.get_logger("helicone_gw.server")
 
 READ_LIMIT = 64 * 1024
@@ -46,7 +48,8 @@ class Hypercorn:
         if data:
             reader.feed_data(data)
         writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)
-        server = TCPServer(self._app, self._loop, self._config, self._context, self._state, reader, writer)
+        app = Resetting(self._app.app)
+        app.server = server = TCPServer(app, self._loop, self._config, self._context, self._state, reader, writer)
         task = self._loop.create_task(server.run())
         self._tasks.add(task)
         task.add_done_callback(self._over)

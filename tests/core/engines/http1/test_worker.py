@@ -60,6 +60,9 @@ class App:
             if not message["more_body"]:
                 break
         await send({"type": "http.response.start", "status": 200, "headers": [(b"x-app", b"yes")]})
+        if scope["path"] == "/broken":
+            await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+            return
         if scope["path"] == "/stream":
             await send({"type": "http.response.body", "body": b"begun", "more_body": True})
             self.streaming.set()
@@ -157,6 +160,20 @@ async def test_http_2_without_asking(cut: int) -> None:
             writer.write(connection.data_to_send())
         assert body == b"http 2 GET "
         await close(writer)
+
+
+async def test_an_unfinished_answer_over_http_2_is_reset(certificate: Path) -> None:
+    async with (
+        running(tls=tls(certificate)) as server,
+        httpx.AsyncClient(verify=trust(certificate), http2=True, trust_env=False) as client,
+        client.stream("GET", f"https://127.0.0.1:{server.port}/broken") as answer,
+    ):
+        pieces = answer.aiter_bytes()
+        assert await anext(pieces) == b"begun"
+        with pytest.raises(httpx.RemoteProtocolError, match="StreamReset"):
+            await anext(pieces)
+        again = await client.get(f"https://127.0.0.1:{server.port}/")
+        assert again.text == "https 2 GET "
 
 
 @pytest.mark.parametrize(("http2", "version"), [(False, "1.1"), (True, "2")])
