@@ -27,6 +27,7 @@ from tests.core.upstream.http1.serving import (
     until,
     whole,
 )
+from tests.core.upstream.http1.wires import Line
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -204,6 +205,29 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
         await Served(reader, writer).request()
         writer.write(OK)
     writer.close()
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("what", ["end", "junk", "break"])
+async def test_a_connection_that_ends_as_it_is_handed_over_costs_nothing(what: str) -> None:
+    line = Line(total=1)
+    first, second = line.ask(), line.ask()
+    await turns(5)
+    line.wire.say(OK)
+    match what:
+        case "end":
+            line.wire.connection.eof_received()
+        case "junk":
+            line.wire.say(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+        case _:
+            line.wire.connection.connection_lost(ConnectionResetError())
+    await turns(5)
+    assert (await first).buffered == b"ok"
+    assert len(line.wires) == 2
+    assert line.wires[0].written.count(b"POST") == 1
+    line.wire.say(OK)
+    assert (await second).buffered == b"ok"
+    assert line.transport.counters.open == 1
 
 
 # Cancellation
