@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -85,7 +85,9 @@ class Gateway:
         self.http = httpx.AsyncClient(transport=self._network.transport, follow_redirects=False)
         """For plugins' own calls: the same connection pool, no redirects followed."""
         AllowedTargets(config.server.allowed_targets)  # a wrong entry is to be told now, not at the first request
-        self._preparer = Preparer(self.catalogue, config.server.allowed_targets)
+        self._preparer = Preparer(
+            self.catalogue, config.server.allowed_targets, strict_translation=config.translation.strict
+        )
         self._inside: Mapping[str, Upstream] = {
             DEMO_PROVIDER: DemoUpstream(self.clock.sleep),
             ITSELF.name: LocalModels(self._own_models(), int(self.clock.now())),
@@ -127,12 +129,12 @@ class Gateway:
         )
         return Pipeline(services, self._settling)
 
-    async def call(self, request: UpstreamRequest) -> UpstreamResponse:
+    def call(self, request: UpstreamRequest) -> Awaitable[UpstreamResponse]:
         """One call, over the network or to what lives inside the gateway."""
         inside = self._inside.get(request.target.provider)
         if inside is not None and request.target.base_url is None:
-            return await inside(request)
-        return await self._outside(request)
+            return inside(request)
+        return self._outside(request)
 
     def _price_fault(self, fault: Exception) -> None:
         self.log.error("price source failed; the price counts as unknown", exc_info=fault)

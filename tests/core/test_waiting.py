@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from helicone_gw.waiting import within
+from helicone_gw.waiting import Deadline, within
 
 
 async def value(given: Any) -> Any:
@@ -119,3 +119,44 @@ async def test_awaitables_of_extension_modules() -> None:
 async def test_futures_and_tasks(make: Callable[[Any], Awaitable[Any]]) -> None:
     with pytest.raises(TimeoutError):
         await within(5, make(asyncio.get_running_loop()))
+
+
+@pytest.mark.virtual_time
+async def test_a_deadline_cancels_its_task_and_tells_that_from_other_cancellations() -> None:
+    loop = asyncio.get_running_loop()
+    deadline = Deadline(3)
+    try:
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.sleep(10)
+        assert deadline.reached()
+    finally:
+        deadline.close()
+    assert loop.time() == deadline.when == pytest.approx(3)
+    await asyncio.sleep(1)  # nothing is left of the cancellation
+
+
+@pytest.mark.virtual_time
+async def test_a_deadline_that_was_closed_never_comes() -> None:
+    deadline = Deadline(3)
+    deadline.close()
+    await asyncio.sleep(10)
+    assert not deadline.expired
+
+
+@pytest.mark.virtual_time
+async def test_a_cancellation_of_somebody_else_is_not_the_deadlines() -> None:
+    async def bounded() -> None:
+        deadline = Deadline(3)
+        try:
+            await asyncio.sleep(10)
+        except asyncio.CancelledError:
+            assert not deadline.reached()
+            raise
+        finally:
+            deadline.close()
+
+    task = asyncio.ensure_future(bounded())
+    await asyncio.sleep(1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

@@ -41,17 +41,24 @@ class RequestBody:
 
     async def read(self, limit: int) -> bytes:
         """All of it."""
+        if self.finished:
+            return b""
         if self.announced is not None and self.announced > limit:
             raise _too_large(limit, "server.max_body")
-        pieces: list[bytes] = []
-        size = 0
+        first = await self._piece()
+        if self.finished and len(first) <= limit:
+            return first
+        pieces = [first]
+        size = len(first)
+        if size > limit:
+            raise _too_large(limit, "server.max_body")
         while not self.finished:
             piece = await self._piece()
             size += len(piece)
             if size > limit:
                 raise _too_large(limit, "server.max_body")
             pieces.append(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return b"".join(pieces)
 
     def stream(self, exchange: Exchange, limit: int) -> AsyncIterator[bytes]:
         """Piece by piece, once; what was handed on is counted on the exchange."""

@@ -66,10 +66,13 @@ def read_choices(body: bytes) -> Reply:
     choices = chunk.choices if isinstance(chunk, _Chunk) and chunk.choices else []
     usage = _reported(chunk, choices)
     error = _error(chunk, choices)
+    reason: str | None = None
+    for choice in choices:
+        reason = reason or text(choice.finish_reason)
     return Reply(
         model=text(chunk.model),
         usage=None if usage is None else read_openai_usage(usage, service_tier=chunk.service_tier),
-        stop_reason=next((reason for choice in choices if (reason := text(choice.finish_reason))), None),
+        stop_reason=reason,
         error=None if error is None else read_error(error).message,
     )
 
@@ -228,12 +231,17 @@ def _error(chunk: _Head, choices: list[Choice]) -> Any:
         return chunk.error
     if chunk.object == "error":
         return {"message": chunk.message, "code": chunk.code}
-    return next((choice.error for choice in choices if choice.error), None)
+    for choice in choices:
+        if choice.error:
+            return choice.error
+    return None
 
 
 def _reported(chunk: _Head, choices: list[Choice]) -> bytes | None:
     """The text of the usage object: at its place, in Groq's ``x_groq``, or in a choice as Moonshot has it."""
-    places = [chunk.usage]
+    if (reported := bytes(chunk.usage)) not in _ABSENT:
+        return reported
+    places: list[msgspec.Raw] = []
     if b'"usage"' in (groq := bytes(chunk.x_groq)):
         with contextlib.suppress(ValueError, RecursionError):
             places.append(_GROQ.decode(groq).usage)

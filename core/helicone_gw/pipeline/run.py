@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import structlog
 
@@ -16,9 +17,10 @@ from helicone_gw.pipeline.ending import Sent, conclude
 from helicone_gw.pipeline.gates import Gates
 from helicone_gw.pipeline.hooks import Raised
 from helicone_gw.pipeline.relay import Relay
-from helicone_gw.pipeline.rendering import error_facts, outcome_headers
+from helicone_gw.pipeline.rendering import OUTCOME, error_facts, outcome_headers
 from helicone_gw.pipeline.services import LONG_DEADLINE, MakeAttempt, Services
 from helicone_gw.pipeline.sink import Sink
+from helicone_gw.waiting import Deadline
 
 log = structlog.get_logger("helicone_gw.pipeline")
 
@@ -50,15 +52,17 @@ class Run:
         """The whole way, from the first ``pre_request`` to the last byte."""
         exchange = self.exchange
         seconds = LONG_DEADLINE if exchange.request.helicone.increase_timeout else self.services.deadline
+        deadline = Deadline(seconds)
+        exchange._deadline = deadline.when
         try:
-            async with asyncio.timeout(seconds) as deadline:
-                exchange._deadline = deadline.when() or exchange._deadline
-                answer = await self._obtain()
-        except TimeoutError:
-            if not deadline.expired():
+            answer = await self._obtain()
+        except asyncio.CancelledError:
+            if not deadline.reached():
                 raise
             late = DeadlineExceeded(f"No answer within {seconds:g} seconds (limits.deadline).")
             answer = await self._conversation.answer_to(late, self.depth)
+        finally:
+            deadline.close()
         await self._ascend(answer)
 
     async def send_error(self, error: GatewayError) -> None:
@@ -146,12 +150,13 @@ class Run:
         exchange.response = response
         exchange.committed = True
         headers = outcome_headers(exchange, self.services.clock.now(), unary=unary)
-        own = {name for name, _ in headers}
+        own = {field[0] for field in headers} if exchange.headers else OUTCOME
+        fields: Sequence[tuple[bytes, bytes]] = response.headers.raw
         # To a HEAD, the provider's own length says more than that of a body which nobody sends.
         if unary and (exchange.original.method != "HEAD" or "content-length" not in response.headers):
-            own.add(b"content-length")
-            headers.append((b"content-length", str(len(response.body or b"")).encode()))
-        headers.extend(field for field in response.headers.raw if field[0] not in own)
+            fields = [field for field in fields if field[0] != b"content-length"]
+            headers.append((b"content-length", b"%d" % len(response.body or b"")))
+        headers += [field for field in fields if field[0] not in own]
         self._sent.status = response.status
         await self.sink.start(response.status, tuple(headers))
 
