@@ -13,7 +13,7 @@ from helicone_gw.dialects.translate.anthropic_outgoing import anthropic_body
 from helicone_gw.dialects.translate.anthropic_reply import read_anthropic_reply
 from helicone_gw.dialects.translate.anthropic_stream import MessagesStreamReader
 from helicone_gw.dialects.translate.base import Destination, Framing, Outgoing
-from helicone_gw.dialects.translate.bedrock_request import model_path
+from helicone_gw.dialects.translate.bedrock_request import accepting, model_path
 from helicone_gw.dialects.translate.conversation import ConversationRequest
 from helicone_gw.dialects.translate.hosted_claude import without_what_is_not_hosted
 from helicone_gw.dialects.translate.loss import Loss
@@ -55,4 +55,5 @@ class BedrockAnthropic:
 
 
 def _outgoing(body: bytes, to: Destination, stream: bool) -> Outgoing:
-    return Outgoing("messages", model_path(to.model, "invoke-with-response-stream" if stream else "invoke"), body)
+    path = model_path(to.model, "invoke-with-response-stream" if stream else "invoke")
+    return Outgoing("messages", path, body, headers=accepting(stream))

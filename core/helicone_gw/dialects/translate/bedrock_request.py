@@ -37,6 +37,11 @@ def model_path(model: str, action: str) -> str:
     return f"/model/{quote(model, safe='-_.~')}/{action}"
 
 
+def accepting(stream: bool) -> dict[str, str]:
+    """What is accepted as an answer, in the words of AWS."""
+    return {"accept": "application/vnd.amazon.eventstream" if stream else "application/json"}
+
+
 def write_converse(request: ConversationRequest, to: Destination, loss: Loss) -> Outgoing:
     """``request`` as the body of ``POST /model/{id}/converse``, or of ``/converse-stream``."""
     blocks = Blocks(to, loss)
@@ -75,7 +80,9 @@ def write_converse(request: ConversationRequest, to: Destination, loss: Loss) ->
     if request.parallel_tool_calls is False:
         loss.note("parallel_tool_calls")
     action = "converse-stream" if request.stream else "converse"
-    return Outgoing("converse", model_path(to.model, action), msgspec.json.encode(body))
+    return Outgoing(
+        "converse", model_path(to.model, action), msgspec.json.encode(body), headers=accepting(request.stream)
+    )
 
 
 def _write_tools(request: ConversationRequest, to: Destination, blocks: Blocks, loss: Loss) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ import msgspec
 
 from helicone_gw.dialects._json import count, mapping, text
 from helicone_gw.dialects.translate.base import Destination, Outgoing
-from helicone_gw.dialects.translate.bedrock_request import model_path
+from helicone_gw.dialects.translate.bedrock_request import accepting, model_path
 from helicone_gw.dialects.translate.cohere_vectors import embed_members, read_results, read_vectors, rerank_members
 from helicone_gw.dialects.translate.egress_common import lose_extras, texts_of
 from helicone_gw.dialects.translate.fields import only
@@ -56,7 +56,7 @@ class BedrockEmbeddings:
                 "amazon.titan-embed-*.",
                 code="operation_not_offered",
             )
-        return Outgoing("embed", model_path(to.model, "invoke"), msgspec.json.encode(body))
+        return Outgoing("embed", model_path(to.model, "invoke"), msgspec.json.encode(body), headers=accepting(False))
 
     def read_reply(self, body: bytes, loss: Loss) -> EmbeddingsReply:
         """See `vectors.EmbeddingsEgress.read_reply`."""
@@ -107,7 +107,7 @@ class BedrockRerank:
         if request.max_tokens_per_document is not None:
             loss.note("max_tokens_per_doc")
         body = {**rerank_members(request, loss), "api_version": 2}
-        return Outgoing("rerank", model_path(to.model, "invoke"), msgspec.json.encode(body))
+        return Outgoing("rerank", model_path(to.model, "invoke"), msgspec.json.encode(body), headers=accepting(False))
 
     def read_reply(self, body: bytes, loss: Loss) -> RerankReply:
         """See `vectors.RerankEgress.read_reply`."""

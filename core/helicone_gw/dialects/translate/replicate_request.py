@@ -95,7 +95,7 @@ def write_prediction(request: ConversationRequest, to: Destination, loss: Loss) 
     )
     body = only(version=version, input=given, stream=request.stream or None)
     # At most a minute is waited in one go; after that the prediction is asked for until it is there.
-    headers = {} if request.stream else {"prefer": "wait"}
+    headers = {"accept": "application/json"} | ({} if request.stream else {"prefer": "wait"})
     return Outgoing("predictions", path, msgspec.json.encode(body), headers=headers)
 
 

@@ -199,6 +199,8 @@ def test_the_model_is_one_segment_of_the_path(model: str, path: str) -> None:
     assert (outgoing.path, outgoing.operation, outgoing.method) == (path, "converse", "POST")
     streamed = ConverseEgress().write_request(asked(user("a"), stream=True), to("bedrock", model), Loss())
     assert streamed.path == model_path(model, "converse-stream") == f"{path}-stream"
+    assert outgoing.headers == {"accept": "application/json"}
+    assert streamed.headers == {"accept": "application/vnd.amazon.eventstream"}
 
 
 @pytest.mark.parametrize(
