@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 if TYPE_CHECKING:
     from helicone_gw import Attempt, Capture, Cost, Exchange, GatewayError, Headers, Usage
@@ -32,8 +32,7 @@ _MAX_INTEGER = 2**63 - 1
 _ROW_BYTES = 2048  # about what a row without bodies takes in memory
 
 
-@dataclass(frozen=True, slots=True)
-class RawBody:
+class RawBody(Struct, frozen=True):
     """A body as it was captured. ``omitted``: only ``model`` may be stored of it."""
 
     data: bytes
@@ -44,8 +43,7 @@ class RawBody:
     content_encoding: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LogRecord:
+class LogRecord(Struct, frozen=True):
     """Everything that is to be written about one exchange: values by column, not yet redacted.
 
     ``annotations`` is JSON. ``bodies`` are request and response, ``None`` when bodies are not stored at all.
@@ -104,6 +102,8 @@ def text(value: object, limit: int = NAME_BYTES) -> str | None:
     """``value`` as text that any database takes: no NUL, no lone surrogate, at most ``limit`` bytes of UTF-8."""
     if value is None:
         return None
+    if value.__class__ is str and len(value) <= limit and value.isascii() and "\0" not in value:
+        return value
     string = value if isinstance(value, str) else str(value)
     if len(string) <= limit and string.isascii() and "\0" not in string:
         return string
@@ -194,6 +194,8 @@ def _attempt(exchange: Exchange, attempt: Attempt) -> dict[str, Any]:
 
 
 def _properties(exchange: Exchange) -> list[dict[str, Any]]:
+    if not exchange.request.helicone.properties:
+        return []
     rows: dict[str, dict[str, Any]] = {}
     received_at = _milliseconds(exchange.received_at) or 0
     for key, value in exchange.request.helicone.properties.items():
@@ -294,17 +296,16 @@ def _size(capture: Capture | None, body: bytes | None) -> int | None:
 
 
 def _milliseconds(seconds: float | None) -> int | None:
-    if seconds is None or not math.isfinite(seconds) or abs(seconds) > 1e12:
-        return None
-    return round(seconds * 1000)
+    # Not a number is not between anything.
+    return round(seconds * 1000) if seconds is not None and -1e12 < seconds < 1e12 else None
 
 
 def _duration(start: float, end: float | None) -> int | None:
-    if end is None or not math.isfinite(end - start) or abs(end - start) > 1e12:
+    if end is None or not -1e12 < end - start < 1e12:
         return None
     # A wall clock may be set back in the meantime; no answer is ready before its request.
     return max(0, round((end - start) * 1000))
 
 
 def _count(value: int | None) -> int | None:
-    return value if isinstance(value, int) and 0 <= value <= _MAX_INTEGER else None
+    return value if value is None or (isinstance(value, int) and 0 <= value <= _MAX_INTEGER) else None
