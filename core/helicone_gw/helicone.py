@@ -139,6 +139,7 @@ class HeliconeHeaders:
     fallbacks_error: str | None = None
     gateway_body_mapping: BodyMapping | None = None
     increase_timeout: bool = False
+    translation_strict: bool | None = None
     stream_force_format: bool = False
     stream_usage: bool = False
     cache: CacheHeaders = CacheHeaders()

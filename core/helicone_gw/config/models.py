@@ -245,6 +245,16 @@ class PluginSpec(Section):
     )
 
 
+class TranslationConfig(Section):
+    """Requests for providers of another dialect than the client's."""
+
+    strict: bool = Field(
+        default=False,
+        description="Refuse with 400 what cannot be carried over whole, instead of dropping it with a notice; "
+        "Helicone-Translation-Strict says otherwise for one request.",
+    )
+
+
 class GatewayConfig(Section):
     """The whole configuration of a gateway; everything has a default."""
 
@@ -253,6 +263,7 @@ class GatewayConfig(Section):
     upstream: UpstreamConfig = Field(
         default_factory=UpstreamConfig, description="How providers are reached: HTTP client, proxy, connections."
     )
+    translation: TranslationConfig = Field(default_factory=TranslationConfig, description=TranslationConfig.__doc__)
     database: DatabaseConfig = Field(default_factory=DatabaseConfig, description=DatabaseConfig.__doc__)
     store: StoreConfig = Field(default_factory=StoreConfig, description=StoreConfig.__doc__)
     providers: dict[ProviderName, ProviderConfig] = Field(

@@ -64,10 +64,17 @@ class Unskimmed:
 class StreamReader(Protocol):
     """Reads one stream, event by event; what it knows so far is in its attributes."""
 
-    model: str | None
-    stop_reason: str | None
-    complete: bool
-    """Whether the dialect's own end was seen; a stream that stops before is broken, not finished."""
+    @property
+    def model(self) -> str | None:
+        """The model that answers, as its provider names it."""
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Why it stopped, in the dialect's words."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the dialect's own end was seen; a stream that stops before is broken, not finished."""
 
     def feed(self, event: bytes) -> EventFacts:
         """Read one whole event (bytes with its blank line). Never raises: what is not understood says nothing."""

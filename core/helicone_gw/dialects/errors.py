@@ -43,6 +43,30 @@ def read_error(value: Any) -> WireError:
     return WireError(message, _status(words))
 
 
+class Refusal(NamedTuple):
+    """What a provider says in the body of an error answer."""
+
+    message: str
+    code: str | None
+
+
+def read_refusal(body: bytes) -> Refusal | None:
+    """The message and the code in a provider's error body of any dialect; ``None`` where there are none."""
+    try:
+        raw = mapping(msgspec.json.decode(body))
+    except (ValueError, RecursionError):
+        return None
+    inner = raw.get("error")
+    if isinstance(inner, str):
+        return Refusal(inner, None)
+    value = mapping(inner) or raw
+    message = text(value.get("message")) or text(value.get("Message")) or text(value.get("detail"))
+    if message is None:
+        return None
+    code = text(value.get("code")) or text(value.get("type")) or text(value.get("status"))
+    return Refusal(message, code)
+
+
 def _status(words: list[Any]) -> int:
     for word in words:
         number = count(int(word) if isinstance(word, str) and word.isdecimal() and len(word) == 3 else word)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 from helicone_gw.dialects.base import EventFacts, StreamReader
+from helicone_gw.dialects.translate.translation import Translator
 from helicone_gw.headers import Headers
 from helicone_gw.model import Attempt, Response
 from helicone_gw.sse import EventSplitter
@@ -29,6 +30,8 @@ class LiveStream:
     close: Callable[[], Awaitable[None]] = _nothing
     splitter: EventSplitter | None = None
     reader: StreamReader | None = None
+    translator: Translator | None = None
+    """What makes the client's events of the provider's; ``None``: they are the same."""
     drop_usage_events: bool = False
     head: list[tuple[bytes, EventFacts | None]] = field(default_factory=list)
     pending: asyncio.Task[bytes | None] | None = None

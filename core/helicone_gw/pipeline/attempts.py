@@ -15,6 +15,7 @@ from msgspec import Struct
 from helicone_gw.clock import Clock
 from helicone_gw.dialects import wire_format
 from helicone_gw.dialects.base import WireFormat
+from helicone_gw.dialects.translate.translation import Translation
 from helicone_gw.errors import (
     GatewayError,
     PermissionDenied,
@@ -41,6 +42,13 @@ from helicone_gw.model import (
 from helicone_gw.pipeline.answer import Answer, LiveStream
 from helicone_gw.pipeline.decoding import decode, decoding
 from helicone_gw.pipeline.retry_after import retry_after
+from helicone_gw.pipeline.translating import (
+    describe_refusal,
+    framed,
+    translate_stream,
+    translated_headers,
+    translated_reply,
+)
 from helicone_gw.sse import EventSplitter, EventTooLarge
 
 MAX_ERROR_BODY = 8 * 1024 * 1024
@@ -62,10 +70,14 @@ NOT_BILLED = Cost(0, source="no charge")
 
 
 class Call(Struct, frozen=True):
-    """A call ready for the wire. ``added_usage``: the gateway asked for usage in the stream, the client did not."""
+    """A call ready for the wire. ``added_usage``: the gateway asked for usage in the stream, the client did not.
+
+    ``translation`` is set where the provider speaks another dialect than the client.
+    """
 
     request: UpstreamRequest
     added_usage: bool = False
+    translation: Translation | None = None
 
 
 Prepare = Callable[[Exchange, Target], Awaitable[Call]]
@@ -178,29 +190,36 @@ class Attempts:
             attempt.status = response.status
             attempt.first_byte_at = self._clock.now()
             exchange.first_byte_at = attempt.first_byte_at
+            request, translation = exchange.request, call.translation
+            if translation is not None:
+                response = await framed(self._upstream, exchange, call.request, response, translation, self._max_body)
             if response.status >= 400:
-                raise await self._refusal(response)
-            request = exchange.request
-            wire = wire_format(request.dialect, request.operation)
+                raise await self._refusal(response, translation)
+            if translation is None:
+                wire = wire_format(request.dialect, request.operation)
+            else:
+                wire = wire_format(translation.dialect, translation.outgoing.operation)
             kind = _kind(response.headers.get("content-type") or "")
             encoding = (response.headers.get("content-encoding") or "identity").lower()
             if kind == "events" or (kind is None and wire and request.stream):
                 decoder = decoding(encoding)
                 if decoder is not None:
-                    return await self._stream(attempt, response, wire, call, layer, gated, decoder)
+                    return await self._stream(exchange, attempt, response, wire, call, layer, gated, decoder)
             elif (
                 request.method != "HEAD"
                 and response.status not in BODILESS
                 and (kind == "json" or (kind is None and wire))
             ):
-                return await self._buffered(exchange, attempt, response, wire, encoding, layer, gated)
+                return await self._buffered(exchange, attempt, response, wire, encoding, layer, gated, translation)
+            if translation is not None:
+                raise UpstreamProtocolError("The provider's answer is neither JSON nor events.")
             live = LiveStream(response.body, events=False, close=response.close)
             return Answer(response.status, response.headers, layer, live=live, attempt=attempt)
         except BaseException:
             await _close(response)
             raise
 
-    async def _refusal(self, response: UpstreamResponse) -> UpstreamStatus:
+    async def _refusal(self, response: UpstreamResponse, translation: Translation | None) -> UpstreamStatus:
         body = bytearray()
         async for data in response.body:
             body += data
@@ -210,6 +229,8 @@ class Attempts:
                 )
         error = UpstreamStatus(Response(response.status, response.headers, bytes(body)))
         error.retry_after = retry_after(response.headers, self._clock.now())
+        if translation is not None:
+            describe_refusal(error)
         return error
 
     async def _buffered(
@@ -221,6 +242,7 @@ class Attempts:
         encoding: str,
         layer: int,
         gated: bool,
+        translation: Translation | None,
     ) -> Answer:
         whole = response.buffered
         if whole is None or len(whole) > self._max_body:
@@ -230,6 +252,8 @@ class Attempts:
                 pieces.append(data)
                 size += len(data)
                 if size > self._max_body:
+                    if translation is not None:
+                        raise UpstreamProtocolError("The provider's answer is too large to be translated.")
                     # Too large to hold: what was read goes first, the rest streams after it, and nobody reads it.
                     rest = _joined(b"".join(pieces), response.body)
                     live = LiveStream(rest, events=False, close=response.close)
@@ -248,11 +272,15 @@ class Attempts:
                 attempt.usage = facts.usage
                 attempt.model = facts.model or attempt.target.model
                 exchange.stop_reason = facts.stop_reason
+        if translation is not None:
+            whole = translated_reply(exchange, translation, plain)
+            headers = translated_headers(headers, "application/json")
         self.end(exchange, attempt)
         return Answer(response.status, headers, layer, body=whole, attempt=attempt)
 
     async def _stream(
         self,
+        exchange: Exchange,
         attempt: Attempt,
         response: UpstreamResponse,
         wire: WireFormat | None,
@@ -267,8 +295,10 @@ class Attempts:
             close=response.close,
             splitter=EventSplitter(self._max_body),
             reader=None if wire is None else wire.stream_reader(),
-            drop_usage_events=call.added_usage,
+            drop_usage_events=call.added_usage and call.translation is None,
         )
+        if call.translation is not None:
+            translate_stream(exchange, call.translation, live)
         if gated and live.reader is not None:
             try:
                 await self._gate(live)
@@ -277,6 +307,8 @@ class Attempts:
                 self._read_usage(attempt, live)
                 raise
         headers: Headers = response.headers.without("content-encoding", "content-length")
+        if live.translator is not None:
+            headers = translated_headers(headers, live.translator.media_type)
         return Answer(response.status, headers, layer, live=live, attempt=attempt)
 
     def _read_usage(self, attempt: Attempt, live: LiveStream) -> None:

@@ -85,7 +85,7 @@ class Relay:
             data = await self._read(sink)
             if data is None:
                 break
-            if self._hooks:
+            if self._hooks or live.translator is not None:
                 await self._send(sink, b"".join(self._events(data)))
             else:
                 await self._pass_on(sink, data)
@@ -98,6 +98,8 @@ class Relay:
             await self._end_early(sink)
             return
         rest, torn = self._rest()
+        if live.translator is not None:
+            rest += self._translated_end(torn)
         end = self._end()
         if rest and end:
             rest.append(b"\n\n")
@@ -107,6 +109,16 @@ class Relay:
             return  # The provider's own error event went through; nothing is to be added to it.
         if torn or (reader is not None and not reader.complete and reader.stop_reason is None):
             raise UpstreamProtocolError("The provider's stream was cut before its end.")
+
+    def _translated_end(self, torn: bool) -> list[bytes]:
+        """What the client's dialect still needs at the end of a stream that is whole."""
+        live = self._live
+        assert live.translator is not None
+        data = live.translator.finish()
+        whole = live.reader is not None and (live.reader.complete or live.reader.stop_reason is not None)
+        if whole and not torn and not live.translator.ended and self._exchange.error is None:
+            data += live.translator.closing_events("stop")
+        return self._hooked(data)
 
     async def _end_early(self, sink: Sink) -> None:
         reader = self._live.reader
@@ -192,9 +204,22 @@ class Relay:
                 self._exchange.error = self._exchange.error or UpstreamStreamError(
                     facts.error, event=event, status=facts.error_status
                 )
+        if self._live.translator is not None:
+            return self._hooked(self._live.translator.feed(event))
         if not self._hooks:
             return [event]
         return [chunk.data for chunk in self._caller.chunk(self._hooks, self._exchange, Chunk(event))]
+
+    def _hooked(self, data: bytes) -> list[bytes]:
+        """What a translator made of one event, which may be several, through the hooks."""
+        if not data:
+            return []
+        if not self._hooks:
+            return [data]
+        splitter = EventSplitter(len(data))
+        events = [*splitter.feed(data), *filter(None, [splitter.flush()])]
+        chunks = [self._caller.chunk(self._hooks, self._exchange, Chunk(event)) for event in events]
+        return [chunk.data for each in chunks for chunk in each]
 
     def _end(self) -> list[bytes]:
         if not self._hooks:
@@ -213,8 +238,9 @@ class Relay:
             self._note_delivery(sink)
 
     def _note_delivery(self, sink: Sink) -> None:
-        reader = self._live.reader
-        self.delivered = reader is not None and reader.complete and not sink.disconnected
+        # A translator has given the client its end later than it saw the provider's.
+        source = self._live.translator or self._live.reader
+        self.delivered = source is not None and source.complete and not sink.disconnected
 
     async def _read(self, sink: Sink) -> bytes | None:
         """The next bytes; meanwhile ticks are given and `Exchange.end_stream` is heard."""

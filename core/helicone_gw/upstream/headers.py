@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from helicone_gw.access import ProviderCredential
+from helicone_gw.dialects.translate.translation import Translation
 from helicone_gw.headers import Headers
 from helicone_gw.upstream.provider import Provider
 
@@ -67,6 +68,29 @@ def upstream_headers(
             fields = [field for field in fields if field[0] not in replaced]
             fields.extend(replaced.items())
     return Headers.of_lower_case(fields)
+
+
+def translated_request_headers(headers: Headers, translation: Translation, stream: bool) -> Headers:
+    """The fields of a call whose body was written in another dialect than the client's.
+
+    Fields that belong to an API (``openai-organization``, ``anthropic-version``, ``x-goog-user-project``) go to that
+    API only, and what the client said of its own body is no longer true.
+    """
+    foreign = tuple(prefix for dialect, prefix in _OF_AN_API if dialect != translation.dialect)
+    fields = [field for field in headers.raw if not field[0].startswith(foreign) and field[0] not in _OF_THE_BODY]
+    own = {
+        "content-type": "application/json",
+        "accept-encoding": "identity" if stream else "gzip, deflate",
+        **{name.lower(): value for name, value in translation.outgoing.headers.items()},
+    }
+    names = {name.encode("latin-1") for name in own}
+    fields = [field for field in fields if field[0] not in names]
+    fields += ((name.encode("latin-1"), value.encode("latin-1")) for name, value in own.items())
+    return Headers.of_lower_case(fields)
+
+
+_OF_AN_API = (("openai", b"openai-"), ("anthropic", b"anthropic-"), ("gemini", b"x-goog-"))
+_OF_THE_BODY = frozenset({b"content-type", b"content-encoding", b"content-md5", b"digest", b"accept-encoding"})
 
 
 @lru_cache(maxsize=1024)

@@ -11,6 +11,9 @@ from msgspec.structs import replace as replace_struct
 
 from helicone_gw.dialects import wire_format
 from helicone_gw.dialects.base import WireFormat
+from helicone_gw.dialects.translate.base import Destination
+from helicone_gw.dialects.translate.limits import longest_answer
+from helicone_gw.dialects.translate.translation import LACKING, translate
 from helicone_gw.errors import AuthenticationFailed, BadRequest
 from helicone_gw.exchange import Exchange
 from helicone_gw.headers import Headers
@@ -19,7 +22,7 @@ from helicone_gw.pipeline.attempts import Call
 from helicone_gw.pipeline.decoding import acceptable
 from helicone_gw.pipeline.services import LONG_DEADLINE
 from helicone_gw.upstream.addresses import check_target
-from helicone_gw.upstream.headers import CREDENTIALS, upstream_headers
+from helicone_gw.upstream.headers import CREDENTIALS, translated_request_headers, upstream_headers
 from helicone_gw.upstream.provider import Provider
 from helicone_gw.upstream.providers import Catalogue
 from helicone_gw.upstream.signing import Signing
@@ -49,8 +52,11 @@ _MODEL_IN_PATH = re.compile(r"(/models/)([^/:]+(?:/[^/:]+)*)(?=:|$)")
 class Preparer:
     """Prepares calls; remembers which providers refused to be asked for usage (at most one entry per target URL)."""
 
-    def __init__(self, catalogue: Catalogue, allowed_targets: Collection[str]) -> None:
+    def __init__(
+        self, catalogue: Catalogue, allowed_targets: Collection[str], *, strict_translation: bool = False
+    ) -> None:
         self._catalogue = catalogue
+        self._strict_translation = strict_translation
         self._allowed_targets = allowed_targets
         self._without_usage: set[str] = set()
         self._urls: dict[tuple[str, str | None, str], str] = {}
@@ -68,11 +74,7 @@ class Preparer:
                     code="provider_not_configured",
                 )
             if not speaks(provider, request):
-                raise BadRequest(
-                    f"Provider {provider.name!r} speaks the {provider.dialect} dialect, and this request is in the "
-                    f"{request.dialect} dialect.",
-                    code="dialect_mismatch",
-                )
+                return await self._translated(exchange, target, provider, provider.base_url)
             address = None
             path = _with_model_in_path(request, target)
             if provider.api_version is not None:
@@ -93,8 +95,7 @@ class Preparer:
         body, added_usage = self._body(request, target, provider)
         headers, query_key = self._headers(exchange, target, provider, origin)
         if query_key is not None:
-            plain, _, query = url.partition("?")
-            url = f"{plain}?{with_query_key(query, query_key)}"
+            url = _with_key(url, query_key)
         wire = wire_format(request.dialect, request.operation)
         if wire is not None:
             accept = "identity" if request.stream else acceptable(headers.get("accept-encoding"))
@@ -110,9 +111,46 @@ class Preparer:
             length=exchange._upload_length if uploads else None,
             first_byte_timeout=LONG_DEADLINE if request.helicone.increase_timeout else None,
         )
-        if provider.account is not None and origin == provider.origin and CREDENTIALS.isdisjoint(headers.first):
-            call = await self._signing(provider.account, call)
-        return Call(call, added_usage)
+        return Call(await self._signed(provider, origin, call), added_usage)
+
+    async def _translated(self, exchange: Exchange, target: Target, provider: Provider, base_url: str) -> Call:
+        """The call of a provider that speaks another dialect than the client, or lacks the operation in its own."""
+        request = exchange.request
+        model = target.model or request.model or ""
+        asks_usage = provider.include_usage and target.provider not in self._without_usage
+        strict = request.helicone.translation_strict
+        translation = translate(
+            request,
+            provider.dialect,
+            Destination(provider.name, model, longest_answer(model), asks_usage),
+            strict=self._strict_translation if strict is None else strict,
+        )
+        outgoing = translation.outgoing
+        path = outgoing.path
+        if provider.api_version is not None:
+            path = azure_path(provider, path, model)
+        url = self._url(provider, target.deployment, base_url, path, outgoing.query)
+        origin = provider.origin or ""
+        headers, query_key = self._headers(exchange, target, provider, origin)
+        if query_key is not None:
+            url = _with_key(url, query_key)
+        headers = translated_request_headers(headers, translation, request.stream)
+        call = UpstreamRequest(
+            method=outgoing.method,
+            url=url,
+            headers=headers,
+            body=outgoing.body,
+            target=target,
+            first_byte_timeout=LONG_DEADLINE if request.helicone.increase_timeout else None,
+        )
+        added_usage = asks_usage and request.stream and translation.dialect == "openai"
+        return Call(await self._signed(provider, origin, call), added_usage, translation)
+
+    async def _signed(self, provider: Provider, origin: str, call: UpstreamRequest) -> UpstreamRequest:
+        """``call`` with the credentials of the provider's account, where it has one and nobody sent others."""
+        if provider.account is not None and origin == provider.origin and CREDENTIALS.isdisjoint(call.headers.first):
+            return await self._signing(provider.account, call)
+        return call
 
     def usage_refused(self, target: Target) -> None:
         """The provider does not know ``stream_options``: it is not asked for usage any more."""
@@ -183,7 +221,14 @@ class Preparer:
 
 def speaks(provider: Provider, request: Request) -> bool:
     """Whether ``provider`` understands ``request`` as it is: same dialect, or the client addressed it by name."""
-    return request.dialect in provider.dialects or request.provider == provider.name
+    if request.provider == provider.name:
+        return True
+    return request.dialect in provider.dialects and (provider.name, request.operation) not in LACKING
+
+
+def _with_key(url: str, key: str) -> str:
+    plain, _, query = url.partition("?")
+    return f"{plain}?{with_query_key(query, key)}"
 
 
 def _stranger(target: Target, request: Request) -> Provider:

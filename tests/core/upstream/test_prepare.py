@@ -192,14 +192,45 @@ async def test_a_provider_without_an_address() -> None:
             await prepared(exchange(), Target(name, "gpt-4o"))
 
 
-async def test_another_dialect_is_refused_unless_the_client_addressed_the_provider() -> None:
-    with pytest.raises(BadRequest, match="speaks the anthropic dialect") as refused:
-        await prepared(exchange(), Target("anthropic", "claude"))
-    assert refused.value.code == "dialect_mismatch"
+async def test_another_dialect_is_translated_unless_the_client_addressed_the_provider() -> None:
+    body = b'{"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}], "seed": 1}'
+    call = await prepared(exchange(body=body), Target("anthropic", "claude-sonnet-4-5"))
+    assert call.translation is not None
+    assert (call.translation.dialect, call.translation.outgoing.operation) == ("anthropic", "messages")
+    assert call.request.url.endswith("/v1/messages")
+    assert b"claude-sonnet-4-5" in (call.request.body or b"")  # type: ignore[operator]
+    assert call.translation.loss.paths == ("seed",)
     anthropic = Catalogue.build(PROVIDERS).get("anthropic")
     assert anthropic is not None
     assert not speaks(anthropic, exchange().request)
     assert speaks(anthropic, exchange(provider="anthropic").request)
+
+
+async def test_a_translation_without_loss_is_a_matter_of_configuration_and_of_the_request() -> None:
+    body = b'{"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}], "seed": 1}'
+    strict = Preparer(Catalogue.build(PROVIDERS), (), strict_translation=True)
+    with pytest.raises(BadRequest, match="'seed'") as refused:
+        await prepared(exchange(body=body), Target("anthropic", "claude"), strict)
+    assert refused.value.code == "translation_loss"
+    lax = exchange(body=body, helicone={"Helicone-Translation-Strict": "false"})
+    assert (await prepared(lax, Target("anthropic", "claude"), strict)).translation is not None
+
+
+async def test_an_operation_that_the_provider_lacks_is_refused_before_any_call() -> None:
+    one = exchange(path="/v1/embeddings", operation="embeddings", body=b'{"input": "hi", "model": "m"}')
+    with pytest.raises(BadRequest, match="does not offer 'embeddings'") as refused:
+        await prepared(one, Target("anthropic", "claude"))
+    assert refused.value.code == "operation_not_offered"
+
+
+async def test_fields_of_one_api_do_not_go_to_another() -> None:
+    body = b'{"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}'
+    headers = {"openai-organization": "org-1", "content-type": "application/json; charset=utf-8", "x-custom": "kept"}
+    call = await prepared(exchange(body=body, headers=Headers(headers)), Target("anthropic", "claude"))
+    assert call.request.headers.get("openai-organization") is None
+    assert call.request.headers.get("anthropic-version") == "2023-06-01"
+    assert call.request.headers.get("content-type") == "application/json"
+    assert call.request.headers.get("x-custom") == "kept"
 
 
 async def test_the_gateways_own_list_needs_no_credential() -> None:

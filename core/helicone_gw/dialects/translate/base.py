@@ -19,13 +19,15 @@ Framing = Literal["sse", "ndjson", "eventstream"]
 class Destination(Struct):
     """Where a request is written to: what a writer may need to know of it.
 
-    ``model`` is the name at the provider, ``max_output_tokens`` the most that it writes, where known. ``names`` renames
-    tools whose names the dialect forbids; `translation` undoes it in the answer.
+    ``model`` is the name at the provider, ``max_output_tokens`` the most that it writes, where known. ``asks_usage``:
+    its streams report usage when they are asked for it. ``names`` renames tools whose names the dialect forbids;
+    `translation` undoes it in the answer.
     """
 
     provider: str
     model: str
     max_output_tokens: int | None = None
+    asks_usage: bool = True
     names: Renaming = field(default_factory=Renaming)
 
 

@@ -14,7 +14,6 @@ Trait = Literal[
     "cache_control",
     "reasoning_content",
     "reasoning_details",
-    "no_stream_options",
     "openai_fields",
 ]
 _TRAITS = {

@@ -70,7 +70,7 @@ def write_chat(request: ConversationRequest, to: Destination, loss: Loss) -> Out
     _write_extras(request, to, body, loss)
     if request.stream:
         body["stream"] = True
-        if not takes(to.provider, "no_stream_options"):
+        if to.asks_usage:
             body["stream_options"] = {"include_usage": True}
     return Outgoing("chat", "/v1/chat/completions", msgspec.json.encode(body))
 

@@ -33,6 +33,11 @@ class PassingTranslator:
         """See `StreamTranslator.ended`."""
         return self._reader.complete
 
+    @property
+    def complete(self) -> bool:
+        """See `StreamTranslator.complete`."""
+        return self._reader.complete
+
     def feed(self, event: bytes) -> bytes:
         """See `StreamTranslator.feed`."""
         self._reader.feed(event)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
 from helicone_gw.dialects import _words, error_format
-from helicone_gw.dialects.base import ErrorFacts, EventFacts
-from helicone_gw.dialects.base import StreamReader as FactsReader
+from helicone_gw.dialects.base import ErrorFacts
 from helicone_gw.dialects.translate.base import StreamReader, StreamWriter
 from helicone_gw.dialects.translate.names import Renaming
 from helicone_gw.dialects.translate.reply import (
@@ -21,7 +20,6 @@ from helicone_gw.dialects.translate.reply import (
     StopReason,
     StreamEvent,
 )
-from helicone_gw.model import Usage
 from helicone_gw.sse import EventSplitter, event_data
 
 _STOPS: dict[str, StopReason] = {"stop": "stop", "length": "length", "content_filter": "content_filter"}
@@ -60,6 +58,11 @@ class StreamTranslator:
         self._failed = False
         self.ended = False
         """Whether the client was given the end of its dialect."""
+
+    @property
+    def complete(self) -> bool:
+        """The same, by the name that readers of streams have for it."""
+        return self.ended
 
     @property
     def media_type(self) -> str:
@@ -119,49 +122,6 @@ class StreamTranslator:
             case _:
                 pass
         return self._writer.feed(event)
-
-
-class TranslatedReader:
-    """The facts of a provider's stream, and what the client's would need to be closed or to fail."""
-
-    def __init__(self, facts: FactsReader, translator: StreamTranslator) -> None:
-        self._facts = facts
-        self._translator = translator
-        self.feed: Callable[[bytes], EventFacts] = facts.feed
-        """See `StreamReader.feed` of `dialects.base`: the provider's events."""
-
-    @property
-    def model(self) -> str | None:
-        """The provider's name of the model."""
-        return self._facts.model
-
-    @property
-    def stop_reason(self) -> str | None:
-        """The provider's word for why it stopped."""
-        return self._facts.stop_reason
-
-    @property
-    def complete(self) -> bool:
-        """Whether the end of the provider's dialect was seen."""
-        return self._facts.complete
-
-    @property
-    def usage(self) -> Usage | None:
-        """Usage as the provider reported it."""
-        return self._facts.usage
-
-    @property
-    def sequence(self) -> int:
-        """Number of the client's next event."""
-        return self._translator.sequence
-
-    def skim(self, events: bytes) -> bool:
-        """Every event has to be looked at."""
-        return False
-
-    def closing_events(self, reason: str) -> bytes:
-        """What ends the client's stream."""
-        return self._translator.closing_events(reason)
 
 
 class JsonArray:
