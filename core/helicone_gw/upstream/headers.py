@@ -77,7 +77,11 @@ def translated_request_headers(headers: Headers, translation: Translation, strea
     API only, and what the client said of its own body is no longer true.
     """
     foreign = tuple(prefix for dialect, prefix in _OF_AN_API if dialect != translation.dialect)
-    fields = [field for field in headers.raw if not field[0].startswith(foreign) and field[0] not in _OF_THE_BODY]
+    fields = [
+        field
+        for field in headers.raw
+        if field[0] in CREDENTIALS or not (field[0].startswith(foreign) or field[0] in _OF_THE_BODY)
+    ]
     own = {
         "content-type": "application/json",
         "accept-encoding": "identity" if stream else "gzip, deflate",

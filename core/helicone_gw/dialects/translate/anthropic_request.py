@@ -118,7 +118,8 @@ def _read_tool_choice(choice: Fields | None) -> ToolChoice | None:
 def _read_format(format: Fields | None) -> ResponseFormat | None:
     if format is None:
         return None
-    return ResponseFormat(schema=format.mapping("schema") or {}, strict=True)
+    # Not "strict" in the sense of OpenAI, which wants every property required.
+    return ResponseFormat(schema=format.mapping("schema") or {})
 
 
 def _read_reasoning(fields: Fields, config: Fields | None) -> Reasoning | None:

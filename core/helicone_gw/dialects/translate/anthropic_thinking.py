@@ -35,8 +35,10 @@ def write_thinking(request: ConversationRequest, to: Destination, open_call_unsi
     version = claude_version(to.model)
     longest = request.max_tokens or to.max_output_tokens or DEFAULT_MAX_TOKENS
     reasoning = request.reasoning
-    if reasoning is None or budget_of(reasoning) == 0 or effort_of(reasoning) == "none":
+    if reasoning is None:
         return Thought(longest)
+    if budget_of(reasoning) == 0 or effort_of(reasoning) == "none":
+        return Thought(longest, config={"type": "disabled"} if THINKS <= version < XHIGH else None)
     if version < THINKS:
         loss.note("reasoning")
         return Thought(longest)

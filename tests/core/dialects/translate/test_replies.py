@@ -51,7 +51,7 @@ def read_stream(codec: Any, data: bytes, loss: Loss) -> ConversationReply:
 
 @pytest.mark.parametrize("name", DIALECTS)
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_written_answer_is_read_back_the_same_whole_and_streamed(name, data):
     codec, vendor = DIALECTS[name]
     reply = data.draw(replies(vendor=vendor))
@@ -65,7 +65,7 @@ def test_a_written_answer_is_read_back_the_same_whole_and_streamed(name, data):
 
 @pytest.mark.parametrize("name", DIALECTS)
 @given(data=st.data())
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_the_core_reads_the_same_usage_from_what_is_written_whole_or_streamed(name, data):
     codec, vendor = DIALECTS[name]
     reply = data.draw(replies(vendor=vendor))

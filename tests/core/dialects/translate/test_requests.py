@@ -36,7 +36,7 @@ def read(name: str, body: bytes, loss: Loss) -> ConversationRequest:
 
 @pytest.mark.parametrize("name", CODECS)
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_what_is_written_is_read_back_and_written_the_same(name, data):
     request = data.draw(requests(vendor=VENDORS[name]))
     loss = Loss()
@@ -48,7 +48,7 @@ def test_what_is_written_is_read_back_and_written_the_same(name, data):
 
 @pytest.mark.parametrize(("first", "second"), tuple(permutations(CODECS, 2)))
 @given(data=st.data())
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_there_and_back_keeps_what_both_can_say(first, second, data):
     # Thoughts are their maker's alone; they come back through clients, not through providers.
     loss = Loss()
