@@ -225,16 +225,16 @@ class Gateway:
         """The plugins that implement ``hook``, one outside the request's path, outermost first."""
         return lifecycle_hooks(self.plugins, self.manager, hook)
 
-    def entered(self) -> None:
-        """An exchange began; `left` says that it ended."""
+    def entered(self, task: asyncio.Task[Any] | None = None) -> None:
+        """An exchange began, in ``task``; `left` says that it ended."""
         self.active += 1
-        if (task := asyncio.current_task()) is not None:
+        if task is not None:
             self._running.add(task)
 
-    def left(self) -> None:
+    def left(self, task: asyncio.Task[Any] | None = None) -> None:
         """An exchange ended."""
         self.active -= 1
-        if (task := asyncio.current_task()) is not None:
+        if task is not None:
             self._running.discard(task)
         if not self.active:
             self._idle.set()

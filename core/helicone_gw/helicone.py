@@ -171,18 +171,21 @@ EMPTY = HeliconeHeaders()
 """Of a request without any of these headers."""
 
 
-def parse_helicone_headers(headers: Headers, metadata: Mapping[str, object] | None = None) -> HeliconeHeaders:
+def parse_helicone_headers(
+    headers: Headers, metadata: Mapping[str, object] | None = None, head: bytes = b""
+) -> HeliconeHeaders:
     """Parse every Helicone request header. Never raises: what is malformed is listed in ``warnings``.
 
     Args:
         headers: the request's, as they came.
         metadata: the JSON body's ``metadata``, or what `lift_metadata` made of it: its ``Helicone-*`` keys count as
             headers, a real header wins.
+        head: the request's head as it came, if the server gives it: where properties keep their spelling.
 
     Returns:
         `EMPTY` when there is nothing to say.
     """
-    fields = Fields(headers, metadata)
+    fields = Fields(headers, metadata, head)
     if not fields:
         return EMPTY
     said = fields.read()

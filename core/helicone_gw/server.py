@@ -14,6 +14,7 @@ from helicone_gw.app import App
 from helicone_gw.asgi.types import Receive, Scope, Send
 from helicone_gw.config import GatewayConfig
 from helicone_gw.engines import BACKLOG, load_engine
+from helicone_gw.engines.tls import server_context
 from helicone_gw.errors import ConfigError
 from helicone_gw.gateway import Gateway
 
@@ -55,17 +56,18 @@ def listen(config: GatewayConfig, *, shared: bool = False) -> socket.socket:
     return listener
 
 
-def url_of(listener: socket.socket) -> str:
+def url_of(listener: socket.socket, *, tls: bool = False) -> str:
     """The address under which ``listener`` is reached."""
     host, port = listener.getsockname()[:2]
-    return url_at(host, port)
+    return url_at(host, port, tls=tls)
 
 
-def url_at(host: str, port: int) -> str:
+def url_at(host: str, port: int, *, tls: bool = False) -> str:
     """The address under which a server on ``host`` (a name or an address) and ``port`` is reached from this machine."""
+    scheme = "https" if tls else "http"
     host = host.removeprefix("[").removesuffix("]")
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - where to reach it, not where to bind
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 class Serving:
@@ -161,7 +163,7 @@ async def serve(build: Build, listener: socket.socket, stop: asyncio.Event, star
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGHUP, serving.ask_to_reload)
         gateway = serving.app.gateway
-        started(gateway, url_of(listener))
+        started(gateway, url_of(listener, tls=gateway.config.server.tls is not None))
         settings = gateway.config.server
         await load_engine(settings.engine)(serving, settings, listener, stop)
     finally:
@@ -173,7 +175,10 @@ def run(config: GatewayConfig, build: Build, started: Listening, *, shared: bool
 
     ``shared``: other processes listen on the same port.
     """
-    load_engine(config.server.engine)  # what is missing is to be told before the port opens
+    # What is missing or wrong is to be told before the port opens.
+    load_engine(config.server.engine)
+    if config.server.tls is not None:
+        server_context(config.server.tls)
     listener = listen(config, shared=shared)
 
     def settled(gateway: Gateway, url: str) -> None:

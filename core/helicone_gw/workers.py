@@ -35,7 +35,7 @@ def run_workers(config: GatewayConfig, path: str, work: Work, started: Callable[
     if not hasattr(socket, "SO_REUSEPORT"):
         raise ConfigError(["server.workers: this system has no SO_REUSEPORT; use workers: 1"])
     with listen(config, shared=True) as probe:
-        port, url = probe.getsockname()[1], url_of(probe)
+        port, url = probe.getsockname()[1], url_of(probe, tls=config.server.tls is not None)
     workers = _Workers(work, path, port)
     signal.signal(signal.SIGTERM, workers.stop)
     signal.signal(signal.SIGINT, workers.stop)

@@ -396,3 +396,14 @@ def test_no_value_whatever_raises(fields: list[tuple[bytes, bytes]]) -> None:
 
     assert len(parsed.warnings) <= len(fields)
     assert all(warning.isascii() and warning.isprintable() for warning in parsed.warnings)
+
+
+def test_properties_keep_the_spelling_of_the_requests_own_head() -> None:
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nHelicone-Property-AppVersion: 1\r\nhelicone-property-two: 2\r\n\r\n"
+    headers = Headers({"host": "x", "helicone-property-appversion": "1", "helicone-property-two": "2"})
+    parsed = parse_helicone_headers(headers, head=head)
+    assert dict(parsed.properties) == {"AppVersion": "1", "two": "2"}
+    assert dict(parse_helicone_headers(headers, head=b"GET / HTTP/1.1\r\n\r\n").properties) == {
+        "appversion": "1",
+        "two": "2",
+    }

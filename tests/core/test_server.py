@@ -110,6 +110,11 @@ def test_the_url_of_an_address(host: str, url: str) -> None:
     assert url_at(host, 8787) == url
 
 
+def test_the_url_of_an_address_behind_a_certificate() -> None:
+    assert url_at("0.0.0.0", 8787, tls=True) == "https://127.0.0.1:8787"
+    assert url_at("::", 8787, tls=True) == "https://[::1]:8787"
+
+
 def test_a_listener_says_where_it_is() -> None:
     with listen(config(port=0)) as listener:
         port = listener.getsockname()[1]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
 
 import structlog
 
@@ -24,6 +25,9 @@ log = structlog.get_logger("helicone_gw.asgi")
 NOTICED_AFTER = 0.1
 """Seconds that an exchange runs before somebody waits for its client to leave: most are over by then, and the task that
 waits costs more than the rest of them."""
+
+
+_NONE: Mapping[str, Any] = {}
 
 
 class HttpSink:
@@ -76,7 +80,7 @@ def new_exchange(gateway: Gateway, scope: Scope, headers: Headers, location: Loc
         body=b"",
         dialect=location.dialect,
         operation=location.operation,
-        helicone=parse_helicone_headers(headers),
+        helicone=parse_helicone_headers(headers, head=scope.get("extensions", _NONE).get("helicone_gw.head", b"")),
         model=location.model,
         provider=location.provider,
         router=location.router,
@@ -94,8 +98,9 @@ async def serve_http(
     sink = HttpSink(send, body)
     task = asyncio.current_task()
     assert task is not None
-    departure = Departure(sink, receive, task, cancel=gateway.config.limits.on_disconnect == "cancel")
-    gateway.entered()
+    told = scope.get("extensions", _NONE).get("helicone_gw.on_departure")
+    departure = Departure(sink, receive, task, told, cancel=gateway.config.limits.on_disconnect == "cancel")
+    gateway.entered(task)
     try:
         refusal = await _admission(gateway, exchange, headers, location, body)
         if refusal is not None:
@@ -112,7 +117,7 @@ async def serve_http(
             raise
     finally:
         departure.close()
-        gateway.left()
+        gateway.left(task)
 
 
 async def _admission(
@@ -132,19 +137,36 @@ async def _admission(
 
 
 class Departure:
-    """Notices that the client left. ``cancel``: the exchange is then cancelled, otherwise it runs to its end."""
+    """Notices that the client left. ``cancel``: the exchange is then cancelled, otherwise it runs to its end.
 
-    def __init__(self, sink: HttpSink, receive: Receive, task: asyncio.Task[object], *, cancel: bool) -> None:
+    ``told`` is the server's own way to be told (`helicone_gw.on_departure` of the scope's extensions), if it has one.
+    """
+
+    __slots__ = ("_cancel", "_receive", "_sink", "_task", "_timer", "_told", "_watcher")
+
+    def __init__(
+        self,
+        sink: HttpSink,
+        receive: Receive,
+        task: asyncio.Task[object],
+        told: Callable[[Callable[[], None]], None] | None = None,
+        *,
+        cancel: bool,
+    ) -> None:
         self._sink = sink
         self._receive = receive
         self._task = task
+        self._told = told
         self._cancel = cancel
         self._timer: asyncio.TimerHandle | None = None
         self._watcher: asyncio.Task[None] | None = None
 
     def watch(self) -> None:
-        """Begin to wait for it, `NOTICED_AFTER` seconds from now; the request must have been read whole."""
-        self._timer = self._task.get_loop().call_later(NOTICED_AFTER, self._begin)
+        """Begin to wait for it, now or `NOTICED_AFTER` seconds from now; the request must have been read whole."""
+        if self._told is not None:
+            self._told(self._left)
+        else:
+            self._timer = self._task.get_loop().call_later(NOTICED_AFTER, self._begin)
 
     def _begin(self) -> None:
         self._watcher = asyncio.ensure_future(self._wait())
@@ -152,6 +174,9 @@ class Departure:
     async def _wait(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+        self._left()
+
+    def _left(self) -> None:
         if not self._sink.over:
             self._sink.disconnected = True
             if self._cancel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import parse_qsl
 
 from helicone_gw.asgi.admission import admit
@@ -67,7 +68,8 @@ async def serve_websocket(
     """Tunnel one WebSocket to the provider that its address and model lead to."""
     exchange = new_exchange(gateway, scope, headers, location)
     sink = WebSocketSink(scope, send)
-    gateway.entered()
+    task = asyncio.current_task()
+    gateway.entered(task)
     try:
         await receive()  # websocket.connect
         try:
@@ -79,7 +81,7 @@ async def serve_websocket(
         call = _TunnelCall(gateway, receive, send, sink, offered)
         await gateway.pipeline.handle(exchange, sink, call.make)
     finally:
-        gateway.left()
+        gateway.left(task)
 
 
 async def _is_key(gateway: Gateway, subprotocol: str) -> bool:

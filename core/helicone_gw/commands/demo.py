@@ -68,7 +68,7 @@ def demo(
     """
     loaded: Loaded = context.obj
     server = loaded.config.server
-    base = (url or url_at(server.host, server.port)).rstrip("/")
+    base = (url or url_at(server.host, server.port, tls=server.tls is not None)).rstrip("/")
     if DEMO_PROVIDER not in loaded.config.providers and url is None:
         typer.echo(f"{loaded.path} does not name the demo provider; add `demo: {{}}` under providers.", err=True)
         raise typer.Exit(1)

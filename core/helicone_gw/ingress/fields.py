@@ -52,13 +52,14 @@ class Fields:
 
     __slots__ = ("_found", "warnings")
 
-    def __init__(self, headers: Headers, metadata: Mapping[str, object] | None) -> None:
+    def __init__(self, headers: Headers, metadata: Mapping[str, object] | None, head: bytes = b"") -> None:
         self._found: dict[str, tuple[str, str]] = {}
         self.warnings: list[str] = []
         ours = [field for field in headers.raw if field[0][:9] == b"helicone-" or field[0] in _OTHER_RAW]
         for raw_name, raw_value in ours:
             name = raw_name.decode("latin-1")
-            self._found.setdefault(name, (name, _text(raw_value)))
+            spelling = _as_sent(raw_name, head) if head and name.startswith("helicone-property-") else name
+            self._found.setdefault(name, (spelling, _text(raw_value)))
         if metadata:
             for name, value in lift_metadata(metadata)[0].items():
                 self._found.setdefault(name.lower(), (name, value))
@@ -190,6 +191,12 @@ _READERS: dict[str, Callable[[Fields, str], Any]] = {
     "names": Fields.names,
     "uuid": Fields.uuid,
 }
+
+
+def _as_sent(name: bytes, head: bytes) -> str:
+    """A field's name in the spelling of the request's own bytes; servers give it in lower case."""
+    at = head.lower().find(b"\n" + name + b":") + 1
+    return (head[at : at + len(name)] if at else name).decode("latin-1")
 
 
 def _title(name: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -132,6 +133,32 @@ async def test_draining_lets_the_call_finish_for_a_client_that_left(gateway: Gat
         assert running.provider.requests[0].answered.is_set()
         assert running.exchanges[0].usage is not None
         assert running.exchanges[0].usage.output_tokens
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("drain", [False, True])
+async def test_a_server_that_tells_of_departures_is_asked_nothing_else(gateway: GatewayFactory, drain: bool) -> None:
+    told: list[Callable[[], None]] = []
+    config = {"limits": {"on_disconnect": "drain" if drain else "cancel"}}
+    async with gateway(provider=ScriptedProvider(openai_chat.reply("Hi").delayed(60)), config=config) as running:
+        pieces = [{"type": "http.request", "body": json.dumps(CHAT).encode(), "more_body": False}]
+
+        async def receive() -> dict[str, Any]:
+            return pieces.pop()  # a second question would raise
+
+        async def send(message: Any) -> None:
+            pytest.fail(f"nobody is there for {message}")
+
+        scope = http_scope("POST", "/v1/chat/completions", {"content-type": "application/json"})
+        scope["extensions"] = {"helicone_gw.on_departure": told.append}
+        task = asyncio.ensure_future(running.app(scope, receive, send))
+        await running.provider.received()
+        await asyncio.sleep(1)
+        (departed,) = told
+        departed()
+        await task
+        assert outcomes(running) == [("client_disconnected", 200 if drain else None)]
+        assert running.provider.requests[0].answered.is_set() is drain
 
 
 @pytest.mark.virtual_time
