@@ -74,7 +74,8 @@ class NetworkUpstream:
         )
 
         def verify() -> ssl.SSLContext:
-            return tls or _tls()
+            # httpcore writes what it offers (ALPN) into the context: one that offered HTTP/2 is shared with nobody.
+            return tls or (default_context() if http2 else _tls())
 
         self._timeouts = timeouts
         self._detours = Detours(verify=verify, limits=limits, proxy=proxy, http2=http2)

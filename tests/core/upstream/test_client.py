@@ -24,6 +24,7 @@ from helicone_gw.testing import ScriptedProvider, event, of_bytes, of_events, of
 from helicone_gw.upstream import client
 from helicone_gw.upstream.client import NetworkUpstream, Timeouts
 from helicone_gw.upstream.http1.tls import default_context
+from helicone_gw.upstream.pool import PooledTransport
 from helicone_gw.upstream.transport import Origin
 from tests.core.upstream.calling import SECRET, TARGET, call, whole
 
@@ -231,6 +232,16 @@ async def test_proxies_are_for_httpx(monkeypatch: pytest.MonkeyPatch) -> None:
         assert made.counters.opened == 0
         await made.aclose()
     assert provider.requests[0].headers.get_all("host") == ["llm.example"]
+
+
+@pytest.mark.parametrize("http2", [False, True])
+async def test_a_tls_context_that_offers_http2_is_shared_with_nobody(http2: bool) -> None:
+    # httpcore writes into the context what it offers.
+    made = NetworkUpstream(Timeouts(1, 1, 1), "httpx", http2=http2)
+    straight = made._straight
+    assert isinstance(straight, PooledTransport)
+    assert (straight._pool._ssl_context is client._tls()) is not http2
+    await made.aclose()
 
 
 # Leaving
