@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -62,7 +63,7 @@ def translated(how: Translation, pieces: list[bytes]) -> bytes:
 def test_any_split_of_what_comes_gives_the_same(operation: str, model: str, cuts: list[int]) -> None:
     data = PROVIDERS[model][1].stream(["Hel", "lo ☺"], tools=CALLS).body
     places = [0, *sorted(cut % len(data) for cut in cuts), len(data)]
-    pieces = [data[start:end] for start, end in zip(places, places[1:], strict=False)]
+    pieces = [data[start:end] for start, end in pairwise(places)]
     how = translation(operation, model)
     assert translated(how, pieces) == translated(how, [data])
 
@@ -159,15 +160,12 @@ def test_arguments_of_parallel_calls_may_come_interleaved() -> None:
     assert arguments == {0: '{"a":1}', 1: '{"b":2}'}
     stops = [event["index"] for event in out if event["type"] == "content_block_stop"]
     assert sorted(stops) == [0, 1]
-    found = [
-        json.loads(event_data(event)) for event in EventSplitter(1 << 20).feed(_of(events, "stream_generate_content"))
+    data = _of(events, "stream_generate_content")
+    contents = [
+        json.loads(event_data(event))["candidates"][0]["content"] for event in EventSplitter(1 << 20).feed(data)
     ]
-    calls = [
-        part["functionCall"]
-        for each in found
-        for part in each["candidates"][0]["content"]["parts"]
-        if "functionCall" in part
-    ]
+    parts = [part for content in contents for part in content["parts"]]
+    calls = [part["functionCall"] for part in parts if "functionCall" in part]
     assert [(call["name"], call["args"]) for call in calls] == [("f", {"a": 1}), ("g", {"b": 2})]
 
 
