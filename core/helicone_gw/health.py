@@ -22,6 +22,9 @@ log = structlog.get_logger("helicone_gw.health")
 MAX_TARGETS = 10_000
 """Targets remembered; beyond it the one that was used longest ago is forgotten (its state then reads as healthy)."""
 
+LONGEST_NAME = 512
+"""Characters of a model's name up to which it is remembered: names are what clients say."""
+
 LATENCY_DECAY = 10.0
 """Seconds in which a past peak of latency loses 63 % of its weight."""
 
@@ -82,6 +85,8 @@ class Health:
 
     def of(self, target: Target) -> TargetHealth:
         """The state of ``target``, healthy when never seen."""
+        if target.model is not None and len(target.model) > LONGEST_NAME:
+            return TargetHealth()
         state = self._targets.pop(target, None) or TargetHealth()
         self._targets[target] = state
         if len(self._targets) > MAX_TARGETS:
@@ -133,7 +138,7 @@ class Health:
         """Leave ``target`` alone for so long; ``reason`` is shown to people."""
         state = self.of(target)
         until = self._clock.monotonic() + seconds
-        if until <= state.cooling_until:
+        if until <= state.cooling_until or target not in self._targets:
             return
         state.cooling_until, state.reason, state.heard = until, reason, False
         state.rests_until = self._clock.now() + seconds

@@ -40,8 +40,8 @@ class Request(Struct, frozen=True):
     ``body`` is ``None`` when it streams through (uploads); such a request is never retried after a byte was sent.
     ``dialect`` is the family whose SDK is talking ("openai", "anthropic", "gemini", ...), ``operation`` the operation
     in it ("chat", "responses", "messages", "generate_content", "embeddings", "files", ...; see ``ingress.operations``).
-    ``model`` is the model string exactly as asked; ``provider`` is set when the address names one (prefix, host),
-    ``router`` when it names a route (``/router/{name}/...``).
+    ``model`` is the model string exactly as asked. ``provider`` is set when the address names one (prefix, host),
+    ``router`` when it names a route.
     """
 
     method: str
@@ -207,10 +207,14 @@ class Target(Struct, frozen=True):
 
 
 class Route(Struct, frozen=True):
-    """An ordered choice of targets: the first is tried first, the others are for `Fallback`."""
+    """An ordered choice of targets: the first is tried first, the others are for `Fallback`.
+
+    When the first has not answered ``hedge_after`` seconds later, the next is asked beside it; the quicker is taken.
+    """
 
     targets: tuple[Target, ...]
     name: str = ""
+    hedge_after: float | None = None
 
 
 class Attempt(Struct):

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from helicone_gw.dialects.translate.translation import translatable
 from helicone_gw.errors import BadRequest, NotFound
 from helicone_gw.exchange import Exchange
-from helicone_gw.ingress.operations import TRANSLATED
 from helicone_gw.model import Route, Target
-from helicone_gw.upstream.prepare import ITSELF
+from helicone_gw.upstream.prepare import ITSELF, speaks
 from helicone_gw.upstream.providers import Catalogue
 
 DEMO_PROVIDER = "demo"
@@ -132,10 +132,15 @@ class Routing:
     def serves(self, exchange: Exchange, target: Target) -> bool:
         """Whether ``target`` understands the request, as it is or translated."""
         request, known = exchange.request, self._catalogue.get(target.provider)
-        return known is None or request.dialect in known.dialects or request.operation in TRANSLATED
+        return known is None or speaks(known, request) or translatable(request.dialect, request.operation)
 
     def reachable(self, exchange: Exchange, target: Target) -> bool:
-        """Whether there is any address and credential to call ``target`` with."""
+        """Whether this caller may use ``target``, and there is any address and credential to call it with."""
+        permits = exchange.permits
+        if permits is not None and not (
+            permits.allows_provider(target.provider) and permits.allows_model(target.model)
+        ):
+            return False
         if target.base_url is not None:
             return True
         known = self._catalogue.get(target.provider)

@@ -12,6 +12,7 @@ from helicone_gw.errors import GatewayError, InternalError, NotFound, UpstreamEr
 from helicone_gw.exchange import Exchange
 from helicone_gw.model import Attempt, Response, Route, Target
 from helicone_gw.pipeline.answer import Answer
+from helicone_gw.pipeline.hedging import hedged
 from helicone_gw.pipeline.hooks import Raised
 from helicone_gw.pipeline.rendering import render_error
 from helicone_gw.pipeline.services import MakeAttempt, Services
@@ -50,10 +51,15 @@ class Conversation:
         while True:
             gated = bool(services.chain.on_error) and len(exchange.attempts) + 1 < services.max_attempts
             try:
-                answer = await self._make(exchange, target, layer=self.depth, gated=gated)
+                if route.hedge_after is None:
+                    answer = await self._make(exchange, target, layer=self.depth, gated=gated)
+                else:
+                    answer = await self._hedged(target, route.hedge_after)
+                    target = answer.attempt.target if answer.attempt is not None else target
             except GatewayError as error:
                 await self.tell_attempts()
-                step = await self._ask(error, self.depth, target)
+                failed = error.target if isinstance(error, UpstreamError) and error.target is not None else target
+                step = await self._ask(error, self.depth, failed)
                 if isinstance(step, Answer):
                     return step
                 if step.after:
@@ -61,10 +67,28 @@ class Conversation:
                 target = step.target
                 continue
             exchange.provider = target.provider
-            exchange.model = exchange.attempts[-1].model or target.model
+            attempt = answer.attempt or exchange.attempts[-1]
+            exchange.model = attempt.model or target.model
             if answer.body is not None:
                 await self.tell_attempts()
             return answer
+
+    async def _hedged(self, target: Target, after: float) -> Answer:
+        """Ask ``target``, and the next one too if it has not answered ``after`` seconds later."""
+        exchange = self._exchange
+
+        def spare() -> Target | None:
+            # What was sent already, or streams through, cannot be sent a second time.
+            enough = len(exchange.attempts) >= self._services.max_attempts
+            return None if enough or exchange.request.body is None else self._next_target()
+
+        async def ask(each: Target) -> Answer:
+            return await self._make(exchange, each, layer=self.depth, gated=True)
+
+        answer = await hedged(ask, target, spare, after)
+        if answer.attempt is not None and answer.attempt.usage is not None:
+            exchange.usage = answer.attempt.usage
+        return answer
 
     async def tell_attempts(self) -> None:
         """Tell every layer of the attempts that it has not heard of. Raises `Raised`."""

@@ -52,9 +52,11 @@ _OURS = frozenset(
         "dialect_mismatch",
         "model_not_permitted",
         "operation_not_offered",
+        "provider_credential_unavailable",
         "provider_key_not_found",
         "provider_not_configured",
         "provider_not_permitted",
+        "stored_state_not_available",
         "translation_loss",
     }
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -18,6 +19,8 @@ INDEX = "Helicone-Fallback-Index"
 
 ENTRY: StashKey[int] = StashKey("fallbacks.entry")
 """Which entry of Helicone's form is being tried, from 0."""
+
+_CONTINUES = re.compile(rb'"previous_response_id"\s*:\s*"')
 
 MOVABLE = frozenset({None, "openai", "anthropic"})
 """Addresses whose upstream ``Helicone-Fallbacks`` may choose; a provider's own prefix or host stays where it is."""
@@ -160,4 +163,4 @@ def _listed_by_client(exchange: Exchange) -> bool:
 
 def _continues(request: Request) -> bool:
     """Whether the request goes on from something that only the provider which made it knows."""
-    return b'"previous_response_id":"' in (request.body or b"").replace(b" ", b"")
+    return _CONTINUES.search(request.body or b"") is not None

@@ -83,11 +83,29 @@ class TargetConfig(PluginConfig):
     when: When | None = Field(default=None, description="It is a choice only where this holds.")
 
 
+class HedgeConfig(PluginConfig):
+    """When a second target is asked beside a slow first one."""
+
+    percentile: Annotated[float, Field(ge=50, lt=100, allow_inf_nan=False), BeforeValidator(_no_switch)] | None = Field(
+        default=None, description="After that percentile of the first target's recent times to first byte."
+    )
+    after: PositiveSeconds | None = Field(
+        default=None, description="After so many seconds; with percentile: while too few times are known."
+    )
+
+    @model_validator(mode="after")
+    def _says_when(self) -> HedgeConfig:
+        if self.percentile is None and self.after is None:
+            raise ValueError("needs percentile or after")
+        return self
+
+
 class RouteConfig(PluginConfig):
     """A named route."""
 
     targets: Annotated[tuple[Name | TargetConfig, ...], Field(min_length=1, description="Its choices, in order.")]
     strategy: Strategy | None = Field(default=None, description="How one is chosen; default: the router's.")
+    hedge: HedgeConfig | None = Field(default=None, description="Whether a second target is asked beside a slow one.")
     hash_on: Name = Field(
         default="session",
         description="What hash goes by: session, user, key, prompt, header:<name> or property:<name>.",

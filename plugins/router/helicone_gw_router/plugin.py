@@ -112,6 +112,8 @@ class RouterPlugin(Plugin):
         target, credential = attempt.target, exchange.credential
         own = credential is not None and (target.base_url is not None or credential.provider == target.provider)
         self._gateway.health.observe(target, attempt.error, own_key=own)
+        if self.routes.hedges and attempt.first_byte_at is not None and attempt.error is None:
+            self.routes.latencies.measured(target, attempt.first_byte_at - attempt.started_at)
 
     @hookimpl
     def on_finish(self, exchange: Exchange) -> None:

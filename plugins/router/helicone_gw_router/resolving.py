@@ -65,6 +65,7 @@ class Resolver:
             None if credential is None else credential.provider,
             None if request is None else request.dialect,
             None if request is None else request.operation,
+            None if exchange is None else exchange.permits,
         )
         found = self._remembered.get(key)
         if found is not None and found[0] > now:

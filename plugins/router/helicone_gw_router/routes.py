@@ -11,7 +11,9 @@ from helicone_gw import BadRequest, NotFound, Route, Target
 from helicone_gw_router import strategies
 from helicone_gw_router.conditions import Condition, Facts, compile_condition, facts_of
 from helicone_gw_router.config import RouteConfig, RouterConfig, Strategy, TargetConfig
+from helicone_gw_router.latencies import Latencies
 from helicone_gw_router.limits import Headroom
+from helicone_gw_router.resolving import LONGEST_REMEMBERED
 from helicone_gw_router.strategies import Choice, Rotations
 
 if TYPE_CHECKING:
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 
 HEADER = "Helicone-Route"
 MAX_SHOWN = 6
-"""Targets that the header names."""
+LONGEST_SHOWN = 512
+"""Targets that the header names, and its characters: names of models are the client's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,9 @@ class Routes:
         self._resolver = resolver
         self._rotations = Rotations()
         self.headroom = Headroom()
+        self.latencies = Latencies()
+        self.hedges = any(route.hedge is not None for route in config.routes.values())
+        """Whether any route asks a second target beside a slow one."""
         self.random: Callable[[], float] = standard_random.random
         """Numbers from 0 to 1, for the strategy latency."""
         self._named = {name: _compiled(route) for name, route in config.routes.items()}
@@ -112,7 +118,11 @@ class Routes:
         strategy = named.config.strategy or self._config.strategy
         healthy, resting = self._split(list({choice.target: choice for choice in found}.values()))
         ordered = self._order(healthy, strategy, name, exchange, route=named.config) if healthy else []
-        return self._finished(name, strategy, [*ordered, *resting], exchange)
+        route = self._finished(name, strategy, [*ordered, *resting], exchange)
+        hedge = named.config.hedge
+        if hedge is None or len(route.targets) < 2:
+            return route
+        return Route(route.targets, name, self.latencies.hedge_after(route.targets[0], hedge))
 
     def _of_target(self, target: TargetConfig, exchange: Exchange | None) -> list[Choice]:
         """The best provider's choices of one target; they share its weight as they share that provider's traffic."""
@@ -148,7 +158,7 @@ class Routes:
         if fixed:
             places = zip(choices, _places(choices), strict=True)
             choices = [replace(choice, priority=float(place)) for choice, place in places]
-        rotation = self._rotations.of(name)
+        rotation = self._rotations.of(name if len(name) <= LONGEST_REMEMBERED else "")
         health = self._gateway.health
         if strategy == "cheapest":
             return strategies.cheapest(choices, rotation)
@@ -181,12 +191,18 @@ class Routes:
         return [*healthy, *resting]
 
     def _finished(self, name: str, strategy: Strategy, choices: Sequence[Choice], exchange: Exchange) -> Route:
+        permits = exchange.permits
+        if permits is not None:
+            # What this caller may not use is no choice; where nothing else is left, the core says so.
+            allowed = [each for each in choices if permits.allows_model(each.target.model)]
+            choices = [each for each in allowed if permits.allows_provider(each.target.provider)] or choices
         if len(choices) == 1:
             targets: tuple[Target, ...] = (choices[0].target,)
         else:
             targets = tuple(dict.fromkeys([choice.target for choice in choices]))
         shown = ", ".join([choice.label for choice in choices[:MAX_SHOWN]])
-        exchange.headers[HEADER] = f"{name}; {strategy}; {shown}" if name else f"{strategy}; {shown}"
+        said = f"{name}; {strategy}; {shown}" if name else f"{strategy}; {shown}"
+        exchange.headers[HEADER] = said[:LONGEST_SHOWN]
         health = self._gateway.health
         if not health.well:
             skipped = {str(target): why for target in targets if (why := health.why(target)) is not None}

@@ -22,6 +22,10 @@ BLEND_PER_DOLLAR = 4_000_000
 """Nano-dollars for the blend that make one dollar per million tokens."""
 
 
+LONGEST_LABELLED = 256
+"""Characters of a model's name that are shown."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """One target that a route may take, ``price`` in nano-dollars for the blend, ``None`` when unknown."""
@@ -34,6 +38,9 @@ class Choice:
     @property
     def label(self) -> str:
         """The target, with its price in US dollars per million tokens of the blend, for people."""
+        model = self.target.model
+        if model is not None and len(model) > LONGEST_LABELLED:
+            return f"{self.target.provider}/{model[:LONGEST_LABELLED]}..."
         return _label(self.target, self.price)
 
 

@@ -20,6 +20,7 @@ CONFIG: dict[str, Any] = {
     "models": {
         "a": {"providers": ["openai", "groq"]},
         "b": {"providers": ["mistral"]},
+        "d": {"providers": ["openai"]},
         "c": {"providers": ["groq"]},
         "keyless": {"providers": ["deepseek"]},
     },
@@ -167,7 +168,7 @@ async def test_the_healthy_go_first(gateway: GatewayFactory) -> None:
 
 async def test_a_response_that_goes_on_from_another_stays_with_its_maker(gateway: GatewayFactory) -> None:
     plugins = [{"fallbacks": {"chains": {"*": ["c"]}}}]
-    body = {"model": "b", "input": "Hi", "previous_response_id": "resp_1"}
+    body = {"model": "d", "input": "Hi", "previous_response_id": "resp_1"}
     async with gateway(plugins, provider=ScriptedProvider(DOWN), config=CONFIG) as running:
         assert (await running.request("POST", "/v1/responses", json=body)).status == 500
     assert len(running.exchanges[0].attempts) == 1

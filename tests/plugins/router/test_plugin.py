@@ -13,6 +13,8 @@ from helicone_gw.registry import load
 from helicone_gw.testing import GatewayFactory, RunningGateway, ScriptedProvider, VirtualClock
 from helicone_gw.testing.dialects import openai_chat
 from helicone_gw.testing.script import of_json
+from helicone_gw_router import latencies
+from helicone_gw_router.config import HedgeConfig
 from helicone_gw_router.plugin import RouterPlugin
 
 KEYS = {name: {"api_key": f"sk-{name}"} for name in ("openai", "groq", "mistral", "openrouter", "azure")}
@@ -232,12 +234,38 @@ async def test_what_is_quick(gateway: GatewayFactory) -> None:
         ({"routes": {"a": {"strategy": "canary", "targets": [{"model": "m", "percent": 60}] * 2}}}, "more than 100"),
         ({"routes": {"a": {"targets": [{"model": "m", "percent": 60}]}}}, "canary alone"),
         ({"strategy": "fastest"}, "strategy"),
+        ({"routes": {"a": {"targets": ["m"], "hedge": {}}}}, "needs percentile or after"),
     ],
 )
 async def test_a_configuration_that_cannot_be_meant(gateway: GatewayFactory, config: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         async with gateway([{"router": config}]):
             pass
+
+
+@pytest.mark.virtual_time
+async def test_a_slow_target_is_hedged_after_its_percentile(gateway: GatewayFactory) -> None:
+    route = {"strategy": "priority", "targets": ["a/openai", "b/groq"], "hedge": {"percentile": 90}}
+    quick, slow = openai_chat.reply().delayed(1), openai_chat.reply().delayed(60)
+    provider = ScriptedProvider(*[quick] * 20, slow, quick)
+    async with gateway([{"router": {"routes": {"r": route}}}], provider=provider, config=CONFIG) as running:
+        start = asyncio.get_running_loop().time()
+        for _ in range(21):
+            assert (await running.chat(model="r")).status == 200
+        assert asyncio.get_running_loop().time() - start == pytest.approx(20 + 1 + 1)
+    assert [len(exchange.attempts) for exchange in running.exchanges] == [1] * 20 + [2]
+
+
+def test_times_of_targets_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(latencies, "MAX_TARGETS", 1)
+    times, hedge = latencies.Latencies(), HedgeConfig(percentile=50, after=9)
+    one, other = Target("openai", "a"), Target("openai", "b")
+    for number in range(latencies.KEPT + 20):
+        times.measured(one, number)
+    assert times.hedge_after(one, hedge) == 20 + latencies.KEPT // 2
+    assert times.hedge_after(one, HedgeConfig(after=9)) == 9
+    times.measured(other, 1)
+    assert times.hedge_after(one, hedge) == times.hedge_after(other, hedge) == 9
 
 
 # Keys and deployments
@@ -412,6 +440,31 @@ async def test_prompts_that_are_too_long(gateway: GatewayFactory, handler: str, 
     assert short["messages"][0]["content"] == "short"
     if handler == "middle-out":
         assert len(long["messages"][0]["content"]) < 8192 * 4
+
+
+# Permits
+
+
+async def test_what_a_key_may_not_use_is_no_choice(gateway: GatewayFactory) -> None:
+    key = {"key": "any-key-of-mine", "models": ["gpt-4o*"], "providers": ["azure", "openrouter"]}
+    headers = {"Authorization": "Bearer any-key-of-mine"}
+    plugins = [{"security": {"keys": {"me": key}}}, "router", {"fallbacks": {"chains": {"*": ["o3"]}}}]
+    async with gateway(plugins, provider=ScriptedProvider(GOOD, DOWN), config=CONFIG) as running:
+        assert (await running.chat(model="gpt-4o-mini", headers=headers)).status == 200
+        assert targets(running) == ["azure/gpt-4o-mini"]
+        assert (await running.chat(model="gpt-4o-mini", headers=headers)).status == 500
+        assert len(running.exchanges[-1].attempts) == 1
+        refused = await running.chat(model="o3", headers=headers)
+    assert (refused.status, refused.json()["error"]["code"]) == (403, "model_not_permitted")
+
+
+async def test_long_names_are_neither_shown_nor_kept(gateway: GatewayFactory) -> None:
+    async with gateway(["router"], provider=ScriptedProvider(default=DOWN), config=CONFIG) as running:
+        for _ in range(6):
+            reply = await running.chat(model="m" * 5000)
+        assert len(reply.headers.get("helicone-route") or "") <= 512
+        assert running.gateway.health.resting() == {}
+        assert len(running.gateway.health._targets) == 0
 
 
 # Health
