@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from helicone_gw.dialects.translate.cohere_chat import CohereEgress
 from helicone_gw.dialects.translate.conversation import Citation, Text, Thinking, ToolCall
 from helicone_gw.dialects.translate.loss import Loss
-from helicone_gw.dialects.translate.reply import Ended, Failed, Started, Stopped, TokenLogprob
+from helicone_gw.dialects.translate.reply import Ended, Failed, PartEnded, PartStarted, Started, Stopped, TokenLogprob
 from helicone_gw.model import Usage
 from helicone_gw.sse import encode_event
 from tests.core.dialects.translate.folding import fold, read_all
@@ -165,6 +165,14 @@ def test_an_error_in_the_middle(sent: bytes, failed: tuple[str, int]) -> None:
     assert isinstance(found, Failed)
     assert (found.message, found.status) == failed
     assert reader.feed(event("message-end", delta={})) == ()
+
+
+def test_the_plan_ends_where_the_next_part_begins() -> None:
+    events = read_all(COHERE.stream_reader(Loss()), streamed(["plan"], [("text", ["a"], [])], [("f", "{}")]))
+    borders = [each for each in events if isinstance(each, PartStarted | PartEnded)]
+    assert [(type(each), each.index) for each in borders] == [
+        (kind, index) for index in range(3) for kind in (PartStarted, PartEnded)
+    ]
 
 
 def test_a_citation_that_belongs_to_no_open_text_is_lost() -> None:
