@@ -163,8 +163,8 @@ class _Choice:
             custom=bool(custom),
             signature=text(extra),
         )
-        if piece := text(function.get("input" if custom else "arguments")):
-            self._parts.arguments(key, piece)
+        piece = text(function.get("input" if custom else "arguments"))
+        if piece and self._parts.arguments(key, piece):
             events.append(ToolArgumentsDelta(part, piece, self._number))
 
 

@@ -91,7 +91,7 @@ class ResponsesStreamReader:
                 index = self._parts.enter(("call", key), "tool_call", events, id=call_id, name=name, custom=custom)
                 if kind.endswith(".done"):
                     whole = text(item.get("input" if custom else "arguments"))
-                    if whole and key not in self._argued:
+                    if whole and key not in self._argued and self._parts.is_open(("call", key)):
                         events.append(ToolArgumentsDelta(index, whole))
                     self._parts.end(("call", key), events)
             case "reasoning":
@@ -131,8 +131,8 @@ class ResponsesStreamReader:
             self._argued.add(key)
             if self._parts.known(("call", key)):
                 index = self._parts.enter(("call", key), "tool_call", events)
-                self._parts.arguments(("call", key), words)
-                events.append(ToolArgumentsDelta(index, words))
+                if self._parts.arguments(("call", key), words):
+                    events.append(ToolArgumentsDelta(index, words))
         elif kind in _THOUGHTS and words:
             self._argued.add(key)
             events.append(ThinkingDelta(self._parts.enter(("thought", key), "thinking", events), words))

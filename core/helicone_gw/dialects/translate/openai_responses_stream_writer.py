@@ -73,6 +73,7 @@ class ResponsesStreamWriter:
         self._items: dict[int, _Item] = {}
         self._output: dict[int, dict[str, Any]] = {}
         self._usage: Usage | None = None
+        self._tier: str | None = None
         self._stopped: Stopped | None = None
         self._refused = False
         self._done = False
@@ -83,8 +84,7 @@ class ResponsesStreamWriter:
         if isinstance(event, Started):
             return self._begin(event.id, event.model, event.created)
         if isinstance(event, UsageReported):
-            self._usage = event.usage
-            self._response |= only(service_tier=event.service_tier)
+            self._usage, self._tier = event.usage, event.service_tier
             return b""
         if isinstance(event, Ended):
             return self.finish()
@@ -111,7 +111,7 @@ class ResponsesStreamWriter:
         self._done = True
         begun = self._begin("", "", None)
         stop = None if self._stopped is None else self._stopped.reason
-        self._response |= ending(stop, refused=self._refused, usage=self._usage)
+        self._response |= ending(stop, refused=self._refused, usage=self._usage) | only(service_tier=self._tier)
         self._response["output"] = [self._output[index] for index in sorted(self._output)]
         return begun + self._event(f"response.{self._response['status']}", response=self._response)
 

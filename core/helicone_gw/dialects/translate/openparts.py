@@ -60,9 +60,13 @@ class OpenParts:
         self._current = key
         return self._indexes[key]
 
-    def arguments(self, key: Hashable, text: str) -> None:
-        """Note a piece of a tool call's arguments."""
-        self._arguments[key].append(text)
+    def arguments(self, key: Hashable, text: str) -> bool:
+        """Note a piece of a tool call's arguments; whether it belongs to a call that is still open."""
+        pieces = self._arguments.get(key)
+        if pieces is None:
+            return False
+        pieces.append(text)
+        return True
 
     def end(self, key: Hashable, events: list[StreamEvent]) -> None:
         """The dialect says that this part is complete."""
