@@ -107,19 +107,22 @@ VECTORS = (
     Client("embeddings", "openai", "embeddings", {"input": ["a", "b"], "dimensions": 8, "user": "u"}),
     Client("embedContent", "gemini", "embed_content", {"content": {"parts": [{"text": "a"}]}, "title": "t"}),
     Client("rerank", "openai", "rerank", {"query": "q", "documents": ["a", "b"], "top_n": 1}),
+    Client("count_tokens", "anthropic", "count_tokens", {"messages": [{"role": "user", "content": "Hi"}]}),
+    Client("countTokens", "gemini", "count_tokens", {"contents": [{"parts": [{"text": "Hi"}]}]}),
 )
 
+_CLAUDE = "anthropic.claude-sonnet-4-5-v1:0"
 _EMBED, _TITAN, _RERANK = "cohere.embed-english-v3", "amazon.titan-embed-text-v2:0", "cohere.rerank-v3-5:0"
 EMBEDDERS = (
-    ("OpenAI, and compatible", "openai", ("text-embedding-3-small",) * 3),
-    ("Azure OpenAI", "azure", ("text-embedding-3-small",) * 3),
-    ("Anthropic", "anthropic", ("claude-sonnet-4-5",) * 3),
-    ("Gemini", "gemini", ("gemini-embedding-001",) * 3),
-    ("Vertex", "vertex", ("text-embedding-005",) * 3),
-    ("Bedrock: Cohere, Titan", "bedrock", (_EMBED, _TITAN, _RERANK)),
-    ("Cohere v2", "cohere", ("embed-v4.0", "embed-v4.0", "rerank-v3.5")),
-    ("Ollama", "ollama", ("nomic-embed-text",) * 3),
-    ("Replicate", "replicate", ("meta/llama-4",) * 3),
+    ("OpenAI", "openai", ("text-embedding-3-small",) * 3 + ("gpt-4o",) * 2),
+    ("Azure OpenAI", "azure", ("text-embedding-3-small",) * 3 + ("gpt-4o",) * 2),
+    ("Anthropic", "anthropic", ("claude-sonnet-4-5",) * 5),
+    ("Gemini", "gemini", ("gemini-embedding-001",) * 3 + ("gemini-2.5-flash",) * 2),
+    ("Vertex", "vertex", ("text-embedding-005",) * 3 + ("claude-sonnet-4-5", "gemini-2.5-flash")),
+    ("Bedrock: Cohere, Titan, Claude", "bedrock", (_EMBED, _TITAN, _RERANK, _CLAUDE, _CLAUDE)),
+    ("Cohere v2", "cohere", ("embed-v4.0", "embed-v4.0", "rerank-v3.5", "command-a", "command-a")),
+    ("Ollama", "ollama", ("nomic-embed-text",) * 5),
+    ("Replicate", "replicate", ("meta/llama-4",) * 5),
 )
 """Title, dialect, and a model for each of `VECTORS`."""
 
@@ -248,7 +251,7 @@ own models are asked through responses where chat completions do not know them, 
 given back. `previous_response_id`, `conversation` and stored prompts lie at OpenAI: elsewhere they are refused with
 400.
 
-## Embeddings and reranking
+## Embeddings, reranking, counting tokens
 
 "400": the provider has no such operation, and the request is refused (`operation_not_offered`) before any call.
 

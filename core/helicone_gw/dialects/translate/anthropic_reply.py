@@ -116,7 +116,7 @@ def write_stop(reason: StopReason | None, *, refused: bool = False) -> str:
 def write_reply_usage(usage: Usage | None, tier: str | None) -> dict[str, Any]:
     """``usage``, which must be there; a tier only in Anthropic's words."""
     written = write_usage(usage or Usage())
-    tier = tier or (usage and usage.service_tier)
+    tier = tier or (None if usage is None else usage.service_tier)
     return written | ({"service_tier": tier} if tier in ("standard", "priority", "batch") else {})
 
 

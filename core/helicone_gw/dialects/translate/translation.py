@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from helicone_gw.dialects.translate import counting
 from helicone_gw.dialects.translate.base import Destination, Egress, Ingress, Outgoing
 from helicone_gw.dialects.translate.clouds import Home
 from helicone_gw.dialects.translate.codecs import (
@@ -94,7 +95,7 @@ class Translation:
 def translatable(dialect: str, operation: str) -> bool:
     """Whether clients' requests of this operation can be carried to another dialect at all."""
     key = (dialect, operation)
-    return key in _CONVERSATIONS or key in _EMBEDDINGS or key in _RERANKS
+    return operation == "count_tokens" or key in _CONVERSATIONS or key in _EMBEDDINGS or key in _RERANKS
 
 
 def translate(request: Request, dialect: str, to: Destination, *, strict: bool = False) -> Translation:
@@ -123,6 +124,8 @@ def translate(request: Request, dialect: str, to: Destination, *, strict: bool =
         return _embeddings(request, body, dialect, to, loss, model)
     if key in _RERANKS:
         return _rerank(request, body, dialect, to, loss, model)
+    if request.operation == "count_tokens":
+        return _count(request, body, dialect, to, loss, model)
     raise not_offered(request, dialect, to)
 
 
@@ -176,6 +179,18 @@ def _rerank(request: Request, body: bytes, dialect: str, to: Destination, loss: 
         return speaker.write_reply(writer.read_reply(data, reply_loss), asked, reply_loss)
 
     return Translation(writer.dialect, writer.write_request(asked, to, loss), loss, reply_loss, reply)
+
+
+def _count(request: Request, body: bytes, dialect: str, to: Destination, loss: Loss, model: str) -> Translation:
+    writer = counting.WRITERS.get(dialect)
+    if writer is None or (dialect == "openai" and to.provider not in counting.COUNTING):
+        raise not_offered(request, dialect, to)
+    asked = counting.READERS[request.dialect](body, loss, model)
+
+    def reply(data: bytes, made: Made) -> bytes:
+        return msgspec.json.encode(counting.ANSWERS[request.dialect](counting.read_count(data)))
+
+    return Translation(dialect, writer(asked, to, loss), loss, Loss(), reply)
 
 
 def _conversation(
