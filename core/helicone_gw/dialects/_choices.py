@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from helicone_gw.dialects._json import count, text
+from helicone_gw.dialects._repeating import Repeating
 from helicone_gw.dialects._words import stop_reason
 from helicone_gw.dialects.base import EventFacts, Reply
 from helicone_gw.dialects.errors import encode, read_error
@@ -99,6 +100,7 @@ class ChoicesReader:
         self._service_tier: str | None = None
         self._id: Any = None
         self._created: Any = None
+        self.repeats = Repeating()
         self._open: dict[int, bool] = {}
         """Every choice seen, and whether it has not finished yet."""
 
@@ -137,28 +139,12 @@ class ChoicesReader:
             return EventFacts(error=wire.message, error_status=wire.status)
         if choices is None:
             return EventFacts()
+        if content and not finished and usage is None:
+            self.repeats.learn(event)
         return EventFacts(
             content=content,
             usage_only=usage is not None and not choices,
             preamble=not (content or finished or usage is not None),
-        )
-
-    def skim(self, events: bytes) -> bool:
-        """See `StreamReader.skim`: chunks of the one choice that is known and open, and of nothing else.
-
-        A name in quotes is always a member or a whole value: within a string its quotes would be escaped.
-        """
-        count = events.count
-        return (
-            self.model is not None
-            and self._open.get(0, False)
-            and count(b'"finish_reason"') == count(b'"finish_reason":null')
-            and count(b'"usage"') == count(b'"usage":null')
-            and count(b'"index"') == count(b'"index":0')
-            and b'"error"' not in events
-            and b"[DONE]" not in events
-            and b"\nevent" not in events
-            and not events.startswith(b"event")
         )
 
     def closing_events(self, reason: str) -> bytes:

@@ -10,7 +10,7 @@ import msgspec
 from helicone_gw.dialects._envelope import read_fields
 from helicone_gw.dialects._format import JsonFormat
 from helicone_gw.dialects._json import Unreadable, count, decode, decode_exactly, mapping, text
-from helicone_gw.dialects.base import Envelope, EventFacts, Reply, Unskimmed
+from helicone_gw.dialects.base import Envelope, EventFacts, NeverRepeating, Reply
 from helicone_gw.dialects.errors import encode, read_error
 from helicone_gw.model import Usage
 from helicone_gw.sse import encode_event, event_data, event_name
@@ -48,7 +48,7 @@ class ProviderFormat(JsonFormat):
         return ProviderReader()
 
 
-class ProviderReader(Unskimmed):
+class ProviderReader(NeverRepeating):
     """Base of their stream readers: an event is a JSON object, an error an event of that name or with an ``error``."""
 
     sequence = 0

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from helicone_gw.dialects._envelope import largest, read_fields
 from helicone_gw.dialects._format import JsonFormat
 from helicone_gw.dialects._json import count, decode_exactly, mapping, text
+from helicone_gw.dialects._repeating import Repeating
 from helicone_gw.dialects._words import stop_reason
 from helicone_gw.dialects.base import Envelope, EventFacts, Reply
 from helicone_gw.dialects.errors import encode, read_error
@@ -103,6 +104,7 @@ class MessagesReader:
         self._started = False
         self._usage: dict[str, Any] = {}
         self._counted = False
+        self.repeats = Repeating()
         self._open: dict[int, None] = {}
         """Indexes of the content blocks that were started and not stopped, in order."""
 
@@ -130,18 +132,10 @@ class MessagesReader:
         if kind == "error" or fields.error:
             wire = read_error(fields.error)
             return EventFacts(error=wire.message, error_status=wire.status)
-        return self._facts(kind, fields)
-
-    def skim(self, events: bytes) -> bool:
-        """See `StreamReader.skim`: deltas of content blocks, and nothing else."""
-        return (
-            self._started
-            and events.count(b'"type":"content_block_delta"') == events.count(b"\n\n")
-            and b'"error"' not in events
-            and b'"message_' not in events
-            and b'"content_block_st' not in events
-            and b'"content_block":' not in events
-        )
+        facts = self._facts(kind, fields)
+        if facts.content and kind == "content_block_delta":
+            self.repeats.learn(event)
+        return facts
 
     def _facts(self, kind: str | None, fields: _Event) -> EventFacts:
         delta = mapping(fields.delta)

@@ -53,11 +53,11 @@ class EventFacts(Struct):
     error_status: int = 502
 
 
-class Unskimmed:
+class NeverRepeating:
     """Base of readers that have to see every event."""
 
-    def skim(self, events: bytes) -> bool:
-        """See `StreamReader.skim`."""
+    def repeats(self, event: bytes) -> bool:
+        """See `StreamReader.repeats`."""
         return False
 
 
@@ -79,11 +79,10 @@ class StreamReader(Protocol):
     def feed(self, event: bytes) -> EventFacts:
         """Read one whole event (bytes with its blank line). Never raises: what is not understood says nothing."""
 
-    def skim(self, events: bytes) -> bool:
-        """Read whole events, one after the other, of which all but content can be told without decoding them.
+    def repeats(self, event: bytes) -> bool:
+        """Whether ``event`` (without its blank line) need not be fed.
 
-        True when content is all that they say, so that nothing is missed by not feeding them; False says nothing, and
-        leaves the reader as it was.
+        It carries content, and says nothing else that an event before it has not said.
         """
 
     @property

@@ -14,7 +14,7 @@ from helicone_gw.dialects._envelope import largest, read_fields, with_nested_mod
 from helicone_gw.dialects._format import JsonFormat
 from helicone_gw.dialects._json import count, decode_exactly, items, mapping, text
 from helicone_gw.dialects._words import stop_reason
-from helicone_gw.dialects.base import Envelope, EventFacts, Reply, Unskimmed
+from helicone_gw.dialects.base import Envelope, EventFacts, NeverRepeating, Reply
 from helicone_gw.dialects.errors import encode, read_error
 from helicone_gw.dialects.usage import gemini_usage
 from helicone_gw.model import Usage
@@ -129,7 +129,7 @@ class GeminiFormat(JsonFormat):
         return GeminiReader()
 
 
-class GeminiReader(Unskimmed):
+class GeminiReader(NeverRepeating):
     """Reads the chunks of a streamed reply, whose end is a finish reason for every candidate.
 
     The chunk that brings it is `EventFacts.terminal`; a further one may still carry usage.

@@ -14,7 +14,7 @@ import msgspec
 from helicone_gw.dialects._envelope import read_fields
 from helicone_gw.dialects._format import JsonFormat
 from helicone_gw.dialects._json import count, decode_exactly, mapping, text
-from helicone_gw.dialects.base import Envelope, EventFacts, Reply, Unskimmed
+from helicone_gw.dialects.base import Envelope, EventFacts, NeverRepeating, Reply
 from helicone_gw.dialects.errors import read_error
 from helicone_gw.dialects.usage import openai_usage
 from helicone_gw.model import Usage
@@ -77,7 +77,7 @@ class OpenAIJsonFormat(JsonFormat):
         return JsonEventsReader()
 
 
-class JsonEventsReader(Unskimmed):
+class JsonEventsReader(NeverRepeating):
     """Reads a stream of typed events: partial images, audio deltas, transcript deltas."""
 
     sequence = 0

@@ -11,7 +11,7 @@ from helicone_gw.dialects._envelope import largest, read_fields
 from helicone_gw.dialects._format import JsonFormat
 from helicone_gw.dialects._json import count, decode_exactly, mapping, read_body, text
 from helicone_gw.dialects._words import stop_reason
-from helicone_gw.dialects.base import Envelope, EventFacts, Reply, Unskimmed
+from helicone_gw.dialects.base import Envelope, EventFacts, NeverRepeating, Reply
 from helicone_gw.dialects.errors import encode, read_error
 from helicone_gw.dialects.usage import openai_usage
 from helicone_gw.model import Usage
@@ -138,7 +138,7 @@ class ResponsesFormat(JsonFormat):
         return ResponsesReader(reports_usage=self._reports_usage)
 
 
-class ResponsesReader(Unskimmed):
+class ResponsesReader(NeverRepeating):
     """Reads the events of a streamed response."""
 
     def __init__(self, *, reports_usage: bool = True) -> None:

@@ -17,9 +17,6 @@ from helicone_gw.pipeline.hooks import HookCaller
 from helicone_gw.pipeline.sink import Sink
 from helicone_gw.sse import EventSplitter, EventTooLarge, event_data
 
-READ_ONE_BY_ONE = 1024
-"""Bytes of events that are not cut up any further in search of those that say nothing but content."""
-
 
 class CaptureBuffer:
     """Keeps the first ``limit`` bytes of what goes by."""
@@ -152,31 +149,31 @@ class Relay:
         if not events:
             return
         if live.drop_usage_events:
-            await self._send(sink, b"".join(self._looked_through(events)))
+            await self._send(sink, self._looked_through(events))
         else:
             await self._send(sink, events)
             self._looked_through(events)
             self._note_delivery(sink)
 
-    def _looked_through(self, events: bytes) -> list[bytes]:
-        """Read whole events, those that need it one by one; what is left of them for the client."""
+    def _looked_through(self, events: bytes) -> bytes:
+        """Read whole events, but for those that only repeat what was read; what is left of them for the client."""
         reader = self._live.reader
-        kept: list[bytes] = []
-        left = [events]
-        while left:
-            piece = left.pop()
-            begun = self._exchange.first_chunk_at is not None
-            if reader is None:
-                self._first_content()
-                kept.append(piece)
-            elif begun and reader.skim(piece):
-                kept.append(piece)
-            elif len(piece) > READ_ONE_BY_ONE and (cut := _boundary(piece, len(piece) // 2 if begun else 0)):
-                left += (piece[cut:], piece[:cut])
-            else:
-                for event in EventSplitter(len(piece)).feed(piece):
-                    kept += self._pass(event, reader.feed(event))
-        return kept
+        if reader is None:
+            self._first_content()
+            return events
+        if b"\r" in events:
+            pieces = EventSplitter(len(events)).feed(events)
+            return b"".join([kept for event in pieces for kept in self._pass(event, reader.feed(event))])
+        repeats = reader.repeats
+        left: list[bytes] = []
+        start = at = 0
+        for piece in events.split(b"\n\n"):
+            end = at + len(piece) + 2
+            if at < len(events) and not repeats(piece) and not self._pass(event := events[at:end], reader.feed(event)):
+                left.append(events[start:at])
+                start = end
+            at = end
+        return events if start == 0 else b"".join([*left, events[start:]])
 
     def _rest(self) -> tuple[list[bytes], bool]:
         """What no blank line has ended, and whether it is only the beginning of an event.
@@ -303,12 +300,6 @@ class Relay:
             if chunk.kind == "event"
             for out in self._caller.chunk(outside, self._exchange, chunk)
         ]
-
-
-def _boundary(events: bytes, start: int) -> int:
-    """Where an event ends at or behind ``start`` and another one follows; 0 where none does."""
-    cut = events.find(b"\n\n", start) + 2
-    return cut if 2 <= cut < len(events) else 0
 
 
 def _torn(event: bytes) -> bool:

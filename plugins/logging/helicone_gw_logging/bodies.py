@@ -29,8 +29,10 @@ class StoredBody:
     state: BodyState
 
 
-def pack(body: RawBody, secrets: Sequence[bytes], max_body: int) -> StoredBody:
+def pack(body: RawBody, secrets: Sequence[bytes], max_body: int, *, clean: bool = False) -> StoredBody:
     """What is stored of ``body``: at most ``max_body`` bytes of it, without credentials.
+
+    ``clean``: it was searched already, and has none.
 
     A body in a content coding that cannot be read (or that is damaged) is not stored: what cannot be read cannot be
     redacted. Meant for a thread: it takes milliseconds for a large body.
@@ -42,7 +44,8 @@ def pack(body: RawBody, secrets: Sequence[bytes], max_body: int) -> StoredBody:
         return StoredBody(None, "unreadable")
     data, cut = plain
     # Cut only after redaction: a key that the limit divides would not be recognised any more.
-    data = redact(data, secrets, cut=cut)
+    if not clean:
+        data = redact(data, secrets, cut=cut)
     truncated = cut or len(data) > max_body
     return StoredBody(_compress(data[:max_body]) if data else None, "truncated" if truncated else "whole")
 

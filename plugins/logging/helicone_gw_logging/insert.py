@@ -15,7 +15,7 @@ from sqlalchemy import Table, insert, select
 
 from helicone_gw_logging.bodies import StoredBody, pack
 from helicone_gw_logging.record import LogRecord
-from helicone_gw_logging.redact import redact, redact_text
+from helicone_gw_logging.redact import holds_credential, redact, redact_text
 from helicone_gw_logging.tables import ATTEMPT, BODY, PROPERTY, REQUEST
 
 if TYPE_CHECKING:
@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 # Columns of ours, in which no client and no provider can put a credential.
 _PLAIN = frozenset({"id", "row_id", "number", "outcome", "method", "dialect", "operation"})
 
-_GROUPS = (256, 32, 4, 1)
-"""Rows of one statement; few sizes, so that the driver keeps every statement prepared."""
+GLANCE = 16 << 10
+"""Bytes of a body up to which all of a record is searched at once."""
+
+_GROUPS = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
+"""Rows of one statement: any number of rows in few statements, and few enough that the driver keeps all prepared."""
 
 _MAX_VARIABLES = 32_766 if sqlite3.sqlite_version_info >= (3, 32) else 999
 
@@ -47,9 +50,10 @@ def prepare(record: LogRecord, secrets: Sequence[bytes], max_body: int) -> Rows:
     """The rows of ``record``, redacted, bodies compressed. ``secrets`` are the gateway's own; meant for a thread."""
     known = (*secrets, *(secret.encode("utf-8", "ignore") for secret in record.secrets))
     rows = (record.request, *record.attempts, *record.properties)
-    # One pass over all texts together first: credentials among them are rare.
+    # One pass over everything together first: credentials are rare.
     texts = "\n".join([value for row in rows for name, value in row.items() if _is_text(name, value)]).encode()
-    if redact(texts, known) == texts:
+    clean = _is_clean(record, texts, known)
+    if clean or redact(texts, known) == texts:
         request, attempts, properties = record.request, record.attempts, record.properties
     else:
         request, *others = (_clean(row, known) for row in rows)
@@ -60,8 +64,18 @@ def prepare(record: LogRecord, secrets: Sequence[bytes], max_body: int) -> Rows:
         request={**request, "annotations": _annotations(record, known)},
         attempts=attempts,
         properties=properties,
-        body=_body(record, known, max_body),
+        body=_body(record, known, max_body, clean=clean),
     )
+
+
+def _is_clean(record: LogRecord, texts: bytes, secrets: Sequence[bytes]) -> bool:
+    """Whether no credential can be in ``record``; False where that cannot be told at a glance."""
+    together = texts
+    for body in record.bodies or ():
+        if body.cut or body.content_encoding or len(body.data) > GLANCE:
+            return False
+        together = b"%b\n%b" % (together, body.data)
+    return not holds_credential(together, secrets)
 
 
 def request_only(rows: Rows) -> Rows:
@@ -151,11 +165,12 @@ def _annotations(record: LogRecord, secrets: Sequence[bytes]) -> str:
     return data.decode("utf-8", "replace")
 
 
-def _body(record: LogRecord, secrets: Sequence[bytes], max_body: int) -> dict[str, Any] | None:
+def _body(record: LogRecord, secrets: Sequence[bytes], max_body: int, *, clean: bool) -> dict[str, Any] | None:
     if record.bodies is None:
         return None
     request, response = (
-        StoredBody(None, "dropped") if record.dropped else pack(body, secrets, max_body) for body in record.bodies
+        StoredBody(None, "dropped") if record.dropped else pack(body, secrets, max_body, clean=clean)
+        for body in record.bodies
     )
     return {
         "row_id": record.request["id"],

@@ -109,6 +109,11 @@ def redact(data: bytes, secrets: Iterable[bytes] = (), *, cut: bool = False) -> 
     return data
 
 
+def holds_credential(data: bytes, secrets: Iterable[bytes] = ()) -> bool:
+    """Whether `redact` might change ``data``, which was not cut. A yes may be wrong, a no never is."""
+    return any(len(secret) >= MIN_SECRET and secret in data for secret in secrets) or is_suspicious(data)
+
+
 def _redacted(data: bytes) -> bytes:
     for needle, pattern in _RULES:
         if needle in data:
