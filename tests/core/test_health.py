@@ -204,6 +204,20 @@ def test_a_probe_that_never_ends_does_not_lock_a_target_out(clock: VirtualClock)
     assert one.available(A)
 
 
+def test_all_is_well_again_when_a_rest_is_over(clock: VirtualClock) -> None:
+    one = Health(clock, BreakerPolicy(failures=2))
+    assert one.well
+    failed(one, status(429, 5))
+    assert not one.well
+    clock.advance(5)
+    assert one.available(A)
+    assert one.well, "and nobody need look any more"
+    failed(one, DOWN)
+    clock.advance(10)
+    assert one.available(A)
+    assert not one.well, "a breaker that is open needs its probe"
+
+
 def test_each_failed_probe_doubles_the_rest(clock: VirtualClock) -> None:
     one = Health(clock, BreakerPolicy(failures=1, rest=10, max_rest=35))
     for rest in (10, 20, 35, 35):

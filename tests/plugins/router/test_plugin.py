@@ -489,6 +489,22 @@ async def test_a_target_that_fails_is_left_alone_and_comes_back(
         assert "router.skipped" not in running.exchanges[-1].annotations
 
 
+@pytest.mark.virtual_time
+async def test_a_probe_whose_client_leaves_says_nothing(gateway: GatewayFactory, virtual_time: VirtualClock) -> None:
+    plugins = [{"router": {"health": {"failures": 1, "rest": 30}}}]
+    silent = openai_chat.reply().cut("before_head", how="hang")
+    target = Target("openai", "gpt-4o-mini")
+    async with gateway(plugins, provider=ScriptedProvider(DOWN, silent), config=CONFIG) as running:
+        body = {"model": "gpt-4o-mini/openai", "messages": []}
+        assert (await running.request("POST", "/v1/chat/completions", json=body)).status == 500
+        await asyncio.sleep(30)
+        async with running.stream("POST", "/v1/chat/completions", json=body) as live:
+            await asyncio.sleep(1)
+            await live.leave()
+        assert running.exchanges[-1].attempts[0].status is None
+        assert running.gateway.health.of(target).breaker.opened == 1
+
+
 async def test_estimates_and_fallbacks_ask_it(gateway: GatewayFactory) -> None:
     plugins = ["cost", ROUTER, {"fallbacks": {"chains": {"o3": ["fast"]}}}]
     provider = ScriptedProvider(DOWN, GOOD)
