@@ -78,6 +78,12 @@ class Served:
         """What the last exchange used, read from the provider's own bytes."""
         return self.running.exchanges[-1].usage
 
+    @property
+    def costs(self) -> bool:
+        """Whether what the last exchange cost is known, and not nothing."""
+        cost = self.running.exchanges[-1].cost
+        return cost is not None and cost.nano_usd > 0
+
 
 Serve = Callable[..., Any]
 
@@ -164,6 +170,7 @@ async def test_openais_client_and_a_model_of_bedrocks(serve: Serve) -> None:
         assert (found.usage.prompt_tokens, found.usage.completion_tokens) == (12, 5)
         assert found.usage.prompt_tokens_details.cached_tokens == 2
         assert served.usage == NOVA_USAGE
+        assert served.costs
         (request,) = served.running.provider.requests
         assert request.target == "/model/amazon.nova-pro-v1%3A0/converse"
         assert request.headers.get("host", "") in ("", "bedrock-runtime.eu-west-1.amazonaws.com")
@@ -295,6 +302,7 @@ async def test_openais_client_and_claude_on_bedrock(serve: Serve) -> None:
         chunks = [chunk async for chunk in stream]
         assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == "Hello ☺"
         assert served.usage == Usage(9, 4)
+        assert served.costs
         assert served.running.provider.requests[0].target.endswith("/invoke-with-response-stream")
 
 
@@ -304,6 +312,7 @@ async def test_embeddings_on_bedrock(serve: Serve) -> None:
         assert found.data[0].embedding == [0.5, 1.0]
         assert found.usage.prompt_tokens == 3
         assert served.usage == Usage(3, 0)
+        assert served.costs
 
 
 async def test_gemini_on_vertex(serve: Serve) -> None:
@@ -314,6 +323,7 @@ async def test_gemini_on_vertex(serve: Serve) -> None:
         found = await served.openai.chat.completions.create(model="gemini", messages=ASK)
         assert found.choices[0].message.content == "Sunny."
         assert served.usage == Usage(7, 2)
+        assert served.costs
         (request,) = served.running.provider.requests
         assert request.target == "/v1/publishers/google/models/gemini-2.5-flash:generateContent"
         assert request.headers.get("x-goog-api-key") == "AIza-key"
@@ -347,6 +357,7 @@ async def test_cohere_unary_and_streamed(serve: Serve) -> None:
         found = await served.openai.chat.completions.create(model="command", messages=ASK)
         assert (found.id, found.choices[0].message.content) == ("c1", "Sunny.")
         assert served.usage == Usage(5, 2)
+        assert served.costs
         stream = await served.openai.chat.completions.create(model="command", messages=ASK, stream=True)
         chunks = [chunk async for chunk in stream]
         assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == "Sunny."
