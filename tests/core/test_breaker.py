@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helicone_gw.breaker import Breaker, BreakerPolicy
@@ -44,6 +44,7 @@ def test_no_rest_is_longer_than_the_longest() -> None:
     assert POLICY.longest == 300
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 30), st.booleans()), max_size=100))
 def test_open_means_that_the_last_outcome_was_a_failure(outcomes: list[tuple[float, bool]]) -> None:
     breaker, now, in_a_row = Breaker(), 0.0, 0

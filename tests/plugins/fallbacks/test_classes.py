@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helicone_gw import (
@@ -157,6 +157,7 @@ def test_what_has_no_status(error: GatewayError, kind: str | None) -> None:
     assert classify(error) == kind
 
 
+@settings(deadline=None)
 @given(
     code=st.integers(400, 599),
     body=st.binary(max_size=200)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helicone_gw_retries.budget import WINDOW, RetryBudget
@@ -40,6 +40,7 @@ def test_money_that_was_spent_stops_retries_for_a_minute() -> None:
     assert budget.take(WINDOW)
 
 
+@settings(deadline=None)
 @given(
     share=st.floats(0, 1),
     floor=st.integers(0, 5),

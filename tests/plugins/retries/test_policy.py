@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -140,6 +140,7 @@ def test_waits_must_be_able_to_grow(routes: dict[str, Any]) -> None:
         RetriesConfig.model_validate({**config, "routes": routes})
 
 
+@settings(deadline=None)
 @given(
     retry=st.integers(1, 1000),
     wished=st.none() | st.floats(0, 60),

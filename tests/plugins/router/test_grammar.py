@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helicone_gw import BadRequest
@@ -83,6 +83,7 @@ def test_a_list_is_bounded() -> None:
         read(",".join(f"m{number}" for number in range(MAX_ITEMS + 1)))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_whatever_a_client_writes_is_read_or_refused(text: str) -> None:
     try:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helicone_gw import Headers, HeliconeHeaders, Request
@@ -98,6 +98,7 @@ def test_calls_of_tools_are_not_dropped() -> None:
     assert call in middle_out(body, 100)["messages"]
 
 
+@settings(deadline=None)
 @given(st.text(max_size=5000))
 def test_pieces_make_the_text(text: str) -> None:
     pieces = chunks(text)
@@ -105,6 +106,7 @@ def test_pieces_make_the_text(text: str) -> None:
     assert all(0 < len(piece) <= LONGEST_CHUNK for piece in pieces)
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(alphabet="ab .\n", max_size=3000), min_size=1, max_size=6), st.integers(0, 2000))
 def test_middle_out_comes_down_to_the_limit(texts: list[str], limit: int) -> None:
     body = {"messages": [{"role": "user", "content": text} for text in texts]}

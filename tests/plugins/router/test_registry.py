@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helicone_gw import ModelConfig
@@ -43,6 +43,7 @@ def test_spellings(name: str, key: str, date: str | None) -> None:
     assert canonical(name) == (key, date)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=80))
 def test_every_text_has_a_spelling(name: str) -> None:
     assert isinstance(canonical(name)[0], str)

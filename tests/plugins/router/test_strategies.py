@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helicone_gw import Headers, Health, Target
@@ -21,6 +21,7 @@ def names(choices: list[Choice]) -> str:
     return "".join(choice.target.model or "" for choice in choices)
 
 
+@settings(deadline=None)
 @given(weights=st.lists(st.floats(0.1, 100), min_size=1, max_size=8), rounds=st.integers(1, 400))
 def test_shares_are_never_wrong_by_more_than_a_request_per_target(weights: list[float], rounds: int) -> None:
     rotation = Rotation()
@@ -140,6 +141,7 @@ def test_headroom_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (headroom.of(A, 0), headroom.of(B, 0)) == (1.0, 0.0)
 
 
+@settings(deadline=None)
 @given(key=st.text(max_size=20), gone=st.integers(0, 3))
 def test_hash_moves_only_what_must(key: str, gone: int) -> None:
     choices = [Choice(target) for target in (A, B, C, D)]
