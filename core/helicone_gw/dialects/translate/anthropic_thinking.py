@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from helicone_gw.dialects.translate.base import Destination
 from helicone_gw.dialects.translate.conversation import ConversationRequest
+from helicone_gw.dialects.translate.limits import bounded
 from helicone_gw.dialects.translate.loss import Loss
 from helicone_gw.dialects.translate.reasoning import BUDGETS, LEAST_BUDGET, budget_of, claude_version, effort_of
 
@@ -33,7 +34,7 @@ def write_thinking(request: ConversationRequest, to: Destination, open_call_unsi
     ``open_call_unsigned``: the last turn called a tool and has no signed thought, so that thinking by budget must wait.
     """
     version = claude_version(to.model)
-    longest = request.max_tokens or to.max_output_tokens or DEFAULT_MAX_TOKENS
+    longest = bounded(request.max_tokens, to.max_output_tokens, loss) or to.max_output_tokens or DEFAULT_MAX_TOKENS
     reasoning = request.reasoning
     if reasoning is None:
         return Thought(longest)

@@ -16,14 +16,21 @@ Trait = Literal[
     "reasoning_details",
     "openai_fields",
 ]
-_TRAITS = {
-    trait: frozenset(providers)
-    for trait, providers in msgspec.json.decode(
-        files(__package__).joinpath("chat_providers.json").read_bytes(), type=dict[Trait, list[str]]
-    ).items()
-}
+
+
+class _Table(msgspec.Struct, forbid_unknown_fields=True):
+    takes: dict[Trait, frozenset[str]]
+    refuses: dict[str, tuple[str, ...]]
+
+
+_TABLE = msgspec.json.decode(files(__package__).joinpath("chat_providers.json").read_bytes(), type=_Table)
 
 
 def takes(provider: str, trait: Trait) -> bool:
     """Whether ``provider`` is known to take a field that OpenAI itself does not, or under another name."""
-    return provider in _TRAITS[trait]
+    return provider in _TABLE.takes[trait]
+
+
+def refused(provider: str) -> tuple[str, ...]:
+    """Fields of OpenAI's that ``provider`` answers with an error."""
+    return _TABLE.refuses.get(provider, ())

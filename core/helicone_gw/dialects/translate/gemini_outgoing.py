@@ -11,6 +11,7 @@ from helicone_gw.dialects.translate.base import Destination, Outgoing
 from helicone_gw.dialects.translate.conversation import ConversationRequest, Reasoning, Tool
 from helicone_gw.dialects.translate.fields import only
 from helicone_gw.dialects.translate.gemini_turns import write_contents
+from helicone_gw.dialects.translate.limits import bounded
 from helicone_gw.dialects.translate.loss import Loss
 from helicone_gw.dialects.translate.reasoning import budget_of, effort_of, takes_levels
 
@@ -88,7 +89,7 @@ def _write_config(request: ConversationRequest, to: Destination, loss: Loss) -> 
     wanted = request.response_format
     asks_logprobs = request.top_logprobs is not None
     return only(
-        maxOutputTokens=request.max_tokens,
+        maxOutputTokens=bounded(request.max_tokens, to.max_output_tokens, loss),
         stopSequences=list(request.stop[:MOST_STOPS]) or None,
         temperature=temperature,
         topP=request.top_p,

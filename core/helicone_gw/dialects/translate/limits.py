@@ -1,23 +1,37 @@
-"""The longest answers of models whose dialect wants a bound: Anthropic's (docs.claude.com, "Models overview")."""
+"""The longest answers of well-known models, from ``limits.json``: rows of a pattern and of tokens, first match wins.
+
+Source: the models' pages in the documentation of OpenAI, Anthropic and Google. Where the models that a pattern means
+differ, the row has the fewest.
+"""
 
 from __future__ import annotations
 
-from helicone_gw.dialects.translate.reasoning import claude_version
+import re
+from functools import lru_cache
+from importlib.resources import files
 
-_CLAUDE: tuple[tuple[tuple[int, int], int], ...] = (
-    ((4, 5), 64_000),
-    ((4, 0), 32_000),
-    ((3, 7), 64_000),
-    ((3, 5), 8192),
-    ((0, 0), 4096),
-)
-"""The first version with this many tokens, the newest first; where models of one version differ, the fewest."""
+import msgspec
+
+from helicone_gw.dialects.translate.loss import Loss
+
+_ROWS = [
+    (re.compile(pattern), tokens)
+    for pattern, tokens in msgspec.json.decode(
+        files(__package__).joinpath("limits.json").read_bytes(), type=list[tuple[str, int]]
+    )
+]
 
 
+@lru_cache(maxsize=1024)
 def longest_answer(model: str) -> int | None:
     """Tokens that ``model`` writes at most, ``None`` where that is not known."""
     name = model.lower()
-    if "claude" not in name:
-        return None
-    version = claude_version(name)
-    return next(tokens for first, tokens in _CLAUDE if version >= first)
+    return next((tokens for pattern, tokens in _ROWS if pattern.search(name)), None)
+
+
+def bounded(max_tokens: int | None, longest: int | None, loss: Loss) -> int | None:
+    """``max_tokens``, or what the model writes at most: providers refuse more. Clients ask for what their own may."""
+    if max_tokens is None or longest is None or max_tokens <= longest:
+        return max_tokens
+    loss.note("max_tokens")
+    return longest

@@ -10,6 +10,7 @@ _ILLEGAL = re.compile(r"[^a-zA-Z0-9_-]")
 LONGEST_NAME = 64
 """Characters of a tool's name that every dialect takes (OpenAI and Gemini: 64, Anthropic: 128)."""
 LONGEST_ID = 64
+LONGEST_USER = 64
 
 
 def legal_id(id: str, longest: int = LONGEST_ID) -> str:
@@ -20,6 +21,13 @@ def legal_id(id: str, longest: int = LONGEST_ID) -> str:
     if len(id) <= longest and _ID.match(id):
         return id
     return f"call_{sha256(id.encode('utf-8', 'replace')).hexdigest()[:24]}"
+
+
+def legal_user(user: str | None, longest: int = LONGEST_USER) -> str | None:
+    """A user's name as OpenAI takes it: a longer one (Anthropic's clients send whole objects) as its digest."""
+    if user is None or len(user) <= longest:
+        return user
+    return sha256(user.encode("utf-8", "replace")).hexdigest()
 
 
 class Renaming:

@@ -7,13 +7,16 @@ from typing import Any
 import msgspec
 
 from helicone_gw.dialects.translate.base import Destination, Outgoing
-from helicone_gw.dialects.translate.chat_providers import takes
+from helicone_gw.dialects.translate.chat_providers import refused, takes
 from helicone_gw.dialects.translate.conversation import ConversationRequest, Reasoning, ResponseFormat, Tool, ToolChoice
 from helicone_gw.dialects.translate.fields import only
+from helicone_gw.dialects.translate.limits import bounded
 from helicone_gw.dialects.translate.loss import Loss
 from helicone_gw.dialects.translate.media import write_cache
+from helicone_gw.dialects.translate.names import legal_user
 from helicone_gw.dialects.translate.openai_chat_turns import write_messages
 from helicone_gw.dialects.translate.reasoning import effort_of
+from helicone_gw.dialects.translate.schemas import object_schema
 
 MOST_STOPS = 4
 OPENAI_EXTRAS = frozenset(
@@ -21,6 +24,8 @@ OPENAI_EXTRAS = frozenset(
 )
 """Fields that chat completions and responses, or chat and legacy completions, have in common."""
 PASSED_EXTRAS = frozenset({"logit_bias", "prediction"})
+SEED_IS_RANDOM = frozenset({"mistral"})
+"""Providers that call it ``random_seed``."""
 TIERS = {"standard_only": "default"}
 """Anthropic's service tiers in OpenAI's words."""
 
@@ -39,7 +44,7 @@ def write_chat(request: ConversationRequest, to: Destination, loss: Loss) -> Out
     longest = "max_completion_tokens" if takes(to.provider, "max_completion_tokens") else "max_tokens"
     body |= only(
         response_format=_write_format(request.response_format),
-        **{longest: request.max_tokens},
+        **{longest: bounded(request.max_tokens, to.max_output_tokens, loss)},
         stop=_write_stop(request, loss),
         temperature=request.temperature,
         top_p=request.top_p,
@@ -47,7 +52,7 @@ def write_chat(request: ConversationRequest, to: Destination, loss: Loss) -> Out
         presence_penalty=request.presence_penalty,
         seed=request.seed,
         n=request.n,
-        user=request.user,
+        user=legal_user(request.user),
         verbosity=request.verbosity,
         **_write_reasoning(request.reasoning, to),
     )
@@ -68,6 +73,11 @@ def write_chat(request: ConversationRequest, to: Destination, loss: Loss) -> Out
     if request.web_search:
         body["web_search_options"] = {}
     _write_extras(request, to, body, loss)
+    for name in refused(to.provider):
+        if body.pop(name, None) is not None:
+            loss.note(name)
+    if to.provider in SEED_IS_RANDOM and "seed" in body:
+        body["random_seed"] = body.pop("seed")
     if request.stream:
         body["stream"] = True
         if to.asks_usage:
@@ -77,11 +87,18 @@ def write_chat(request: ConversationRequest, to: Destination, loss: Loss) -> Out
 
 def _write_tool(tool: Tool, to: Destination, cacheable: bool) -> dict[str, Any]:
     function = only(
-        name=to.names.legal(tool.name), description=tool.description, parameters=tool.parameters, strict=tool.strict
+        name=to.names.legal(tool.name),
+        description=tool.description,
+        parameters=_write_parameters(tool),
+        strict=tool.strict,
     )
     return {"type": "function", "function": function} | only(
         cache_control=write_cache(tool.cache) if cacheable else None
     )
+
+
+def _write_parameters(tool: Tool) -> dict[str, Any] | None:
+    return None if tool.parameters is None else object_schema(tool.parameters)
 
 
 def _write_tool_choice(choice: ToolChoice | None, to: Destination, loss: Loss) -> Any:

@@ -23,11 +23,13 @@ from helicone_gw.dialects.translate.conversation import (
     ToolResult,
 )
 from helicone_gw.dialects.translate.fields import only
+from helicone_gw.dialects.translate.limits import bounded
 from helicone_gw.dialects.translate.loss import Loss
 from helicone_gw.dialects.translate.media import audio_format, data_url
-from helicone_gw.dialects.translate.names import legal_id
+from helicone_gw.dialects.translate.names import legal_id, legal_user
 from helicone_gw.dialects.translate.openai_chat_outgoing import TIERS
 from helicone_gw.dialects.translate.reasoning import effort_of
+from helicone_gw.dialects.translate.schemas import object_schema
 
 EXTRAS = frozenset({"prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store"})
 
@@ -45,11 +47,11 @@ def write_responses(request: ConversationRequest, to: Destination, loss: Loss) -
         tool_choice=_write_tool_choice(request.tool_choice, to) if tools else None,
         parallel_tool_calls=request.parallel_tool_calls if tools else None,
         text=_write_text(request),
-        max_output_tokens=request.max_tokens,
+        max_output_tokens=bounded(request.max_tokens, to.max_output_tokens, loss),
         temperature=request.temperature,
         top_p=request.top_p,
         top_logprobs=request.top_logprobs,
-        user=request.user,
+        user=legal_user(request.user),
         metadata=request.metadata or None,
         service_tier=TIERS.get(tier, tier) if tier else None,
         **_write_reasoning(request),
@@ -70,7 +72,7 @@ def _write_tool(tool: Tool, to: Destination) -> dict[str, Any]:
         "type": "function",
         "name": to.names.legal(tool.name),
         "description": tool.description,
-        "parameters": tool.parameters or {"type": "object", "properties": {}},
+        "parameters": object_schema(tool.parameters),
         # Left out it would mean true, which not every schema can stand.
         "strict": tool.strict or False,
     }

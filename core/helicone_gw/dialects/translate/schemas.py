@@ -31,7 +31,8 @@ def object_schema(parameters: dict[str, Any] | None) -> dict[str, Any]:
     """The schema of a tool's arguments, which is always an object's."""
     if not parameters:
         return {"type": "object", "properties": {}}
-    return parameters if parameters.get("type") == "object" else {"type": "object", **parameters}
+    # OpenAI refuses an object without properties.
+    return {"type": "object", **({} if "anyOf" in parameters else {"properties": {}}), **parameters}
 
 
 def for_anthropic(schema: dict[str, Any], loss: Loss, path: str) -> dict[str, Any]:

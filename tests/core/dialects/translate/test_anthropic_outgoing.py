@@ -23,7 +23,6 @@ from helicone_gw.dialects.translate.conversation import (
     ToolResult,
 )
 from helicone_gw.dialects.translate.conversations import MESSAGES
-from helicone_gw.dialects.translate.limits import longest_answer
 from helicone_gw.dialects.translate.loss import Loss
 
 OLD, MIDDLE, NEW = "claude-3-5-sonnet-20241022", "claude-sonnet-4-5", "claude-opus-4-7"
@@ -48,22 +47,6 @@ def test_max_tokens_is_the_requests_else_the_models_else_a_default() -> None:
     assert written(asking(max_tokens=7))[0]["max_tokens"] == 7
     assert written(asking(), most=64000)[0]["max_tokens"] == 64000
     assert written(asking())[0]["max_tokens"] == 4096
-
-
-@pytest.mark.parametrize(
-    ("model", "tokens"),
-    [
-        ("claude-3-haiku-20240307", 4096),
-        (OLD, 8192),
-        ("claude-3-7-sonnet-latest", 64000),
-        ("claude-opus-4-20250514", 32000),
-        (MIDDLE, 64000),
-        ("claude-next", 64000),
-        ("gpt-4o", None),
-    ],
-)
-def test_the_longest_answers_of_models(model: str, tokens: int | None) -> None:
-    assert longest_answer(model) == tokens
 
 
 def test_neighbours_of_one_role_are_joined_and_results_come_first() -> None:
