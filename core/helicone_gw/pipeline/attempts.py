@@ -45,6 +45,7 @@ from helicone_gw.pipeline.retry_after import retry_after
 from helicone_gw.pipeline.translating import (
     describe_refusal,
     framed,
+    note_loss,
     translate_stream,
     translated_headers,
     translated_reply,
@@ -307,8 +308,10 @@ class Attempts:
                 self._read_usage(attempt, live)
                 raise
         headers: Headers = response.headers.without("content-encoding", "content-length")
-        if live.translator is not None:
-            headers = translated_headers(headers, live.translator.media_type)
+        if call.translation is not None:
+            note_loss(exchange, call.translation)
+            if live.translator is not None:
+                headers = translated_headers(headers, live.translator.media_type)
         return Answer(response.status, headers, layer, live=live, attempt=attempt)
 
     def _read_usage(self, attempt: Attempt, live: LiveStream) -> None:

@@ -60,7 +60,6 @@ def translated_reply(exchange: Exchange, translation: Translation, plain: bytes 
 
 def translate_stream(exchange: Exchange, translation: Translation, live: LiveStream) -> None:
     """Have ``live`` give the client events of its own dialect, while its facts stay the provider's."""
-    note_loss(exchange, translation)
     live.translator = translation.stream(_made(exchange))
     if live.translator is not None and live.reader is not None:
         live.reader = TranslatedReader(live.reader, live.translator)
