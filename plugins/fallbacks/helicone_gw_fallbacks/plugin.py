@@ -108,8 +108,14 @@ class FallbacksPlugin(Plugin):
         asked = exchange.original.model or ""
         names = tuple(name for name in (route.name if route else "", asked, *listed(asked)) if name)
         models, special = self._chains.after(names, kind)
-        routing = self._gateway.routing
-        return tuple(target for model in models for target in routing.targets(model, exchange)), special
+        return tuple(target for model in models for target in self._leads_to(model, exchange)), special
+
+    def _leads_to(self, model: str, exchange: Exchange) -> tuple[Target, ...]:
+        """The targets of a listed model; none where its name leads nowhere, which is no reason to hide a failure."""
+        try:
+            return self._gateway.routing.targets(model, exchange)
+        except BadRequest:
+            return ()
 
     def _next_target(self, exchange: Exchange, chain: tuple[Target, ...], special: bool) -> Target | None:
         """The first target not tried yet: of the route, then of the chain, healthy ones first.
@@ -136,7 +142,7 @@ class FallbacksPlugin(Plugin):
         return next(leading, len(names) - 1)
 
     def _leads(self, name: str, target: Target, exchange: Exchange) -> bool:
-        return name == target.model or target in self._gateway.routing.targets(name, exchange)
+        return name == target.model or target in self._leads_to(name, exchange)
 
     def _next_entry(self, exchange: Exchange, error: GatewayError) -> Fallback | None:
         """The next entry of Helicone's form, where the one that failed says so."""

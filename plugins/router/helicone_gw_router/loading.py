@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from helicone_gw_router.names import canonical
 from helicone_gw_router.registry import Recognises, Registry
 from helicone_gw_router.tables import table
 
@@ -50,16 +49,7 @@ def build(data: Mapping[str, Provider], providers: tuple[str, ...], models: Mapp
         registry.configure(
             name, upstream=entry.model, providers=entry.providers, aliases=entry.aliases, context=entry.context
         )
-    for known in registry.models():
-        known.facts = family(known.id)
     return registry
-
-
-def family(name: str) -> Mapping[str, Any]:
-    """What models of this kind can do, as ``data/families.yaml`` says it."""
-    key, _ = canonical(name)
-    rows: list[dict[str, Any]] = table("families")
-    return next((row for row in rows if any(key.startswith(start) for start in row["match"])), {})
 
 
 def _rows(provider: str) -> dict[str, Any]:

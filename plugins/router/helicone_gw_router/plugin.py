@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from helicone_gw import Plugin, Response, Route, Target, hookimpl
+from helicone_gw import BadRequest, Plugin, Response, Route, Target, hookimpl
 from helicone_gw_router import listing, loading, prompts
 from helicone_gw_router.affinity import CAPTURED, Memory, id_made, ids_of
 from helicone_gw_router.config import RouterConfig
@@ -55,7 +55,12 @@ class RouterPlugin(Plugin):
         gateway.routing.use(self._targets)
 
     def _targets(self, model: str, exchange: Exchange | None) -> list[Target]:
-        return [choice.target for choice in self.routes.choices(model, exchange)]
+        try:
+            return [choice.target for choice in self.routes.choices(model, exchange)]
+        except BadRequest:
+            if exchange is not None:
+                raise
+            return []  # an estimate: the request itself will be told
 
     @hookimpl
     def register_routes(self, gateway: Gateway) -> Blueprint:

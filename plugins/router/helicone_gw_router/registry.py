@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from helicone_gw_router.families import family
 from helicone_gw_router.names import canonical
 
 MAX_NAME = 512
@@ -37,7 +38,11 @@ class Model:
     context: int | None = None
     offers: list[Offer] = field(default_factory=list)
     ordered: bool = False
-    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What it can do, as ``data/families.yaml`` says it."""
+        return family(self.id)
 
     def providers(self) -> tuple[str, ...]:
         """Who offers it, each once."""

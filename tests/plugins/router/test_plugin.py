@@ -512,6 +512,16 @@ async def test_estimates_and_fallbacks_ask_it(gateway: GatewayFactory) -> None:
         estimate = running.gateway.prices.estimate("cheap", None, 1_000_000, 0)
         assert estimate is not None
         assert estimate.nano_usd == 1_000_000_000
-        assert (await running.chat(model="o3/openai")).status in (200, 500)
+        assert running.gateway.prices.estimate("!nosuch, cheap", None, 1, 1) is None
+        assert (await running.chat(model="o3")).status == 200
     tried = [str(attempt.target) for attempt in running.exchanges[0].attempts]
     assert tried[0] == "openai/o3"
+    assert len(tried) == 2
+
+
+async def test_a_chain_that_leads_nowhere_hides_no_failure(gateway: GatewayFactory) -> None:
+    plugins = ["router", {"fallbacks": {"chains": {"*": ["!nosuch", "x/azure/nowhere", "house"]}}}]
+    provider = ScriptedProvider(DOWN, GOOD)
+    async with gateway(plugins, provider=provider, config=CONFIG) as running:
+        assert (await running.chat(model="only-here/openai")).status == 200
+    assert [str(attempt.target) for attempt in running.exchanges[0].attempts] == ["openai/only-here", "mistral/house-1"]

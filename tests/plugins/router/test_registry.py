@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from helicone_gw import ModelConfig
 from helicone_gw.upstream.providers import Catalogue
-from helicone_gw_router.loading import build, family
+from helicone_gw_router.families import family
+from helicone_gw_router.loading import build
 from helicone_gw_router.names import canonical
 from helicone_gw_router.registry import Registry
 
