@@ -41,6 +41,8 @@ async def serve(app: Application, settings: ServerConfig, listener: socket.socke
             log_level="critical",
             server_header=False,
             date_header=False,
+            # X-Forwarded-For would change the client's address, and what it costs is paid by every request.
+            proxy_headers=False,
             backlog=BACKLOG,
             limit_concurrency=LIMITS.connections,  # past it 503
             timeout_keep_alive=int(KEEP_ALIVE),

@@ -41,6 +41,8 @@ class Protocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        # uvicorn makes it where a request begins, but a connection may begin with empty lines (RFC 9112 section 2.2).
+        self.url = b""
         self._heading = True
         self._head = 0
         """Bytes of the head under way that came in earlier reads."""

@@ -43,6 +43,27 @@ async def test_a_request_is_the_same_wherever_its_packets_end(port: int) -> None
         assert (await ask(port, sent[:at], sent[at:])).endswith(b"POST /a b hello")
 
 
+@pytest.mark.parametrize("lines", [b"\n", b"\r\n", b"\r\n\r\n"])
+async def test_empty_lines_may_come_before_a_request(lines: bytes, port: int) -> None:
+    assert statuses_in(await ask(port, lines, LAST)) == [200]
+    assert statuses_in(await ask(port, get() + lines, lines, LAST)) == [200, 200]
+
+
+async def test_nobody_says_whose_connection_it_is() -> None:
+    seen: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await lifespan(receive, send)
+            return
+        seen.extend((scope["client"][0], scope["scheme"]))
+        await answer(send, b"")
+
+    async with served("uvicorn", app) as port:
+        await ask(port, get(b"/", b"X-Forwarded-For: 192.0.2.1", b"X-Forwarded-Proto: https", b"Connection: close"))
+    assert seen == ["127.0.0.1", "http"]
+
+
 async def test_an_upgrade_that_is_not_had_is_ignored_wherever_its_packets_end(port: int) -> None:
     fields = b"Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\n"
     for length in (b"Content-Length: 5\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"):
