@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 from importlib.util import find_spec
 
 from hypercorn.config import Config
@@ -23,6 +22,7 @@ from helicone_gw.engines import (
 )
 from helicone_gw.engines.http1.limits import Limits
 from helicone_gw.engines.http1.worker import Worker
+from helicone_gw.engines.tls import useless
 from helicone_gw.errors import ConfigError
 
 HANDSHAKE = 15.0
@@ -63,16 +63,10 @@ def hypercorn_config(settings: ServerConfig) -> Config:
         try:
             config.create_ssl_context()
         except (OSError, ValueError) as problem:
-            raise ConfigError([f"server.tls: {_useless(problem)}"]) from None
+            raise useless(problem) from None
     if settings.http3 and find_spec("aioquic") is None:
         raise ConfigError(["server.http3 needs the package 'aioquic': pip install 'helicone-gw[h3]'"])
     return config
-
-
-def _useless(problem: Exception) -> str:
-    if isinstance(problem, OSError) and not isinstance(problem, ssl.SSLError):
-        return f"the certificate or its key cannot be read: {problem.strerror}"
-    return "certificate and key are no PEM files that belong together, or key_password is wrong"
 
 
 def _datagrams_beside(listener: socket.socket) -> socket.socket:

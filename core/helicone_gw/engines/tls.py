@@ -18,11 +18,14 @@ def server_context(tls: TlsConfig) -> ssl.SSLContext:
     try:
         context.load_cert_chain(tls.certificate, tls.key, password)
     except (OSError, ValueError) as problem:
-        raise ConfigError([f"server.tls: {_reason(problem)}"]) from None
+        raise useless(problem) from None
     return context
 
 
-def _reason(problem: Exception) -> str:
+def useless(problem: Exception) -> ConfigError:
+    """What is wrong with a certificate or its key, of which reading raised ``problem``, in words for the user."""
     if isinstance(problem, OSError) and not isinstance(problem, ssl.SSLError):
-        return f"the certificate or its key cannot be read: {problem.strerror}"
-    return "certificate and key are no PEM files that belong together, or key_password is wrong"
+        return ConfigError([f"server.tls: the certificate or its key cannot be read: {problem.strerror}"])
+    return ConfigError(
+        ["server.tls: certificate and key are no PEM files that belong together, or key_password is wrong"]
+    )
