@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import ssl
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import certifi
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 MAX_SESSIONS = 256
 """Hosts whose last session is kept; beyond it the one that was kept first goes."""
@@ -83,7 +86,7 @@ class TLSObject(ssl.SSLObject):
     ended = False
     """Whether the other side said that it has no more to say (close_notify), which its FIN alone does not."""
 
-    def read(self, len: int = 1024, buffer: bytearray | None = None) -> Any:
+    def read(self, len: int = 1024, buffer: WriteableBuffer | None = None) -> Any:
         """As always; notes the end."""
         data = super().read(len, buffer)
         if not data:
