@@ -53,6 +53,15 @@ class RouterPlugin(Plugin):
         self._created = int(gateway.clock.now())
         gateway.health.policy = self.config.health.policy()
         gateway.routing.use(self._targets)
+        self._check_routes()
+
+    def _check_routes(self) -> None:
+        """Say which targets of named routes lead nowhere. Raises `BadRequest` for one that cannot be read."""
+        for name, route in self.config.routes.items():
+            for target in route.targets:
+                model = target if isinstance(target, str) else target.model
+                if not self.routes.choices(model, None):
+                    self._gateway.log.warning("no provider with a key for a target of a route", route=name, target=model)
 
     def _targets(self, model: str, exchange: Exchange | None) -> list[Target]:
         try:

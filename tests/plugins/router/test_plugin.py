@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from helicone_gw import ConfigError, Target
 from helicone_gw.registry import load
@@ -266,6 +267,18 @@ def test_times_of_targets_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert times.hedge_after(one, HedgeConfig(after=9)) == 9
     times.measured(other, 1)
     assert times.hedge_after(one, hedge) == times.hedge_after(other, hedge) == 9
+
+
+async def test_a_target_that_leads_nowhere_is_told_at_the_start(gateway: GatewayFactory) -> None:
+    routes = {"r": {"targets": ["gpt-4o/openai", "o3/deepinfra", {"model": "no-such-model"}]}}
+    with capture_logs() as lines:
+        async with gateway([{"router": {"routes": routes}}], config=CONFIG):
+            pass
+    told = [line["target"] for line in lines if line["event"] == "no provider with a key for a target of a route"]
+    assert told == ["o3/deepinfra", "no-such-model"]
+    with pytest.raises(ConfigError, match="plugin 'router' could not start: An exclusion"):
+        async with gateway([{"router": {"routes": {"r": {"targets": ["!nosuch"]}}}}], config=CONFIG):
+            pass
 
 
 # Keys and deployments
