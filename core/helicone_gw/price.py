@@ -175,6 +175,14 @@ def quantities(usage: Usage) -> tuple[int, ...]:
     is ever negative. ``cache_write_tokens`` contains the one-hour part, ``input_audio_tokens`` the cached audio.
     A total that was not reported counts as none here.
     """
+    if (
+        usage.cache_write_tokens is usage.cache_write_1h_tokens is None
+        and not usage.input_audio_tokens
+        and not usage.output_audio_tokens
+        and not usage.cache_audio_read_tokens
+        and usage.input_image_tokens is usage.output_image_tokens is None
+    ):
+        return _of_plain_text(usage)
     text = max(usage.input_tokens or 0, 0)
     audio_read = usage.cache_audio_read_tokens
     read = _within(audio_read if usage.cache_read_tokens is None else usage.cache_read_tokens, text)
@@ -209,6 +217,14 @@ def quantities(usage: Usage) -> tuple[int, ...]:
         max(usage.web_searches or 0, 0),
         1,
     )
+
+
+def _of_plain_text(usage: Usage) -> tuple[int, ...]:
+    text, output = max(usage.input_tokens or 0, 0), max(usage.output_tokens or 0, 0)
+    read = _within(usage.cache_read_tokens, text)
+    reasoning = _within(usage.reasoning_tokens, output)
+    searches = max(usage.web_searches or 0, 0)
+    return (text - read, read, 0, 0, 0, 0, 0, output - reasoning, reasoning, 0, 0, searches, 1)
 
 
 def _within(part: int | None, whole: int) -> int:

@@ -164,6 +164,9 @@ class Attempts:
         )
         if attempt.usage is not None:
             exchange.usage = attempt.usage
+        if len(exchange.attempts) == 1:
+            exchange.cost = attempt.cost
+            return
         costs = [each.cost for each in exchange.attempts]
         known = [cost for cost in costs if cost is not None]
         if len(known) == len(costs):
@@ -200,8 +203,9 @@ class Attempts:
                 wire = wire_format(request.dialect, request.operation)
             else:
                 wire = wire_format(translation.dialect, translation.outgoing.operation)
-            kind = _kind(response.headers.get("content-type") or "")
-            encoding = (response.headers.get("content-encoding") or "identity").lower()
+            first = response.headers.first
+            kind = _kind(first.get(b"content-type", b""))
+            encoding = _coding(first.get(b"content-encoding", b""))
             if kind == "events" or (kind is None and wire and request.stream):
                 decoder = decoding(encoding)
                 if decoder is not None:
@@ -406,12 +410,17 @@ def _check_permits(exchange: Exchange, target: Target) -> None:
 
 
 @lru_cache(maxsize=256)
-def _kind(content_type: str) -> str | None:
+def _coding(content_encoding: bytes) -> str:
+    return content_encoding.decode("latin-1").lower() or "identity"
+
+
+@lru_cache(maxsize=256)
+def _kind(content_type: bytes) -> str | None:
     """What a reply of this type is: "events", "json" (one value, no sequence), "other"; ``None`` without a type.
 
     One without a type is what its operation answers with.
     """
-    lower = content_type.lower()
+    lower = content_type.decode("latin-1").lower()
     if not lower:
         return None
     return "events" if lower.startswith("text/event-stream") else "json" if _JSON.match(lower) else "other"

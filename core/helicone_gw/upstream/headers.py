@@ -39,6 +39,7 @@ def upstream_headers(
     credential: ProviderCredential | None = None,
     configured_key: str | None = None,
     extra: Mapping[str, str] | None = None,
+    accept_encoding: bytes | None = None,
 ) -> Headers:
     """The fields of a call to ``provider``: the client's, with at most one credential and the provider's own fields.
 
@@ -46,7 +47,8 @@ def upstream_headers(
     in (one from the query in the provider's style). Otherwise ``configured_key`` goes in the provider's style;
     "query-key" has no field (see `urls.with_query_key`). ``extra`` wins over ``provider.headers``, which win over the
     client's, which win over ``provider.default_headers``. ``provider`` is ``None`` for a listed target that belongs to
-    no known one. ``Host`` and the framing are left to the transport, ``Accept-Encoding`` passes.
+    no known one. ``Host`` and the framing are left to the transport; ``accept_encoding`` stands in place of any
+    ``Accept-Encoding``, which passes otherwise.
     """
     fields = [field for field in request_headers.raw if not _stays_here(field[0])]
     if b"connection" in request_headers.first:
@@ -67,6 +69,9 @@ def upstream_headers(
             replaced = {name.lower().encode("latin-1"): value.encode("latin-1") for name, value in added.items()}
             fields = [field for field in fields if field[0] not in replaced]
             fields.extend(replaced.items())
+    if accept_encoding is not None:
+        fields = [field for field in fields if field[0] != b"accept-encoding"]
+        fields.append((b"accept-encoding", accept_encoding))
     return Headers.of_lower_case(fields)
 
 

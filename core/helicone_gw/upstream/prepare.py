@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import replace
+from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import quote, unquote_plus
 
 from msgspec.structs import replace as replace_struct
@@ -41,12 +43,25 @@ ITSELF = Provider(
 """The gateway as a provider of what it knows itself (its list of models)."""
 
 MAX_REMEMBERED = 1024
-"""URLs that are remembered, of paths without a query; when there are more, all are forgotten and it begins anew."""
+"""Places that are remembered, of paths without a query; when there are more, all are forgotten and it begins anew."""
 
 LONGEST_REMEMBERED = 256
-"""Characters of such a path; longer ones hold ids and seldom come again."""
+"""Characters of such a path, or model; longer ones hold ids and seldom come again."""
 
 _MODEL_IN_PATH = re.compile(r"(/models/)([^/:]+(?:/[^/:]+)*)(?=:|$)")
+
+
+class _Place(NamedTuple):
+    """Where a call goes: a provider, the URL there and its origin, and how its answer is read (``None``: not at all).
+
+    ``speaks``: the provider understands the request as it is; otherwise there is no URL yet.
+    """
+
+    provider: Provider
+    url: str
+    origin: str
+    wire: WireFormat | None
+    speaks: bool = True
 
 
 class Preparer:
@@ -59,47 +74,34 @@ class Preparer:
         self._strict_translation = strict_translation
         self._allowed_targets = allowed_targets
         self._without_usage: set[str] = set()
-        self._urls: dict[tuple[str, str | None, str], str] = {}
+        self._remembered: dict[tuple[object, ...], _Place] = {}
         self._signing = Signing()
 
     async def __call__(self, exchange: Exchange, target: Target) -> Call:
         """The call for ``target``. Raises `BadRequest` (address, dialect) or `AuthenticationFailed` (no credential)."""
         request = exchange.request
-        provider = ITSELF if target.provider == ITSELF.name else self._catalogue.at(target)
-        query = _with_model_in_query(request, target)
+        address = None
         if target.base_url is None:
-            if provider is None or provider.base_url is None:
-                raise BadRequest(
-                    f"Provider {target.provider!r} has no address; set providers.{target.provider}.base_url.",
-                    code="provider_not_configured",
-                )
-            if not speaks(provider, request):
-                return await self._translated(exchange, target, provider, provider.base_url)
-            address = None
-            path = _with_model_in_path(request, target)
-            if provider.api_version is not None:
-                path = azure_path(provider, path, target.model or request.model)
-            if provider is ITSELF:
-                url = f"{provider.base_url}/{request.dialect}{path}"
-            else:
-                url = self._url(provider, target.deployment, provider.base_url, path, query)
-            origin = provider.origin or ""
+            place = self._configured_place(request, target)
+            if not place.speaks:
+                return await self._translated(exchange, target, place.provider, place.provider.base_url or "")
         else:
             checked = await check_target(
                 target.base_url, catalogue=self._catalogue, allowed_targets=self._allowed_targets
             )
             address = checked.address
             provider = checked.provider or _stranger(target, request)
-            url = target_url(provider, checked.url, request.path, query)
-            origin = parse_url(checked.url).origin
-        body, added_usage = self._body(request, target, provider)
-        headers, query_key = self._headers(exchange, target, provider, origin)
+            place = _Place(
+                provider,
+                target_url(provider, checked.url, request.path, _with_model_in_query(request, target)),
+                parse_url(checked.url).origin,
+                wire_format(request.dialect, request.operation),
+            )
+        url, wire = place.url, place.wire
+        body, added_usage = self._body(request, target, place.provider, wire)
+        headers, query_key = self._headers(exchange, target, place.provider, place.origin, wire is not None)
         if query_key is not None:
             url = _with_key(url, query_key)
-        wire = wire_format(request.dialect, request.operation)
-        if wire is not None:
-            accept = "identity" if request.stream else acceptable(headers.get("accept-encoding"))
-            headers = headers.set("accept-encoding", accept)
         uploads = request.body is None
         call = UpstreamRequest(
             method=request.method,
@@ -111,7 +113,44 @@ class Preparer:
             length=exchange._upload_length if uploads else None,
             first_byte_timeout=LONG_DEADLINE if request.helicone.increase_timeout else None,
         )
-        return Call(await self._signed(provider, origin, call), added_usage)
+        if place.provider.account is not None:
+            call = await self._signed(place.provider, place.origin, call)
+        return Call(call, added_usage)
+
+    def _configured_place(self, request: Request, target: Target) -> _Place:
+        """Where ``request`` goes at a provider of the catalogue; remembered for ordinary paths without a query.
+
+        Raises `BadRequest` for a provider without an address.
+        """
+        if request.query or len(request.path) > LONGEST_REMEMBERED or len(request.model or "") > LONGEST_REMEMBERED:
+            return self._find_place(request, target)
+        key = (target, request.provider, request.dialect, request.operation, request.path, request.model)
+        place = self._remembered.get(key)
+        if place is None:
+            place = self._find_place(request, target)
+            if len(self._remembered) >= MAX_REMEMBERED:
+                self._remembered.clear()
+            self._remembered[key] = place
+        return place
+
+    def _find_place(self, request: Request, target: Target) -> _Place:
+        provider = ITSELF if target.provider == ITSELF.name else self._catalogue.at(target)
+        if provider is None or provider.base_url is None:
+            raise BadRequest(
+                f"Provider {target.provider!r} has no address; set providers.{target.provider}.base_url.",
+                code="provider_not_configured",
+            )
+        wire = wire_format(request.dialect, request.operation)
+        if not speaks(provider, request):
+            return _Place(provider, "", "", wire, speaks=False)
+        path = _with_model_in_path(request, target)
+        if provider.api_version is not None:
+            path = azure_path(provider, path, target.model or request.model)
+        if provider is ITSELF:
+            url = f"{provider.base_url}/{request.dialect}{path}"
+        else:
+            url = upstream_url(provider, provider.base_url, path, _with_model_in_query(request, target))
+        return _Place(provider, url, provider.origin or "", wire)
 
     async def _translated(self, exchange: Exchange, target: Target, provider: Provider, base_url: str) -> Call:
         """The call of a provider that speaks another dialect than the client, or lacks the operation in its own."""
@@ -129,9 +168,9 @@ class Preparer:
         path = outgoing.path
         if provider.api_version is not None:
             path = azure_path(provider, path, model)
-        url = self._url(provider, target.deployment, base_url, path, outgoing.query)
+        url = upstream_url(provider, base_url, path, outgoing.query)
         origin = provider.origin or ""
-        headers, query_key = self._headers(exchange, target, provider, origin)
+        headers, query_key = self._headers(exchange, target, provider, origin, False)
         if query_key is not None:
             url = _with_key(url, query_key)
         headers = translated_request_headers(headers, translation, request.stream)
@@ -156,22 +195,10 @@ class Preparer:
         """The provider does not know ``stream_options``: it is not asked for usage any more."""
         self._without_usage.add(target.base_url or target.provider)
 
-    def _url(self, provider: Provider, deployment: str | None, base_url: str, path: str, query: str) -> str:
-        """`upstream_url`, remembered for paths without a query."""
-        if query or len(path) > LONGEST_REMEMBERED:
-            return upstream_url(provider, base_url, path, query)
-        key = (provider.name, deployment, path)
-        url = self._urls.get(key)
-        if url is None:
-            url = upstream_url(provider, base_url, path, query)
-            if len(self._urls) >= MAX_REMEMBERED:
-                self._urls.clear()
-            self._urls[key] = url
-        return url
-
-    def _body(self, request: Request, target: Target, provider: Provider) -> tuple[bytes | None, bool]:
+    def _body(
+        self, request: Request, target: Target, provider: Provider, wire: WireFormat | None
+    ) -> tuple[bytes | None, bool]:
         body = request.body
-        wire = wire_format(request.dialect, request.operation)
         if not body or wire is None:
             return body, False
         if target.model is not None and target.model != request.model and request.dialect != "gemini":
@@ -189,13 +216,17 @@ class Preparer:
         return wire.asking_for_usage(body)
 
     def _headers(
-        self, exchange: Exchange, target: Target, provider: Provider, origin: str
+        self, exchange: Exchange, target: Target, provider: Provider, origin: str, is_read: bool
     ) -> tuple[Headers, str | None]:
-        """The headers of a call to ``origin``, and the key for its query where the provider wants it there."""
+        """The headers of a call to ``origin``, and the key for its query where the provider wants it there.
+
+        ``is_read``: the gateway reads the answer, so that it may only come in a coding that the gateway knows.
+        """
+        request = exchange.request
         credential = exchange.credential
         # A client's own key goes to the provider that the request's address implies, or to the target that the client
         # named itself, and nowhere else; a configured key goes to its own provider's origin.
-        if credential is not None and _named_by_client(exchange.request, target):
+        if credential is not None and _named_by_client(request, target):
             credential = replace_struct(credential, provider=provider.name)
         elif self._catalogue.at(target) is not provider and self._catalogue.get(provider.name) is not provider:
             credential = None  # a plugin's choice of address, whatever name it gives it
@@ -209,9 +240,13 @@ class Preparer:
             )
         if provider.headers and origin != provider.origin:
             provider = replace(provider, headers={})  # they may be secrets, as its key is
+        accepted: bytes | None = None
+        if is_read:
+            accepted = b"identity" if request.stream else _acceptable(request.headers.first.get(b"accept-encoding"))
         headers = upstream_headers(
-            exchange.request.headers,
+            request.headers,
             provider,
+            accept_encoding=accepted,
             credential=credential if own else None,
             configured_key=configured,
         )
@@ -224,6 +259,11 @@ def speaks(provider: Provider, request: Request) -> bool:
     if request.provider == provider.name:
         return True
     return request.dialect in provider.dialects and (provider.name, request.operation) not in LACKING
+
+
+@lru_cache(maxsize=256)
+def _acceptable(accept_encoding: bytes | None) -> bytes:
+    return acceptable(None if accept_encoding is None else accept_encoding.decode("latin-1")).encode("latin-1")
 
 
 def _with_key(url: str, key: str) -> str:
