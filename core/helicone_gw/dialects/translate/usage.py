@@ -43,8 +43,10 @@ def responses_usage(usage: Usage) -> dict[str, Any]:
     """``usage`` of responses, whose details must be there."""
     return {
         "input_tokens": usage.input_tokens or 0,
-        "input_tokens_details": {"cached_tokens": usage.cache_read_tokens or 0}
-        | only(cache_write_tokens=usage.cache_write_tokens or None),
+        "input_tokens_details": {
+            "cached_tokens": usage.cache_read_tokens or 0,
+            "cache_write_tokens": usage.cache_write_tokens or 0,
+        },
         "output_tokens": usage.output_tokens or 0,
         "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens or 0},
         "total_tokens": usage.total_tokens or 0,

@@ -34,7 +34,9 @@ def comparable(reply: ConversationReply, *, ids: bool = False) -> dict[str, Any]
         replace(part, id=None, vendor=part.vendor if part.signature else None) if isinstance(part, Thinking) else part
         for part in choice.parts
     ]
-    usage = None if reply.usage is None else replace(reply.usage, service_tier=None)
+    usage = reply.usage
+    if usage is not None:  # responses must name every class, so that there zero may mean unknown
+        usage = replace(usage, service_tier=None, cache_write_tokens=usage.cache_write_tokens or None)
     return {"parts": parts, "stop": choice.stop, "usage": usage, "model": reply.model}
 
 
