@@ -27,8 +27,7 @@ from helicone_gw.bench.report import TARGET, Report, table, to_json
 from helicone_gw.bench.runner import run
 from helicone_gw.bench.subjects import ExternalSubject, Subject, gateway, nginx
 from helicone_gw.bench.workload import PATH
-from helicone_gw.config.find import PACKAGED
-from helicone_gw.config.models import Engine, Transport
+from helicone_gw.config import PACKAGED, Engine, Transport
 
 PEERS = ("nginx", "portkey", "litellm")
 CACHE = "~/.cache/helicone-gw/peers"

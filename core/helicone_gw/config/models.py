@@ -1,105 +1,26 @@
-"""The configuration as frozen, typed objects: `GatewayConfig` and its sections."""
+"""The configuration as a whole, frozen and typed: `GatewayConfig`, with those of its sections that are small."""
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import (
-    BeforeValidator,
-    ByteSize,
-    Field,
-    SerializeAsAny,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, SerializeAsAny, field_validator
 
+from helicone_gw.config.model_entries import ModelConfig
 from helicone_gw.config.providers import ProviderConfig
 from helicone_gw.config.section import Section
+from helicone_gw.config.server import ServerConfig
+from helicone_gw.config.upstream import UpstreamConfig
 from helicone_gw.config.values import (
-    AllowedTarget,
     Count,
     DatabaseUrl,
-    Domain,
     InstanceName,
     ModelName,
-    Port,
     PositiveSeconds,
     ProviderName,
-    ProxyUrl,
-    Seconds,
-    Secret,
-    Size,
     StoreUrl,
-    no_empty_secret,
 )
 from helicone_gw.plugin import FailureMode, PluginConfig
-
-Engine = Literal["hypercorn", "uvicorn", "granian"]
-Transport = Literal["fast", "aiohttp", "httpx"]
-
-
-class TlsConfig(Section):
-    """The gateway's own certificate: it then speaks https, and HTTP/2 with clients that can."""
-
-    certificate: str = Field(
-        min_length=1,
-        description="PEM file with the certificate and those between it and its root, from the working directory.",
-    )
-    key: str = Field(min_length=1, description="PEM file with the certificate's private key.")
-    key_password: Secret | None = Field(default=None, description="What the key is encrypted with, if it is.")
-
-
-class ServerConfig(Section):
-    """Where and how the gateway listens."""
-
-    host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on.")
-    port: Port = Field(default=8787, description="TCP port to listen on; 0 takes any free one.")
-    engine: Engine = Field(
-        default="hypercorn",
-        description="HTTP server that runs the gateway; uvicorn and granian need the extra of their name.",
-    )
-    tls: TlsConfig | None = Field(default=None, description=TlsConfig.__doc__)
-    http3: bool = Field(
-        default=False,
-        description="Whether to speak HTTP/3 too, on the UDP port of that number; needs tls, hypercorn, the extra h3.",
-    )
-    workers: Count = Field(default=1, le=1024, description="Worker processes sharing the port.")
-    max_body: Size = Field(
-        default=ByteSize(64 << 20),
-        description="Largest JSON body, in bytes or with a unit (64MiB). It is held in memory. Larger ones get a 413.",
-    )
-    max_upload: Size = Field(
-        default=ByteSize(1 << 30),
-        description="Largest body of any other kind, which streams through, in bytes or with a unit (1GiB).",
-    )
-    drain_timeout: Seconds = Field(
-        default=30.0, description="How long running exchanges may still take once a stop was asked for, in seconds."
-    )
-    domains: tuple[Domain, ...] = Field(
-        default=(),
-        description="Domains of this gateway, beside helicone.ai: a host label under them selects a provider.",
-    )
-    allowed_targets: tuple[AllowedTarget, ...] = Field(
-        default=(),
-        description=(
-            "Further hosts that Helicone-Target-URL and the like may name: a host, host:port, *.suffix, network "
-            "(10.1.0.0/16) or origin. Private addresses must be listed here to be reached."
-        ),
-    )
-    open: bool = Field(
-        default=False, description="Start without any gateway key even though the address is not a loopback one."
-    )
-
-    @field_validator("http3")
-    @classmethod
-    def _http3_on_tls(cls, http3: bool, info: ValidationInfo) -> bool:
-        if http3 and not info.data.get("tls"):
-            raise ValueError("HTTP/3 needs a certificate: set server.tls")
-        if http3 and info.data.get("engine") != "hypercorn":
-            raise ValueError("HTTP/3 is spoken by the engine hypercorn alone")
-        return http3
 
 
 class LimitsConfig(Section):
@@ -127,51 +48,6 @@ class LimitsConfig(Section):
     )
 
 
-class UpstreamConfig(Section):
-    """How providers are reached.
-
-    Proxies, HTTP/2 and unix sockets (a base_url ``http+unix://%2Frun%2Fserver.sock/v1``) always go through httpx.
-    """
-
-    transport: Transport = Field(
-        default="fast",
-        description="HTTP client: the gateway's own, aiohttp (needs the extra of that name) or httpx.",
-    )
-    http2: bool = Field(
-        default=False, description="Offer HTTP/2 to providers; calls then go through httpx, which costs much more CPU."
-    )
-    proxy: Annotated[ProxyUrl | None, BeforeValidator(no_empty_secret)] = Field(
-        default=None,
-        repr=False,
-        description=(
-            "Proxy for every call: http://, https://, socks5:// or socks5h:// (SOCKS needs the extra socks), host and "
-            "port; default: as HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY of the environment say."
-        ),
-    )
-    max_connections: Count = Field(
-        default=1000,
-        le=1_000_000,
-        description="Connections to providers in all; a further call waits for one, up to its deadline.",
-    )
-    max_connections_per_host: Count | None = Field(
-        default=None,
-        le=1_000_000,
-        description="Connections to one host; default: as many as there are in all. httpx has no such bound.",
-    )
-    max_idle_connections: Count = Field(
-        default=200, le=1_000_000, description="Connections kept open for further calls, over all hosts."
-    )
-    keep_alive: Seconds = Field(
-        default=30.0, description="How long an unused connection is kept open, in seconds; 0 uses each only once."
-    )
-
-    @model_validator(mode="after")
-    def _what_httpx_lacks(self) -> UpstreamConfig:
-        if self.transport == "httpx" and self.max_connections_per_host is not None:
-            raise ValueError("max_connections_per_host has no effect with transport httpx; leave it out")
-        return self
-
-
 class DatabaseConfig(Section):
     """The database, one for all plugins."""
 
@@ -189,46 +65,6 @@ class StoreConfig(Section):
     """Counters and small shared values."""
 
     url: StoreUrl = Field(default="memory://", repr=False, description="memory:// keeps them in each worker.")
-
-
-def _price(description: str) -> Any:
-    return Field(default=None, ge=0, allow_inf_nan=False, description=description)
-
-
-class PriceConfig(Section):
-    """Prices in USD: per million tokens (``_mtok``) or per thousand events (``_kcount``); left out is unknown."""
-
-    input_mtok: Decimal | None = _price("Input tokens, USD per million.")
-    output_mtok: Decimal | None = _price("Output tokens, USD per million.")
-    cache_read_mtok: Decimal | None = _price("Input tokens read from the provider's cache, USD per million.")
-    cache_write_mtok: Decimal | None = _price("Input tokens written to the provider's cache, USD per million.")
-    cache_write_1h_mtok: Decimal | None = _price("Input tokens cached for an hour, USD per million.")
-    input_audio_mtok: Decimal | None = _price("Audio input tokens, USD per million.")
-    output_audio_mtok: Decimal | None = _price("Audio output tokens, USD per million.")
-    cache_audio_read_mtok: Decimal | None = _price("Audio input tokens read from the cache, USD per million.")
-    input_image_mtok: Decimal | None = _price("Image input tokens, USD per million.")
-    output_image_mtok: Decimal | None = _price("Image output tokens, USD per million.")
-    output_reasoning_mtok: Decimal | None = _price("Reasoning tokens, USD per million.")
-    web_searches_kcount: Decimal | None = _price("Web searches made by the model, USD per thousand.")
-    requests_kcount: Decimal | None = _price("Requests, whatever they contain, USD per thousand.")
-
-
-def _without_default(schema: dict[str, Any]) -> None:
-    del schema["default"]
-
-
-class ModelConfig(Section):
-    """A model that the catalogue does not have, or what is to be changed about one that it has."""
-
-    providers: tuple[str, ...] = Field(default=(), description="Who serves it, in the order in which they are tried.")
-    model: str = Field(
-        default="",
-        description="The name sent upstream; default: the entry's own name.",
-        json_schema_extra=_without_default,
-    )
-    aliases: tuple[ModelName, ...] = Field(default=(), description="Other names under which clients may ask for it.")
-    price: PriceConfig | None = Field(default=None, description="What it costs; goes before every other price list.")
-    context: Count | None = Field(default=None, description="Size of its context window, in tokens.")
 
 
 class PluginSpec(Section):

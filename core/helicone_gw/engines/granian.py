@@ -16,8 +16,7 @@ from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings, HTTP2Settings
 from granian.server.embed import Server
 
-from helicone_gw.config import ServerConfig
-from helicone_gw.config.models import TlsConfig
+from helicone_gw.config import ServerConfig, TlsConfig
 from helicone_gw.engines import BACKLOG, CLOSING_TIME, KEEP_ALIVE, MAX_HEADER_BYTES, Application
 from helicone_gw.engines.granian_front import Front
 from helicone_gw.engines.http1.limits import Limits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 
-from helicone_gw.config.models import TlsConfig
+from helicone_gw.config import TlsConfig
 from helicone_gw.errors import ConfigError
 
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from helicone_gw import ConfigError
-from helicone_gw.config.models import TlsConfig
+from helicone_gw.config import TlsConfig
 from helicone_gw.engines.tls import server_context
 from tests.core.engines.certificates import PASSWORD, make_certificate, tls, trust
 from tests.core.engines.served import echo, served

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from helicone_gw.config.models import ModelConfig, PriceConfig
+from helicone_gw.config import ModelConfig, PriceConfig
 from helicone_gw.model import Usage
 from helicone_gw_cost.config import PriceFields
 from helicone_gw_cost.overrides import Overrides, from_models
