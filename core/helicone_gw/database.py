@@ -59,10 +59,20 @@ class Database:
         return self._url.set(query=query).render_as_string(hide_password=True).replace("sqlite+aiosqlite:", "sqlite:")
 
     @property
+    def sqlite(self) -> bool:
+        """Whether this is SQLite."""
+        return self._sqlite
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether this is a SQLite database in the memory of this process, which no other one sees."""
+        return self._sqlite and _in_memory(self._url)
+
+    @property
     def missing(self) -> bool:
         """Whether this is a SQLite file that does not exist yet (connecting would create it)."""
         path = self._url.database or ""
-        return self._sqlite and not _in_memory(self._url) and not path.startswith("file:") and not Path(path).exists()
+        return self._sqlite and not self.in_memory and not path.startswith("file:") and not Path(path).exists()
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:

@@ -15,6 +15,9 @@ from helicone_gw import Gateway, GatewayConfig
 from helicone_gw.cli import program
 from helicone_gw.commands.demo import EXAMPLES
 from helicone_gw.commands.loading import build_gateway, load
+from helicone_gw.commands.sharing import sharing
+from helicone_gw.config import ServerConfig, StoreConfig, UpstreamConfig
+from helicone_gw.database import Database
 from helicone_gw.server import listen, serve, url_at, url_of
 
 
@@ -58,10 +61,51 @@ def test_check_warns_of_orders_that_are_not_safe(capsys: pytest.CaptureFixture[s
     )
 
 
-def test_check_warns_of_workers_that_count_each_for_itself(capsys: pytest.CaptureFixture[str]) -> None:
-    write("{server: {workers: 2}}")
+def test_check_says_what_workers_share_and_what_they_do_not(capsys: pytest.CaptureFixture[str]) -> None:
+    write("{server: {workers: 3}, database: {url: 'postgresql://me:secret@host/db'}}")
     assert program(["check"]) == 1
-    assert "each worker counts for itself" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    shared, own = said.partition("Shared by the 3 workers:")[2].split("Each worker's own:")
+    own, warnings = own.split("Warnings:")
+    assert [line.split()[0] for line in shared.splitlines() if line] == ["port", "database"]
+    assert {"store", "health", "provider", "client"} <= {line.split()[0] for line in own.splitlines() if line}
+    assert "each worker counts for itself" in warnings
+    assert "secret" not in said
+
+
+def test_check_of_one_worker_says_nothing_of_sharing(capsys: pytest.CaptureFixture[str]) -> None:
+    write("{}")
+    assert program(["check"]) == 0
+    said = capsys.readouterr().out
+    assert "Shared by" not in said
+    assert "Each worker" not in said
+
+
+@pytest.mark.parametrize(
+    ("database", "store", "shared", "warned"),
+    [
+        ("sqlite:///helicone.db", "memory://", {"port", "database"}, ["store.url"]),
+        ("sqlite://", "memory://", {"port"}, ["database.url", "store.url"]),
+        ("postgresql://host/db", "memory://", {"port", "database"}, ["store.url"]),
+        ("postgresql://host/db", "redis://host", {"port", "database", "store", "health"}, []),
+    ],
+)
+def test_what_workers_share(database: str, store: str, shared: set[str], warned: list[str]) -> None:
+    config = GatewayConfig(server=ServerConfig(workers=2)).model_copy(
+        update={"store": StoreConfig.model_construct(url=store)}
+    )
+    parts = sharing(config, Database(database))
+    assert {part.name for part in parts.shared} == shared
+    assert {part.name for part in parts.own} & {"database", "store", "health"} == {
+        name for name in ("database", "store", "health") if name not in shared
+    }
+    assert [warning.split(" and ")[1].split()[0] for warning in parts.warnings] == warned
+
+
+def test_bounds_of_connections_hold_for_each_worker() -> None:
+    upstream = UpstreamConfig(max_connections=3000, max_connections_per_host=40, max_idle_connections=7)
+    parts = sharing(GatewayConfig(upstream=upstream), Database("sqlite://"))
+    assert ("provider connections", "up to 3,000, 40 to one host; 7 of them idle") in parts.own
 
 
 @pytest.mark.parametrize(

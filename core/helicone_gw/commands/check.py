@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import typer
 
 from helicone_gw.chain import INWARDS, REQUEST_HOOKS, unsafe_orders
 from helicone_gw.commands.loading import Loaded, build_gateway
+from helicone_gw.commands.sharing import Part, sharing
 from helicone_gw.errors import ConfigError
 
 
 def check(context: typer.Context) -> None:
     """Check the configuration; print the onion, hook by hook, and warn of orders that are not safe.
 
+    With several workers it says what they share, and what each of them has for itself.
     Exit code 0 when it is good, 1 with warnings, 2 when it cannot be used.
     """
     loaded: Loaded = context.obj
@@ -32,12 +36,21 @@ def check(context: typer.Context) -> None:
         direction = "down" if name in INWARDS else "up"
         typer.echo(f"  {name:<16} {direction:<5} {' > '.join(names) or '-'}")
     warnings = unsafe_orders(plugins, {spec.name: spec.plugin for spec in loaded.config.plugins})
-    if loaded.config.server.workers > 1 and loaded.config.store.url.startswith("memory:"):
-        warnings.append(
-            f"server.workers is {loaded.config.server.workers} and store.url memory://: each worker counts for itself"
-        )
+    workers = loaded.config.server.workers
+    if workers > 1:
+        parts = sharing(loaded.config, gateway.database)
+        typer.echo(f"\nShared by the {workers} workers:\n")
+        _print(parts.shared)
+        typer.echo("\nEach worker's own:\n")
+        _print(parts.own)
+        warnings += parts.warnings
     if warnings:
         typer.echo("\nWarnings:\n")
         for warning in warnings:
             typer.echo(f"  {warning}")
         raise typer.Exit(1)
+
+
+def _print(parts: Iterable[Part]) -> None:
+    for part in parts:
+        typer.echo(f"  {part.name:<22} {part.how}")
