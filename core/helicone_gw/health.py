@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import exp
+from math import exp, inf
 from typing import Any
 
 import structlog
@@ -44,7 +44,7 @@ class TargetHealth:
 
     ``latency`` is a peak-sensitive moving average: a slower answer counts at once, a quicker one bit by bit. A rest
     ends at ``cooling_until`` (monotonic), which is ``rests_until`` for other workers (epoch seconds); ``heard``: it was
-    one of those that set the target aside.
+    one of those that set the target aside, at ``aside_at`` (epoch seconds).
     """
 
     in_flight: int = 0
@@ -52,6 +52,7 @@ class TargetHealth:
     cooling_until: float = 0.0
     reason: str = ""
     rests_until: float = 0.0
+    aside_at: float = 0.0
     heard: bool = False
     breaker: Breaker = field(default_factory=Breaker)
     _measured_at: float = 0.0
@@ -141,7 +142,8 @@ class Health:
         if until <= state.cooling_until or target not in self._targets:
             return
         state.cooling_until, state.reason, state.heard = until, reason, False
-        state.rests_until = self._clock.now() + seconds
+        state.aside_at = self._clock.now()
+        state.rests_until = state.aside_at + seconds
         self._unwell.add(target)
         log.warning("target set aside", target=str(target), reason=reason, seconds=round(seconds, 3))
 
@@ -157,13 +159,19 @@ class Health:
         state.breaker.close()
         self._unwell.discard(target)
 
-    def observe(self, target: Target, error: GatewayError | None, *, own_key: bool = False) -> None:
-        """An attempt at ``target`` ended, with ``error`` or well.
+    def observe(
+        self, target: Target, error: GatewayError | None, *, started_at: float = inf, own_key: bool = False
+    ) -> None:
+        """An attempt at ``target``, begun at ``started_at`` (epoch seconds), ended with ``error`` or well.
 
-        ``own_key``: the client brought its own credential, whose limits and validity say nothing of the target's.
+        What began before the target was set aside has no say in when it is used again. ``own_key``: the client brought
+        its own credential, whose limits and validity say nothing of the target's.
         """
         if error is None:
-            if self.of(target).breaker.succeeded(self._clock.monotonic(), self.policy):
+            state = self.of(target)
+            if started_at < state.aside_at:
+                return
+            if state.breaker.succeeded(self._clock.monotonic(), self.policy):
                 self.recover(target)
             return
         if not isinstance(error, UpstreamError):
@@ -181,7 +189,10 @@ class Health:
         reason = f"answered {error.status}" if isinstance(error, UpstreamStatus) else error.code
         if error.retry_after:
             self.cool_down(target, min(error.retry_after, self.policy.max_rest), f"{reason} with Retry-After")
-        rest = self.of(target).breaker.failed(self._clock.monotonic(), self.policy)
+        state, now = self.of(target), self._clock.monotonic()
+        if state.breaker.opened and state.cooling_until > now:
+            return  # one of many that were under way, or of the last resort: no probe
+        rest = state.breaker.failed(now, self.policy)
         if rest is not None:
             self.cool_down(target, rest, f"failed too often (last: {reason})")
 
@@ -242,7 +253,7 @@ class Health:
                 state.heard = True
                 log.info("target set aside by another worker", target=str(target), reason=reason)
             state.cooling_until, state.rests_until = self._clock.monotonic() + until - now, until
-            state.reason = reason
+            state.reason, state.aside_at = reason, now
             self._unwell.add(target)
             if target.model is not None:
                 state.breaker.open_elsewhere()

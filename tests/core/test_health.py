@@ -221,11 +221,36 @@ def test_all_is_well_again_when_a_rest_is_over(clock: VirtualClock) -> None:
 def test_each_failed_probe_doubles_the_rest(clock: VirtualClock) -> None:
     one = Health(clock, BreakerPolicy(failures=1, rest=10, max_rest=35))
     for rest in (10, 20, 35, 35):
-        failed(one, DOWN)
+        failed(one, DOWN, 3)
         clock.advance(rest - 0.001)
         assert not one.available(A)
         clock.advance(0.001)
         assert one.available(A)
+
+
+def test_many_that_fail_at_once_are_one_failure(clock: VirtualClock) -> None:
+    one = Health(clock, BreakerPolicy(failures=5, rest=10))
+    began = clock.now()
+    for _ in range(100):
+        one.started(A)
+    clock.advance(1)
+    for _ in range(100):
+        one.observe(A, DOWN, started_at=began)
+        one.ended(A, None)
+    clock.advance(10)
+    assert one.available(A), "the first rest is the shortest"
+
+
+def test_what_began_before_says_nothing_and_what_began_since_does(clock: VirtualClock) -> None:
+    one = Health(clock, BreakerPolicy(failures=1, rest=10))
+    began = clock.now()
+    clock.advance(1)
+    failed(one, DOWN)
+    one.observe(A, None, started_at=began)
+    assert not one.available(A), "a straggler"
+    clock.advance(1)
+    one.observe(A, None, started_at=clock.now())
+    assert one.available(A), "tried as the last resort, and it works"
 
 
 def test_retry_after_is_honoured_within_bounds(clock: VirtualClock) -> None:

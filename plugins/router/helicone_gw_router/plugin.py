@@ -61,7 +61,9 @@ class RouterPlugin(Plugin):
             for target in route.targets:
                 model = target if isinstance(target, str) else target.model
                 if not self.routes.choices(model, None):
-                    self._gateway.log.warning("no provider with a key for a target of a route", route=name, target=model)
+                    self._gateway.log.warning(
+                        "no provider with a key for a target of a route", route=name, target=model
+                    )
 
     def _targets(self, model: str, exchange: Exchange | None) -> list[Target]:
         try:
@@ -125,7 +127,7 @@ class RouterPlugin(Plugin):
             return  # given up before there was an answer, which says nothing of the target
         target, credential = attempt.target, exchange.credential
         own = credential is not None and (target.base_url is not None or credential.provider == target.provider)
-        self._gateway.health.observe(target, attempt.error, own_key=own)
+        self._gateway.health.observe(target, attempt.error, started_at=attempt.started_at, own_key=own)
         if self.routes.hedges and attempt.first_byte_at is not None and attempt.error is None:
             self.routes.latencies.measured(target, attempt.first_byte_at - attempt.started_at)
 

@@ -297,3 +297,24 @@ async def test_concurrent_requests_keep_their_shares(gateway: GatewayFactory) ->
             replies = await asyncio.gather(*(running.chat(model="four", stream=n % 3 == 0) for n in range(20)))
             assert all(reply.status == 200 for reply in replies)
     assert shares(running, 0, 400) == pytest.approx(share_of(list(WEIGHTS)), abs=0.03)
+
+
+async def test_many_that_fail_at_once_open_the_breaker_for_its_first_rest(gateway: GatewayFactory) -> None:
+    dead = True
+
+    def answer(request: RecordedRequest) -> Any:
+        broken = dead and request.headers.get("authorization") == "Bearer sk-groq"
+        return error(500).delayed(1) if broken else ANSWER(request)
+
+    plugins = [*ONION, "fallbacks"]
+    async with gateway(plugins, provider=ScriptedProvider(default=answer), config=FOUR) as running:
+        replies = await asyncio.gather(*(running.chat(model="four") for _ in range(100)))
+        assert all(reply.status == 200 for reply in replies)
+        assert not running.gateway.health.available(Target("groq", "m"))
+        dead = False
+        await asyncio.sleep(10)
+        assert running.gateway.health.available(Target("groq", "m"))
+        begin = len(running.exchanges)
+        for _ in range(100):
+            await running.chat(model="four")
+    assert shares(running, begin, begin + 100) == pytest.approx(share_of(list(WEIGHTS)), abs=0.03)
