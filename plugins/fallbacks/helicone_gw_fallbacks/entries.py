@@ -11,7 +11,31 @@ from helicone_gw import FallbackTarget, Headers, ProviderCredential, Request
 
 CREDENTIALS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
 
-_HAS_ITS_OWN = frozenset({"connection", "content-length", "host", "transfer-encoding", "content-encoding"})
+# What belongs to the connection, and what back ends that honour it would take for another request (as the core has it).
+_DROPPED = frozenset(
+    [
+        "connection",
+        "content-encoding",
+        "content-length",
+        "expect",
+        "host",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "proxy-authorization",
+        "proxy-connection",
+        "forwarded",
+        "via",
+        "x-real-ip",
+        "x-http-method",
+        "x-http-method-override",
+        "x-method-override",
+        "x-original-url",
+        "x-rewrite-url",
+    ]
+)
 
 
 def request_for(
@@ -28,7 +52,7 @@ def request_for(
     kept = {
         name: value
         for name, value in headers.items()
-        if name not in CREDENTIALS and name not in _HAS_ITS_OWN and not name.startswith("helicone-")
+        if name not in CREDENTIALS and name not in _DROPPED and not name.startswith(("helicone-", "x-forwarded-"))
     }
     if original.body is not None:
         kept.setdefault("content-type", original.headers.get("content-type") or "application/json")
@@ -68,10 +92,13 @@ def _overridden(request: Request, override: Mapping[str, Any]) -> Request:
     if not isinstance(body, dict):
         return request
     merged = merge(body, override)
+    # Another spelling of it would be read by some back ends, and by nobody who checks what may be used.
+    merged = {key: value for key, value in merged.items() if key == "model" or key.casefold() != "model"}
     model, stream = merged.get("model"), merged.get("stream")
+    in_body = isinstance(model, str) and request.dialect != "gemini"  # whose addresses name the model
     return request.replace(
         body=json.dumps(merged, ensure_ascii=False, separators=(",", ":")).encode(),
-        model=model if isinstance(model, str) and "model" in body else request.model,
+        model=model if in_body else request.model,
         stream=stream if isinstance(stream, bool) else request.stream,
     )
 

@@ -49,7 +49,19 @@ def test_a_gateway_key_goes_nowhere() -> None:
     assert "hk-ours" not in str(list(replaced.headers))
 
 
-@pytest.mark.parametrize("name", ["Content-Length", "Host", "Transfer-Encoding", "Connection", "bad\r\nname"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Content-Length",
+        "Host",
+        "Transfer-Encoding",
+        "Connection",
+        "X-HTTP-Method-Override",
+        "X-Original-URL",
+        "X-Forwarded-For",
+        "bad\r\nname",
+    ],
+)
 def test_what_frames_the_message_is_ours_to_say(name: str) -> None:
     replaced, _ = request_for(entry({name: "x"}), request(), ())
     assert [field for field, _ in replaced.headers] == ["content-type"]
@@ -73,6 +85,15 @@ def test_the_body_is_merged() -> None:
 def test_a_body_that_is_no_object_stays_as_it_is(body: bytes | None) -> None:
     replaced, _ = request_for(entry(override={"a": 1}), request(body), ())
     assert replaced.body == body
+
+
+def test_the_model_of_the_override_is_the_one_that_is_checked() -> None:
+    without = {key: value for key, value in BODY.items() if key != "model"}
+    replaced, _ = request_for(entry(override={"model": "o3", "MODEL": "x"}), request(json.dumps(without).encode()), ())
+    assert replaced.model == "o3"
+    assert "MODEL" not in replaced.json()
+    gemini, _ = request_for(entry(override={"model": "o3"}), request().replace(dialect="gemini", model="g"), ())
+    assert gemini.model == "g", "its address says so"
 
 
 def test_merging_goes_down_into_objects_only() -> None:
