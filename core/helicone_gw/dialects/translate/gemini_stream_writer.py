@@ -38,6 +38,9 @@ from helicone_gw.dialects.translate.usage import gemini_usage
 from helicone_gw.model import Usage
 from helicone_gw.sse import encode_event
 
+MOST_ARGUMENTS = 16 << 20
+"""Characters of a call's arguments that are held until they are complete; a longer call is left out, which is noted."""
+
 
 class GeminiStreamWriter:
     """Writes responses. Calls go out whole, when their arguments are complete; the last event holds the finish reasons
@@ -52,6 +55,7 @@ class GeminiStreamWriter:
         self._tail: dict[str, Any] = {"modelVersion": asked.model}
         self._usage: Usage | None = None
         self._calls: dict[tuple[int, int], tuple[PartStarted, list[str]]] = {}
+        self._held = 0
         self._citations: dict[int, list[Citation]] = {}
         self._logprobs: dict[int, tuple[TokenLogprob, ...]] = {}
         self._refused: set[int] = set()
@@ -77,7 +81,7 @@ class GeminiStreamWriter:
             case ToolArgumentsDelta():
                 call = self._calls.get((event.choice, event.index))
                 if call is not None:
-                    call[1].append(event.text)
+                    self._hold(event, call[1])
             case PartEnded():
                 ended = self._calls.pop((event.choice, event.index), None)
                 return b"" if ended is None else self._call(*ended)
@@ -112,7 +116,17 @@ class GeminiStreamWriter:
         usage = None if self._usage is None else gemini_usage(self._usage)
         return _event({"candidates": candidates} | only(usageMetadata=usage) | self._tail)
 
+    def _hold(self, event: ToolArgumentsDelta, arguments: list[str]) -> None:
+        self._held += len(event.text)
+        if self._held <= MOST_ARGUMENTS:
+            arguments.append(event.text)
+        else:
+            self._loss.note("content.toolcall")
+            self._held -= len(event.text) + sum(map(len, arguments))
+            del self._calls[event.choice, event.index]
+
     def _call(self, started: PartStarted, arguments: list[str]) -> bytes:
+        self._held -= sum(map(len, arguments))
         call = ToolCall(
             started.id or "", started.name or "", "".join(arguments) or "{}", started.signature, started.custom
         )

@@ -39,6 +39,9 @@ from helicone_gw.dialects.translate.reply import (
 from helicone_gw.model import Usage
 from helicone_gw.sse import encode_event
 
+MOST_KEPT = 16 << 20
+"""Characters of an answer that its last event repeats; what a longer one has past them is left out there, and noted."""
+
 
 class _Item(Struct):
     """An output item that is under way; every part is one, and every text a message of its own."""
@@ -76,6 +79,7 @@ class ResponsesStreamWriter:
         self._tier: str | None = None
         self._stopped: Stopped | None = None
         self._refused = False
+        self._kept = 0
         self._done = False
         self.sequence = 0
 
@@ -162,21 +166,21 @@ class ResponsesStreamWriter:
     def _delta(self, event: StreamEvent, item: _Item) -> bytes:
         match event:
             case TextDelta():
-                item.pieces.append(event.text)
+                self._keep(item, event.text)
                 logprobs, item.pending = item.pending, []
                 return self._event(
                     "response.output_text.delta", **item.place, content_index=0, delta=event.text, logprobs=logprobs
                 )
             case RefusalDelta():
-                item.pieces.append(event.text)
+                self._keep(item, event.text)
                 return self._event("response.refusal.delta", **item.place, content_index=0, delta=event.text)
             case ToolArgumentsDelta():
-                item.pieces.append(event.text)
+                self._keep(item, event.text)
                 kind = "custom_tool_call_input" if item.started.custom else "function_call_arguments"
                 return self._event(f"response.{kind}.delta", **item.place, delta=event.text)
             case ThinkingDelta():
                 begun = b"" if item.pieces else self._summary("part.added", item, part=_summary_text(""))
-                item.pieces.append(event.text)
+                self._keep(item, event.text)
                 return begun + self._summary("text.delta", item, delta=event.text)
             case SignatureDelta() if item.started.kind == "thinking":
                 item.signature += event.signature
@@ -189,6 +193,13 @@ class ResponsesStreamWriter:
             case _:
                 self._loss.note("content.signature")
         return b""
+
+    def _keep(self, item: _Item, text: str) -> None:
+        self._kept += len(text)
+        if self._kept <= MOST_KEPT:
+            item.pieces.append(text)
+        else:
+            self._loss.note("output")
 
     def _cite(self, citation: Citation, item: _Item) -> bytes:
         annotations = flat(write_annotations((citation,), 0, self._loss, length=len(item.whole)))

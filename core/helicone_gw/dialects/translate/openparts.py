@@ -8,6 +8,9 @@ import msgspec
 
 from helicone_gw.dialects.translate.reply import PartEnded, PartKind, PartStarted, StreamEvent
 
+MOST_ARGUMENTS = 1 << 20
+"""Characters of a call's arguments that are looked at; a longer call ends when its choice stops."""
+
 
 class OpenParts:
     """The parts of one choice of one stream.
@@ -16,7 +19,7 @@ class OpenParts:
     yet stays open until they are, or until the choice stops.
     """
 
-    __slots__ = ("_arguments", "_choice", "_current", "_indexes", "_next", "_open")
+    __slots__ = ("_arguments", "_choice", "_current", "_indexes", "_next", "_open", "_sizes")
 
     def __init__(self, choice: int = 0) -> None:
         self._choice = choice
@@ -25,6 +28,7 @@ class OpenParts:
         self._indexes: dict[Hashable, int] = {}
         self._open: dict[Hashable, None] = {}
         self._arguments: dict[Hashable, list[str]] = {}
+        self._sizes: dict[Hashable, int] = {}
 
     def known(self, key: Hashable) -> bool:
         """Whether the part named ``key`` has begun, and is still open or may be gone on with."""
@@ -65,7 +69,9 @@ class OpenParts:
         pieces = self._arguments.get(key)
         if pieces is None:
             return False
-        pieces.append(text)
+        size = self._sizes[key] = self._sizes.get(key, 0) + len(text)
+        if size <= MOST_ARGUMENTS:
+            pieces.append(text)
         return True
 
     def end(self, key: Hashable, events: list[StreamEvent]) -> None:
@@ -73,6 +79,7 @@ class OpenParts:
         if key in self._open:
             del self._open[key]
             self._arguments.pop(key, None)
+            self._sizes.pop(key, None)
             events.append(PartEnded(self._indexes[key], self._choice))
         if key == self._current:
             self._current = None
@@ -90,7 +97,7 @@ class OpenParts:
     def _end_complete(self, events: list[StreamEvent]) -> None:
         for key in list(self._open):
             pieces = self._arguments.get(key)
-            if pieces is None or _is_json("".join(pieces)):
+            if pieces is None or (self._sizes.get(key, 0) <= MOST_ARGUMENTS and _is_json("".join(pieces))):
                 self.end(key, events)
 
 
