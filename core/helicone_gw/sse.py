@@ -125,6 +125,24 @@ class EventSplitter:
             self._has_cr = False
 
 
+def split_events(events: bytes) -> list[bytes]:
+    """``events`` (whole ones, one behind the other), each for itself."""
+    splitter = EventSplitter(len(events))
+    each = splitter.feed(events)
+    # A bare CR at the end might be half of a line end to the splitter; these are whole.
+    rest = splitter.flush()
+    return [*each, rest] if rest else each
+
+
+def first_event(events: bytes) -> tuple[bytes, bytes]:
+    """The first of ``events`` (whole ones, one behind the other, at least one), and the others."""
+    if b"\r" in events:
+        first = split_events(events)[0]
+        return first, events[len(first) :]
+    end = 1 if events.startswith(b"\n") else events.find(b"\n\n") + 2
+    return events[:end], events[end:]
+
+
 def event_data(event: bytes) -> bytes:
     """The event's ``data`` lines, joined by LF; empty when it has none (a comment, a lone ``event:``)."""
     if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2 and b"\r" not in event:

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helicone_gw.sse import EventSplitter, EventTooLarge, encode_event, event_data, event_name
+from helicone_gw.sse import (
+    EventSplitter,
+    EventTooLarge,
+    encode_event,
+    event_data,
+    event_name,
+    first_event,
+    split_events,
+)
 
 PIECES = st.sampled_from([b"\n", b"\r", b"\r\n", b"\n\n", b"\r\n\r\n", b"data: x", b"d", b": hi", b"\xef\xbb\xbf"])
 STREAMS = st.lists(PIECES, max_size=24).map(b"".join)
@@ -124,6 +132,18 @@ def test_events_taken_together_are_bounded_one_by_one() -> None:
     assert splitter.take(b"1234") == b""
     with pytest.raises(EventTooLarge):
         splitter.take(b"5678\n\n")
+
+
+@given(STREAMS)
+def test_whole_events_come_apart_again(data: bytes) -> None:
+    *events, _ = by_the_book(data + b"x")
+    joined = b"".join(events)
+    assert split_events(joined) == events
+    left = joined
+    for event in events:
+        first, left = first_event(left)
+        assert first == event
+    assert left == b""
 
 
 def test_a_slow_drip_may_be_taken_together() -> None:

@@ -34,6 +34,8 @@ class LiveStream:
     """What makes the client's events of the provider's; ``None``: they are the same."""
     drop_usage_events: bool = False
     head: list[tuple[bytes, EventFacts | None]] = field(default_factory=list)
+    unread: bytes = b""
+    """Whole events behind those of ``head``, which nobody has looked at yet."""
     pending: asyncio.Task[bytes | None] | None = None
     """A read that was under way when the commit gate gave up waiting."""
 
@@ -47,6 +49,11 @@ class LiveStream:
                 pending.cancel()
                 raise
         return await anext(self.source, None)
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether `read` would not wait, as far as the source can tell."""
+        return self.pending is None and bool(getattr(self.source, "at_hand", False))
 
     def start_reading(self) -> asyncio.Task[bytes | None]:
         """The read under way, as a task that may be waited for with a timeout; `read` then takes it up."""

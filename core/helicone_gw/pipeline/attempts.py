@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,7 +22,6 @@ from helicone_gw.errors import (
     UpstreamError,
     UpstreamProtocolError,
     UpstreamStatus,
-    UpstreamStreamError,
 )
 from helicone_gw.exchange import Exchange
 from helicone_gw.headers import Headers
@@ -40,6 +38,7 @@ from helicone_gw.model import (
     Usage,
 )
 from helicone_gw.pipeline.answer import Answer, LiveStream
+from helicone_gw.pipeline.commit import hold_back
 from helicone_gw.pipeline.decoding import decode, decoding
 from helicone_gw.pipeline.retry_after import retry_after
 from helicone_gw.pipeline.translating import (
@@ -50,7 +49,7 @@ from helicone_gw.pipeline.translating import (
     translated_headers,
     translated_reply,
 )
-from helicone_gw.sse import EventSplitter, EventTooLarge
+from helicone_gw.sse import EventSplitter
 
 MAX_ERROR_BODY = 8 * 1024 * 1024
 """Bytes of an error answer that are kept; the rest is not read, and the connection is closed."""
@@ -306,7 +305,7 @@ class Attempts:
             translate_stream(exchange, call.translation, live)
         if gated and live.reader is not None:
             try:
-                await self._gate(live)
+                await hold_back(live, self._commit_timeout)
             except BaseException:
                 await live.aclose()
                 self._read_usage(attempt, live)
@@ -321,36 +320,6 @@ class Attempts:
     def _read_usage(self, attempt: Attempt, live: LiveStream) -> None:
         if live.reader is not None:
             attempt.usage, attempt.model = live.reader.usage, live.reader.model
-
-    async def _gate(self, live: LiveStream) -> None:
-        """Read until the first real event, or until ``commit_timeout`` has passed."""
-        loop = asyncio.get_running_loop()
-        give_up = loop.time() + self._commit_timeout
-        splitter, reader = live.splitter, live.reader
-        assert splitter is not None
-        assert reader is not None
-        while True:
-            read = live.start_reading()
-            done, _ = await asyncio.wait({read}, timeout=max(0.0, give_up - loop.time()))
-            if not done:
-                return
-            live.pending = None
-            data = read.result()
-            if data is None:
-                raise UpstreamProtocolError("The provider's stream ended before its first event.")
-            try:
-                events = splitter.feed(data)
-            except EventTooLarge as problem:
-                raise UpstreamProtocolError(str(problem)) from None
-            real = False
-            for event in events:
-                facts = reader.feed(event)
-                if facts.error is not None and not real:
-                    raise UpstreamStreamError(facts.error, event=event, status=facts.error_status)
-                live.head.append((event, facts))
-                real = real or not facts.preamble
-            if real:
-                return
 
 
 class Opened:

@@ -15,7 +15,7 @@ from helicone_gw.model import Chunk
 from helicone_gw.pipeline.answer import Answer, LiveStream
 from helicone_gw.pipeline.hooks import HookCaller
 from helicone_gw.pipeline.sink import Sink
-from helicone_gw.sse import EventSplitter, EventTooLarge, event_data
+from helicone_gw.sse import EventTooLarge, event_data, split_events
 
 
 class CaptureBuffer:
@@ -78,14 +78,20 @@ class Relay:
             events = [piece for event, facts in live.head for piece in self._pass(event, facts)]
             live.head = []
             await self._send(sink, b"".join(events))
+        if live.unread and exchange._end_stream is None:
+            unread, live.unread = live.unread, b""
+            if self._changes:
+                await self._send(sink, b"".join(self._each(split_events(unread))))
+            else:
+                await self._pass_on(sink, unread)
         while exchange._end_stream is None:
             data = await self._read(sink)
             if data is None:
                 break
-            if self._hooks or live.translator is not None:
-                await self._send(sink, b"".join(self._events(data)))
+            if self._changes:
+                await self._send(sink, b"".join(self._each(self._framed(data))))
             else:
-                await self._pass_on(sink, data)
+                await self._pass_on(sink, self._taken(data))
             if self._too_large is not None:
                 raise UpstreamProtocolError(str(self._too_large))
         else:
@@ -122,13 +128,31 @@ class Relay:
         closing = b"" if reader is None else reader.closing_events(self._exchange._end_stream or "stop")
         await self._send(sink, b"".join([*self._end(), closing]))
 
-    def _events(self, data: bytes) -> list[bytes]:
+    @property
+    def _changes(self) -> bool:
+        """Whether somebody may change events, so that they are handled one by one."""
+        return bool(self._hooks) or self._live.translator is not None
+
+    def _framed(self, data: bytes) -> list[bytes]:
+        """The events that ``data`` completes."""
         assert self._live.splitter is not None
         try:
-            events = self._live.splitter.feed(data)
+            return self._live.splitter.feed(data)
         except EventTooLarge as problem:
             self._too_large = problem
-            events = problem.events
+            return problem.events
+
+    def _taken(self, data: bytes) -> bytes:
+        """The same, joined."""
+        assert self._live.splitter is not None
+        try:
+            return self._live.splitter.take(data)
+        except EventTooLarge as problem:
+            self._too_large = problem
+            return b"".join(problem.events)
+
+    def _each(self, events: list[bytes]) -> list[bytes]:
+        """Events through the hooks, one by one."""
         out: list[bytes] = []
         reader = self._live.reader
         for event in events:
@@ -137,15 +161,9 @@ class Relay:
                 break
         return out
 
-    async def _pass_on(self, sink: Sink, data: bytes) -> None:
+    async def _pass_on(self, sink: Sink, events: bytes) -> None:
         """What nobody changes: whole events at once, sent first and read after, unless one may be ours alone."""
         live = self._live
-        assert live.splitter is not None
-        try:
-            events = live.splitter.take(data)
-        except EventTooLarge as problem:
-            self._too_large = problem
-            events = b"".join(problem.events)
         if not events:
             return
         if live.drop_usage_events:
@@ -162,8 +180,8 @@ class Relay:
             self._first_content()
             return events
         if b"\r" in events:
-            pieces = EventSplitter(len(events)).feed(events)
-            return b"".join([kept for event in pieces for kept in self._pass(event, reader.feed(event))])
+            pieces = [kept for event in split_events(events) for kept in self._pass(event, reader.feed(event))]
+            return b"".join(pieces)
         repeats = reader.repeats
         left: list[bytes] = []
         start = at = 0
@@ -213,9 +231,7 @@ class Relay:
             return []
         if not self._hooks:
             return [data]
-        splitter = EventSplitter(len(data))
-        events = [*splitter.feed(data), *filter(None, [splitter.flush()])]
-        chunks = [self._caller.chunk(self._hooks, self._exchange, Chunk(event)) for event in events]
+        chunks = [self._caller.chunk(self._hooks, self._exchange, Chunk(event)) for event in split_events(data)]
         return [chunk.data for each in chunks for chunk in each]
 
     def _end(self) -> list[bytes]:

@@ -256,6 +256,11 @@ class _DirectBody(AsyncIterator[bytes]):
         self._idle = idle
         self._provider = provider
 
+    @property
+    def at_hand(self) -> bool:
+        """Whether the next piece is here already, or the end."""
+        return self._reply.at_hand
+
     async def __anext__(self) -> bytes:
         try:
             return await self._reply.__anext__()

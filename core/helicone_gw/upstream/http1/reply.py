@@ -38,6 +38,11 @@ class WireReply(AsyncIterator[bytes]):
         """The body: this object."""
         return self
 
+    @property
+    def at_hand(self) -> bool:
+        """Whether the next step of iterating will not wait."""
+        return bool(self._parser.pieces) or self._parser.complete
+
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
