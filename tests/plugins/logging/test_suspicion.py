@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helicone_gw_logging.redact import _FOLDED_RULES, _RULES, is_suspicious, redact
-from helicone_gw_logging.suspicion import Suspicion
+from helicone_gw_logging.suspicion import Suspicion, without_repetition
 from tests.plugins.logging.test_redact import FIELDS, KEYS
 
 PATTERNS = list({pattern.pattern: pattern for _, pattern in (*_RULES, *_FOLDED_RULES)}.values())
@@ -90,3 +90,29 @@ def test_what_follows_decides() -> None:
     assert not suspicion(b'{"content": " token"}')
     assert suspicion(b'{"token" : 1}')
     assert suspicion(b"?key=")
+
+
+EVENT = st.tuples(st.sampled_from([b"", b" ", b'"', b"sk-"]), TEXT).map(lambda parts: CHUNK % b"".join(parts))
+OTHER = st.one_of(TEXT, st.just(b"event: ping\ndata: {}\n\n"), st.integers(1, 130).map(lambda cut: CHUNK[:cut]))
+
+
+@settings(max_examples=200, deadline=None)
+@given(OTHER, st.lists(st.one_of(EVENT, EVENT, EVENT, OTHER), max_size=20), st.integers(1, 20))
+def test_nothing_is_lost_with_the_repetition_of_a_stream(first: bytes, events: list[bytes], window: int) -> None:
+    stream = first + b"\n\n" + b"".join(events)
+    seen = without_repetition(stream, window)
+    for at in range(len(stream)):
+        assert stream[at : at + window] in seen
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        CHUNK,
+        b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"text":"%s"}}\n\n',
+    ],
+)
+def test_most_of_a_stream_is_repetition(event: bytes) -> None:
+    stream = b"".join(event % (b" word" if number % 3 else b'\\"') for number in range(100))
+    assert len(without_repetition(stream, 16)) < len(stream) * 2 / 3
+    assert without_repetition(stream.replace(b"\n\n", b"\r\n\r\n"), 16).count(b"data") == 100
