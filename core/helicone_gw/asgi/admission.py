@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from helicone_gw.access import GatewayKey
 from helicone_gw.asgi.body import RequestBody, decoded
 from helicone_gw.dialects import wire_format
+from helicone_gw.dialects.base import WireFormat
 from helicone_gw.dialects.splice import members
 from helicone_gw.errors import (
     AuthenticationFailed,
@@ -39,15 +42,17 @@ async def admit(gateway: Gateway, exchange: Exchange, headers: Headers, location
         raise NotFound(location.reason or f"There is nothing at {location.path}.")
     if not gateway.keys.configured:
         guard_open_gateway(headers.get("host") or "", headers, gateway.config.server.domains)
-    if "transfer-encoding" in headers and "content-length" in headers:
+    first = headers.first
+    if b"transfer-encoding" in first and b"content-length" in first:
         raise BadRequest("A request with both Transfer-Encoding and Content-Length is not accepted.")
     wire = wire_format(location.dialect, location.operation) if location.json else None
+    is_json = _is_json(first.get(b"content-type"))
     whole: bytes | None = None
     try:
         credentials = await resolve(location, headers, location.query, gateway.keys)
     except AuthenticationFailed as refused:
         # The key may be in the body's metadata, where litellm puts Helicone-Auth. Nobody is known yet: little is read.
-        if wire is None or not _is_json(headers):
+        if wire is None or not is_json:
             raise
         try:
             whole = decoded(await body.read(MAX_UNKNOWN_BODY), headers, MAX_UNKNOWN_BODY)
@@ -58,12 +63,12 @@ async def admit(gateway: Gateway, exchange: Exchange, headers: Headers, location
             raise
         credentials = await resolve(location, headers, location.query, gateway.keys, auth)
     _identify(exchange, credentials, location)
-    if wire is not None and _is_json(headers):
+    if wire is not None and is_json:
         if whole is None:
             whole = decoded(await body.read(_max_body(gateway)), headers, _max_body(gateway))
         if exchange.permits is not None and exchange.permits.models is not None:
             _one_model(whole)
-        exchange.request = _json_request(exchange.request, location, headers, credentials, whole)
+        exchange.request = _json_request(exchange.request, wire, location, headers, credentials, whole)
     elif body.present and body.announced != 0 and exchange.request.method not in BODILESS:
         exchange.request = _plain_request(exchange.request, location, credentials)
         exchange._upload = body.stream(exchange, int(gateway.config.server.max_upload))
@@ -118,16 +123,15 @@ def _path_not_permitted(key: GatewayKey, path: str) -> PermissionDenied:
 
 
 def _json_request(
-    request: Request, location: Location, headers: Headers, credentials: Credentials, body: bytes
+    request: Request, wire: WireFormat, location: Location, headers: Headers, credentials: Credentials, body: bytes
 ) -> Request:
-    wire = wire_format(location.dialect, location.operation)
-    assert wire is not None
     envelope = wire.envelope(body)
     helicone = request.helicone
-    _, names = lift_metadata(envelope.metadata)
-    if names:
-        body = wire.without_metadata(body, names)
-        helicone = parse_helicone_headers(headers, envelope.metadata)
+    if envelope.metadata:
+        _, names = lift_metadata(envelope.metadata)
+        if names:
+            body = wire.without_metadata(body, names)
+            helicone = parse_helicone_headers(headers, envelope.metadata)
     return request.replace(
         query=credentials.query,
         headers=credentials.headers.without("content-encoding"),
@@ -153,10 +157,10 @@ def _names_a_target(request: Request) -> bool:
     return bool(helicone.target_url or helicone.openai_api_base or helicone.fallbacks_raw)
 
 
-def _is_json(headers: Headers) -> bool:
+@lru_cache(maxsize=256)
+def _is_json(content_type: bytes | None) -> bool:
     """Whether the body is JSON, as far as its type says; clients that give none mean JSON."""
-    content_type = headers.get("content-type")
-    return content_type is None or "json" in content_type.lower() or content_type.lower().startswith("text/plain")
+    return content_type is None or b"json" in content_type.lower() or content_type.lower().startswith(b"text/plain")
 
 
 def _max_body(gateway: Gateway) -> int:

@@ -36,7 +36,7 @@ class RequestBody:
         self.announced = _length(headers)
         """``Content-Length``, ``None`` when the body is chunked or there is none."""
         # From HTTP/2 on, a body needs neither field; whether there is one shows when it is read.
-        framed = "transfer-encoding" in headers or http_version not in ("1.0", "1.1")
+        framed = b"transfer-encoding" in headers.first or http_version not in ("1.0", "1.1")
         self.present = self.announced is not None or framed
 
     async def read(self, limit: int) -> bytes:
@@ -102,6 +102,8 @@ class RequestBody:
 
 def decoded(body: bytes, headers: Headers, limit: int) -> bytes:
     """The body without its ``Content-Encoding`` (gzip, deflate). Raises `BadRequest` for any other coding."""
+    if b"content-encoding" not in headers.first:
+        return body
     coding = (headers.get("content-encoding") or "identity").strip().lower()
     if coding in ("identity", ""):
         return body
@@ -121,8 +123,8 @@ def decoded(body: bytes, headers: Headers, limit: int) -> bytes:
 
 
 def _length(headers: Headers) -> int | None:
-    value = headers.get("content-length")
-    return int(value) if value is not None and value.isascii() and value.isdigit() else None
+    value = headers.first.get(b"content-length")
+    return int(value) if value is not None and value.isdigit() else None
 
 
 def _too_large(limit: int, setting: str) -> PayloadTooLarge:

@@ -49,7 +49,11 @@ def read_fields(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
 
 def largest(*values: Any) -> int | None:
     """The largest whole number among ``values``; anything else is the provider's to complain about."""
-    return max((number for value in values if (number := count(value)) is not None), default=None)
+    found: int | None = None
+    for value in values:
+        if value is not None and (number := count(value)) is not None and (found is None or number > found):
+            found = number
+    return found
 
 
 def with_model(body: bytes, model: str) -> bytes:
