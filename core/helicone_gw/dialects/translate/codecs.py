@@ -41,6 +41,8 @@ CONVERSATION_EGRESS: dict[str, Egress] = {
 }
 """By the provider's dialect; with a name behind a dot where it has a second one."""
 
+_HOMES = {name: egress for name, egress in CONVERSATION_EGRESS.items() if isinstance(egress, Home)}
+
 EMBEDDINGS_INGRESS: tuple[EmbeddingsIngress, ...] = (OpenAIEmbeddings(), GeminiEmbeddings())
 EMBEDDINGS_EGRESS: dict[str, EmbeddingsEgress] = {
     "openai": OpenAIEmbeddings(),
@@ -74,8 +76,7 @@ def conversation_egress(dialect: str, to: Destination, request: ConversationRequ
 
 def home_of(dialect: str, to: Destination) -> Home | None:
     """Who sends bodies of the model's own dialect on as they are, where a cloud hosts it; ``None`` elsewhere."""
-    egress = CONVERSATION_EGRESS.get(egress_name(dialect, to.model))
-    return egress if isinstance(egress, Home) else None
+    return _HOMES.get(egress_name(dialect, to.model))
 
 
 def _wants_responses(model: str, request: ConversationRequest) -> bool:

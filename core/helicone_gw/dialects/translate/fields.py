@@ -32,6 +32,9 @@ class Fields:
 
     def any(self, *names: str) -> Any:
         """The first of ``names`` that is there, of any type."""
+        if len(names) == 1:
+            self._taken.add(names[0])
+            return self.value.get(names[0])
         self._taken.update(names)
         return next((self.value[name] for name in names if self.value.get(name) is not None), None)
 
