@@ -247,8 +247,8 @@ hosts the model takes the client's body nearly unchanged and answers in the clie
 {matrix}
 
 A provider of OpenAI's dialect that has no responses (or no legacy completions) gets them as chat completions. OpenAI's
-own models are asked through responses where chat completions do not know them, or where thoughts are to be shown or
-given back. `previous_response_id`, `conversation` and stored prompts lie at OpenAI: elsewhere they are refused with
+own models are asked through responses where chat completions do not know them, where the web is to be searched, and
+where thoughts are to be shown or given back. `previous_response_id`, `conversation` and stored prompts lie at OpenAI: elsewhere they are refused with
 400.
 
 ## Embeddings, reranking, counting tokens
@@ -268,7 +268,8 @@ given back. `previous_response_id`, `conversation` and stored prompts lie at Ope
 - **Thoughts.** Chat completions show them as `reasoning_content`, and signed ones also as `thinking_blocks`; what
   `reasoning_details` hold is read too. A signature or an encrypted thought of another maker's travels marked
   (`openai:...`), and goes back to that maker alone; other providers are not shown it.
-- **Tools.** Names and ids that a provider forbids are replaced, and given back as they were.
+- **Tools.** Names and ids that a provider forbids are replaced, and given back as they were. Custom tools, which take
+  free text, are functions of that text elsewhere, and calls of them are custom calls again in the answer.
 - **System prompts** in the middle of a conversation are moved to its beginning where a provider has one place for them.
 - **Structured output** that a model has no mode for is asked for in the system prompt, which counts as a loss.
 - **Errors** keep the provider's status and words, in the shape of the client's dialect.

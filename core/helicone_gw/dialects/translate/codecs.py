@@ -66,8 +66,8 @@ _CHAT_ALONE = ("stop", "seed", "frequency_penalty", "presence_penalty")
 def conversation_egress(dialect: str, to: Destination, request: ConversationRequest) -> Egress | None:
     """Who writes ``request`` for a provider of ``dialect``; ``None`` where conversations are not offered.
 
-    OpenAI's own models are asked through responses where chat completions do not know them, or where thoughts are to be
-    shown or given back, which chat completions cannot.
+    OpenAI's own models are asked through responses where chat completions do not know them, where the web is to be
+    searched, and where thoughts are to be shown or given back, which chat completions cannot.
     """
     if dialect in ("openai", "azure") and to.provider in _WITH_RESPONSES and _wants_responses(to.model, request):
         return CONVERSATION_EGRESS["openai.responses"]
@@ -81,7 +81,7 @@ def home_of(dialect: str, to: Destination) -> Home | None:
 
 def _wants_responses(model: str, request: ConversationRequest) -> bool:
     name = model.rpartition("/")[2]
-    if _RESPONSES_ONLY.search(name):
+    if _RESPONSES_ONLY.search(name) or (request.web_search and "search" not in name):
         return True
     if not _REASONING.match(name) or request.n not in (None, 1) or any(getattr(request, each) for each in _CHAT_ALONE):
         return False

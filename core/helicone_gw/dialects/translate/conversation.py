@@ -134,13 +134,17 @@ class Message(Struct, frozen=True):
 
 
 class Tool(Struct, frozen=True):
-    """A function that the model may call; ``parameters`` is the JSON Schema of its arguments, ``None``: it has none."""
+    """A function that the model may call; ``parameters`` is the JSON Schema of its arguments, ``None``: it has none.
+
+    A ``custom`` tool takes free text; here it is a function of that text (`custom_tools`).
+    """
 
     name: str
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
     cache: str | None = None
+    custom: bool = False
 
 
 class ToolChoice(Struct, frozen=True):

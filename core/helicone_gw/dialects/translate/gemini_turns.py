@@ -21,6 +21,7 @@ from helicone_gw.dialects.translate.conversation import (
     ToolCall,
     ToolResult,
 )
+from helicone_gw.dialects.translate.custom_tools import wrapped
 from helicone_gw.dialects.translate.fields import only
 from helicone_gw.dialects.translate.gemini_parts import SKIP_SIGNATURE
 from helicone_gw.dialects.translate.loss import Loss
@@ -99,6 +100,7 @@ class _Contents:
         return written
 
     def _call(self, call: ToolCall, path: str, *, first: bool) -> dict[str, Any]:
+        call = wrapped(call)
         try:
             arguments = msgspec.json.decode(call.arguments or "{}")
         except ValueError:

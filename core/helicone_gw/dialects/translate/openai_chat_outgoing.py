@@ -71,7 +71,7 @@ def write_chat(request: ConversationRequest, to: Destination, loss: Loss) -> Out
     else:
         _lose(loss, metadata=request.metadata or None, service_tier=request.service_tier)
     if request.web_search:
-        body["web_search_options"] = {}
+        _write_search(to, body, loss)
     _write_extras(request, to, body, loss)
     for name in refused(to.provider):
         if body.pop(name, None) is not None:
@@ -153,6 +153,15 @@ def _write_extras(request: ConversationRequest, to: Destination, body: dict[str,
             body[name] = value
         else:
             loss.note(name)
+
+
+def _write_search(to: Destination, body: dict[str, Any], loss: Loss) -> None:
+    if takes(to.provider, "reasoning_details"):
+        body["plugins"] = [{"id": "web"}]  # OpenRouter's
+    elif "search" in to.model:
+        body["web_search_options"] = {}
+    else:
+        loss.note("web_search")
 
 
 def _lose(loss: Loss, **fields: Any) -> None:

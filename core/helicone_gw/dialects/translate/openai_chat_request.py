@@ -24,6 +24,7 @@ from helicone_gw.dialects.translate.conversation import (
     ToolChoice,
     ToolResult,
 )
+from helicone_gw.dialects.translate.custom_tools import custom_tool
 from helicone_gw.dialects.translate.fields import Fields, malformed
 from helicone_gw.dialects.translate.loss import Loss
 from helicone_gw.dialects.translate.media import read_cache
@@ -124,6 +125,10 @@ def _read_tools(fields: Fields, loss: Loss) -> list[Tool]:
     tools: list[Tool] = []
     for tool in fields.objects("tools"):
         kind = tool.text("type") or "function"
+        custom = tool.object("custom")
+        if kind == "custom" and custom is not None:
+            tools.append(custom_tool(custom.needed("name"), custom.text("description"), custom.any("format")))
+            continue
         function = tool.object("function")
         if kind != "function" or function is None:
             loss.note(tool.path)

@@ -20,6 +20,7 @@ from helicone_gw.dialects.translate.conversation import (
     ToolCall,
     ToolResult,
 )
+from helicone_gw.dialects.translate.custom_tools import wrapped
 from helicone_gw.dialects.translate.fields import only
 from helicone_gw.dialects.translate.loss import Loss
 from helicone_gw.dialects.translate.media import audio_format, data_url, write_cache
@@ -132,7 +133,7 @@ class _Turns:
         return written
 
     def _call(self, call: ToolCall) -> dict[str, Any]:
-        written = write_tool_call(call, legal_id(call.id, LONGEST_ID), self._to.names.legal(call.name))
+        written = write_tool_call(wrapped(call), legal_id(call.id, LONGEST_ID), self._to.names.legal(call.name))
         if not takes(self._to.provider, "reasoning_details") and self._to.provider not in ("gemini", "vertex"):
             written.pop("extra_content", None)
         return written

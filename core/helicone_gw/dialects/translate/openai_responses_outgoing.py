@@ -22,6 +22,7 @@ from helicone_gw.dialects.translate.conversation import (
     ToolChoice,
     ToolResult,
 )
+from helicone_gw.dialects.translate.custom_tools import wrapped
 from helicone_gw.dialects.translate.fields import only
 from helicone_gw.dialects.translate.limits import bounded
 from helicone_gw.dialects.translate.loss import Loss
@@ -169,11 +170,12 @@ def _write_message(message: Message, to: Destination, loss: Loss, path: str) -> 
 def _write_item(part: Part, to: Destination, loss: Loss, path: str) -> dict[str, Any] | None:
     match part:
         case ToolCall():
+            part = wrapped(part)
             call: dict[str, Any] = {
-                "type": "custom_tool_call" if part.custom else "function_call",
+                "type": "function_call",
                 "call_id": legal_id(part.id),
                 "name": to.names.legal(part.name),
-                "input" if part.custom else "arguments": part.arguments,
+                "arguments": part.arguments,
             }
             return call
         case ToolResult():

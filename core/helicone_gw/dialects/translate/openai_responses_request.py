@@ -13,6 +13,7 @@ from helicone_gw.dialects.translate.conversation import (
     Tool,
     ToolChoice,
 )
+from helicone_gw.dialects.translate.custom_tools import custom_tool
 from helicone_gw.dialects.translate.fields import Fields, malformed
 from helicone_gw.dialects.translate.loss import Loss
 from helicone_gw.dialects.translate.openai_chat_request import read_response_format
@@ -86,6 +87,8 @@ def _read_tools(fields: Fields, loss: Loss) -> tuple[list[Tool], bool]:
         kind = tool.needed("type")
         if kind.startswith("web_search"):
             searches = True
+        elif kind == "custom":
+            tools.append(custom_tool(tool.needed("name"), tool.text("description"), tool.any("format")))
         elif kind == "function":
             found = Tool(
                 tool.needed("name"),
@@ -110,7 +113,7 @@ def _read_tool_choice(fields: Fields, loss: Loss) -> ToolChoice | None:
         return ToolChoice(cast(Literal["auto", "none", "required"], choice))
     named = Fields(choice, "tool_choice")
     match named.text("type"):
-        case "function":
+        case "function" | "custom":
             return ToolChoice("required", (named.needed("name"),))
         case "allowed_tools":
             names = [mapping(tool).get("name") for tool in items(named.any("tools"))]

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from helicone_gw.dialects import _words, error_format
 from helicone_gw.dialects.base import ErrorFacts
 from helicone_gw.dialects.translate.base import StreamReader, StreamWriter
+from helicone_gw.dialects.translate.custom_tools import unwrapped
 from helicone_gw.dialects.translate.names import Renaming
 from helicone_gw.dialects.translate.reply import (
     Ended,
@@ -19,6 +20,7 @@ from helicone_gw.dialects.translate.reply import (
     Stopped,
     StopReason,
     StreamEvent,
+    ToolArgumentsDelta,
 )
 from helicone_gw.sse import EventSplitter, event_data
 
@@ -43,6 +45,7 @@ class StreamTranslator:
         id: str,
         created: int,
         as_array: bool = False,
+        custom: frozenset[str] = frozenset(),
     ) -> None:
         self._reader = reader
         self._writer = writer
@@ -52,6 +55,9 @@ class StreamTranslator:
         self._id = id
         self._created = created
         self._array = JsonArray() if as_array else None
+        self._custom = custom
+        self._texts: dict[tuple[int, int], list[str]] = {}
+        """Arguments of open calls of custom tools, whose text is inside an object: it is known when that is whole."""
         self._open: dict[tuple[int, int], None] = {}
         self._choices: dict[int, bool] = {0: True}
         """Every choice seen, and whether it has not stopped yet."""
@@ -108,9 +114,15 @@ class StreamTranslator:
                 self._open[event.choice, event.index] = None
                 self._choices.setdefault(event.choice, True)
                 if event.name is not None:
-                    event = replace(event, name=self._names.original(event.name))
+                    event = self._named(event, self._names.original(event.name))
+            case ToolArgumentsDelta() if self._texts and (event.choice, event.index) in self._texts:
+                self._texts[event.choice, event.index].append(event.text)
+                return b""
             case PartEnded():
                 self._open.pop((event.choice, event.index), None)
+                if self._texts and (held := self._texts.pop((event.choice, event.index), None)) is not None:
+                    text = ToolArgumentsDelta(event.index, unwrapped("".join(held)), event.choice)
+                    return self._writer.feed(text) + self._writer.feed(event)
             case Stopped():
                 self._choices[event.choice] = False
             case Failed():
@@ -122,6 +134,12 @@ class StreamTranslator:
             case _:
                 pass
         return self._writer.feed(event)
+
+    def _named(self, event: PartStarted, name: str) -> PartStarted:
+        if name not in self._custom:
+            return replace(event, name=name)
+        self._texts[event.choice, event.index] = []
+        return replace(event, name=name, custom=True)
 
 
 class JsonArray:

@@ -26,6 +26,7 @@ from helicone_gw.dialects.translate.codecs import (
     home_of,
 )
 from helicone_gw.dialects.translate.conversation import ConversationRequest, ToolCall
+from helicone_gw.dialects.translate.custom_tools import as_custom, custom_names
 from helicone_gw.dialects.translate.loss import Loss
 from helicone_gw.dialects.translate.names import Renaming
 from helicone_gw.dialects.translate.passing import PassingTranslator
@@ -203,13 +204,14 @@ def _conversation(
     names: Renaming,
 ) -> Translation:
     prefix = _ID_PREFIXES.get(request.operation, "")
+    custom = custom_names(asked)
     reply_loss = Loss()
 
     def reply(data: bytes, made: Made) -> bytes:
         answer = writer.read_reply(data, reply_loss)
         answer.id = answer.id or prefix + made.id
         answer.created = answer.created or made.created
-        _restore(answer, names)
+        _restore(answer, names, custom)
         return speaker.write_reply(answer, asked, reply_loss)
 
     def stream(made: Made) -> Translator:
@@ -222,15 +224,17 @@ def _conversation(
             id=prefix + made.id,
             created=made.created,
             as_array=_wants_array(request),
+            custom=custom,
         )
 
     return Translation(writer.dialect, outgoing, loss, reply_loss, reply, stream)
 
 
-def _restore(answer: ConversationReply, names: Renaming) -> None:
-    """Give tools the names that the client knows them by."""
+def _restore(answer: ConversationReply, names: Renaming, custom: frozenset[str]) -> None:
+    """Give tools the names, and custom ones the form, that the client knows them by."""
     for choice in answer.choices:
-        choice.parts = [
+        named = (
             replace(part, name=names.original(part.name)) if isinstance(part, ToolCall) else part
             for part in choice.parts
-        ]
+        )
+        choice.parts = [as_custom(part, custom) for part in named]
