@@ -21,7 +21,8 @@ SHARED = {("helicone_gw_dashboard", "helicone_gw_logging"), ("helicone_gw_alerts
 
 
 PUBLIC = """
-UNITS Attempt AuthenticationFailed Background BadRequest BreakerPolicy Capture Chain Chunk Clock CompiledPrice ConfigError Cost
+UNITS Attempt AuthenticationFailed Background BadRequest BreakerPolicy Capture Chain Chunk Clock CompiledPrice ConfigError
+Cost
 Database DeadlineExceeded Exchange Fallback FallbackTarget Gateway GatewayConfig GatewayError GatewayKey Headers Health
 HeliconeHeaders InternalError KeyRing KeySource MalformedBody MethodNotAllowed ModelConfig NotFound Outcome
 PayloadTooLarge PaymentRequired PermissionDenied Permits Plugin PluginConfig PluginFault PositiveSeconds PriceConfig

@@ -35,7 +35,8 @@ class Lifecycle(Suite):
             wanted = inspect.iscoroutinefunction(getattr(hookspecs, hook))
             for implementation in caller.get_hookimpls():
                 kind = inspect.iscoroutinefunction(implementation.function)
-                assert kind is wanted or hook in MAY_BE_PLAIN, f"{hook} should be {'async def' if wanted else 'a plain def'}"
+                right = kind is wanted or hook in MAY_BE_PLAIN
+                assert right, f"{hook} should be {'async def' if wanted else 'a plain def'}"
 
     def test_its_configuration_is_frozen(self) -> None:
         """Nobody changes a setting behind the plugin's back."""
