@@ -248,8 +248,8 @@ hosts the model takes the client's body nearly unchanged and answers in the clie
 
 A provider of OpenAI's dialect that has no responses (or no legacy completions) gets them as chat completions. OpenAI's
 own models are asked through responses where chat completions do not know them, where the web is to be searched, and
-where thoughts are to be shown or given back. `previous_response_id`, `conversation` and stored prompts lie at OpenAI: elsewhere they are refused with
-400.
+where thoughts are to be shown or given back. `previous_response_id`, `conversation` and stored prompts lie at OpenAI:
+elsewhere they are refused with 400.
 
 ## Embeddings, reranking, counting tokens
 
