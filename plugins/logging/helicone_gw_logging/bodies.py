@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
 import zstandard
+from msgspec import Struct
 
 from helicone_gw_logging.record import RawBody
 from helicone_gw_logging.redact import OVERLAP, redact
@@ -21,8 +21,7 @@ _MAX_STORED = 1 << 30
 _of_thread = threading.local()  # a compressor is dear to make and must not be shared between threads
 
 
-@dataclass(frozen=True, slots=True)
-class StoredBody:
+class StoredBody(Struct, frozen=True):
     """A body as it lies in the database: ``data`` is a zstd frame, or ``None`` when there is nothing to keep."""
 
     data: bytes | None
@@ -37,6 +36,8 @@ def pack(body: RawBody, secrets: Sequence[bytes], max_body: int, *, clean: bool 
     A body in a content coding that cannot be read (or that is damaged) is not stored: what cannot be read cannot be
     redacted. Meant for a thread: it takes milliseconds for a large body.
     """
+    if clean and len(body.data) <= max_body and not (body.omitted or body.content_encoding or body.cut):
+        return StoredBody(_compress(body.data) if body.data else None, "whole")
     if body.omitted:
         return StoredBody(_compress(redact(msgspec.json.encode({"model": body.model}), secrets)), "omitted")
     plain = _decode(body, max_body + OVERLAP)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import Table, insert, select
+from msgspec import Struct
+from sqlalchemy import JSON, Integer, Table, insert, select
 
 from helicone_gw_logging.bodies import StoredBody, pack
 from helicone_gw_logging.record import LogRecord
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 # Columns of ours, in which no client and no provider can put a credential.
 _PLAIN = frozenset({"id", "row_id", "number", "outcome", "method", "dialect", "operation"})
 
+Values = tuple[Any, ...]
+"""The values of one row, in the order of its table's columns (without ``seq``, which the database gives)."""
+
 GLANCE = 16 << 10
 """Bytes of a body up to which all of a record is searched at once."""
 
@@ -36,35 +39,55 @@ _GROUPS = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
 _MAX_VARIABLES = 32_766 if sqlite3.sqlite_version_info >= (3, 32) else 999
 
 
-@dataclass(slots=True)
-class Rows:
-    """The rows of one record."""
+def _columns(table: Table) -> list[str]:
+    return [column.name for column in table.columns if column.name != "seq"]
 
-    request: dict[str, Any]
-    attempts: list[dict[str, Any]] = field(default_factory=list)
-    properties: list[dict[str, Any]] = field(default_factory=list)
-    body: dict[str, Any] | None = None
+
+def _texts(table: Table) -> Callable[[dict[str, Any]], tuple[object, ...]]:
+    """What of a row may hold a credential: all but numbers, and but the annotations, which come on their own."""
+    plain = _PLAIN | {column.name for column in table.columns if isinstance(column.type, (Integer, JSON))}
+    return itemgetter(*(name for name in _columns(table) if name not in plain))
+
+
+_REQUEST_VALUES = itemgetter(*(name for name in _columns(REQUEST) if name != "annotations"))
+_ATTEMPT_VALUES = itemgetter(*_columns(ATTEMPT))
+_PROPERTY_VALUES = itemgetter(*_columns(PROPERTY))
+_REQUEST_TEXTS, _ATTEMPT_TEXTS, _PROPERTY_TEXTS = _texts(REQUEST), _texts(ATTEMPT), _texts(PROPERTY)
+
+
+class Rows(Struct):
+    """The rows of one record, whose ``id`` they share."""
+
+    id: str
+    request: Values
+    attempts: list[Values] = []
+    properties: list[Values] = []
+    body: Values | None = None
 
 
 def prepare(record: LogRecord, secrets: Sequence[bytes], max_body: int) -> Rows:
     """The rows of ``record``, redacted, bodies compressed. ``secrets`` are the gateway's own; meant for a thread."""
-    known = (*secrets, *(secret.encode("utf-8", "ignore") for secret in record.secrets))
-    rows = (record.request, *record.attempts, *record.properties)
+    request, attempts, properties = record.request, record.attempts, record.properties
+    known = (*secrets, *[secret.encode("utf-8", "ignore") for secret in record.secrets])
     # One pass over everything together first: credentials are rare.
-    texts = "\n".join([value for row in rows for name, value in row.items() if _is_text(name, value)]).encode()
+    values = [*_REQUEST_TEXTS(request)]
+    for row in attempts:
+        values += _ATTEMPT_TEXTS(row)
+    for row in properties:
+        values += _PROPERTY_TEXTS(row)
+    texts = "\n".join([value for value in values if value.__class__ is str]).encode()
     clean = _is_clean(record, texts, known)
-    if clean or redact(texts, known) == texts:
-        request, attempts, properties = record.request, record.attempts, record.properties
-    else:
-        request, *others = (_clean(row, known) for row in rows)
-        attempts = others[: len(record.attempts)]
+    if not clean and redact(texts, known) != texts:
+        request = _clean(request, known)
+        attempts = [_clean(row, known) for row in attempts]
         # Redaction may have made two keys the same.
-        properties = list({row["key_lower"]: row for row in others[len(record.attempts) :]}.values())
+        properties = list({row["key_lower"]: row for row in (_clean(row, known) for row in properties)}.values())
     return Rows(
-        request={**request, "annotations": _annotations(record, known)},
-        attempts=attempts,
-        properties=properties,
-        body=_body(record, known, max_body, clean=clean),
+        request["id"],
+        (*_REQUEST_VALUES(request), _annotations(record, known)),
+        [_ATTEMPT_VALUES(row) for row in attempts],
+        [_PROPERTY_VALUES(row) for row in properties],
+        _body(record, known, max_body, clean=clean),
     )
 
 
@@ -80,7 +103,7 @@ def _is_clean(record: LogRecord, texts: bytes, secrets: Sequence[bytes]) -> bool
 
 def request_only(rows: Rows) -> Rows:
     """What remains when the rest cannot be stored."""
-    return Rows(rows.request)
+    return Rows(rows.id, rows.request)
 
 
 async def write(database: Database, batch: Sequence[Rows], *, again: bool) -> int:
@@ -92,16 +115,16 @@ async def write(database: Database, batch: Sequence[Rows], *, again: bool) -> in
     async with database.begin() as connection:
         if again:
             existing = await _existing(connection, batch)
-            batch = [rows for rows in batch if rows.request["id"] not in existing]
-        await _insert(connection, REQUEST, (rows.request for rows in batch))
-        await _insert(connection, ATTEMPT, (row for rows in batch for row in rows.attempts))
-        await _insert(connection, PROPERTY, (row for rows in batch for row in rows.properties))
-        await _insert(connection, BODY, (rows.body for rows in batch if rows.body is not None))
+            batch = [rows for rows in batch if rows.id not in existing]
+        await _insert(connection, REQUEST, [rows.request for rows in batch])
+        await _insert(connection, ATTEMPT, [row for rows in batch for row in rows.attempts])
+        await _insert(connection, PROPERTY, [row for rows in batch for row in rows.properties])
+        await _insert(connection, BODY, [rows.body for rows in batch if rows.body is not None])
     return len(batch)
 
 
 async def _existing(connection: AsyncConnection, batch: Sequence[Rows]) -> set[str]:
-    wanted = [rows.request["id"] for rows in batch]
+    wanted = [rows.id for rows in batch]
     found: set[str] = set()
     for start in range(0, len(wanted), 500):
         some = wanted[start : start + 500]
@@ -109,31 +132,29 @@ async def _existing(connection: AsyncConnection, batch: Sequence[Rows]) -> set[s
     return found
 
 
-async def _insert(connection: AsyncConnection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
-    left = list(rows)
-    if not left:
+async def _insert(connection: AsyncConnection, table: Table, rows: list[Values]) -> None:
+    if not rows:
         return
     # Past SQLAlchemy's own handling of parameters, which costs several times what the database does.
-    statement, names = _statement(table, connection.dialect)
-    values = list(map(itemgetter(*names), left))
+    statement = _statement(table, connection.dialect)
     if connection.dialect.name != "sqlite":
-        await connection.exec_driver_sql(statement, values)
+        await connection.exec_driver_sql(statement, rows)
         return
     # Every step of SQLite gives the interpreter lock away and has to wait to get it back: few steps are taken.
-    at = 0
+    at, columns = 0, len(rows[0])
     for size in _GROUPS:
-        while len(values) - at >= size and size * len(names) <= _MAX_VARIABLES:
-            group = chain.from_iterable(values[at : at + size])
-            await connection.exec_driver_sql(_of_rows(statement, len(names), size), tuple(group))
+        while len(rows) - at >= size and size * columns <= _MAX_VARIABLES:
+            group = chain.from_iterable(rows[at : at + size])
+            await connection.exec_driver_sql(_of_rows(statement, columns, size), tuple(group))
             at += size
 
 
 @lru_cache(maxsize=64)
-def _statement(table: Table, dialect: Dialect) -> tuple[str, tuple[str, ...]]:
-    """The insert of one row, and the columns of its parameters in their order."""
-    columns = [column.name for column in table.columns if column.name != "seq"]
-    compiled = insert(table).compile(dialect=dialect, column_keys=columns)
-    return str(compiled), tuple(compiled.positiontup or ())
+def _statement(table: Table, dialect: Dialect) -> str:
+    """The insert of one row, whose parameters are `Values`."""
+    compiled = insert(table).compile(dialect=dialect, column_keys=_columns(table))
+    assert compiled.positiontup == _columns(table)
+    return str(compiled)
 
 
 @lru_cache(maxsize=64)
@@ -144,12 +165,12 @@ def _of_rows(statement: str, columns: int, size: int) -> str:
     return statement + f", {row}" * (size - 1)
 
 
-def _is_text(name: str, value: object) -> bool:
-    return value.__class__ is str and name not in _PLAIN
-
-
 def _clean(row: dict[str, Any], secrets: Sequence[bytes]) -> dict[str, Any]:
-    return row | {name: redact_text(value, secrets) for name, value in row.items() if _is_text(name, value)}
+    return row | {
+        name: redact_text(value, secrets)
+        for name, value in row.items()
+        if value.__class__ is str and name not in _PLAIN
+    }
 
 
 def _annotations(record: LogRecord, secrets: Sequence[bytes]) -> str:
@@ -165,20 +186,22 @@ def _annotations(record: LogRecord, secrets: Sequence[bytes]) -> str:
     return data.decode("utf-8", "replace")
 
 
-def _body(record: LogRecord, secrets: Sequence[bytes], max_body: int, *, clean: bool) -> dict[str, Any] | None:
+def _body(record: LogRecord, secrets: Sequence[bytes], max_body: int, *, clean: bool) -> Values | None:
     if record.bodies is None:
         return None
-    request, response = (
-        StoredBody(None, "dropped") if record.dropped else pack(body, secrets, max_body, clean=clean)
-        for body in record.bodies
+    request, response = record.bodies
+    if record.dropped:
+        asked = answered = StoredBody(None, "dropped")
+    else:
+        asked = pack(request, secrets, max_body, clean=clean)
+        answered = pack(response, secrets, max_body, clean=clean)
+    return (
+        record.request["id"],
+        record.request["organization_id"],
+        asked.data,
+        asked.state,
+        request.content_type,
+        answered.data,
+        answered.state,
+        response.content_type,
     )
-    return {
-        "row_id": record.request["id"],
-        "organization_id": record.request["organization_id"],
-        "request": request.data,
-        "request_state": request.state,
-        "request_type": record.bodies[0].content_type,
-        "response": response.data,
-        "response_state": response.state,
-        "response_type": record.bodies[1].content_type,
-    }

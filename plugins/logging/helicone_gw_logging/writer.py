@@ -207,7 +207,7 @@ class Writer:
                 counters.bodies_failed += 1
             except Exception:
                 counters.rows_failed += 1
-                self._alarm("a row was refused", id=rows.request["id"], problem=type(problem).__name__)
+                self._alarm("a row was refused", id=rows.id, problem=type(problem).__name__)
 
     async def _insist(self, rows: list[Rows], *, again: bool = False) -> int:
         """Write until the database takes or refuses it. Raises what a refusal raises; returns how many were new."""
