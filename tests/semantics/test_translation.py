@@ -9,7 +9,7 @@ from onion import A, exchange, gateway, handle, plugin, router
 
 from helicone_gw import Fallback, Response, Target
 from helicone_gw.sse import EventSplitter, event_data
-from helicone_gw.testing import ScriptedProvider, of_bytes, of_json
+from helicone_gw.testing import ScriptedProvider, of_bytes, of_events, of_json
 from helicone_gw.testing.dialects import anthropic, openai_chat
 
 CLAUDE = Target("anthropic", "claude-sonnet-4-5")
@@ -88,6 +88,15 @@ async def test_what_was_lost_is_told_to_client_and_log() -> None:
     sink = await handle(gateway([router(CLAUDE)], ScriptedProvider(anthropic.reply("Hello"))), one)
     assert sink.headers.get("helicone-translation-loss") == "seed"
     assert one.annotations["translation.loss"] == ["seed"]
+
+
+async def test_what_a_streamed_answer_lost_is_in_the_log() -> None:
+    events = list(anthropic.stream("Hello").parts)
+    block = b'{"type":"content_block_start","index":9,"content_block":{"type":"server_tool_use","id":"1","name":"web"}}'
+    events.insert(1, b"event: content_block_start\ndata: " + block + b"\n\n")
+    one = exchange(stream=True)
+    await handle(gateway([router(CLAUDE)], ScriptedProvider(of_events(*events))), one)
+    assert one.annotations["translation.loss"] == ["content.server_tool_use"]
 
 
 async def test_a_layer_can_end_a_translated_stream_cleanly() -> None:

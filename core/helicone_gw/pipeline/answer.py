@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 from helicone_gw.dialects.base import EventFacts, StreamReader
-from helicone_gw.dialects.translate.translation import Translator
+from helicone_gw.dialects.translate.translation import Translation, Translator
 from helicone_gw.headers import Headers
 from helicone_gw.model import Attempt, Response
 from helicone_gw.sse import EventSplitter
@@ -32,6 +32,7 @@ class LiveStream:
     reader: StreamReader | None = None
     translator: Translator | None = None
     """What makes the client's events of the provider's; ``None``: they are the same."""
+    translation: Translation | None = None
     drop_usage_events: bool = False
     head: list[tuple[bytes, EventFacts | None]] = field(default_factory=list)
     unread: bytes = b""

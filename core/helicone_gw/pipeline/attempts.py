@@ -157,6 +157,8 @@ class Attempts:
             attempt.usage = live.reader.usage
             attempt.model = live.reader.model or attempt.target.model
             exchange.stop_reason = live.reader.stop_reason
+            if live.translation is not None:
+                note_loss(exchange, live.translation)  # what the answer lost is known now; the header has left
         attempt.cost = self._cost(exchange, attempt)
         self._health.ended(
             attempt.target, None if attempt.first_byte_at is None else attempt.first_byte_at - attempt.started_at

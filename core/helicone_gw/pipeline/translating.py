@@ -60,6 +60,7 @@ def translated_reply(exchange: Exchange, translation: Translation, plain: bytes 
 
 def translate_stream(exchange: Exchange, translation: Translation, live: LiveStream) -> None:
     """Have ``live`` give the client events of its own dialect, while its facts stay the provider's."""
+    live.translation = translation
     live.translator = translation.stream(_made(exchange))
     if live.translator is not None and live.reader is not None:
         live.reader = TranslatedReader(live.reader, live.translator)
