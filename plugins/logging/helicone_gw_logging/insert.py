@@ -33,8 +33,9 @@ Values = tuple[Any, ...]
 GLANCE = 16 << 10
 """Bytes of a body up to which all of a record is searched at once."""
 
-_GROUPS = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
-"""Rows of one statement: any number of rows in few statements, and few enough that the driver keeps all prepared."""
+_GROUPS = (512, 256, 192, 128, 64, *range(56, 0, -8), *range(7, 0, -1))
+"""Rows of one statement: five hundred take four or fewer, and those of all tables are few enough (SQLite's driver
+keeps 128) to stay prepared."""
 
 _MAX_VARIABLES = 32_766 if sqlite3.sqlite_version_info >= (3, 32) else 999
 
@@ -157,7 +158,7 @@ def _statement(table: Table, dialect: Dialect) -> str:
     return str(compiled)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def _of_rows(statement: str, columns: int, size: int) -> str:
     """The insert of one row as one of ``size`` rows."""
     row = f"({', '.join('?' * columns)})"
