@@ -21,7 +21,7 @@ for _name in registry.installed():
 
 
 def test_the_official_plugins_are_installed() -> None:
-    assert {"cost", "logging", "security"} <= set(registry.installed())
+    assert {"cost", "fallbacks", "logging", "retries", "router", "security"} <= set(registry.installed())
 
 
 class TestSecurityWithKeys(PluginConformance):
@@ -31,3 +31,31 @@ class TestSecurityWithKeys(PluginConformance):
     name = "security"
     config: ClassVar[dict[str, Any]] = {"keys": {"mine": {"key": "sk-helicone-of-the-suite-0123456789"}}}
     headers: ClassVar[dict[str, str]] = {"helicone-auth": "Bearer sk-helicone-of-the-suite-0123456789"}
+
+
+class TestRetriesThatRetry(PluginConformance):
+    """The same with retries for all."""
+
+    plugin = registry.load("retries")
+    name = "retries"
+    config: ClassVar[dict[str, Any]] = {"enabled": True, "num": 1, "min_timeout": 0, "budget": {"floor": 1000}}
+
+
+class TestRouterWithRoutes(PluginConformance):
+    """The same with a named route and a rule that leads to none of the suite's requests."""
+
+    plugin = registry.load("router")
+    name = "router"
+    config: ClassVar[dict[str, Any]] = {
+        "strategy": "latency",
+        "routes": {"fast": {"targets": ["gpt-4o-mini/openai"]}},
+        "rules": [{"when": {"user": "nobody"}, "route": "fast"}],
+    }
+
+
+class TestFallbacksWithChains(PluginConformance):
+    """The same with a chain for models that the suite does not ask for."""
+
+    plugin = registry.load("fallbacks")
+    name = "fallbacks"
+    config: ClassVar[dict[str, Any]] = {"chains": {"other-*": ["gpt-4o-mini"]}}

@@ -30,11 +30,15 @@ LONGEST_REMEMBERED = 256
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What a model string leads to: choices, item by item; ``ordered``: their order is the configuration's."""
+    """What a model string leads to: choices, item by item; ``ordered``: their order is the configuration's.
+
+    ``only`` is the one choice there is, if there is but one.
+    """
 
     string: ModelString
     items: tuple[tuple[Choice, ...], ...]
     ordered: tuple[bool, ...]
+    only: Choice | None = None
 
 
 class Resolver:
@@ -96,7 +100,8 @@ class Resolver:
             ordered = [False] * len(items)
         if not items and exchange is not None:
             raise BadRequest("No provider is left for this model string.", code="no_available_providers")
-        return Resolved(string, tuple(items), tuple(ordered))
+        only = items[0][0] if len(items) == 1 and len(items[0]) == 1 else None
+        return Resolved(string, tuple(items), tuple(ordered), only)
 
     def _choices(self, item: Item, string: ModelString, exchange: Exchange | None) -> tuple[Choice, ...]:
         if item.provider is not None:

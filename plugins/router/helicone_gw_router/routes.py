@@ -68,6 +68,10 @@ class Routes:
         if request.router is not None:
             raise NotFound(f"There is no route {request.router!r}.", code="route_not_found")
         resolved = self._resolver.resolve(request.model or "", exchange)
+        if resolved.only is not None and exchange.permits is None and self._gateway.health.well:
+            # What most requests are: one model at one provider, and nothing to say of anybody's health.
+            exchange.headers[HEADER] = f"{self._config.strategy}; {resolved.only.label}"
+            return Route((resolved.only.target,))
         ordered: list[Choice] = []
         for choices, fixed in zip(resolved.items, resolved.ordered, strict=True):
             ordered += self._order(choices, "priority" if fixed else self._config.strategy, name, exchange, fixed=fixed)
