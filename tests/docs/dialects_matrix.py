@@ -260,11 +260,13 @@ elsewhere they are refused with 400.
 ## Rules
 
 - **Sampling.** A temperature above the provider's range is lowered to its end. Anthropic's models from 4.7 on take no
-  sampling parameters, those from 4.1 on either `temperature` or `top_p`; with thinking by budget neither.
-- **Longest answer.** Anthropic wants `max_tokens`: the request's, else the model's own, else 4,096.
+  sampling parameters, those from 4.1 on either `temperature` or `top_p`; with thinking by budget neither. OpenAI's
+  reasoning models take none.
+- **Longest answer.** Anthropic wants `max_tokens`: the request's, else the model's own, else 4,096. What is asked for
+  beyond a well-known model's longest answer is lowered to it.
 - **Reasoning.** Effort and budget stand for one another: minimal and low 1,024 tokens, medium 8,192, high 24,576, xhigh
   32,768, max 65,536; a budget up to 2,048 is low, up to 16,384 medium, above it high. Claude from 4.6 on and Gemini
-  from 3 on are told an effort, older ones a budget.
+  from 3 on are told an effort, older ones a budget; a model that is not known to reason is told neither.
 - **Thoughts.** Chat completions show them as `reasoning_content`, and signed ones also as `thinking_blocks`; what
   `reasoning_details` hold is read too. A signature or an encrypted thought of another maker's travels marked
   (`openai:...`), and goes back to that maker alone; other providers are not shown it.

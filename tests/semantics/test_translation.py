@@ -148,6 +148,13 @@ async def test_an_answer_that_is_none_is_a_failed_attempt(answer) -> None:
     assert one.attempts[0].error.code == "upstream_protocol_error"
 
 
+async def test_an_error_in_an_answer_of_status_200_is_told_in_its_words() -> None:
+    answer = of_json({"type": "error", "error": {"type": "overloaded_error", "message": "Busy, sorry."}})
+    sink = await handle(gateway([router(CLAUDE)], ScriptedProvider(answer)), exchange())
+    assert sink.status == 502
+    assert "Busy, sorry." in json.loads(sink.body)["error"]["message"]
+
+
 async def test_an_error_keeps_its_status_words_and_wait() -> None:
     provider = ScriptedProvider(anthropic.error(429, "Slow down.", headers={"retry-after": "3"}))
     one = exchange()

@@ -53,7 +53,9 @@ def translated_reply(exchange: Exchange, translation: Translation, plain: bytes 
             raise ValueError("its content coding is not known")
         body = translation.reply(plain, _made(exchange))
     except (ValueError, RecursionError) as problem:
-        raise UpstreamProtocolError(f"The provider's answer cannot be translated: {problem}") from None
+        said = read_refusal(plain or b"")
+        words = str(problem) if said is None else said.message  # an error in an answer of status 200
+        raise UpstreamProtocolError(f"The provider's answer cannot be translated: {words}") from None
     note_loss(exchange, translation)
     return body
 

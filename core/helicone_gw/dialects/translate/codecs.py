@@ -17,6 +17,7 @@ from helicone_gw.dialects.translate.gemini_embeddings import GeminiEmbeddings
 from helicone_gw.dialects.translate.ollama_chat import OllamaEgress
 from helicone_gw.dialects.translate.ollama_vectors import OllamaEmbeddings
 from helicone_gw.dialects.translate.openai_embeddings import OpenAIEmbeddings
+from helicone_gw.dialects.translate.reasoning import is_openais
 from helicone_gw.dialects.translate.replicate_predictions import ReplicateEgress
 from helicone_gw.dialects.translate.rerank import Rerank
 from helicone_gw.dialects.translate.vectors import EmbeddingsEgress, EmbeddingsIngress, RerankEgress, RerankIngress
@@ -58,7 +59,6 @@ RERANK_INGRESS: tuple[RerankIngress, ...] = (Rerank(),)
 RERANK_EGRESS: dict[str, RerankEgress] = {"cohere": CohereRerank(), "bedrock": BedrockRerank()}
 
 _RESPONSES_ONLY = re.compile(r"(o1-pro|o3-pro|gpt-5(\.\d+)?-pro|codex|deep-research|computer-use)")
-_REASONING = re.compile(r"(o\d|gpt-5|gpt-oss)")
 _WITH_RESPONSES = frozenset({"openai", "azure"})
 _CHAT_ALONE = ("stop", "seed", "frequency_penalty", "presence_penalty")
 
@@ -83,7 +83,7 @@ def _wants_responses(model: str, request: ConversationRequest) -> bool:
     name = model.rpartition("/")[2]
     if _RESPONSES_ONLY.search(name) or (request.web_search and "search" not in name):
         return True
-    if not _REASONING.match(name) or request.n not in (None, 1) or any(getattr(request, each) for each in _CHAT_ALONE):
+    if not is_openais(name) or request.n not in (None, 1) or any(getattr(request, each) for each in _CHAT_ALONE):
         return False
     if request.reasoning is not None and request.reasoning.show:
         return True

@@ -15,7 +15,7 @@ from helicone_gw.dialects.translate.loss import Loss
 from helicone_gw.dialects.translate.media import write_cache
 from helicone_gw.dialects.translate.names import legal_user
 from helicone_gw.dialects.translate.openai_chat_turns import write_messages
-from helicone_gw.dialects.translate.reasoning import effort_of
+from helicone_gw.dialects.translate.reasoning import effort_of, is_openais, takes_effort
 from helicone_gw.dialects.translate.schemas import object_schema
 
 MOST_STOPS = 4
@@ -54,7 +54,7 @@ def write_chat(request: ConversationRequest, to: Destination, loss: Loss) -> Out
         n=request.n,
         user=legal_user(request.user),
         verbosity=request.verbosity,
-        **_write_reasoning(request.reasoning, to),
+        **_write_reasoning(request.reasoning, to, loss),
     )
     for name, value in (("top_k", request.top_k), ("min_p", request.min_p)):
         if value is not None:
@@ -73,7 +73,7 @@ def write_chat(request: ConversationRequest, to: Destination, loss: Loss) -> Out
     if request.web_search:
         _write_search(to, body, loss)
     _write_extras(request, to, body, loss)
-    for name in refused(to.provider):
+    for name in (*refused(to.provider), *refused_by_reasoning(request, to)):
         if body.pop(name, None) is not None:
             loss.note(name)
     if to.provider in SEED_IS_RANDOM and "seed" in body:
@@ -126,13 +126,21 @@ def _write_format(format: ResponseFormat | None) -> dict[str, Any] | None:
     return {"type": "json_schema", "json_schema": schema}
 
 
+def refused_by_reasoning(request: ConversationRequest, to: Destination) -> tuple[str, ...]:
+    """Fields that OpenAI's reasoning models answer with an error; a temperature of 1 is what they have anyway."""
+    if not (takes(to.provider, "openai_fields") and is_openais(to.model)):
+        return ()
+    usual = tuple(name for name in ("temperature", "top_p") if getattr(request, name) not in (None, 1))
+    return (*usual, "frequency_penalty", "presence_penalty", "logprobs", "top_logprobs", "stop")
+
+
 def _write_stop(request: ConversationRequest, loss: Loss) -> list[str] | None:
     if len(request.stop) > MOST_STOPS:
         loss.note("stop")
     return list(request.stop[:MOST_STOPS]) or None
 
 
-def _write_reasoning(reasoning: Reasoning | None, to: Destination) -> dict[str, Any]:
+def _write_reasoning(reasoning: Reasoning | None, to: Destination, loss: Loss) -> dict[str, Any]:
     if reasoning is None:
         return {}
     if takes(to.provider, "reasoning_details"):
@@ -143,6 +151,10 @@ def _write_reasoning(reasoning: Reasoning | None, to: Destination) -> dict[str, 
         )
         return {"reasoning": nested or {"enabled": reasoning.budget != 0}}
     effort = effort_of(reasoning)
+    if not takes_effort(to.model):
+        if effort != "none":
+            loss.note("reasoning")
+        return {}
     return {} if effort is None else {"reasoning_effort": "xhigh" if effort == "max" else effort}
 
 

@@ -28,8 +28,8 @@ from helicone_gw.dialects.translate.limits import bounded
 from helicone_gw.dialects.translate.loss import Loss
 from helicone_gw.dialects.translate.media import audio_format, data_url
 from helicone_gw.dialects.translate.names import legal_id, legal_user
-from helicone_gw.dialects.translate.openai_chat_outgoing import TIERS
-from helicone_gw.dialects.translate.reasoning import effort_of
+from helicone_gw.dialects.translate.openai_chat_outgoing import TIERS, refused_by_reasoning
+from helicone_gw.dialects.translate.reasoning import effort_of, takes_effort
 from helicone_gw.dialects.translate.schemas import object_schema
 
 EXTRAS = frozenset({"prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store"})
@@ -55,8 +55,11 @@ def write_responses(request: ConversationRequest, to: Destination, loss: Loss) -
         user=legal_user(request.user),
         metadata=request.metadata or None,
         service_tier=TIERS.get(tier, tier) if tier else None,
-        **_write_reasoning(request),
+        **_write_reasoning(request, to, loss),
     )
+    for name in refused_by_reasoning(request, to):
+        if body.pop(name, None) is not None:
+            loss.note(name)
     for name, value in request.extras.items():
         if name in EXTRAS:
             body[name] = value
@@ -105,11 +108,15 @@ def _write_text(request: ConversationRequest) -> dict[str, Any] | None:
     return only(format=written, verbosity=request.verbosity) or None
 
 
-def _write_reasoning(request: ConversationRequest) -> dict[str, Any]:
+def _write_reasoning(request: ConversationRequest, to: Destination, loss: Loss) -> dict[str, Any]:
     reasoning = request.reasoning
     if reasoning is None:
         return {}
     effort = effort_of(reasoning)
+    if not takes_effort(to.model):
+        if effort != "none":
+            loss.note("reasoning")
+        return {}
     nested = only(
         effort="xhigh" if effort == "max" else effort,
         summary=reasoning.summary or ("auto" if reasoning.show else None),

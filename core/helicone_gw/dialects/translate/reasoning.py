@@ -24,6 +24,11 @@ LEAST_BUDGET = 1024
 EFFORTS: frozenset[str] = frozenset(BUDGETS)
 
 _CLAUDE = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
+_OPENAI = re.compile(r"(?:^|[/.])(?:o\d|gpt-5|gpt-oss|codex|computer-use)(?!.*chat)")
+_THINKS = re.compile(
+    r"deepseek-(?:r|v3|reason)|qwen-?3|qwq|magistral|grok-[34]|gemini-(?:2\.5|[3-9])|claude-|kimi-k2|glm-4\.[5-9]|minimax-m"
+    r"|[-/]r1|think|reason|nemotron"
+)
 _GEMINI = re.compile(r"gemini-(\d+)")
 
 
@@ -44,6 +49,16 @@ def effort_of(reasoning: Reasoning) -> Effort | None:
     if budget == 0:
         return "none"
     return "low" if budget <= 2048 else "medium" if budget <= 16384 else "high"
+
+
+def is_openais(model: str) -> bool:
+    """Whether a model is one of OpenAI's that reason: they take no sampling parameters."""
+    return _OPENAI.search(model.lower()) is not None
+
+
+def takes_effort(model: str) -> bool:
+    """Whether a model is known to reason: others answer an error where they are told how hard to think."""
+    return is_openais(model) or _THINKS.search(model.lower()) is not None
 
 
 def claude_version(model: str) -> tuple[int, int]:

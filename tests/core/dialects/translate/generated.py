@@ -14,7 +14,6 @@ from helicone_gw.dialects.translate.conversation import (
     Image,
     Message,
     Part,
-    Reasoning,
     ResponseFormat,
     Text,
     Thinking,
@@ -99,7 +98,6 @@ def requests(draw: st.DrawFn, *, vendor: str | None = None) -> ConversationReque
         response_format=draw(st.none() | st.just(ResponseFormat(SCHEMA))),
         max_tokens=draw(st.integers(1, 4096)),
         temperature=draw(st.none() | st.sampled_from([0.0, 0.25, 1.0])),
-        reasoning=draw(st.none() | st.just(Reasoning(effort="none"))),
     )
 
 

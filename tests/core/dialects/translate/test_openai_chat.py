@@ -36,9 +36,11 @@ def read(loss: Loss | None = None, **body: Any) -> ConversationRequest:
     return CHAT.read_request(data, loss or Loss(), model="m", stream=bool(body.get("stream")))
 
 
-def written(request: ConversationRequest, provider: str = "openai", **to: Any) -> tuple[Any, tuple[str, ...]]:
+def written(
+    request: ConversationRequest, provider: str = "openai", model: str = "gpt-4o", **to: Any
+) -> tuple[Any, tuple[str, ...]]:
     loss = Loss()
-    outgoing = CHAT.write_request(request, Destination(provider, "gpt-4o", **to), loss)
+    outgoing = CHAT.write_request(request, Destination(provider, model, **to), loss)
     assert outgoing.path == "/v1/chat/completions"
     return msgspec.json.decode(outgoing.body), loss.paths
 
@@ -239,7 +241,38 @@ def test_thoughts_go_back_to_who_takes_them() -> None:
     ],
 )
 def test_effort_and_budget_stand_for_one_another(reasoning: Reasoning, effort: str | None) -> None:
-    assert written(asking(reasoning=reasoning))[0].get("reasoning_effort") == effort
+    body, lost = written(asking(reasoning=reasoning), model="gpt-5")
+    assert body.get("reasoning_effort") == effort
+    assert lost == ()
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "told"),
+    [
+        ("openai", "o3", True),
+        ("openai", "gpt-5-mini", True),
+        ("openai", "gpt-5-chat-latest", False),
+        ("openai", "gpt-4o", False),
+        ("groq", "openai/gpt-oss-120b", True),
+        ("groq", "llama-3.3-70b", False),
+        ("deepseek", "deepseek-reasoner", True),
+        ("mistral", "magistral-medium", True),
+    ],
+)
+def test_only_models_that_reason_are_told_how_hard(provider: str, model: str, told: bool) -> None:
+    body, lost = written(asking(reasoning=Reasoning("low")), provider, model)
+    assert ("reasoning_effort" in body) is told
+    assert lost == (() if told else ("reasoning",))
+    assert written(asking(reasoning=Reasoning("none")), provider, model)[1] == ()
+
+
+def test_openais_reasoning_models_take_no_sampling() -> None:
+    request = asking(temperature=0.2, top_p=1.0, frequency_penalty=0.5, top_logprobs=2, stop=("END",), seed=7)
+    body, lost = written(request, model="o4-mini")
+    assert not {"temperature", "frequency_penalty", "logprobs", "top_logprobs", "stop"} & body.keys()
+    assert (body["top_p"], body["seed"]) == (1.0, 7)
+    assert lost == ("temperature", "frequency_penalty", "logprobs", "top_logprobs", "stop")
+    assert written(asking(temperature=0.2), "openrouter", "openai/o4-mini")[0]["temperature"] == 0.2
 
 
 def test_usage_is_asked_for_where_the_provider_may_be_asked() -> None:
