@@ -32,13 +32,14 @@ LONGEST_REMEMBERED = 256
 class Resolved:
     """What a model string leads to: choices, item by item; ``ordered``: their order is the configuration's.
 
-    ``only`` is the one choice there is, if there is but one.
+    ``only`` is the one choice there is, if there is but one. ``known``: somebody offers the model, or was named for it.
     """
 
     string: ModelString
     items: tuple[tuple[Choice, ...], ...]
     ordered: tuple[bool, ...]
     only: Choice | None = None
+    known: bool = True
 
 
 class Resolver:
@@ -95,13 +96,14 @@ class Resolver:
                 items.append(choices)
                 model = self._registry.find(item.name) if item.provider is None else None
                 ordered.append(model is not None and model.ordered)
+        known = bool(items)
         if not items:
             items = self._unknown(string, exchange)
             ordered = [False] * len(items)
         if not items and exchange is not None:
             raise BadRequest("No provider is left for this model string.", code="no_available_providers")
         only = items[0][0] if len(items) == 1 and len(items[0]) == 1 else None
-        return Resolved(string, tuple(items), tuple(ordered), only)
+        return Resolved(string, tuple(items), tuple(ordered), only, known)
 
     def _choices(self, item: Item, string: ModelString, exchange: Exchange | None) -> tuple[Choice, ...]:
         if item.provider is not None:

@@ -11,13 +11,15 @@ from helicone_gw import BadRequest, NotFound, Route, Target
 from helicone_gw_router import strategies
 from helicone_gw_router.conditions import Condition, Facts, compile_condition, facts_of
 from helicone_gw_router.config import RouteConfig, RouterConfig, Strategy, TargetConfig
+from helicone_gw_router.grammar import MAX_ITEMS
+from helicone_gw_router.hashing import hash_key
 from helicone_gw_router.latencies import Latencies
 from helicone_gw_router.limits import Headroom
-from helicone_gw_router.resolving import LONGEST_REMEMBERED
+from helicone_gw_router.resolving import LONGEST_REMEMBERED, Resolved
 from helicone_gw_router.strategies import Choice, Rotations
 
 if TYPE_CHECKING:
-    from helicone_gw import Exchange, Gateway, Request
+    from helicone_gw import Exchange, Gateway
     from helicone_gw_router.resolving import Resolver
 
 HEADER = "Helicone-Route"
@@ -67,15 +69,42 @@ class Routes:
             return self._of_named(name, named, exchange)
         if request.router is not None:
             raise NotFound(f"There is no route {request.router!r}.", code="route_not_found")
+        if "," in name and (mixed := self._mixed(name, exchange)) is not None:
+            return mixed
         resolved = self._resolver.resolve(request.model or "", exchange)
         if resolved.only is not None and exchange.permits is None and self._gateway.health.well:
             # What most requests are: one model at one provider, and nothing to say of anybody's health.
             exchange.headers[HEADER] = f"{self._config.strategy}; {resolved.only.label}"
             return Route((resolved.only.target,))
+        ordered = self._of_string(resolved, name, exchange)
+        return self._finished("", self._config.strategy, self._healthy_first(ordered), exchange)
+
+    def _of_string(self, resolved: Resolved, name: str, exchange: Exchange) -> list[Choice]:
         ordered: list[Choice] = []
         for choices, fixed in zip(resolved.items, resolved.ordered, strict=True):
             ordered += self._order(choices, "priority" if fixed else self._config.strategy, name, exchange, fixed=fixed)
-        return self._finished("", self._config.strategy, self._healthy_first(ordered), exchange)
+        return ordered
+
+    def _mixed(self, text: str, exchange: Exchange) -> Route | None:
+        """The route of a list of which some items are named routes; ``None`` where none is."""
+        parts = [part for raw in text.split(",") if (part := raw.strip())]
+        if not any(part in self._named for part in parts):
+            return None
+        excluded = self._resolver.parse(text, exchange).excluded
+        found: list[Choice] = []
+        for part in parts[:MAX_ITEMS]:
+            named = self._named.get(part)
+            if named is not None:
+                strategy = named.config.strategy or self._config.strategy
+                choices = self._of_targets(named, exchange)
+                found += self._order(choices, strategy, part, exchange, route=named.config)
+            elif not part.startswith("!"):
+                resolved = self._resolver.resolve(part, exchange)
+                found += self._of_string(resolved, part, exchange) if resolved.known else ()
+        left = [choice for choice in found if choice.target.provider not in excluded]
+        if not left:
+            raise BadRequest("No provider is left for this model string.", code="no_available_providers")
+        return self._finished("", self._config.strategy, self._healthy_first(left), exchange)
 
     def choices(self, model: str, exchange: Exchange | None) -> list[Choice]:
         """Every choice of a model string or named route, in order; for those who only ask."""
@@ -109,6 +138,20 @@ class Routes:
         return next((route for condition, route in self._rules if condition is None or condition(facts)), None)
 
     def _of_named(self, name: str, named: Named, exchange: Exchange) -> Route:
+        found = self._of_targets(named, exchange)
+        if not found:
+            raise BadRequest(f"No target of route {name!r} is meant for this request.", code="no_available_providers")
+        strategy = named.config.strategy or self._config.strategy
+        healthy, resting = self._split(found)
+        ordered = self._order(healthy, strategy, name, exchange, route=named.config) if healthy else []
+        route = self._finished(name, strategy, [*ordered, *resting], exchange)
+        hedge = named.config.hedge
+        if hedge is None or len(route.targets) < 2:
+            return route
+        return Route(route.targets, name, self.latencies.hedge_after(route.targets[0], hedge))
+
+    def _of_targets(self, named: Named, exchange: Exchange) -> list[Choice]:
+        """Every choice of a named route that is meant for this request, each target once."""
         facts: Facts | None = None
         found: list[Choice] = []
         for target, condition in named.targets:
@@ -117,16 +160,7 @@ class Routes:
                 if not condition(facts):
                     continue
             found += self._of_target(target, exchange)
-        if not found:
-            raise BadRequest(f"No target of route {name!r} is meant for this request.", code="no_available_providers")
-        strategy = named.config.strategy or self._config.strategy
-        healthy, resting = self._split(list({choice.target: choice for choice in found}.values()))
-        ordered = self._order(healthy, strategy, name, exchange, route=named.config) if healthy else []
-        route = self._finished(name, strategy, [*ordered, *resting], exchange)
-        hedge = named.config.hedge
-        if hedge is None or len(route.targets) < 2:
-            return route
-        return Route(route.targets, name, self.latencies.hedge_after(route.targets[0], hedge))
+        return list({choice.target: choice for choice in found}.values())
 
     def _of_target(self, target: TargetConfig, exchange: Exchange | None) -> list[Choice]:
         """The best provider's choices of one target; they share its weight as they share that provider's traffic."""
@@ -157,7 +191,7 @@ class Routes:
         fixed: bool = False,
         route: RouteConfig | None = None,
     ) -> list[Choice]:
-        if len(choices) == 1:
+        if len(choices) < 2:
             return list(choices)
         if fixed:
             places = zip(choices, _places(choices), strict=True)
@@ -177,7 +211,7 @@ class Routes:
         if strategy == "usage":
             now = self._gateway.clock.monotonic()
             return strategies.usage(choices, lambda target: self.headroom.of(target, now), rotation)
-        return strategies.hashed(choices, _hash_key(route.hash_on if route else "session", exchange))
+        return strategies.hashed(choices, hash_key(route.hash_on if route else "session", exchange))
 
     def _split(self, choices: Sequence[Choice]) -> tuple[list[Choice], list[Choice]]:
         """Those that may be tried now, and those that rest, the soonest to be back first."""
@@ -238,36 +272,3 @@ def _places(choices: Sequence[Choice]) -> list[int]:
 
 def _cheap(choice: Choice) -> tuple[float, bool, int]:
     return (choice.priority, choice.price is None, choice.price or 0)
-
-
-def _hash_key(what: str, exchange: Exchange) -> str:
-    """What the strategy hash goes by; where the request does not say: session, user, key, the prompt's beginning."""
-    request = exchange.request
-    for each in (what, "session", "user", "key"):
-        value = _hash_value(each, request, exchange)
-        if value:
-            return value
-    return _prompt(request)
-
-
-def _hash_value(what: str, request: Request, exchange: Exchange) -> str | None:
-    kind, _, name = what.partition(":")
-    match kind:
-        case "session":
-            return request.helicone.session_id
-        case "user":
-            return request.user
-        case "key":
-            return None if exchange.key is None else exchange.key.id
-        case "header":
-            return request.headers.get(name)
-        case "property":
-            return request.helicone.properties.get(name)
-        case "prompt":
-            return _prompt(request)
-    return None
-
-
-def _prompt(request: Request) -> str:
-    # A provider's prompt cache goes by the beginning; what follows differs from turn to turn.
-    return (request.body or b"")[:1024].decode("latin-1")

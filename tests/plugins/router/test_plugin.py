@@ -538,3 +538,28 @@ async def test_a_chain_that_leads_nowhere_hides_no_failure(gateway: GatewayFacto
     async with gateway(plugins, provider=provider, config=CONFIG) as running:
         assert (await running.chat(model="only-here/openai")).status == 200
     assert [str(attempt.target) for attempt in running.exchanges[0].attempts] == ["openai/only-here", "mistral/house-1"]
+
+
+async def test_litellms_list_and_the_index_that_answered(gateway: GatewayFactory) -> None:
+    provider = ScriptedProvider(DOWN, DOWN, GOOD)
+    headers = {"Helicone-Fallbacks": '["house/groq", "fast"]'}
+    async with gateway([ROUTER, "fallbacks"], provider=provider, config=CONFIG) as running:
+        reply = await running.chat(model="o3/openai", headers=headers)
+    tried = [str(attempt.target) for attempt in running.exchanges[0].attempts]
+    assert (reply.status, tried) == (200, ["openai/o3", "groq/house-1", "groq/gpt-4o-mini"])
+    assert reply.headers.get("helicone-fallback-index") == "2"
+
+
+async def test_named_routes_in_a_list(gateway: GatewayFactory) -> None:
+    assert await routed(gateway, "nosuch, fast, house, !mistral", ROUTER) == [
+        "groq/gpt-4o-mini",
+        "openai/gpt-4o-mini",
+        "groq/house-1",
+    ]
+    async with gateway([ROUTER], config=CONFIG) as running:
+        nothing = await running.chat(model="fast, !groq, !openai")
+        unknown = await running.chat(model="fast, !nosuch")
+    assert [reply.json()["error"]["code"] for reply in (nothing, unknown)] == [
+        "no_available_providers",
+        "unknown_provider",
+    ]
