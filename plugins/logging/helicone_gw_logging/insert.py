@@ -76,7 +76,7 @@ def prepare(record: LogRecord, secrets: Sequence[bytes], max_body: int) -> Rows:
         values += _ATTEMPT_TEXTS(row)
     for row in properties:
         values += _PROPERTY_TEXTS(row)
-    texts = "\n".join([value for value in values if value.__class__ is str]).encode()
+    texts = "\n".join([value for value in values if isinstance(value, str)]).encode()
     clean = _is_clean(record, texts, known)
     if not clean and redact(texts, known) != texts:
         request = _clean(request, known)
@@ -170,7 +170,7 @@ def _clean(row: dict[str, Any], secrets: Sequence[bytes]) -> dict[str, Any]:
     return row | {
         name: redact_text(value, secrets)
         for name, value in row.items()
-        if value.__class__ is str and name not in _PLAIN
+        if isinstance(value, str) and name not in _PLAIN
     }
 
 

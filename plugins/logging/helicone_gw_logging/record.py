@@ -10,8 +10,10 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from helicone_gw_logging.measures import all_tokens, count, duration, milliseconds, tokens
+
 if TYPE_CHECKING:
-    from helicone_gw import Attempt, Capture, Cost, Exchange, GatewayError, Headers, Usage
+    from helicone_gw import Attempt, Capture, Cost, Exchange, GatewayError, Headers
 
 NAME_BYTES = 1024
 """Longest identifier or name, in bytes of UTF-8; the rest is cut."""
@@ -28,8 +30,9 @@ SHORTEST_SECRET = 8
 MAX_ANNOTATIONS = 65_536
 """Longest annotations, in bytes of JSON."""
 
-_MAX_INTEGER = 2**63 - 1
 _ROW_BYTES = 2048  # about what a row without bodies takes in memory
+_LONG = frozenset({"path", "error_message"})
+_NO_COST = dict.fromkeys(("cost_nano_usd", "cost_source", "cost_version"))
 
 
 class RawBody(Struct, frozen=True):
@@ -74,36 +77,33 @@ class LogRecord(Struct, frozen=True):
 
 def record(exchange: Exchange, *, bodies: bool = True) -> LogRecord:
     """The record of a finished exchange. Never raises for odd values: what a column cannot hold is unknown."""
-    properties = _properties(exchange)
-    attempts = [_attempt(exchange, attempt) for attempt in exchange.attempts]
+    organization = text(exchange.organization, 128) or "default"
+    attempts = [_attempt(exchange.id, organization, attempt) for attempt in exchange.attempts]
+    properties = _properties(exchange, organization) if exchange.request.helicone.properties else []
     annotations = _annotations(exchange)
-    kept = _bodies(exchange) if bodies else None
-    credential = exchange.credential
     size = _ROW_BYTES + len(annotations) + 512 * len(attempts)
-    size += sum(128 + len(row["value"]) for row in properties)
-    if kept is not None:
-        size += sum(len(body.data) for body in kept)
+    for row in properties:
+        size += 128 + len(row["value"])
+    kept = None
+    if bodies:
+        kept = _bodies(exchange)
+        size += len(kept[0].data) + len(kept[1].data)
     return LogRecord(
-        request=_request(exchange),
-        attempts=attempts,
-        properties=properties,
-        annotations=annotations,
-        bodies=kept,
-        secrets=(
-            *((credential.value.split(" ", 1)[-1],) if credential is not None else ()),
-            # A shorter key would be found in innocent text.
-            *(secret for secret in exchange.secrets if len(secret) >= SHORTEST_SECRET),
-        ),
-        size=size,
+        _request(exchange, organization), attempts, properties, annotations, kept, _secrets(exchange), size
     )
+
+
+def _secrets(exchange: Exchange) -> tuple[str, ...]:
+    credential = exchange.credential
+    # A shorter key would be found in innocent text.
+    found = tuple([secret for secret in exchange.secrets if len(secret) >= SHORTEST_SECRET])
+    return found if credential is None else (credential.value.split(" ", 1)[-1], *found)
 
 
 def text(value: object, limit: int = NAME_BYTES) -> str | None:
     """``value`` as text that any database takes: no NUL, no lone surrogate, at most ``limit`` bytes of UTF-8."""
     if value is None:
         return None
-    if value.__class__ is str and len(value) <= limit and value.isascii() and "\0" not in value:
-        return value
     string = value if isinstance(value, str) else str(value)
     if len(string) <= limit and string.isascii() and "\0" not in string:
         return string
@@ -111,93 +111,90 @@ def text(value: object, limit: int = NAME_BYTES) -> str | None:
     return data[:limit].decode("utf-8", "ignore")
 
 
-def _request(exchange: Exchange) -> dict[str, Any]:
-    asked, helicone = exchange.original, exchange.request.helicone
-    outcome, usage, cost, error = exchange.outcome, exchange.usage, exchange.cost, exchange.error
+def _request(exchange: Exchange, organization: str) -> dict[str, Any]:
+    asked, helicone, notes = exchange.original, exchange.request.helicone, exchange.annotations
+    outcome, usage, error, key = exchange.outcome, exchange.usage, exchange.error, exchange.key
+    received_at, ended_at = exchange.received_at, exchange.ended_at
     first_token_at = exchange.first_chunk_at if asked.stream else None
-    notes = exchange.annotations
-    row: dict[str, Any] = {
+    row = _texts(
+        {
+            "request_id": exchange.request_id,
+            "provider": exchange.provider,
+            "request_model": asked.model,
+            "model": exchange.model,
+            "model_override": helicone.model_override,
+            "dialect": asked.dialect,
+            "operation": asked.operation,
+            "method": asked.method,
+            "path": asked.path,
+            "error_code": (outcome.code if outcome else None) or (error.code if error else None),
+            "error_message": (outcome.message if outcome else None) or (error.message if error else None),
+            "stop_reason": exchange.stop_reason,
+            "user_id": helicone.user_id or asked.user,
+            "session_id": helicone.session_id,
+            "session_path": helicone.session_path,
+            "session_name": helicone.session_name,
+            "prompt_id": helicone.prompt_id,
+            "key_id": key.id if key else None,
+            "key_name": key.name if key else None,
+            "cache_status": notes.get("cache.status"),
+            "ratelimit_status": notes.get("ratelimit.status"),
+            "service_tier": usage.service_tier if usage else None,
+        }
+    )
+    return {
+        **row,
         "id": exchange.id,
-        "organization_id": text(exchange.organization, 128) or "default",
-        "request_id": text(exchange.request_id),
-        "received_at": _milliseconds(exchange.received_at) or 0,
-        "first_byte_at": _milliseconds(exchange.first_byte_at),
-        "first_token_at": _milliseconds(first_token_at),
-        "ended_at": _milliseconds(exchange.ended_at),
-        "latency": _duration(exchange.received_at, exchange.ended_at),
-        "time_to_first_token": _duration(exchange.received_at, first_token_at),
-        "provider": text(exchange.provider),
-        "request_model": text(asked.model),
-        "model": text(exchange.model),
-        "model_override": text(helicone.model_override),
-        "dialect": text(asked.dialect),
-        "operation": text(asked.operation),
-        "method": text(asked.method),
-        "path": text(asked.path, TEXT_BYTES),
+        "organization_id": organization,
+        "received_at": milliseconds(received_at) or 0,
+        "first_byte_at": milliseconds(exchange.first_byte_at),
+        "first_token_at": milliseconds(first_token_at),
+        "ended_at": milliseconds(ended_at),
+        "latency": duration(received_at, ended_at),
+        "time_to_first_token": duration(received_at, first_token_at),
         "target_url": _target_url(exchange),
         "stream": bool(asked.stream),
         # An exchange without an outcome never finished: only a process that is being stopped lets that happen.
         "status": outcome.status if outcome else None,
         "outcome": outcome.kind if outcome else "interrupted",
-        "error_code": text((outcome.code if outcome else None) or (error.code if error else None)),
-        "error_message": text((outcome.message if outcome else None) or (error.message if error else None), TEXT_BYTES),
-        "stop_reason": text(exchange.stop_reason),
-        "user_id": text(helicone.user_id or asked.user),
-        "session_id": text(helicone.session_id),
-        "session_path": text(helicone.session_path),
-        "session_name": text(helicone.session_name),
-        "prompt_id": text(helicone.prompt_id),
-        "key_id": text(exchange.key.id) if exchange.key else None,
-        "key_name": text(exchange.key.name) if exchange.key else None,
         "attempt_count": len(exchange.attempts),
-        "cache_status": text(notes.get("cache.status")),
-        "ratelimit_status": text(notes.get("ratelimit.status")),
         "request_size": _size(exchange.request_capture, asked.body),
         "response_size": exchange.response_capture.size if exchange.response_capture else None,
+        **all_tokens(usage),
+        **_cost(exchange.cost),
     }
-    row.update(_tokens(usage))
-    row.update(
-        prompt_cache_write_1h_tokens=_count(usage.cache_write_1h_tokens) if usage else None,
-        prompt_audio_tokens=_count(usage.input_audio_tokens) if usage else None,
-        completion_audio_tokens=_count(usage.output_audio_tokens) if usage else None,
-        prompt_cache_audio_tokens=_count(usage.cache_audio_read_tokens) if usage else None,
-        prompt_image_tokens=_count(usage.input_image_tokens) if usage else None,
-        completion_image_tokens=_count(usage.output_image_tokens) if usage else None,
-        total_tokens=_count(usage.total_tokens) if usage else None,
-        web_searches=_count(usage.web_searches) if usage else None,
-        service_tier=text(usage.service_tier) if usage else None,
-    )
-    row.update(_cost(cost))
-    return row
 
 
-def _attempt(exchange: Exchange, attempt: Attempt) -> dict[str, Any]:
+def _attempt(row_id: str, organization: str, attempt: Attempt) -> dict[str, Any]:
     error: GatewayError | None = attempt.error
-    row: dict[str, Any] = {
-        "row_id": exchange.id,
+    target = attempt.target
+    row = _texts(
+        {
+            "provider": target.provider,
+            "request_model": target.model,
+            "model": attempt.model,
+            "deployment": target.deployment,
+            "error_code": error.code if error else None,
+            "error_message": error.message if error else None,
+        }
+    )
+    return {
+        **row,
+        "row_id": row_id,
         "number": attempt.number,
-        "organization_id": text(exchange.organization, 128) or "default",
-        "provider": text(attempt.target.provider),
-        "request_model": text(attempt.target.model),
-        "model": text(attempt.model),
-        "deployment": text(attempt.target.deployment),
+        "organization_id": organization,
         "status": attempt.status,
-        "error_code": text(error.code) if error else None,
-        "error_message": text(error.message, TEXT_BYTES) if error else None,
-        "started_at": _milliseconds(attempt.started_at) or 0,
-        "first_byte_at": _milliseconds(attempt.first_byte_at),
-        "ended_at": _milliseconds(attempt.ended_at),
+        "started_at": milliseconds(attempt.started_at) or 0,
+        "first_byte_at": milliseconds(attempt.first_byte_at),
+        "ended_at": milliseconds(attempt.ended_at),
+        **tokens(attempt.usage),
+        **_cost(attempt.cost),
     }
-    row.update(_tokens(attempt.usage))
-    row.update(_cost(attempt.cost))
-    return row
 
 
-def _properties(exchange: Exchange) -> list[dict[str, Any]]:
-    if not exchange.request.helicone.properties:
-        return []
+def _properties(exchange: Exchange, organization: str) -> list[dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
-    received_at = _milliseconds(exchange.received_at) or 0
+    received_at = milliseconds(exchange.received_at) or 0
     for key, value in exchange.request.helicone.properties.items():
         lower = text(key.lower(), KEY_BYTES) or ""
         if lower in rows or len(rows) == MAX_PROPERTIES:
@@ -205,7 +202,7 @@ def _properties(exchange: Exchange) -> list[dict[str, Any]]:
         rows[lower] = {
             "row_id": exchange.id,
             "key_lower": lower,
-            "organization_id": text(exchange.organization, 128) or "default",
+            "organization_id": organization,
             "key": text(key, KEY_BYTES),
             "value": text(value, TEXT_BYTES) or "",
             "value_start": text(value, VALUE_START_BYTES) or "",
@@ -259,21 +256,25 @@ def _body(capture: Capture | None, omitted: bool, model: str | None, headers: He
     )
 
 
-def _tokens(usage: Usage | None) -> dict[str, int | None]:
-    return {
-        "prompt_tokens": _count(usage.input_tokens) if usage else None,
-        "completion_tokens": _count(usage.output_tokens) if usage else None,
-        "reasoning_tokens": _count(usage.reasoning_tokens) if usage else None,
-        "prompt_cache_read_tokens": _count(usage.cache_read_tokens) if usage else None,
-        "prompt_cache_write_tokens": _count(usage.cache_write_tokens) if usage else None,
-    }
+def _texts(values: dict[str, Any]) -> dict[str, Any]:
+    """``values``, each made a `text`. Usually nothing is to be done, which is told of all of them together."""
+    try:
+        together = "".join([value for value in values.values() if value is not None])
+    except TypeError:
+        pass
+    else:
+        if len(together) <= NAME_BYTES and together.isascii() and "\0" not in together:
+            return values
+    return {name: text(value, TEXT_BYTES if name in _LONG else NAME_BYTES) for name, value in values.items()}
 
 
 def _cost(cost: Cost | None) -> dict[str, Any]:
+    if cost is None:
+        return _NO_COST
     return {
-        "cost_nano_usd": _count(cost.nano_usd) if cost else None,
-        "cost_source": (text(cost.source) or None) if cost else None,
-        "cost_version": (text(cost.version) or None) if cost else None,
+        "cost_nano_usd": count(cost.nano_usd),
+        "cost_source": text(cost.source) or None,
+        "cost_version": text(cost.version) or None,
     }
 
 
@@ -293,19 +294,3 @@ def _size(capture: Capture | None, body: bytes | None) -> int | None:
     if capture is not None:
         return capture.size
     return len(body) if body is not None else None
-
-
-def _milliseconds(seconds: float | None) -> int | None:
-    # Not a number is not between anything.
-    return round(seconds * 1000) if seconds is not None and -1e12 < seconds < 1e12 else None
-
-
-def _duration(start: float, end: float | None) -> int | None:
-    if end is None or not -1e12 < end - start < 1e12:
-        return None
-    # A wall clock may be set back in the meantime; no answer is ready before its request.
-    return max(0, round((end - start) * 1000))
-
-
-def _count(value: int | None) -> int | None:
-    return value if value is None or (isinstance(value, int) and 0 <= value <= _MAX_INTEGER) else None

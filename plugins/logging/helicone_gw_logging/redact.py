@@ -37,8 +37,8 @@ class _Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cut: bool = False
 
 
-# Patterns are only tried where the needle that they begin with occurs.
-_Rule = tuple[bytes, re.Pattern[bytes]]
+# Patterns are only tried where their needle occurs, and what else there must be.
+_Rule = tuple[tuple[bytes, bytes], re.Pattern[bytes]]
 
 
 def _replacement(match: re.Match[bytes]) -> bytes:
@@ -52,7 +52,7 @@ def _rules(form: _Form) -> Iterator[_Rule]:
     flags = re.IGNORECASE if form.fold else 0
     pattern = re.compile(form.pattern.encode(), flags)
     for needle in form.needles:
-        yield needle.encode(), pattern
+        yield (needle.encode(), form.also.encode()), pattern
     for begin in form.begins:
         head = re.escape(begin).encode()
         # Not inside a word, but right behind a JSON or percent escape, whose last letter is none. It looks back from
@@ -66,7 +66,7 @@ def _rules(form: _Form) -> Iterator[_Rule]:
                 rb"(?<=%%[0-9A-Fa-f]{2}%s)",
             )
         )
-        yield begin.encode(), re.compile(head + boundary + form.pattern.encode(), flags)
+        yield (begin.encode(), b""), re.compile(head + boundary + form.pattern.encode(), flags)
 
 
 def _is_phrase(form: _Form) -> bool:
@@ -115,12 +115,12 @@ def holds_credential(data: bytes, secrets: Iterable[bytes] = ()) -> bool:
 
 
 def _redacted(data: bytes) -> bytes:
-    for needle, pattern in _RULES:
-        if needle in data:
+    for (needle, also), pattern in _RULES:
+        if needle in data and also in data:
             data = pattern.sub(_replacement, data)
     lowered = data.lower()
     last = None
-    for needle, pattern in _FOLDED_RULES:
+    for (needle, _), pattern in _FOLDED_RULES:
         if pattern is not last and needle in lowered:
             data = pattern.sub(_replacement, data)
             last = pattern

@@ -286,6 +286,19 @@ async def test_credentials_are_stored_nowhere(
     assert detail.request.row.annotations == {"plugin.note": {"nested": ["[redacted]"]}}
 
 
+async def test_a_text_that_is_more_than_a_text_is_searched_too(
+    database: Database, exchange: Build, writer: MakeWriter
+) -> None:
+    class Name(str):
+        __slots__ = ()
+
+    one = writer()
+    one.put(record(exchange(stop_reason=Name("sk-proj-" + "Xy9_" * 12))))
+    await one.flush()
+    (logged,) = await list_requests(database, Filter())
+    assert logged.row.stop_reason == "[redacted]"
+
+
 async def test_texts_that_postgres_would_refuse_are_mended(
     database: Database, exchange: Build, writer: MakeWriter
 ) -> None:
