@@ -7,7 +7,7 @@ other would cost more than the rest of the logging.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
@@ -62,7 +62,7 @@ class Suspicion:
 
 
 def without_repetition(stream: bytes, window: int) -> bytes:
-    """The events of ``stream`` without most of what they all begin with: nearly all of it, where tokens are streamed.
+    """The events of ``stream`` without most of what stands between the texts of any two: nearly all, usually.
 
     Whatever stands in ``stream`` within ``window`` bytes stands in what is returned; the reverse is not true.
     """
@@ -71,9 +71,7 @@ def without_repetition(stream: bytes, window: int) -> bytes:
     third = stream.find(b"\n\n", second + 2)
     if min(first, second, third) < 0:
         return stream
-    same = _common_start(stream[first:second], stream[second:third])
-    # Two texts may begin alike: what all events have in common ends where the text begins.
-    same = same[: same.rfind(b'"') + 1]
+    same = _between_texts(stream[first:second], stream[second:third])
     if len(same) < 4 * window:
         return stream
     start, rest = same[:window], same[window:]
@@ -83,15 +81,26 @@ def without_repetition(stream: bytes, window: int) -> bytes:
     return start.join(events) + same
 
 
-def _common_start(one: bytes, other: bytes) -> bytes:
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[:middle] == other[:middle]:
-            low = middle
+def _between_texts(one: bytes, other: bytes) -> bytes:
+    """What both end with, and then what both begin with: from the quote behind a text to that before the next."""
+    size = min(len(one), len(other))
+    begins = _most(lambda length: one[:length] == other[:length], size)
+    begins = one.rfind(b'"', 0, begins) + 1
+    ends = _most(lambda length: one.endswith(other[len(other) - length :]), size - begins)
+    quote = one.find(b'"', len(one) - ends)
+    return (one[quote:] if quote >= 0 else b"") + one[:begins]
+
+
+def _most(holds: Callable[[int], bool], most: int) -> int:
+    """The largest number up to ``most`` for which it still holds, as it does for zero."""
+    least = 0
+    while least < most:
+        middle = (least + most + 1) // 2
+        if holds(middle):
+            least = middle
         else:
-            high = middle - 1
-    return one[:low]
+            most = middle - 1
+    return least
 
 
 def _goes_on_as_member(following: bytes) -> bool:
