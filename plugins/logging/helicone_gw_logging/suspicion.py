@@ -47,6 +47,7 @@ class Suspicion:
         if len(data) > _REPETITIVE and data.startswith(_STREAMS):
             seen = without_repetition(data, self._window)
         lowered = seen.lower()
+        asked: set[int] = set()
         for index, start, end in self._automaton.find_matches_as_indexes(lowered, overlapping=True):
             needle = self._needles[index]
             if index >= self._words:
@@ -56,8 +57,11 @@ class Suspicion:
                 if index < self._keys:
                     if _KEY_GOES_ON.match(seen, end):
                         return True
-                elif self._also[index - self._keys] in data:
-                    return True
+                elif index not in asked:
+                    # Once: a text may hold a needle a million times, and what must stand beside it nowhere.
+                    asked.add(index)
+                    if self._also[index - self._keys] in data:
+                        return True
         return False
 
 
