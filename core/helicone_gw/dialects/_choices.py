@@ -100,7 +100,8 @@ class ChoicesReader:
         self._service_tier: str | None = None
         self._id: Any = None
         self._created: Any = None
-        self.repeats = Repeating()
+        self._repeating = Repeating()
+        self.repeated = self._repeating.span
         self._open: dict[int, bool] = {}
         """Every choice seen, and whether it has not finished yet."""
 
@@ -140,7 +141,7 @@ class ChoicesReader:
         if choices is None:
             return EventFacts()
         if content and not finished and usage is None:
-            self.repeats.learn(event)
+            self._repeating.learn(event)
         return EventFacts(
             content=content,
             usage_only=usage is not None and not choices,

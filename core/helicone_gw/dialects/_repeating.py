@@ -12,23 +12,25 @@ _TEXTS = re.compile(
     rb'"(?:content|text|thinking|reasoning|reasoning_content|partial_json|arguments|refusal|obfuscation)":"'
     rb'(?=([^"\\]*)")'
 )
-_MOST_TEXTS = 4
+_MOST_TEXTS = 2
 _PATIENCE = 4
 
 
 class Repeating:
-    """Compares events with one that was read: everything must be the same to the byte, except some strings of JSON.
+    """Compares events with one that was read: all must be the same to the byte, except one or two strings of JSON.
 
     Those strings may not hold a quote, so that they cannot be anything but strings. A stream whose events do not repeat
     is given up after a few, and costs nothing more.
     """
 
-    __slots__ = ("_first", "_others", "_patience")
+    __slots__ = ("_first", "_inside", "_last", "_patience", "_quotes", "_seam")
 
     def __init__(self) -> None:
-        self._first = b""
-        self._others: tuple[tuple[bytes, int], ...] = ()
         self._patience = _PATIENCE
+        # An event is _first, a text, perhaps _inside and another text, and _last; between two texts of two events lies
+        # _seam.
+        self._first = self._inside = self._last = self._seam = b""
+        self._quotes = 0
 
     def learn(self, event: bytes) -> None:
         """``event`` (with its blank line) was read and carries text, and nothing that happens only once."""
@@ -40,20 +42,38 @@ class Repeating:
         for found in _TEXTS.finditer(event):
             constants.append(event[at : found.end()])
             at = found.end(1)
-        if constants and len(constants) <= _MOST_TEXTS:
-            self._first = constants[0]
-            self._others = tuple((constant, len(constant)) for constant in (*constants[1:], event[at:-2]))
+        if not constants or len(constants) > _MOST_TEXTS:
+            return
+        self._first, self._last = constants[0], event[at:]
+        self._inside = constants[1] if len(constants) > 1 else b""
+        self._quotes = self._inside.count(b'"')
+        self._seam = self._last + self._first
 
-    def __call__(self, event: bytes) -> bool:
-        """Whether ``event`` (without its blank line) is like the one that was learned."""
-        first = self._first
-        if not first or not event.startswith(first):
-            return False
-        at = len(first)
-        for constant, length in self._others:
-            at = event.find(b'"', at)
-            if at < 0 or not event.startswith(constant, at):
-                return False
-            at += length
-        self._patience = _PATIENCE
-        return at == len(event)
+    def span(self, events: bytes) -> int:
+        """How many bytes at the beginning of ``events`` (whole ones) are events like the one that was learned."""
+        first, last = self._first, self._last
+        if not first or not events.startswith(first):
+            return 0
+        *texts, end = events[len(first) :].split(self._seam)
+        like = self._like(texts)
+        span = sum(map(len, texts[:like])) + like * len(self._seam)
+        # Behind the last one that is like it there may be any other event.
+        piece = texts[like] if like < len(texts) else end
+        behind = piece.find(last)
+        if behind >= 0 and self._like([piece[:behind]]):
+            span += len(first) + behind + len(last)
+        if span:
+            self._patience = _PATIENCE
+        return span
+
+    def _like(self, texts: list[bytes]) -> int:
+        """How many of ``texts`` are, from the beginning, what may stand between ``_first`` and ``_last``."""
+        inside, quotes = self._inside, self._quotes
+        if not inside:
+            if b'"' not in b"".join(texts):
+                return len(texts)
+            return next(index for index, text in enumerate(texts) if b'"' in text)
+        for index, text in enumerate(texts):
+            if text.count(b'"') != quotes or inside not in text:
+                return index
+        return len(texts)

@@ -104,7 +104,8 @@ class MessagesReader:
         self._started = False
         self._usage: dict[str, Any] = {}
         self._counted = False
-        self.repeats = Repeating()
+        self._repeating = Repeating()
+        self.repeated = self._repeating.span
         self._open: dict[int, None] = {}
         """Indexes of the content blocks that were started and not stopped, in order."""
 
@@ -134,7 +135,7 @@ class MessagesReader:
             return EventFacts(error=wire.message, error_status=wire.status)
         facts = self._facts(kind, fields)
         if facts.content and kind == "content_block_delta":
-            self.repeats.learn(event)
+            self._repeating.learn(event)
         return facts
 
     def _facts(self, kind: str | None, fields: _Event) -> EventFacts:

@@ -56,9 +56,9 @@ class EventFacts(Struct):
 class NeverRepeating:
     """Base of readers that have to see every event."""
 
-    def repeats(self, event: bytes) -> bool:
-        """See `StreamReader.repeats`."""
-        return False
+    def repeated(self, events: bytes) -> int:
+        """See `StreamReader.repeated`."""
+        return 0
 
 
 class StreamReader(Protocol):
@@ -79,10 +79,10 @@ class StreamReader(Protocol):
     def feed(self, event: bytes) -> EventFacts:
         """Read one whole event (bytes with its blank line). Never raises: what is not understood says nothing."""
 
-    def repeats(self, event: bytes) -> bool:
-        """Whether ``event`` (without its blank line) need not be fed.
+    def repeated(self, events: bytes) -> int:
+        """How many bytes at the beginning of ``events`` (whole ones, one behind the other) need not be fed.
 
-        It carries content, and says nothing else that an event before it has not said.
+        They are events that carry content, and say nothing else that an event before them has not said.
         """
 
     @property

@@ -182,15 +182,15 @@ class Relay:
         if b"\r" in events:
             pieces = [kept for event in split_events(events) for kept in self._pass(event, reader.feed(event))]
             return b"".join(pieces)
-        repeats = reader.repeats
         left: list[bytes] = []
         start = at = 0
-        for piece in events.split(b"\n\n"):
-            end = at + len(piece) + 2
-            if at < len(events) and not repeats(piece) and not self._pass(event := events[at:end], reader.feed(event)):
+        while (at := at + reader.repeated(events[at:])) < len(events):
+            end = events.find(b"\n\n", at) + 2
+            event = events[at:end] if end > 1 else events[at:]
+            if not self._pass(event, reader.feed(event)):
                 left.append(events[start:at])
-                start = end
-            at = end
+                start = at + len(event)
+            at += len(event)
         return events if start == 0 else b"".join([*left, events[start:]])
 
     def _rest(self) -> tuple[list[bytes], bool]:

@@ -27,7 +27,10 @@ def test_only_the_text_may_differ(one: str, other: str, padding: str | None, fur
     repeats.learn(chunk(one, padding))
     plain = not set('"\\\n') & set("".join([one, other, padding or "", further or ""]))
     same_members = (padding is None) is (further is None)
-    if repeats(chunk(other, further)[:-2]):
+    event = chunk(other, further)
+    span = repeats.span(event)
+    assert span in (0, len(event))
+    if span:
         assert same_members
     else:
         assert not (plain and same_members)
@@ -50,8 +53,12 @@ def test_only_the_text_may_differ(one: str, other: str, padding: str | None, fur
 def test_anything_else_that_differs_is_to_be_read(changed: bytes) -> None:
     repeats = Repeating()
     repeats.learn(chunk("a"))
-    assert repeats(chunk("b")[:-2])
-    assert not repeats(changed[:-2])
+    same = chunk("b") + chunk("") + chunk("c, d")
+    assert repeats.span(same) == len(same)
+    assert repeats.span(changed) == 0
+    assert repeats.span(same + changed) == len(same)
+    assert repeats.span(same + changed + same) == len(same)
+    assert repeats.span(changed + same) == 0
 
 
 def test_a_stream_that_never_repeats_is_given_up() -> None:
@@ -59,7 +66,20 @@ def test_a_stream_that_never_repeats_is_given_up() -> None:
     for number in range(4):
         repeats.learn(chunk("a").replace(b'"1"', b'"%d"' % number))
     repeats.learn(chunk("a"))
-    assert not repeats(chunk("b")[:-2])
+    assert repeats.span(chunk("b")) == 0
+
+
+@given(st.lists(st.tuples(TEXT, TEXT), max_size=12), st.booleans())
+def test_a_span_ends_before_the_first_event_that_is_not_like_it(texts: list[tuple[str, str]], padded: bool) -> None:
+    repeats = Repeating()
+    repeats.learn(chunk("a", "b" if padded else None))
+    events = [chunk(text, padding if padded else None) for text, padding in texts]
+    alike = 0
+    for event in events:
+        if not repeats.span(event):
+            break
+        alike += len(event)
+    assert repeats.span(b"".join(events)) == alike
 
 
 WORDS = ("one", 'say "two"', "three\n", "four", "five", "six")
@@ -75,7 +95,7 @@ def test_a_reader_that_was_spared_the_repeated_events_knows_what_one_knows_that_
     fed = 0
     for event in script.parts:
         whole.feed(event)
-        if not spared.repeats(event[:-2]):
+        if not spared.repeated(event):
             spared.feed(event)
             fed += 1
     assert fed < len(script.parts)

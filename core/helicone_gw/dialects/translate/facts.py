@@ -43,9 +43,9 @@ class TranslatedReader:
         """Number of the client's next event."""
         return self._translator.sequence
 
-    def repeats(self, event: bytes) -> bool:
-        """Never: a translated event differs from the one that was read."""
-        return False
+    def repeated(self, events: bytes) -> int:
+        """None: a translated event differs from the one that was read."""
+        return 0
 
     def closing_events(self, reason: str) -> bytes:
         """What ends the client's stream."""
