@@ -119,6 +119,8 @@ def test_options() -> None:
     assert found.tool_choice == ToolChoice("required", ("f",))
     assert found.top_logprobs == 2
     assert found.extras == {}
+    assert read().top_logprobs is None
+    assert read(include=["message.output_text.logprobs"]).top_logprobs == 0
 
 
 @pytest.mark.parametrize(
