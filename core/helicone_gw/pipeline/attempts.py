@@ -29,7 +29,6 @@ from helicone_gw.health import Health
 from helicone_gw.model import (
     Attempt,
     Cost,
-    Request,
     Response,
     Target,
     Upstream,
@@ -40,6 +39,7 @@ from helicone_gw.model import (
 from helicone_gw.pipeline.answer import Answer, LiveStream
 from helicone_gw.pipeline.commit import hold_back
 from helicone_gw.pipeline.decoding import decode, decoding
+from helicone_gw.pipeline.permits import check_permits
 from helicone_gw.pipeline.retry_after import retry_after
 from helicone_gw.pipeline.translating import (
     describe_refusal,
@@ -60,10 +60,6 @@ BODILESS = frozenset({204, 304})
 _JSON = re.compile(r"(application|text)/([\w.+-]+\+)?json\s*(;|$)")
 
 _RAW = msgspec.json.Decoder(msgspec.Raw)
-
-READING = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
-MODELLESS = frozenset({"files", "uploads"})
-"""Requests that a key with permitted models may send without naming one: reading, and storing data."""
 
 NOT_BILLED = Cost(0, source="no charge")
 """An attempt that the provider refused, or that never reached it."""
@@ -334,7 +330,7 @@ class Opened:
 
     def __enter__(self) -> Attempt:
         try:
-            _check_permits(self._exchange, self._attempt.target)
+            check_permits(self._exchange, self._attempt.target)
         except PermissionDenied as error:
             self.__exit__(PermissionDenied, error, None)
             raise
@@ -362,24 +358,6 @@ async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byt
         yield data
 
 
-def _check_permits(exchange: Exchange, target: Target) -> None:
-    permits = exchange.permits
-    if permits is None:
-        return
-    name = "This key" if exchange.key is None else f"Key {exchange.key.name!r}"
-    if not permits.allows_provider(target.provider):
-        raise PermissionDenied(f"{name} may not use provider {target.provider!r}.", code="provider_not_permitted")
-    if not permits.allows_model(target.model):
-        raise PermissionDenied(f"{name} may not use model {target.model!r}.", code="model_not_permitted")
-    request = exchange.request
-    if permits.models is not None and target.model is None and not _needs_no_model(request):
-        # What names no model that we can read may still name one that the provider can.
-        raise PermissionDenied(
-            f"{name} is limited to certain models, and this {request.method} {request.path} names none.",
-            code="model_not_permitted",
-        )
-
-
 @lru_cache(maxsize=256)
 def _coding(content_encoding: bytes) -> str:
     return content_encoding.decode("latin-1").lower() or "identity"
@@ -405,14 +383,6 @@ def _is_json(body: bytes) -> bool:
     except RecursionError:
         return True  # deeper than we read, which is no fault of the provider's
     return True
-
-
-def _bodiless(request: Request, response: UpstreamResponse) -> bool:
-    return request.method == "HEAD" or response.status in BODILESS
-
-
-def _needs_no_model(request: Request) -> bool:
-    return request.method in READING or request.operation in MODELLESS
 
 
 def _names_usage_option(refusal: UpstreamStatus) -> bool:

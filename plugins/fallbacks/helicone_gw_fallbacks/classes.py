@@ -49,7 +49,6 @@ _BY_STATUS: dict[int, ErrorClass] = {
 }
 _OURS = frozenset(
     {
-        "dialect_mismatch",
         "model_not_permitted",
         "operation_not_offered",
         "provider_credential_unavailable",

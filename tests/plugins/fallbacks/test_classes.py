@@ -145,7 +145,6 @@ def test_an_overload_inside_a_stream() -> None:
         (UpstreamProtocolError("no"), "connection"),
         (UpstreamTimeout("no"), "timeout"),
         (AuthenticationFailed("no", code="provider_key_not_found"), "not_offered"),
-        (BadRequest("no", code="dialect_mismatch"), "not_offered"),
         (PermissionDenied("no", code="model_not_permitted"), "not_offered"),
         (AuthenticationFailed("no"), None),
         (BadRequest("no"), None),
