@@ -34,7 +34,7 @@ class Suspicion:
         self._also = tuple(also for _, also in phrases)
         self._keys = len(keys)
         self._words = len(keys) + len(phrases)
-        # The table costs some hundred kilobytes, and half the time of the smaller automata.
+        # The table takes seventy kilobytes, and half the time of the smaller automata.
         self._automaton = BytesAhoCorasick(
             [needle.lower() for needle in self._needles], implementation=Implementation.DFA
         )
