@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
-from urllib.parse import quote, unquote_plus
+from urllib.parse import quote, unquote, unquote_plus
 
 from msgspec.structs import replace as replace_struct
 
@@ -98,7 +98,7 @@ class Preparer:
                 wire_format(request.dialect, request.operation),
             )
         url, wire = place.url, place.wire
-        body, added_usage = self._body(request, target, place.provider, wire)
+        body, added_usage = self._body(exchange, target, place.provider, wire)
         headers, query_key = self._headers(exchange, target, place.provider, place.origin, wire is not None)
         if query_key is not None:
             url = _with_key(url, query_key)
@@ -196,12 +196,15 @@ class Preparer:
         self._without_usage.add(target.base_url or target.provider)
 
     def _body(
-        self, request: Request, target: Target, provider: Provider, wire: WireFormat | None
+        self, exchange: Exchange, target: Target, provider: Provider, wire: WireFormat | None
     ) -> tuple[bytes | None, bool]:
+        request = exchange.request
         body = request.body
         if not body or wire is None:
             return body, False
-        if target.model is not None and target.model != request.model and request.dialect != "gemini":
+        # The body says what the client asked for, also where a plugin has the request ask for another model.
+        as_asked = target.model == request.model == exchange.original.model
+        if target.model is not None and not as_asked and request.dialect != "gemini":
             body = wire.with_model(body, target.model)
         asking = self._asking(request, target, provider, wire, body)
         return (body, False) if asking is None else (asking, True)
@@ -295,6 +298,10 @@ def _with_model_in_query(request: Request, target: Target) -> str:
 
 
 def _with_model_in_path(request: Request, target: Target) -> str:
-    if target.model is None or target.model == request.model or request.dialect != "gemini":
+    model = target.model
+    if model is None or request.dialect != "gemini":
         return request.path
-    return _MODEL_IN_PATH.sub(lambda match: match[1] + quote(target.model or "", safe="/"), request.path, count=1)
+    found = _MODEL_IN_PATH.search(request.path)
+    if found is None or unquote(found[2]) == model:
+        return request.path
+    return f"{request.path[: found.start(2)]}{quote(model, safe='/')}{request.path[found.end(2) :]}"

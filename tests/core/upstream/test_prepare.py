@@ -76,6 +76,16 @@ async def test_the_body_is_spliced_where_the_model_differs_and_passes_where_it_d
     assert (await prepared(one, Target("openai"))).request.body is one.request.body
 
 
+async def test_the_body_says_the_model_that_a_plugin_has_the_request_ask_for() -> None:
+    one = exchange(body=b'{"model": "gpt-4o, o3", "messages": []}', model="gpt-4o, o3")
+    one.request = one.request.replace(model="o3")
+    assert (await prepared(one, Target("openai", "o3"))).request.body == b'{"model": "o3", "messages": []}'
+    path = "/v1beta/models/gemini-x:generateContent"
+    other = exchange(dialect="gemini", operation="generate_content", path=path, model="gemini-x")
+    other.request = other.request.replace(model="gemini-y")
+    assert "/models/gemini-y:" in (await prepared(other, Target("gemini", "gemini-y"))).request.url
+
+
 async def test_geminis_model_is_in_the_path() -> None:
     one = exchange(
         dialect="gemini",
