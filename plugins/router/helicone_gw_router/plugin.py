@@ -96,7 +96,7 @@ class RouterPlugin(Plugin):
         if request.model is None or request.provider is not None:
             return None
         changed = prompts.searching(exchange, self._resolver)
-        changed = prompts.fitting(changed, exchange, self._resolver, self.registry)
+        changed = prompts.fitting(changed, exchange, self._resolver, self.routes, self.registry)
         return None if changed is request else changed
 
     @hookimpl

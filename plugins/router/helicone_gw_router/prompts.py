@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from helicone_gw import Exchange, Request
     from helicone_gw_router.registry import Registry
     from helicone_gw_router.resolving import Resolver
+    from helicone_gw_router.routes import Routes
 
 LARGEST = 8 << 20
 """Bytes of a body that is cut; a larger one is left to its provider to refuse."""
@@ -29,20 +30,23 @@ def searching(exchange: Exchange, resolver: Resolver) -> Request:
     return with_search(request, as_plugin=plugin)
 
 
-def fitting(request: Request, exchange: Exchange, resolver: Resolver, registry: Registry) -> Request:
+def fitting(request: Request, exchange: Exchange, resolver: Resolver, routes: Routes, registry: Registry) -> Request:
     """The request, cut or given to another model, if its header asks for that and its prompt is too long.
 
-    The first model's context counts. A model whose context nobody knows, and a body that is not an object, stay.
+    The context of ``Helicone-Model-Override`` counts, else that of the first model, for a named route its first
+    target's. A model whose context nobody knows, and a body that is not an object, stay.
     """
     handler = request.helicone.token_limit_exception_handler
     if handler is None or request.model is None or not request.body or len(request.body) > LARGEST:
         return request
-    names = [item.name for item in resolver.parse(request.model, exchange).items]
     body = _object(request)
+    first = _first(request, routes)
+    names = [item.name for item in resolver.parse(first, exchange).items]
     known = registry.find(names[0]) if names else None
-    if body is None or known is None or known.context is None:
+    context = None if known is None else known.context
+    if body is None or context is None:
         return request
-    limit = allowed(body, known.context)
+    limit = allowed(body, context)
     too_long = estimated(body) > limit
     if handler == "fallback":
         parts = [part for raw in request.model.split(",") if (part := raw.strip()) and not part.startswith("!")]
@@ -51,6 +55,15 @@ def fitting(request: Request, exchange: Exchange, resolver: Resolver, registry: 
         return request
     changed = truncated(body) if handler == "truncate" else middle_out(body, limit)
     return request.replace(body=json.dumps(changed, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def _first(request: Request, routes: Routes) -> str:
+    """The model string whose first model is the one that the prompt must fit."""
+    if request.helicone.model_override is not None:
+        return request.helicone.model_override
+    parts = [part for raw in (request.model or "").split(",") if (part := raw.strip()) and not part.startswith("!")]
+    name = request.router or (parts[0] if parts else "")
+    return routes.first_model(name) or name
 
 
 def _object(request: Request) -> dict[str, Any] | None:

@@ -60,6 +60,11 @@ class Routes:
         """The named routes."""
         return tuple(self._named)
 
+    def first_model(self, name: str) -> str | None:
+        """The model string of the first target of a named route, ``None`` where there is no route of that name."""
+        named = self._named.get(name)
+        return None if named is None else named.targets[0][0].model
+
     def route(self, exchange: Exchange) -> Route:
         """The route of a request that names a model. Raises `BadRequest`, or `NotFound` for a route's name."""
         request = exchange.request

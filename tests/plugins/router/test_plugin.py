@@ -441,11 +441,12 @@ async def test_online_asks_for_search_once(gateway: GatewayFactory) -> None:
     assert (second["model"], second["plugins"]) == ("openai/gpt-4o", [{"id": "web"}])
 
 
+@pytest.mark.parametrize("asked", ["gpt-4/openai, gpt-4.1/openai", "gpt-4, gpt-4.1"])
 @pytest.mark.parametrize(("handler", "model"), [("fallback", "gpt-4.1"), ("middle-out", "gpt-4")])
-async def test_prompts_that_are_too_long(gateway: GatewayFactory, handler: str, model: str) -> None:
+async def test_prompts_that_are_too_long(gateway: GatewayFactory, handler: str, model: str, asked: str) -> None:
     headers = {"Helicone-Token-Limit-Exception-Handler": handler}
-    async with gateway(["router"], config=CONFIG) as running:
-        asked = "gpt-4/openai, gpt-4.1/openai"
+    config = {"providers": {"openai": {"api_key": "sk-o"}}}
+    async with gateway(["router"], config=config) as running:
         await running.chat("word " * 20_000, model=asked, headers=headers)
         await running.chat("short", model=asked, headers=headers)
     long, short = (request.json() for request in running.provider.requests)
@@ -453,6 +454,19 @@ async def test_prompts_that_are_too_long(gateway: GatewayFactory, handler: str, 
     assert short["messages"][0]["content"] == "short"
     if handler == "middle-out":
         assert len(long["messages"][0]["content"]) < 8192 * 4
+
+
+async def test_what_must_fit_is_the_routes_first_target_or_what_the_client_says(gateway: GatewayFactory) -> None:
+    cut = {"Helicone-Token-Limit-Exception-Handler": "middle-out"}
+    asked = [("small", cut), ("gpt-4.1", {**cut, "Helicone-Model-Override": "gpt-4"}), ("gpt-4.1", cut)]
+    plugins = [{"router": {"routes": {"small": {"targets": ["gpt-4/openai"]}}}}]
+    async with gateway(plugins, config=CONFIG) as running:
+        for model, headers in asked:
+            await running.chat("word " * 20_000, model=model, headers=headers)
+        body = {"model": "any", "messages": [{"role": "user", "content": "word " * 20_000}]}
+        await running.request("POST", "/router/small/v1/chat/completions", json=body, headers=cut)
+    lengths = [len(request.json()["messages"][0]["content"]) for request in running.provider.requests]
+    assert [length < 8192 * 4 for length in lengths] == [True, True, False, True]
 
 
 # Permits
