@@ -67,6 +67,7 @@ bench: install ## measure this gateway beside its peers (long); writes docs/perf
 lock: $(UV_NEEDED) ## bring the requirements.lock files up to their sources (UPGRADE=1: to the newest versions)
 	$(COMPILE) --all-extras $(NAMES:%=--no-emit-package %) --output-file requirements.lock $(MANIFESTS)
 	$(COMPILE) --output-file $(SUITE)/requirements.lock $(SUITE)/requirements.in
+	$(COMPILE) --output-file tests/clients/litellm_suite/requirements.lock tests/clients/litellm_suite/requirements.in
 
 schema: install ## write config/schema.json
 	$(BIN)/helicone-gw schema > config/schema.json.new
