@@ -10,6 +10,9 @@ from helicone_gw import BadRequest
 ONLINE = ":online"
 """Suffix of a name that asks for web search."""
 
+HERE = "helicone"
+"""Helicone's own name as a provider: its gateway, which is this one, and so no restriction at all."""
+
 MAX_ITEMS = 32
 """Items of one list; more are a mistake, or an attack on whoever tries them all."""
 
@@ -64,12 +67,15 @@ def parse(
     for part in parts:
         if part.startswith("!"):
             slug = part[1:].strip()
+            if slug == HERE and slug not in providers:
+                continue
             if slug not in providers:
                 said = f"{slug[:64]!r} is no provider" if slug else "it names no provider"
                 raise BadRequest(f"An exclusion in the model string cannot be read: {said}.", code="unknown_provider")
             excluded.add(providers[slug])
         else:
-            items.append(_item(part, providers, known, usable))
+            named = part if HERE in providers else part.removeprefix(f"{HERE}/").removesuffix(f"/{HERE}")
+            items.append(_item(named or part, providers, known, usable))
     return ModelString(tuple(dict.fromkeys(items)), frozenset(excluded))
 
 

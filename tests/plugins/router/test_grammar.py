@@ -50,6 +50,11 @@ def read(text: str, usable: tuple[str, ...] = ("openai", "azure", "groq", "toget
         ("meta-llama/brand-new", Item("brand-new", "llama", prefixed=True)),
         # a model that is called like a provider
         ("llama/groq", Item("llama", "groq")),
+        # Helicone's own name: whoever serves the model
+        ("gpt-4o/helicone", Item("gpt-4o")),
+        ("helicone/gpt-4o", Item("gpt-4o")),
+        ("helicone/openai/gpt-4o", Item("gpt-4o", "openai", prefixed=True)),
+        ("helicone/", Item("helicone/")),
         ("a//b", Item("a//b")),
         ("/gpt-4o", Item("/gpt-4o")),
     ],
@@ -69,12 +74,18 @@ def test_a_list() -> None:
     assert string.excluded == {"openai", "azure"}
     assert not string.online
     assert read("a, b:online").online
+    assert read("gpt-4o,!helicone") == ModelString((Item("gpt-4o"),))
 
 
 @pytest.mark.parametrize("text", ["!nosuch,gpt-4o-mini", "gpt-4o,!", "! "])
 def test_an_exclusion_of_nothing_is_a_mistake(text: str) -> None:
     with pytest.raises(BadRequest, match="cannot be read"):
         read(text)
+
+
+def test_a_provider_of_that_name_is_one_like_any_other() -> None:
+    string = parse("gpt-4o/helicone,!helicone", {"helicone": "helicone"}, KNOWN.__contains__, bool)
+    assert string == ModelString((Item("gpt-4o", "helicone"),), frozenset({"helicone"}))
 
 
 def test_a_list_is_bounded() -> None:
