@@ -25,12 +25,13 @@ _IN_BODY = re.compile(
     rb'"(?:previous_response_id|conversation|input_file_id|thread_id|assistant_id|file_id|vector_store_id|container)"'
     rb'\s*:\s*(?:\{\s*"id"\s*:\s*)?"(' + _ID.encode() + rb')"'
 )
+_FILE = re.compile(rb'"file_id"\s*:\s*"(file[-_][\w-]{4,120})"')
 _MADE = re.compile(rb'"id"\s*:\s*"(' + _ID.encode() + rb')"')
 
 NOT_SEARCHED = frozenset(
     {"chat", "completions", "embeddings", "messages", "generate_content", "stream_generate_content"}
 )
-"""Operations whose requests and answers lead nowhere: nothing of theirs is kept by the provider."""
+"""Operations of which the provider keeps nothing; all that their requests may refer to is files."""
 
 LARGEST_SEARCHED = 1 << 20
 """Bytes of a request's body that are searched."""
@@ -38,11 +39,13 @@ LARGEST_SEARCHED = 1 << 20
 
 def ids_of(request: Request) -> list[str]:
     """The ids that ``request`` refers to: of its path first, then of its body."""
+    body = request.body if request.body and len(request.body) <= LARGEST_SEARCHED else b""
     if request.operation in NOT_SEARCHED:
-        return []
-    found = _IN_PATH.findall(request.path)
-    body = request.body
-    if body and len(body) <= LARGEST_SEARCHED:
+        if b'"file_id"' not in body:
+            return []
+        found = [each.decode("ascii") for each in _FILE.findall(body)]
+    else:
+        found = _IN_PATH.findall(request.path)
         found += [each.decode("ascii") for each in _IN_BODY.findall(body)]
     return list(dict.fromkeys(found))[:MAX_IDS]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from helicone_gw import BadRequest, Plugin, Response, Route, Target, hookimpl
 from helicone_gw_router import listing, loading, prompts
-from helicone_gw_router.affinity import CAPTURED, Memory, id_made, ids_of
+from helicone_gw_router.affinity import CAPTURED, NOT_SEARCHED, Memory, id_made, ids_of
 from helicone_gw_router.config import RouterConfig
 from helicone_gw_router.registry import Registry
 from helicone_gw_router.resolving import DEMO, Resolver
@@ -107,17 +107,26 @@ class RouterPlugin(Plugin):
             return None
         ids = ids_of(request)
         if ids and (made := await self._memory.find(_owner(exchange), ids)) is not None:
-            return self._back(exchange, *made)
+            route = self._back(exchange, *made)
+            if route is not None:
+                return route
         if request.provider is not None:
             return self.routes.pinned(exchange, request.provider)
         return None if request.model is None and request.router is None else self.routes.route(exchange)
 
-    def _back(self, exchange: Exchange, provider: str, base_url: str | None, deployment: str | None) -> Route:
-        """The route to the target that made what the request refers to."""
-        model = exchange.request.model
-        for choice in () if model is None else self.routes.choices(model, exchange):
-            if (choice.target.provider, choice.target.deployment) == (provider, deployment):
-                return Route((choice.target,), "made here")
+    def _back(self, exchange: Exchange, provider: str, base_url: str | None, deployment: str | None) -> Route | None:
+        """The route to the target that made what the request refers to; ``None`` where the request cannot go there."""
+        request = exchange.request
+        if request.provider not in (None, provider):
+            return None
+        choices = () if request.model is None else self.routes.choices(request.model, exchange)
+        there = [choice.target for choice in choices if choice.target.provider == provider]
+        for target in there:
+            if (target.base_url, target.deployment) == (base_url, deployment):
+                return Route((target,), "made here")
+        if request.operation in NOT_SEARCHED and not there:
+            return None  # a file of one provider, and a model of another
+        model = there[0].model if there else request.model
         return Route((Target(provider, model, base_url, deployment),), "made here")
 
     @hookimpl
@@ -139,7 +148,8 @@ class RouterPlugin(Plugin):
         target = exchange.attempts[-1].target
         if self.routes.counts_headroom:
             self.routes.headroom.heard(target, exchange.response.headers, self._gateway.clock.monotonic())
-        usual = target.deployment is None and target.provider == exchange.request.dialect and target.base_url is None
+        usual = target.provider == exchange.request.dialect and target.base_url is None
+        usual = usual and not self._gateway.catalogue.deployments(target.provider)
         if not usual and (made := id_made(exchange)) is not None:
             remembering = self._memory.remember(_owner(exchange), made, target)
             self._gateway.background.spawn(remembering, f"{self.name}: remember an id")

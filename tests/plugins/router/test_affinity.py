@@ -40,6 +40,18 @@ def test_what_a_request_refers_to(path: str, body: bytes | None, ids: list[str])
 
 def test_what_refers_to_nothing_is_not_searched() -> None:
     assert ids_of(request(body=b'{"previous_response_id": "resp_1234"}', operation="chat")) == []
+    assert ids_of(request(body=b'{"file_id": "resp_1234"}', operation="chat")) == []
+
+
+@pytest.mark.parametrize(
+    ("operation", "body", "ids"),
+    [
+        ("chat", b'{"messages":[{"content":[{"type":"file","file":{"file_id":"file-AbC1"}}]}]}', ["file-AbC1"]),
+        ("messages", b'{"messages":[{"content":[{"source":{"type":"file","file_id": "file_011C"}}]}]}', ["file_011C"]),
+    ],
+)
+def test_files_of_a_conversation(operation: str, body: bytes, ids: list[str]) -> None:
+    assert ids_of(request(body=body, operation=operation)) == ids
 
 
 def test_few_are_looked_up() -> None:

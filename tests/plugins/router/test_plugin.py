@@ -359,6 +359,24 @@ async def test_ids_lead_back_to_the_key_that_made_them(gateway: GatewayFactory) 
             assert provider.requests[-1].headers.get("authorization") == key
 
 
+async def test_a_conversation_goes_where_its_files_are(gateway: GatewayFactory) -> None:
+    provider = ScriptedProvider(default=of_json({"id": "file-AbC123", "object": "file"}))
+    async with gateway(
+        ["router"], provider=provider, config={"providers": {**SEVERAL, "groq": {"api_key": "g"}}}
+    ) as up:
+        await up.request("POST", "/v1/files", content=b"data", headers={"content-type": "application/octet-stream"})
+        await asyncio.sleep(0)
+        home = provider.requests[-1].headers.get("authorization")
+        part = [{"role": "user", "content": [{"type": "file", "file": {"file_id": "file-AbC123"}}]}]
+        for path, model, same in (
+            *[("/v1/chat/completions", "gpt-4o-mini/openai", True)] * 3,
+            ("/v1/chat/completions", "llama-3.3-70b-versatile/groq", False),
+            ("/groq/openai/v1/chat/completions", "gpt-4o-mini", False),
+        ):
+            await up.request("POST", path, json={"model": model, "messages": part})
+            assert (provider.requests[-1].headers.get("authorization") == home) is same, (path, model)
+
+
 # Lists of models
 
 
