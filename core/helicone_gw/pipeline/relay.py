@@ -169,8 +169,11 @@ class Relay:
         if live.drop_usage_events:
             await self._send(sink, self._looked_through(events))
         else:
-            await self._send(sink, events)
-            self._looked_through(events)
+            try:
+                await self._send(sink, events)
+            finally:
+                # What they say counts, also where the client leaves before it took them.
+                self._looked_through(events)
             self._note_delivery(sink)
 
     def _looked_through(self, events: bytes) -> bytes:

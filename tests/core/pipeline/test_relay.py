@@ -253,3 +253,24 @@ async def test_another_cancellation_is_not_taken_for_an_end() -> None:
     running.cancel()
     await asyncio.wait({running})
     assert running.cancelled()
+
+
+async def test_what_the_client_did_not_wait_for_is_read_all_the_same() -> None:
+    class Full(Sink):
+        async def send(self, data: bytes) -> None:
+            self.pieces.append(data)
+            await asyncio.Event().wait()
+
+    sink, layers = Full(), chain()
+    live = events(of(b"".join(SCRIPT.parts)))
+    relay = Relay(layers, HookCaller(), SystemClock(), exchange(), Answer(200, Headers(), layers.depth, live=live))
+    running = asyncio.ensure_future(relay.run(sink))
+    while not sink.pieces:
+        await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.wait({running})
+    assert running.cancelled()
+    assert not relay.delivered
+    assert live.reader is not None
+    assert live.reader.complete
+    assert live.reader.stop_reason == "stop"
