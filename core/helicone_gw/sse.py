@@ -78,7 +78,7 @@ class EventSplitter:
             return b"".join(self.feed(data))
         end = data.rfind(b"\n\n") + 2
         if end == 1:
-            end = int(data.startswith(b"\n") and held.endswith(b"\n"))
+            end = int(data.startswith(b"\n") and (not held or held.endswith(b"\n")))
         if not end:
             held += data
             self._scanned = max(0, len(held) - 3)
@@ -137,9 +137,11 @@ def split_events(events: bytes) -> list[bytes]:
 def first_event(events: bytes) -> tuple[bytes, bytes]:
     """The first of ``events`` (whole ones, one behind the other, at least one), and the others."""
     if b"\r" in events:
-        first = split_events(events)[0]
-        return first, events[len(first) :]
-    end = 1 if events.startswith(b"\n") else events.find(b"\n\n") + 2
+        # Only as far as the first one goes: whoever takes one after the other would split all of them each time.
+        found = _LINE_END.match(events) or _BLANK_LINE.search(events)
+        end = len(events) if found is None else found.end()
+    else:
+        end = 1 if events.startswith(b"\n") else events.find(b"\n\n") + 2
     return events[:end], events[end:]
 
 

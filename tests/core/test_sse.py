@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helicone_gw import sse
 from helicone_gw.sse import (
     EventSplitter,
     EventTooLarge,
@@ -126,6 +127,13 @@ def test_events_may_be_taken_together_at_any_time(data: bytes, cuts: list[tuple[
     assert rest.lstrip(b"\n").count(b"\n\n") == 0
 
 
+@given(STREAMS, st.lists(st.integers(min_value=0, max_value=200), max_size=12))
+def test_events_taken_together_come_no_later_than_one_by_one(data: bytes, cuts: list[int]) -> None:
+    together, each = EventSplitter(1 << 20), EventSplitter(1 << 20)
+    for piece in split_at(data, cuts):
+        assert together.take(piece) == b"".join(each.feed(piece))
+
+
 def test_events_taken_together_are_bounded_one_by_one() -> None:
     splitter = EventSplitter(8)
     assert splitter.take(b"a\n\nb\n\nc\n\nd\n\n") == b"a\n\nb\n\nc\n\nd\n\n"
@@ -144,6 +152,14 @@ def test_whole_events_come_apart_again(data: bytes) -> None:
         first, left = first_event(left)
         assert first == event
     assert left == b""
+
+
+def test_the_first_event_is_found_without_a_look_at_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "split_events", lambda events: pytest.fail("all were split"))
+    for events in (b":\r\r:\r\r", b":\n\n:\n\n"):
+        assert first_event(events) == (events[:3], events[3:])
+    for events in (b":\r\n\r\n", b":\r\r", b"\r"):
+        assert first_event(events) == (events, b"")
 
 
 def test_a_slow_drip_may_be_taken_together() -> None:
