@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from helicone_gw.headers import Headers
-from helicone_gw.ingress.location import Location, locate
+from helicone_gw.ingress.location import FORCED_ROUTING, Location, locate
 
 MAX_REMEMBERED = 1024
 """Addresses whose location is remembered; when there are more, all are forgotten and the memory begins anew."""
 
 _LONGEST = 160
+_FORCED = FORCED_ROUTING.lower().encode()
 _HINTS = (b"anthropic-version", b"x-goog-api-key")
 
 _Address = tuple[str, bytes | None, bytes, bool, bool, bytes | None]
@@ -31,11 +32,11 @@ class Locator:
 
     def __call__(self, method: str, raw_path: bytes, query: bytes, headers: Headers) -> Location:
         """The location of one request. Never raises."""
-        if query or len(raw_path) > _LONGEST:
-            return self._locate(method, raw_path, query, headers)
         first = headers.first
+        if query or len(raw_path) > _LONGEST or _FORCED in first:
+            return self._locate(method, raw_path, query, headers)
         # All that a location depends on: an address, a dialect's hint, and whether "/" is wanted as a page.
-        accept = first.get(b"accept") if raw_path == b"/" else None
+        accept = first.get(b"accept") if not raw_path.strip(b"/") else None  # "//" is "/", too
         address = (method, first.get(b"host"), raw_path, _HINTS[0] in first, _HINTS[1] in first, accept)
         location = self._remembered.get(address)
         if location is None:
