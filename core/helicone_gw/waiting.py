@@ -31,7 +31,7 @@ class Deadline:
     When ``seconds`` have passed the task is cancelled; `reached` then tells that cancellation from any other.
     """
 
-    __slots__ = ("_cancelling", "_handle", "_task", "expired", "when")
+    __slots__ = ("_cancelling", "_handle", "_pending", "_task", "expired", "when")
 
     def __init__(self, seconds: float) -> None:
         task = asyncio.current_task()
@@ -42,19 +42,26 @@ class Deadline:
         self.when = loop.time() + seconds
         """Time of the event loop."""
         self.expired = False
+        self._pending = False
         self._handle = loop.call_at(self.when, self._expire)
 
     def _expire(self) -> None:
-        self.expired = True
+        self.expired = self._pending = True
         self._task.cancel()
 
     def reached(self) -> bool:
         """Whether the `asyncio.CancelledError` just caught was this deadline's and nobody else's."""
-        return self.expired and self._task.uncancel() <= self._cancelling
+        return self._pending and self._taken_back() <= self._cancelling
 
     def close(self) -> None:
-        """Forget it."""
+        """Forget it, and its cancellation, which somebody may have caught and kept to themselves."""
         self._handle.cancel()
+        if self._pending:
+            self._taken_back()
+
+    def _taken_back(self) -> int:
+        self._pending = False
+        return self._task.uncancel()
 
 
 class _Begun(Awaitable[T]):

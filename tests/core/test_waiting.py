@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -133,6 +134,19 @@ async def test_a_deadline_cancels_its_task_and_tells_that_from_other_cancellatio
         deadline.close()
     assert loop.time() == deadline.when == pytest.approx(3)
     await asyncio.sleep(1)  # nothing is left of the cancellation
+
+
+@pytest.mark.virtual_time
+async def test_nothing_is_left_of_a_deadline_whose_cancellation_was_swallowed() -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    deadline = Deadline(3)
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.sleep(10)
+    assert task.cancelling() == 1
+    deadline.close()
+    assert task.cancelling() == 0
+    assert not deadline.reached()
 
 
 @pytest.mark.virtual_time
