@@ -23,6 +23,7 @@ RESERVED_SEGMENTS: tuple[str, ...] = (
     "rerank",
     "responses",
     # Modes of addressing an upstream.
+    "ai",
     "gateway",
     "router",
     # Asynchronous logging and feedback.

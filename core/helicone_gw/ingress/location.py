@@ -20,6 +20,9 @@ from helicone_gw.ingress.paths import read_path, read_query
 
 LocationKind = Literal["gateway", "local", "unknown"]
 
+FORCED_ROUTING = "Helicone-Forced-Routing"
+"""The header by which clients of Helicone's older gateway have ``/ai`` and ``/router`` go straight to a provider."""
+
 DIALECT_PROVIDERS: Mapping[str, str] = {"openai": "openai", "anthropic": "anthropic", "gemini": "gemini"}
 """The provider that a dialect's own paths imply when the address names none."""
 
@@ -111,11 +114,17 @@ def locate(
     first, rest = _split_first(path)
     if first == "gateway":
         return _to_target(draft, rest)
+    forced = headers.get(FORCED_ROUTING) if first in ("ai", "router") else None
     if first == "router":
         router, rest = _split_first(rest)
         if not router:
             return draft.unknown(path, "The path names no router: /router/{name}/v1/...")
-        draft.router = unquote(router)
+        draft.router = unquote(router) if forced is None else None
+    if forced is not None:
+        if forced not in providers:
+            return draft.unknown(path, f"{FORCED_ROUTING} names no provider.")
+        return _to_provider(draft, rest, providers[forced], dialects)
+    if first in ("ai", "router"):
         return _by_model(draft, rest)
     if first == "v1" and rest.startswith("/gateway/"):
         alias, rest = _split_first(_split_first(rest)[1])

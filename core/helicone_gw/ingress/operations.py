@@ -204,7 +204,7 @@ def reserved_segments() -> frozenset[str]:
     first |= {row.path.split("/")[1] for row in _TABLE.local}
     # POST /oai/v1/log and its like are exact paths beside the provider prefix of the same name.
     first -= {"oai", "openai", "anthropic", "googleapis", "custom"}
-    return frozenset(first | _ALL_VERSIONS | {"v2", "upload", "gateway", "router"})
+    return frozenset(first | _ALL_VERSIONS | {"v2", "upload", "ai", "gateway", "router"})
 
 
 def _fits(row: Operation, method: str, version: str | None) -> bool:

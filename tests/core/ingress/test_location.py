@@ -347,6 +347,19 @@ def test_a_router_is_named_in_the_path() -> None:
     assert place("POST /router//").kind == "unknown"
 
 
+def test_the_older_gateways_addresses() -> None:
+    location = place("POST /ai/v1/chat/completions")
+    assert (location.kind, location.path, location.provider) == ("gateway", "/v1/chat/completions", None)
+    assert place("POST /ai/chat/completions").path == "/v1/chat/completions"
+    assert place("POST /ai").kind == "unknown"
+    forced = {"helicone-forced-routing": "anthropic"}
+    for path in ("/ai/v1/messages", "/router/mine/v1/messages"):
+        location = place(f"POST {path}", forced)
+        assert (location.provider, location.router, location.path) == ("anthropic", None, "/v1/messages")
+    assert place("POST /v1/chat/completions", forced).provider is None, "only where that gateway had it"
+    assert place("POST /ai/v1/messages", {"helicone-forced-routing": "nosuch"}).kind == "unknown"
+
+
 def test_an_unknown_alias_after_v1_gateway_is_not_guessed() -> None:
     assert place("POST /v1/gateway/nosuch/v1/chat/completions").kind == "unknown"
 
@@ -549,7 +562,7 @@ def test_a_target_that_is_not_a_path_is_unknown() -> None:
 
 
 SEGMENTS = (
-    *("v1", "v1beta", "openai", "oai", "gateway", "router", "groq", "gemini", "cohere", "upload", "deployments"),
+    *("v1", "v1beta", "openai", "oai", "gateway", "router", "ai", "groq", "gemini", "cohere", "upload", "deployments"),
     *("models", "g:generateContent", "chat", "completions", "dashboard", "..", ".", "%2e%2e", "%2F", "%", "%zz", "*"),
     *("sk-helicone-abc", "pk%2dhelicone-x", "a%2Fsk-helicone-q", "", "\\", "é"),
 )
@@ -568,7 +581,7 @@ paths = st.one_of(
     ),
     path=paths,
     query=st.binary(max_size=30),
-    headers=st.sampled_from([{}, ANTHROPIC, GOOGLE, PAGE]),
+    headers=st.sampled_from([{}, ANTHROPIC, GOOGLE, PAGE, {"helicone-forced-routing": "groq"}]),
 )
 @example("GET", "", b"/", b"\xff=%", {})
 @example("POST", "gateway.helicone.ai", b"/..%2fsk-helicone-abc", b"", {})
