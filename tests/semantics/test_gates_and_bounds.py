@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 
 import pytest
 from onion import A, B, ListSink, exchange, gateway, handle, plugin, router
@@ -45,6 +46,22 @@ async def test_a_refusal_before_commit_cancels_the_upstream_call(stream: bool) -
     assert asked == ["flagged"]
     assert provider.requests[0].closed_by_client.is_set()
     assert one.attempts[0].ended_at is not None
+
+
+@pytest.mark.virtual_time
+async def test_a_stream_that_is_refused_after_its_first_events_came_is_paid_for() -> None:
+    async def refuse() -> None:
+        await asyncio.sleep(1)
+        raise PermissionDenied("Flagged.", code="flagged", status=400)
+
+    script = openai_chat.stream(("Hel", "lo!"))
+    layers = [plugin("retries", on_error=lambda exchange, error: None), judge(refuse)]
+    one = exchange(stream=True)
+    whole = dataclasses.replace(script, parts=(b"".join(script.parts),))
+    sink = await handle(gateway(layers, ScriptedProvider(whole)), one)
+    assert sink.status == 400
+    assert one.attempts[0].usage is not None
+    assert one.usage is one.attempts[0].usage
 
 
 def _asked(stream: bool):

@@ -49,7 +49,7 @@ from helicone_gw.pipeline.translating import (
     translated_headers,
     translated_reply,
 )
-from helicone_gw.sse import EventSplitter
+from helicone_gw.sse import EventSplitter, split_events
 
 MAX_ERROR_BODY = 8 * 1024 * 1024
 """Bytes of an error answer that are kept; the rest is not read, and the connection is closed."""
@@ -150,6 +150,11 @@ class Attempts:
             return
         attempt.ended_at = self._clock.now()
         if live is not None and live.reader is not None:
+            if live.unread:
+                # It came with the first event, and nobody relays it any more; what it says of usage counts.
+                for event in split_events(live.unread):
+                    live.reader.feed(event)
+                live.unread = b""
             attempt.usage = live.reader.usage
             attempt.model = live.reader.model or attempt.target.model
             exchange.stop_reason = live.reader.stop_reason
