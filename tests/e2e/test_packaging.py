@@ -20,7 +20,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 PLUGINS = sorted(folder.parent.name for folder in ROOT.glob("plugins/*/pyproject.toml"))
 MEMBERS = [".", "core", *(f"plugins/{name}" for name in PLUGINS)]
-LOCKS = ["requirements.lock", "tests/clients/openai_suite/requirements.lock"]
+SUITES = ("openai_suite", "litellm_suite")
+LOCKS = ["requirements.lock", *(f"tests/clients/{suite}/requirements.lock" for suite in SUITES)]
 PYTHONS = ["3.11", "3.13"]
 # Modules whose distribution is versioned with another's, and comes with that one.
 PARTS = {"pydantic_core": "pydantic", "werkzeug": "quart"}

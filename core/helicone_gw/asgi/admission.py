@@ -6,8 +6,10 @@ from functools import lru_cache
 
 from helicone_gw.access import GatewayKey
 from helicone_gw.asgi.body import RequestBody, decoded
+from helicone_gw.asgi.mapping import mapped
 from helicone_gw.dialects import wire_format
 from helicone_gw.dialects.base import WireFormat
+from helicone_gw.dialects.openai_chat import ChatFormat
 from helicone_gw.dialects.splice import members
 from helicone_gw.errors import (
     AuthenticationFailed,
@@ -69,6 +71,9 @@ async def admit(gateway: Gateway, exchange: Exchange, headers: Headers, location
         if exchange.permits is not None and exchange.permits.models is not None:
             _one_model(whole)
         exchange.request = _json_request(exchange.request, wire, location, headers, credentials, whole)
+        if exchange.request.helicone.gateway_body_mapping is not None:
+            exchange.request = mapped(exchange.request, lambda request: _dialect_of(gateway, exchange))
+            _check_path(exchange.key, exchange.request.path)
     elif body.present and body.announced != 0 and exchange.request.method not in BODILESS:
         exchange.request = _plain_request(exchange.request, location, credentials)
         exchange._upload = body.stream(exchange, int(gateway.config.server.max_upload))
@@ -95,10 +100,8 @@ async def admit_local(gateway: Gateway, headers: Headers, location: Location) ->
         guard_open_gateway(headers.get("host") or "", headers, gateway.config.server.domains)
         return None
     credentials = await resolve(location, headers, location.query, gateway.keys)
-    key = credentials.key
-    if key is not None and not key.permits.allows_path(location.path):
-        raise _path_not_permitted(key, location.path)
-    return key
+    _check_path(credentials.key, location.path)
+    return credentials.key
 
 
 def _identify(exchange: Exchange, credentials: Credentials, location: Location) -> None:
@@ -108,8 +111,14 @@ def _identify(exchange: Exchange, credentials: Credentials, location: Location) 
     if key is not None:
         exchange.organization = key.organization
         exchange.permits = key.permits
-        if not key.permits.allows_path(location.path):
-            raise _path_not_permitted(key, location.path)
+        _check_path(key, location.path)
+
+
+def _dialect_of(gateway: Gateway, exchange: Exchange) -> str | None:
+    """The dialect of the provider that the request's model leads to first. Raises `BadRequest` for no model string."""
+    targets = gateway.routing.targets(exchange.request.model or "", exchange)
+    provider = gateway.catalogue.at(targets[0]) if targets else None
+    return None if provider is None else provider.dialect
 
 
 def _one_model(body: bytes) -> None:
@@ -118,8 +127,9 @@ def _one_model(body: bytes) -> None:
         raise MalformedBody("The request body has more than one member 'model'.")
 
 
-def _path_not_permitted(key: GatewayKey, path: str) -> PermissionDenied:
-    return PermissionDenied(f"Key {key.name!r} may not use path {path!r}.", code="path_not_permitted")
+def _check_path(key: GatewayKey | None, path: str) -> None:
+    if key is not None and not key.permits.allows_path(path):
+        raise PermissionDenied(f"Key {key.name!r} may not use path {path!r}.", code="path_not_permitted")
 
 
 def _json_request(
@@ -132,6 +142,8 @@ def _json_request(
         if names:
             body = wire.without_metadata(body, names)
             helicone = parse_helicone_headers(headers, envelope.metadata)
+    if envelope.prompt is not None and isinstance(wire, ChatFormat):
+        body = wire.with_prompt_as_message(body, envelope.prompt)
     return request.replace(
         query=credentials.query,
         headers=credentials.headers.without("content-encoding"),

@@ -167,10 +167,12 @@ class ChoicesReader:
         return encode_event(encode(chunk)) + done
 
     def _note(self, chunk: _Head) -> None:
-        if chunk.model:
+        if chunk.model and chunk.model != self.model:
             self.model = text(chunk.model) or self.model
-        if chunk.service_tier:
+            self._repeating.forget()
+        if chunk.service_tier and chunk.service_tier != self._service_tier:
             self._service_tier = text(chunk.service_tier)
+            self._repeating.forget()
         if self._id is None and isinstance(chunk, _Chunk):
             self._id = chunk.id
             self._created = chunk.created

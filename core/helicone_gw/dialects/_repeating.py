@@ -49,6 +49,10 @@ class Repeating:
         self._quotes = self._inside.count(b'"')
         self._seam = self._last + self._first
 
+    def forget(self) -> None:
+        """What the event that was learned says is no longer the last that was said of it."""
+        self._first = b""
+
     def span(self, events: bytes) -> int:
         """How many bytes at the beginning of ``events`` (whole ones) are events like the one that was learned."""
         first, last = self._first, self._last

@@ -15,7 +15,7 @@ class Envelope(Struct, frozen=True):
     """What routing needs of a request body, read without decoding the rest.
 
     ``include_usage`` is ``stream_options.include_usage`` (``None``: not said). ``metadata`` is the body's own object
-    of strings, ``max_tokens`` the largest completion asked for, ``prompt_length`` the body's size in bytes.
+    of strings, ``max_tokens`` the largest completion asked for. ``prompt`` is that of a chat without messages.
     """
 
     model: str | None = None
@@ -24,6 +24,7 @@ class Envelope(Struct, frozen=True):
     metadata: Mapping[str, Any] | None = None
     include_usage: bool | None = None
     max_tokens: int | None = None
+    prompt: str | None = None
 
 
 class Reply(Struct, frozen=True):

@@ -10,8 +10,9 @@ import msgspec
 from helicone_gw.dialects._choices import Choice, ChoicesReader, read_choices
 from helicone_gw.dialects._envelope import largest, read_fields
 from helicone_gw.dialects._format import JsonFormat
+from helicone_gw.dialects._json import text
 from helicone_gw.dialects.base import Envelope, Reply
-from helicone_gw.dialects.splice import last, members, set_member
+from helicone_gw.dialects.splice import last, members, remove_members, set_member
 
 
 class _StreamOptions(msgspec.Struct):
@@ -28,12 +29,17 @@ class _Body(msgspec.Struct):
     max_completion_tokens: Any = None
 
 
+class _ChatBody(_Body):
+    prompt: Any = None
+
+
 class _StreamMembers(msgspec.Struct):
     stream: msgspec.Raw = msgspec.Raw()
     stream_options: msgspec.Raw = msgspec.Raw()
 
 
-_BODY = msgspec.json.Decoder(_Body)
+_BODY: msgspec.json.Decoder[_Body] = msgspec.json.Decoder(_Body)
+_CHAT_BODY: msgspec.json.Decoder[_ChatBody] = msgspec.json.Decoder(_ChatBody)
 _STREAM_MEMBERS = msgspec.json.Decoder(_StreamMembers)
 
 
@@ -45,7 +51,9 @@ class ChoicesFormat(JsonFormat):
 
     def envelope(self, body: bytes) -> Envelope:
         """See `WireFormat.envelope`."""
-        fields = read_fields(_BODY, body)
+        return self._envelope(read_fields(_BODY, body))
+
+    def _envelope(self, fields: _Body, prompt: str | None = None) -> Envelope:
         return Envelope(
             model=fields.model,
             stream=fields.stream or False,
@@ -53,6 +61,7 @@ class ChoicesFormat(JsonFormat):
             metadata=fields.metadata,
             include_usage=None if fields.stream_options is None else fields.stream_options.include_usage,
             max_tokens=largest(fields.max_tokens, fields.max_completion_tokens),
+            prompt=prompt,
         )
 
     def asking_for_usage(self, body: bytes) -> bytes | None:
@@ -113,6 +122,24 @@ class ChatFormat(ChoicesFormat):
 
     def __init__(self) -> None:
         super().__init__("chat")
+
+    def envelope(self, body: bytes) -> Envelope:
+        """See `WireFormat.envelope`."""
+        fields = read_fields(_CHAT_BODY, body)
+        prompt = text(fields.prompt)
+        if prompt is not None:
+            found = last(members(body), "messages")
+            if found is not None and body[found.value : found.end].strip(b"[] \t\r\n"):
+                prompt = None
+        return self._envelope(fields, prompt)
+
+    def with_prompt_as_message(self, body: bytes, prompt: str) -> bytes:
+        """The body with ``prompt`` as its one message, of the user.
+
+        litellm's ``completion(prompt=...)`` sends an empty list of messages and the prompt beside it.
+        """
+        messages = msgspec.json.encode([{"role": "user", "content": prompt}])
+        return set_member(remove_members(body, {"prompt"}), "messages", messages, b"")
 
     def stream_reader(self) -> ChoicesReader:
         """See `WireFormat.stream_reader`."""

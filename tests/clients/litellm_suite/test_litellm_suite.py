@@ -265,11 +265,18 @@ async def test_the_gateway_key_in_metadata(ask: Ask, provider: ScriptedProvider)
 
 
 @streams
-async def test_a_prompt_is_one_message_of_the_user(ask: Ask, provider: ScriptedProvider, stream: bool) -> None:
-    provider.enqueue(CLAUDE)
-    outcome = await ask("claude-sonnet-4/anthropic", messages=[], prompt="Say hello.", stream=stream)
-    assert (outcome.error, outcome.text) == (None, "Hello from Claude!")
+@pytest.mark.parametrize(
+    ("model", "script", "text"),
+    [("claude-sonnet-4/anthropic", CLAUDE, "Hello from Claude!"), ("gpt-4o/openai", HELLO, "Hello from a GPT!")],
+)
+async def test_a_prompt_is_one_message_of_the_user(
+    ask: Ask, provider: ScriptedProvider, model: str, script: Any, text: str, stream: bool
+) -> None:
+    provider.enqueue(script)
+    outcome = await ask(model, messages=[], prompt="Say hello.", stream=stream)
+    assert (outcome.error, outcome.text) == (None, text)
     assert provider.requests[0].json()["messages"] == MESSAGES
+    assert "prompt" not in provider.requests[0].json()
 
 
 @streams

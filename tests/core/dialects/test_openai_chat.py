@@ -286,3 +286,25 @@ def test_any_json_is_read_without_raising(value: Any) -> None:
     reader.feed(encode_event(body, "error"))
     assert reader.usage is None or isinstance(reader.usage, Usage)
     reader.closing_events("stop")
+
+
+@pytest.mark.parametrize(
+    ("body", "prompt"),
+    [
+        (b'{"model": "m", "messages": [], "prompt": "Hi \\"you\\""}', 'Hi "you"'),
+        (b'{"prompt": "Hi", "messages": [ ] , "n": 1}', "Hi"),
+        (b'{"prompt": "Hi", "n": 1}', "Hi"),
+        (b'{"messages": [{"role": "user", "content": "x"}], "prompt": "Hi"}', None),
+        (b'{"messages": [], "prompt": ["Hi"]}', None),
+        (b'{"messages": [], "prompt": null}', None),
+        (b'{"messages": []}', None),
+    ],
+)
+def test_a_prompt_beside_no_messages_is_one_message_of_the_user(body: bytes, prompt: str | None) -> None:
+    wire = ChatFormat()
+    envelope = wire.envelope(body)
+    assert envelope.prompt == prompt
+    if prompt is not None:
+        made = json.loads(wire.with_prompt_as_message(body, prompt))
+        assert made.pop("messages") == [{"role": "user", "content": prompt}]
+        assert made == {name: value for name, value in json.loads(body).items() if name not in ("messages", "prompt")}
