@@ -102,3 +102,20 @@ def test_a_reader_that_was_spared_the_repeated_events_knows_what_one_knows_that_
     for name in ("model", "usage", "stop_reason", "complete", "sequence"):
         assert getattr(spared, name) == getattr(whole, name)
     assert spared.closing_events("stop") == whole.closing_events("stop")
+
+
+@pytest.mark.parametrize("member", ["model", "service_tier"])
+def test_what_changed_in_between_is_said_again(member: str) -> None:
+    wire = wire_format("openai", "chat")
+    assert wire is not None
+    reader = wire.stream_reader()
+    said = [
+        b'data: {"%b":"%b",' % (member.encode(), value) + HEAD[7:] + b'"a"},"finish_reason":' for value in (b"x", b"y")
+    ]
+    repeated = said[0] + b"null}]}\n\n"
+    reader.feed(repeated)
+    assert reader.repeated(repeated) == len(repeated)
+    reader.feed(said[1] + b'"stop"}]}\n\n')
+    assert reader.repeated(repeated) == 0
+    reader.feed(repeated)
+    assert reader.repeated(repeated) == len(repeated)
