@@ -11,6 +11,7 @@ from helicone_gw import Exchange, Gateway, GatewayKey, Permits, Plugin, PluginCo
 KEYS = {
     "hk-all": GatewayKey("1", "all", "ann", "acme"),
     "hk-few": GatewayKey("2", "few", "bob", permits=Permits(models=("gpt-4o-mini",), paths=("/v1/*", "/pages/open"))),
+    "hk-narrow": GatewayKey("3", "narrow", "cyd", permits=Permits(paths=("/v1/chat/*",))),
 }
 
 
