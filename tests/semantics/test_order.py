@@ -10,6 +10,7 @@ from onion import A, B, ListSink, exchange, gateway, handle, plugin, router
 from helicone_gw import (
     Exchange,
     Fallback,
+    Headers,
     PermissionDenied,
     Plugin,
     PluginConfig,
@@ -70,6 +71,17 @@ async def test_an_early_answer_is_seen_only_by_the_layers_outside_it() -> None:
     assert sink.body == b'{"early":true}'
     assert trace.calls == ["a.pre_request", "b.pre_request", "a.on_response", "b.on_finish", "a.on_finish"]
     assert provider.requests == []
+
+
+@pytest.mark.parametrize("others", [{}, {"x-layer": "1"}])
+async def test_an_early_answer_may_say_what_the_gateway_has_no_word_of(others: dict[str, str]) -> None:
+    def hit(exchange):
+        exchange.headers.update(others)
+        return Response(200, Headers({"helicone-cost": "0.1", "helicone-attempts": "7"}), b"{}")
+
+    sink = await handle(gateway([plugin("cache", pre_request=hit)], ScriptedProvider()), exchange())
+    assert sink.headers.get_all("helicone-cost") == ["0.1"]
+    assert sink.headers.get_all("helicone-attempts") == ["0"]
 
 
 async def test_a_refusal_is_asked_about_only_outside_the_layer_that_raised_it() -> None:

@@ -14,12 +14,6 @@ from helicone_gw.model import Attempt, Response
 NOT_THE_CLIENTS_FAULT = frozenset({401, 402, 403, 404})
 """Statuses of a fallback that say something of our configuration, not of the client's request."""
 
-OUTCOME = frozenset(
-    b"helicone-id helicone-status helicone-attempts helicone-provider helicone-model helicone-cost helicone-warning "
-    b"helicone-overhead-ms".split()
-)
-"""The fields that `outcome_headers` writes, in place of any that an answer has."""
-
 FORWARDED = ("retry-after", "retry-after-ms", "x-request-id", "x-should-retry")
 """Headers of a provider's error that SDKs act on, kept when the body is written anew."""
 

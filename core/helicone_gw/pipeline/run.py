@@ -17,7 +17,7 @@ from helicone_gw.pipeline.ending import Sent, conclude
 from helicone_gw.pipeline.gates import Gates
 from helicone_gw.pipeline.hooks import Raised
 from helicone_gw.pipeline.relay import Relay
-from helicone_gw.pipeline.rendering import OUTCOME, error_facts, outcome_headers
+from helicone_gw.pipeline.rendering import error_facts, outcome_headers
 from helicone_gw.pipeline.services import LONG_DEADLINE, MakeAttempt, Services
 from helicone_gw.pipeline.sink import Sink
 from helicone_gw.waiting import Deadline
@@ -150,7 +150,7 @@ class Run:
         exchange.response = response
         exchange.committed = True
         headers = outcome_headers(exchange, self.services.clock.now(), unary=unary)
-        own = {field[0] for field in headers} if exchange.headers else OUTCOME
+        own = {field[0] for field in headers}
         fields: Sequence[tuple[bytes, bytes]] = response.headers.raw
         # To a HEAD, the provider's own length says more than that of a body which nobody sends.
         if unary and (exchange.original.method != "HEAD" or "content-length" not in response.headers):
