@@ -182,10 +182,11 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _offered(client: Client, dialect: str, model: str) -> str:
     nothing = PROVIDERS[0]
-    if client.dialect == ("openai" if dialect == "azure" else dialect):
+    spoken = "openai" if dialect == "azure" else dialect
+    if client.dialect == spoken and (dialect, client.operation) not in LACKING:
         return "its own bytes"
     try:
-        asked(client, nothing._replace(dialect=dialect, name=dialect, model=model))
+        asked(client, nothing._replace(dialect=spoken, name=dialect, model=model))
     except BadRequest as refused:
         return "400" if refused.code == "operation_not_offered" else "refused"
     return "yes"

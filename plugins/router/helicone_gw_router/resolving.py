@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 DEFAULT_PRIORITY = 4.0
 DEMO = "demo"
 
+RERANKER = "cohere"
+"""Whose models are meant by a rerank that names one that nobody knows: OpenAI has no such operation."""
+
 MAX_REMEMBERED = 1024
 """Model strings whose choices are remembered; when there are more, all are forgotten and it begins anew."""
 
@@ -150,7 +153,8 @@ class Resolver:
         """Models that nobody knows go to the provider of the request's dialect, unless it is excluded."""
         if exchange is None:
             return []
-        provider = self._gateway.catalogue.get(exchange.request.dialect)
+        request = exchange.request
+        provider = self._gateway.catalogue.get(RERANKER if request.operation == "rerank" else request.dialect)
         if provider is None or provider.name in string.excluded:
             return []
         unplaced = [item for item in string.items if item.provider is None and not self._registry.offers(item.name)]

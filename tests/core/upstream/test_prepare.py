@@ -233,6 +233,17 @@ async def test_an_operation_that_the_provider_lacks_is_refused_before_any_call()
     assert refused.value.code == "operation_not_offered"
 
 
+@pytest.mark.parametrize(("provider", "operation"), [("openai", "rerank"), ("groq", "embeddings")])
+async def test_an_operation_of_its_own_dialect_may_be_lacking_too(provider: str, operation: str) -> None:
+    one = exchange(path=f"/v1/{operation}", operation=operation, body=b'{"query": "q", "input": "hi", "model": "m"}')
+    with pytest.raises(BadRequest, match=f"does not offer '{operation}'"):
+        await prepared(one, Target(provider, "m"))
+    by_name = await prepared(
+        exchange(path=f"/v1/{operation}", operation=operation, provider=provider), Target(provider, "m")
+    )
+    assert by_name.request.url.endswith(f"/{operation}"), "who names it has the last word"
+
+
 async def test_fields_of_one_api_do_not_go_to_another() -> None:
     body = b'{"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}'
     headers = {"openai-organization": "org-1", "content-type": "application/json; charset=utf-8", "x-custom": "kept"}

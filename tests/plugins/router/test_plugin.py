@@ -105,6 +105,15 @@ async def test_what_nobody_has_a_key_for_says_what_is_missing(gateway: GatewayFa
     assert "'groq'" in reply.json()["error"]["message"]
 
 
+async def test_what_reranks_is_coheres(gateway: GatewayFactory) -> None:
+    answer = of_json({"results": [{"index": 0, "relevance_score": 0.9}]})
+    config = {"providers": {"openai": {"api_key": "sk-o"}, "cohere": {"api_key": "co"}}}
+    async with gateway(["router"], provider=ScriptedProvider(answer), config=config) as running:
+        body = {"model": "rerank-v3.5", "query": "q", "documents": ["a"]}
+        assert (await running.request("POST", "/v1/rerank", json=body)).status == 200
+        assert targets(running) == ["cohere/rerank-v3.5"]
+
+
 async def test_a_clients_own_key_reaches_its_provider(gateway: GatewayFactory) -> None:
     config = {"providers": {"openai": None, "anthropic": None, "gemini": None, "groq": {"api_key": "sk-groq"}}}
     async with gateway(["router"], config=config) as running:

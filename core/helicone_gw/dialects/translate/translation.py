@@ -39,7 +39,7 @@ _LACKING: dict[str, frozenset[str]] = msgspec.json.decode(
     files(__package__).joinpath("lacking.json").read_bytes(), type=dict[str, frozenset[str]]
 )
 LACKING = frozenset((provider, operation) for operation, providers in _LACKING.items() for provider in providers)
-"""Operations of their own dialect that providers do not have, so that they are translated within it."""
+"""Operations of their own dialect that providers do not have: conversations are translated, others are refused."""
 
 _CONVERSATIONS = {(codec.dialect, name): codec for codec in CONVERSATION_INGRESS for name in codec.operations}
 _EMBEDDINGS = {(codec.dialect, name): codec for codec in EMBEDDINGS_INGRESS for name in codec.operations}
@@ -108,7 +108,7 @@ def translate(request: Request, dialect: str, to: Destination, *, strict: bool =
     """
     key = (request.dialect, request.operation)
     body = request.body
-    if body is None:
+    if body is None or ((to.provider, request.operation) in LACKING and key not in _CONVERSATIONS):
         raise not_offered(request, dialect, to)
     home = home_of(dialect, to)
     if home is not None and home.dialect == request.dialect and request.operation in home.operations:
