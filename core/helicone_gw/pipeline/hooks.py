@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,7 +50,11 @@ class HookCaller:
         """`tell` for a hook that is a plain function."""
         exchange._layer = hook.index
         try:
-            hook.call(exchange)
+            returned = hook.call(exchange)
+            if inspect.iscoroutine(returned):
+                # A plain function around an asynchronous one: nobody would ever run that.
+                returned.close()
+                raise TypeError(f"{hook.name} must be an 'async def' to wait for anything")
         except Exception as fault:
             self._count(hook, exchange, fault)
 

@@ -92,6 +92,15 @@ async def test_being_told_never_raises_but_a_cancellation_passes(exchange: Excha
             await how(hook(cancelled, closed=False), exchange)
 
 
+def test_a_plain_function_that_hides_an_asynchronous_one_is_a_fault(exchange: Exchange) -> None:
+    async def waiting(exchange: Exchange) -> None:
+        raise AssertionError("nobody runs it")
+
+    caller = HookCaller()
+    caller.tell_plainly(hook(lambda exchange: waiting(exchange)), exchange)
+    assert caller.faults == {("plugin 3", "on_x"): 1}
+
+
 def of(*values: Any) -> Callable[..., Any]:
     """A chunk hook that answers an event with these chunks."""
     return lambda exchange, chunk: values if chunk.kind == "event" else None
