@@ -34,7 +34,10 @@ class Repeating:
 
     def learn(self, event: bytes) -> None:
         """``event`` (with its blank line) was read and carries text, and nothing that happens only once."""
-        if not self._patience or not event.endswith(b"\n\n"):
+        if not self._patience:
+            self._first = b""
+            return
+        if not event.endswith(b"\n\n"):
             return
         self._patience -= 1
         constants: list[bytes] = []
@@ -58,6 +61,9 @@ class Repeating:
         first, last = self._first, self._last
         if not first or not events.startswith(first):
             return 0
+        second = events.find(b"\n\n", len(first)) + 2
+        if not events.startswith(first, second):
+            events = events[:second]  # nothing is searched that cannot follow
         *texts, end = events[len(first) :].split(self._seam)
         like = self._like(texts)
         span = sum(map(len, texts[:like])) + like * len(self._seam)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -67,6 +69,22 @@ def test_a_stream_that_never_repeats_is_given_up() -> None:
         repeats.learn(chunk("a").replace(b'"1"', b'"%d"' % number))
     repeats.learn(chunk("a"))
     assert repeats.span(chunk("b")) == 0
+    assert repeats.span(chunk("a").replace(b'"1"', b'"3"')) == 0
+
+
+def test_no_further_is_searched_than_events_may_be_alike() -> None:
+    taken: list[int] = []
+
+    class Watched(bytes):
+        def __getitem__(self, place: Any) -> Any:
+            part = super().__getitem__(place)
+            taken.append(len(part))
+            return part
+
+    repeats = Repeating()
+    repeats.learn(chunk("a"))
+    assert repeats.span(Watched(chunk("b") + b": ping\n\n" + chunk("c") * 100)) == len(chunk("b"))
+    assert max(taken) == len(chunk("b"))
 
 
 @given(st.lists(st.tuples(TEXT, TEXT), max_size=12), st.booleans())
