@@ -20,10 +20,16 @@ _TOOLS: dict[str, dict[str, Any]] = {
 }
 
 
-def with_search(request: Request, *, as_plugin: bool) -> Request:
-    """``request`` with web search asked for, unless it does so already.
+def has_plugins(request: Request) -> bool:
+    """Whether a chat may list plugins, as Helicone and OpenRouter have them and no other provider's API."""
+    return request.operation == "chat" and b'"plugins"' in (request.body or b"")
 
-    ``as_plugin``: the way of OpenRouter, a plugin in the body; otherwise the tool of the request's own dialect.
+
+def with_search(request: Request, *, as_plugin: bool, online: bool = True) -> Request:
+    """``request`` with web search asked for, if its model is ``online`` or it lists the plugin, once.
+
+    ``as_plugin``: the way of OpenRouter, a plugin in the body; otherwise the tool of the request's own dialect, and no
+    plugins any more.
     """
     if not request.body:
         return request
@@ -34,22 +40,29 @@ def with_search(request: Request, *, as_plugin: bool) -> Request:
     if not isinstance(body, dict):
         return request
     changed = dict(body)
-    plugins = [each for each in body.get("plugins") or [] if isinstance(each, dict)]
+    plugins = _objects(body.get("plugins"))
+    listed = any(each.get("id") == PLUGIN for each in plugins)
     if as_plugin:
-        if not any(each.get("id") == PLUGIN for each in plugins):
+        if online and not listed:
             changed["plugins"] = [*plugins, {"id": PLUGIN}]
     else:
         # A field of OpenRouter's: others would refuse it.
         changed.pop("plugins", None)
-        if request.operation == "chat":
+        if not (online or listed):
+            pass
+        elif request.operation == "chat":
             changed.setdefault("web_search_options", {})
         elif (tool := _TOOLS.get(request.operation)) is not None:
-            tools = [each for each in body.get("tools") or [] if isinstance(each, dict)]
+            tools = _objects(body.get("tools"))
             if not any(_same(each, tool) for each in tools):
                 changed["tools"] = [*tools, tool]
     if changed == body:
         return request
     return request.replace(body=json.dumps(changed, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def _same(tool: dict[str, Any], wanted: dict[str, Any]) -> bool:

@@ -95,7 +95,7 @@ class RouterPlugin(Plugin):
             return self._models(exchange)
         if request.model is None or request.provider is not None:
             return None
-        changed = prompts.searching(exchange, self._resolver)
+        changed = prompts.searching(exchange, self._resolver, self.routes)
         changed = prompts.fitting(changed, exchange, self._resolver, self.routes, self.registry)
         return None if changed is request else changed
 

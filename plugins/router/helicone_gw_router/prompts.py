@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from helicone_gw import MalformedBody
 from helicone_gw_router.grammar import ONLINE
-from helicone_gw_router.online import with_search
+from helicone_gw_router.online import has_plugins, with_search
 from helicone_gw_router.overflow import allowed, estimated, middle_out, truncated
 
 if TYPE_CHECKING:
@@ -20,14 +20,17 @@ LARGEST = 8 << 20
 """Bytes of a body that is cut; a larger one is left to its provider to refuse."""
 
 
-def searching(exchange: Exchange, resolver: Resolver) -> Request:
-    """The request with web search, if its model string asks for it (``:online``)."""
+def searching(exchange: Exchange, resolver: Resolver, routes: Routes) -> Request:
+    """The request with web search, if its model string (``:online``) or a plugin in its body asks for it."""
     request = exchange.request
-    if request.model is None or ONLINE not in request.model or not resolver.parse(request.model, exchange).online:
+    if request.model is None:
         return request
-    choices = [choice for item in resolver.resolve(request.model, exchange).items for choice in item]
+    online = ONLINE in request.model and resolver.parse(request.model, exchange).online
+    if not (online or has_plugins(request)):
+        return request
+    choices = routes.choices(request.router or request.model, exchange)
     plugin = bool(choices) and all(choice.target.provider == "openrouter" for choice in choices)
-    return with_search(request, as_plugin=plugin)
+    return with_search(request, as_plugin=plugin, online=online)
 
 
 def fitting(request: Request, exchange: Exchange, resolver: Resolver, routes: Routes, registry: Registry) -> Request:

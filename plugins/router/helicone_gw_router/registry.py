@@ -41,8 +41,8 @@ class Model:
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What it can do, as ``data/families.yaml`` says it."""
-        return family(self.id)
+        """What it can do, as ``data/families.yaml`` says it: the configuration may call it what it likes."""
+        return family(self.offers[0].id if self.ordered and self.offers else self.id)
 
     def providers(self) -> tuple[str, ...]:
         """Who offers it, each once."""

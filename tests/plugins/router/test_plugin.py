@@ -468,6 +468,19 @@ async def test_online_asks_for_search_once(gateway: GatewayFactory) -> None:
     assert (second["model"], second["plugins"]) == ("openai/gpt-4o", [{"id": "web"}])
 
 
+async def test_plugins_in_a_body_go_to_openrouter_and_mean_search_elsewhere(gateway: GatewayFactory) -> None:
+    plugins = [{"router": {"routes": {"outside": {"targets": ["gpt-4o/openrouter"]}}}}]
+    async with gateway(plugins, config=CONFIG) as running:
+        for model in ("gpt-4o/openai", "gpt-4o/openrouter", "outside"):
+            await running.chat(model=model, plugins=[{"id": "web"}])
+    asked = [request.json() for request in running.provider.requests]
+    assert [("plugins" in each, "web_search_options" in each) for each in asked] == [
+        (False, True),
+        (True, False),
+        (True, False),
+    ]
+
+
 @pytest.mark.parametrize("asked", ["gpt-4/openai, gpt-4.1/openai", "gpt-4, gpt-4.1"])
 @pytest.mark.parametrize(("handler", "model"), [("fallback", "gpt-4.1"), ("middle-out", "gpt-4")])
 async def test_prompts_that_are_too_long(gateway: GatewayFactory, handler: str, model: str, asked: str) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helicone_gw import Headers, HeliconeHeaders, Request
-from helicone_gw_router.online import with_search
+from helicone_gw_router.online import has_plugins, with_search
 from helicone_gw_router.overflow import LONGEST_CHUNK, allowed, chunks, estimated, middle_out, truncated
 
 
@@ -44,10 +44,25 @@ def test_plugins_are_for_openrouter_alone() -> None:
     assert with_search(request({"plugins": [{"id": "web"}]}), as_plugin=False).json() == {"web_search_options": {}}
 
 
+def test_a_listed_plugin_asks_for_search_by_itself_and_another_for_nothing() -> None:
+    web, other = request({"plugins": [{"id": "web"}]}), request({"plugins": [{"id": "file"}]})
+    assert with_search(web, as_plugin=False, online=False).json() == {"web_search_options": {}}
+    assert with_search(other, as_plugin=False, online=False).json() == {}
+    assert with_search(other, as_plugin=True, online=False) is other, "OpenRouter's own"
+    assert [has_plugins(each) for each in (web, request({"model": "x"}), request(None))] == [True, False, False]
+
+
 @pytest.mark.parametrize("body", [None, b"", b"no json", b"[1]"])
 def test_a_body_that_cannot_be_changed_stays(body: bytes | None) -> None:
     one = request(body)
     assert with_search(one, as_plugin=False) is one
+
+
+@pytest.mark.parametrize("value", [5, "web", {"id": "web"}, None])
+def test_lists_that_are_none(value: Any) -> None:
+    assert with_search(request({"plugins": value}), as_plugin=False, online=False).json() == {}
+    tools = with_search(request({"tools": value}, "responses"), as_plugin=False).json()["tools"]
+    assert tools == [{"type": "web_search"}]
 
 
 def test_what_the_answer_needs_is_left_free() -> None:

@@ -117,6 +117,9 @@ def test_models_have_facts(registry: Registry) -> None:
     assert known.facts["tools"]
     assert "image" in known.facts["input"]
     assert family("nobody-knows") == {}
+    house = registry.find("house")
+    assert house is not None
+    assert house.facts == family("llama-70b") != {}, "whatever the configuration calls it"
 
 
 def test_there_are_many_and_each_once(registry: Registry) -> None:
