@@ -20,9 +20,6 @@ from helicone_gw.gateway import Gateway
 
 log = structlog.get_logger("helicone_gw.server")
 
-GARBAGE_THRESHOLDS = (10_000, 20, 50)
-"""Objects more than were freed, before the youngest are looked through; and how many such rounds before older ones."""
-
 Build = Callable[[], Gateway]
 Listening = Callable[[Gateway, str], None]
 
@@ -192,11 +189,10 @@ def run(config: GatewayConfig, build: Build, started: Listening, *, shared: bool
 def _spare_the_collector() -> None:
     """What was made up to now stays until the end: the cyclic garbage collector need not walk it again and again.
 
-    An exchange leaves hardly any cycles, so it need not run every seven hundred objects either, as is Python's default.
+    Its thresholds stay as they are: exchanges leave no cycles, but database drivers do, and large ones.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -43,7 +43,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a `Plan`.
 
     ``latency`` is from the moment a request was due (with a rate: scheduled, waiting for a free connection included) to
-    the last byte of its answer, ``first_byte`` to the first byte of the body. ``faults`` counts bad answers by reason.
+    the last byte of its answer, ``first_byte`` to the first piece of the body that holds a token. ``faults`` counts bad
+    answers by reason.
     """
 
     requests: int

@@ -40,7 +40,7 @@ class LoggingConfig(PluginConfig):
         description="Memory that waiting rows may take; above it, new rows wait without their bodies.",
     )
     batch_rows: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        default=500, description="Most rows that one transaction inserts."
+        default=2000, description="Most rows that one transaction inserts."
     )
     batch_ms: Annotated[int, Field(ge=0, le=60_000)] = Field(
         default=200, description="How long a row may wait for others to share its transaction, in milliseconds."
