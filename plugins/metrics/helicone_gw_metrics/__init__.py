@@ -1,0 +1,1 @@
+"""Prometheus at /metrics, OpenTelemetry traces and metrics, Server-Timing."""
