@@ -22,6 +22,7 @@ from helicone_gw.errors import (
     PaymentRequired,
     PermissionDenied,
     PluginFault,
+    StoreUnavailable,
     TooManyRequests,
     Unavailable,
     UpstreamConnectError,
@@ -43,7 +44,8 @@ from helicone_gw.plugin import Plugin, PluginConfig
 from helicone_gw.price import UNITS, CompiledPrice, Tiered
 from helicone_gw.prices import Prices, PriceSource
 from helicone_gw.stash import Stash, StashKey
-from helicone_gw.store import Store
+from helicone_gw.store import LocalKeys, Store
+from helicone_gw.store import Operation as StoreOperation
 
 __all__ = [
     "UNITS",
@@ -74,6 +76,7 @@ __all__ = [
     "InternalError",
     "KeyRing",
     "KeySource",
+    "LocalKeys",
     "MalformedBody",
     "MethodNotAllowed",
     "ModelConfig",
@@ -101,6 +104,8 @@ __all__ = [
     "Stash",
     "StashKey",
     "Store",
+    "StoreOperation",
+    "StoreUnavailable",
     "Target",
     "Tiered",
     "TooManyRequests",

@@ -21,6 +21,7 @@ GatewayError                    speech: an answer for the client, with a status
     UpstreamTimeout         504  connected, but too slow
     UpstreamProtocolError   502  not HTTP, cut short, or not what its headers say
     UpstreamStreamError      -   an error event inside a stream
+StoreUnavailable                the store cannot be reached, or is too slow; a plugin's failure mode answers it
 ConfigError                     the configuration cannot be used; raised at start only
 """
 
@@ -234,6 +235,18 @@ class UpstreamStreamError(UpstreamError):
     def __init__(self, message: str, *, event: bytes, status: int = 502, target: Target | None = None) -> None:
         super().__init__(message, target=target, status=status)
         self.event = event
+
+
+class StoreUnavailable(Exception):
+    """The gateway's store cannot be reached, or is too slow; ``retry_after``: seconds until it is worth another try.
+
+    Not an answer to the client: left to itself, it counts as no opinion of a plugin that fails open, and is a 503 where
+    a plugin fails closed. The message holds no address.
+    """
+
+    def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class ConfigError(Exception):

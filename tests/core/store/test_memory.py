@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helicone_gw import Store
+from helicone_gw import LocalKeys, Store, StoreOperation
 from helicone_gw.store import MemoryStore
 from helicone_gw.testing import VirtualClock, run_virtual
 
@@ -116,7 +118,76 @@ async def test_keys_written_again_and_again_do_not_pile_up(clock: VirtualClock) 
         await store.set(f"k{number % 5}", b"", ttl=60)
         if number % 3 == 0:
             await store.delete(f"k{number % 5}")
-    assert len(store._expiries) <= 2 * len(store) + 16
+    assert len(store._table._expiries) <= 2 * len(store) + 16
+
+
+def _move(
+    keys: LocalKeys, names: Sequence[str], arguments: Sequence[bytes | str | int | float], now: float
+) -> list[int | bytes | None]:
+    amount = int(arguments[0])
+    balances = [keys.get(name) or 0 for name in names]
+    keys.set(names[0], balances[0] - amount, ttl=60)
+    keys.set(names[1], balances[1] + amount, ttl=60)
+    return [balances[0] - amount, balances[1] + amount, int(now), None]
+
+
+MOVE = StoreOperation("move", "return {}", _move)
+
+
+async def test_an_operation_reads_and_writes_several_keys_at_once(store: Store, clock: VirtualClock) -> None:
+    keys = ["{acme}:from", "{acme}:to"]
+    assert await store.run(MOVE, keys, [3]) == [-3, 3, int(clock.now()), None]
+    assert await store.run_all([(MOVE, keys, [1]), (MOVE, keys, [b"2"])]) == [
+        [-4, 4, int(clock.now()), None],
+        [-6, 6, int(clock.now()), None],
+    ]
+    clock.advance(60)
+    assert (await store.run(MOVE, keys, [1]))[:2] == [-1, 1], "what an operation writes expires as well"
+
+
+async def test_an_operation_is_told_the_wall_clock(store: Store, clock: VirtualClock) -> None:
+    clock.set_wall_clock(1_900_000_000)
+    assert (await store.run(MOVE, ["{a}1", "{a}2"], [1]))[2] == 1_900_000_000
+
+
+@pytest.mark.parametrize("keys", [["a", "b"], ["{x}a", "{y}a"], ["{x}a", "b"], ["{}a", "{}b"], ["}x{a", "}x{b"]])
+async def test_keys_that_a_cluster_would_hold_apart_are_refused_here_too(store: Store, keys: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"'move' share no \{tag\}"):
+        await store.run(MOVE, keys, [1])
+
+
+async def test_what_an_operation_wrote_is_read_by_operations(store: Store) -> None:
+    await store.run(MOVE, ["{a}1", "{a}2"], [1])
+    with pytest.raises(TypeError, match="by operations alone"):
+        await store.get("{a}1")
+
+
+async def test_many_values_at_once(store: Store) -> None:
+    await store.set("a", b"1")
+    await store.set("c", b"3")
+    assert await store.get_many(["a", "b", "c"]) == [b"1", None, b"3"]
+    assert await store.get_many([]) == []
+
+
+async def test_a_scope_has_keys_of_its_own(store: Store, clock: VirtualClock) -> None:
+    one, other = store.scope("one"), store.scope("other")
+    await one.set("a", b"1", ttl=10)
+    assert await one.get("a") == await store.get("one:a") == b"1"
+    assert await other.get("a") is None
+    assert await one.get_many(["a", "b"]) == [b"1", None]
+    assert await one.increment("n", 2, ttl=5) == 2
+    assert await other.increment("n") == 1
+    assert await one.compare_and_set("a", b"1", b"2")
+    assert await one.run(MOVE, ["{t}1", "{t}2"], [5]) == [-5, 5, int(clock.now()), None]
+    assert await other.run_all([(MOVE, ["{t}1", "{t}2"], [1])]) == [[-1, 1, int(clock.now()), None]]
+    await one.delete("a")
+    assert await one.get("a") is None
+    await one.scope("deep").set("a", b"3")
+    assert await store.get("one:deep:a") == b"3"
+    await one.close()
+    assert await one.get("n") == b"2", "the store belongs to the gateway"
+    with pytest.raises(ValueError, match="braces"):
+        store.scope("{a}")
 
 
 async def test_a_closed_store_is_empty(store: MemoryStore) -> None:
