@@ -7,6 +7,9 @@ from typing import Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from helicone_gw_ratelimit.periods import (
     Calendar,
     Rolling,
@@ -17,8 +20,6 @@ from helicone_gw_ratelimit.periods import (
     zone,
     zone_name,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 ZONES = sorted(available_timezones() - {"localtime"})
 
