@@ -40,6 +40,7 @@ from helicone_gw.helicone import HeliconeHeaders
 from helicone_gw.hookspecs import hookimpl
 from helicone_gw.ingress.fallbacks import FallbackTarget
 from helicone_gw.model import Attempt, Capture, Chunk, Cost, Outcome, Request, Response, Route, Target, Usage
+from helicone_gw.pipeline.asking import Asked, AskedTotal, Asking
 from helicone_gw.plugin import Plugin, PluginConfig
 from helicone_gw.price import UNITS, CompiledPrice, Tiered
 from helicone_gw.prices import Prices, PriceSource
@@ -49,6 +50,9 @@ from helicone_gw.store import Operation as StoreOperation
 
 __all__ = [
     "UNITS",
+    "Asked",
+    "AskedTotal",
+    "Asking",
     "Attempt",
     "AuthenticationFailed",
     "Background",

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -13,7 +14,7 @@ import structlog
 
 from helicone_gw.access import KeyRing
 from helicone_gw.background import Background
-from helicone_gw.chain import compile_chain, lifecycle_hooks
+from helicone_gw.chain import Chain, compile_chain, lifecycle_hooks
 from helicone_gw.clock import Clock, SystemClock
 from helicone_gw.config import GatewayConfig
 from helicone_gw.database import Database
@@ -22,6 +23,7 @@ from helicone_gw.health import Health
 from helicone_gw.ingress.origin import check_bind
 from helicone_gw.model import Request, Target, Upstream, UpstreamRequest, UpstreamResponse
 from helicone_gw.pipeline import Pipeline
+from helicone_gw.pipeline.asking import Asking, asked_route
 from helicone_gw.pipeline.attempts import Attempts
 from helicone_gw.pipeline.hooks import HookCaller
 from helicone_gw.pipeline.services import Services
@@ -93,7 +95,13 @@ class Gateway:
             ITSELF.name: LocalModels(self._own_models(), int(self.clock.now())),
         }
         self._outside: Upstream = upstream or self._network
-        self.pipeline = self._pipeline()
+        services = self._services(self.chain, decode_replies=bool(self.chain.on_response))
+        self.pipeline = Pipeline(services, self._settling)
+        bare = self._services(compile_chain((), new_manager()), decode_replies=True)
+        self.ask = Asking(
+            replace(bare, default_route=asked_route, max_attempts=1), self._settling, self.routing.targets
+        )
+        """For plugins' own questions to models: with the gateway's keys, translation and prices, through no plugin."""
         self.active = 0
         """Exchanges under way."""
         self._idle = asyncio.Event()
@@ -102,7 +110,7 @@ class Gateway:
         self._sharing: asyncio.Task[None] | None = None
         self.ready = False
 
-    def _pipeline(self) -> Pipeline:
+    def _services(self, chain: Chain, *, decode_replies: bool) -> Services:
         limits, max_event = self.config.limits, int(self.config.server.max_body)
         attempts = Attempts(
             prepare=self._preparer,
@@ -112,11 +120,11 @@ class Gateway:
             clock=self.clock,
             max_body=max_event,
             commit_timeout=limits.commit_timeout,
-            decode_replies=bool(self.chain.on_response),
+            decode_replies=decode_replies,
             usage_refused=self._preparer.usage_refused,
         )
-        services = Services(
-            chain=self.chain,
+        return Services(
+            chain=chain,
             caller=HookCaller(),
             attempts=attempts,
             default_route=self._routes,
@@ -127,7 +135,6 @@ class Gateway:
             deadline=limits.deadline,
             max_event=max_event,
         )
-        return Pipeline(services, self._settling)
 
     def call(self, request: UpstreamRequest) -> Awaitable[UpstreamResponse]:
         """One call, over the network or to what lives inside the gateway."""

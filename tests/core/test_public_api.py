@@ -21,13 +21,14 @@ SHARED = {("helicone_gw_dashboard", "helicone_gw_logging"), ("helicone_gw_alerts
 
 
 PUBLIC = """
-UNITS Attempt AuthenticationFailed Background BadRequest BreakerPolicy Capture Chain Chunk Clock CompiledPrice
-ConfigError Cost Database DeadlineExceeded Exchange Fallback FallbackTarget Gateway GatewayConfig GatewayError
-GatewayKey Headers Health HeliconeHeaders InternalError KeyRing KeySource LocalKeys MalformedBody MethodNotAllowed
-ModelConfig NotFound Outcome PayloadTooLarge PaymentRequired PermissionDenied Permits Plugin PluginConfig PluginFault
-PositiveSeconds PriceConfig PriceSource Prices ProviderCredential Request Response Retry Route Seconds Secret Size
-Stash StashKey Store StoreOperation StoreUnavailable Target Tiered TooManyRequests Unavailable UpstreamConnectError
-UpstreamError UpstreamProtocolError UpstreamStatus UpstreamStreamError UpstreamTimeout Usage hookimpl
+UNITS Asked AskedTotal Asking Attempt AuthenticationFailed Background BadRequest BreakerPolicy Capture Chain Chunk
+Clock CompiledPrice ConfigError Cost Database DeadlineExceeded Exchange Fallback FallbackTarget Gateway
+GatewayConfig GatewayError GatewayKey Headers Health HeliconeHeaders InternalError KeyRing KeySource LocalKeys
+MalformedBody MethodNotAllowed ModelConfig NotFound Outcome PayloadTooLarge PaymentRequired PermissionDenied Permits
+Plugin PluginConfig PluginFault PositiveSeconds PriceConfig PriceSource Prices ProviderCredential Request Response
+Retry Route Seconds Secret Size Stash StashKey Store StoreOperation StoreUnavailable Target Tiered TooManyRequests
+Unavailable UpstreamConnectError UpstreamError UpstreamProtocolError UpstreamStatus UpstreamStreamError
+UpstreamTimeout Usage hookimpl
 """
 
 

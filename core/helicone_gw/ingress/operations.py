@@ -153,6 +153,18 @@ def _match(method: str, path: str, prefer: str) -> Match | None:
 _match_cached = lru_cache(maxsize=1024)(_match)
 
 
+def json_path(dialect: str, operation: str) -> str | None:
+    """The path of an operation whose model stands in its JSON body; ``None`` when the table has none of that name.
+
+    >>> json_path("openai", "embeddings")
+    '/v1/embeddings'
+    """
+    for row in _TABLE.operations:
+        if (row.dialect, row.name, row.model) == (dialect, operation, "body") and row.json and row.method == "POST":
+            return f"/{default_version(dialect)}{row.path}"
+    return None
+
+
 def match_verb(method: str, path: str) -> Match | None:
     """A gemini operation at the end of a longer path (``/v1/projects/.../models/{model}:generateContent``)."""
     parts = segments(path)
