@@ -28,7 +28,8 @@ class Hook:
     """One plugin's implementation of one hook, called with all of the hook's arguments, in order.
 
     ``index`` is the plugin's place in the list, 0 outermost. ``closed`` and ``timeout`` are the plugin's failure mode.
-    ``plain``: it is none of the coroutine functions that the hook may be (see `MAY_BE_PLAIN`).
+    ``plain``: it is none of the coroutine functions that the hook may be (see `MAY_BE_PLAIN`). ``on_request``: it is
+    called only where the plugin asked for it (`Exchange.watch_stream`).
     """
 
     name: str
@@ -39,6 +40,11 @@ class Hook:
     timeout: float | None
     tick: float | None
     plain: bool = False
+    on_request: bool = False
+
+    def wanted(self, watchers: int) -> bool:
+        """Whether it is called in an exchange whose stream the layers of ``watchers`` (a bit each) asked for."""
+        return not self.on_request or bool(watchers >> self.index & 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,9 @@ def _hook(
 ) -> Hook:
     call = _with_all(function, argnames, specified)
     plain = name in MAY_BE_PLAIN and not inspect.iscoroutinefunction(function)
-    return Hook(name, index, plugin.name, call, plugin.on_failure == "closed", plugin.timeout, plugin.tick, plain)
+    on_request = name == "on_stream_chunk" and plugin.chunks_on_request
+    closed = plugin.on_failure == "closed"
+    return Hook(name, index, plugin.name, call, closed, plugin.timeout, plugin.tick, plain, on_request)
 
 
 def _with_all(function: Callable[..., Any], argnames: Sequence[str], specified: Sequence[str]) -> Callable[..., Any]:

@@ -23,12 +23,15 @@ class Exchange:
         "_annotations",
         "_before_commit",
         "_deadline",
+        "_departure",
         "_end_stream",
+        "_holds",
         "_layer",
         "_upload",
         "_upload_length",
         "_uploaded",
         "_wake",
+        "_watchers",
         "attempts",
         "client",
         "committed",
@@ -112,6 +115,11 @@ class Exchange:
         self._upload_length: int | None = None
         self._uploaded = 0
         self._wake: Callable[[], None] | None = None
+        # Who holds the exchange, what its client's departure does once nobody does, and the layers (a bit each) that
+        # asked for its stream.
+        self._holds = 0
+        self._departure: Callable[[], object] | None = None
+        self._watchers = 0
 
     @property
     def annotations(self) -> Mapping[str, Any]:
@@ -140,6 +148,54 @@ class Exchange:
                 awaitable.close()
             raise RuntimeError("the answer is already on its way")
         self._before_commit.append(Gate(asyncio.ensure_future(_within(awaitable, timeout)), on_failure, self._layer))
+
+    def watch_stream(self) -> None:
+        """Ask for ``on_stream_chunk`` of this exchange, for a plugin that declares `Plugin.chunks_on_request`.
+
+        To be called in ``pre_request`` or whatever comes before the answer leaves; later it changes nothing.
+        """
+        self._watchers |= 1 << self._layer
+
+    def hold(self) -> Callable[[], None]:
+        """Keep the exchange going although its client leaves, because somebody else waits for the same answer.
+
+        Returns what lets go of it again; calling that twice changes nothing. If the client left meanwhile, the last
+        holder to let go is its departure: the upstream call is then cancelled as usual.
+        """
+        self._holds += 1
+        held = True
+
+        def release() -> None:
+            nonlocal held
+            if not held:
+                return
+            held = False
+            self._holds -= 1
+            if not self._holds and self._departure is not None:
+                departure, self._departure = self._departure, None
+                departure()
+
+        return release
+
+    def _client_left(self, departure: Callable[[], object]) -> None:
+        """Call ``departure``, now or when nobody holds the exchange any more."""
+        if self._holds:
+            self._departure = departure
+        else:
+            departure()
+
+    def again(self, id: str, received_at: float) -> Exchange:
+        """A new exchange that asks what this one was asked, for the same caller; nothing that became of this one."""
+        copy = Exchange(id, self.original, received_at, self.client)
+        copy.request_id = id  # the client's own id is that of one exchange
+        copy.key, copy.credential, copy.secrets = self.key, self.credential, self.secrets
+        copy.organization, copy.permits = self.organization, self.permits
+        return copy
+
+    @property
+    def ended_early(self) -> bool:
+        """Whether `end_stream` was called: what the client gets then is not the whole answer."""
+        return self._end_stream is not None
 
     def end_stream(self, reason: str) -> None:
         """End the running stream after the current chunk, cleanly in the client's dialect; cancels the upstream."""

@@ -19,13 +19,16 @@ from helicone_gw.clock import Clock, SystemClock
 from helicone_gw.config import GatewayConfig
 from helicone_gw.database import Database
 from helicone_gw.errors import ConfigError
+from helicone_gw.exchange import Exchange
 from helicone_gw.health import Health
+from helicone_gw.ids import new_id
 from helicone_gw.ingress.origin import check_bind
 from helicone_gw.model import Request, Target, Upstream, UpstreamRequest, UpstreamResponse
 from helicone_gw.pipeline import Pipeline
 from helicone_gw.pipeline.asking import Asking, asked_route
 from helicone_gw.pipeline.attempts import Attempts
 from helicone_gw.pipeline.hooks import HookCaller
+from helicone_gw.pipeline.nowhere import Nowhere
 from helicone_gw.pipeline.services import Services
 from helicone_gw.plugin import Plugin
 from helicone_gw.prices import Prices
@@ -227,6 +230,27 @@ class Gateway:
                 while self.active:
                     self._idle.clear()
                     await self._idle.wait()
+
+    def repeat(self, exchange: Exchange, prepare: Callable[[Exchange], None]) -> asyncio.Task[None]:
+        """Ask once more what ``exchange`` was asked, in the background and for no client.
+
+        It is an exchange of its own that goes through every layer for the same caller: limits hold, and it is logged.
+        ``prepare`` is called with it first (to stash and annotate). Raises `RuntimeError` when the body streamed
+        through and is gone, or when too much runs in the background already.
+        """
+        if exchange.original.body is None:
+            raise RuntimeError("a body that streamed through cannot be sent again")
+        copy = exchange.again(new_id(), self.clock.now())
+        prepare(copy)
+        return self.background.spawn(self._repeated(copy), "repeat")
+
+    async def _repeated(self, exchange: Exchange) -> None:
+        task = asyncio.current_task()
+        self.entered(task)
+        try:
+            await self.pipeline.handle(exchange, Nowhere())
+        finally:
+            self.left(task)
 
     def lifecycle(self, hook: str) -> list[tuple[Plugin, Callable[..., Any]]]:
         """The plugins that implement ``hook``, one outside the request's path, outermost first."""

@@ -24,6 +24,11 @@ class Plugin:
     stream. ``capture_bytes`` is how much of each body it wants to find in the exchange's captures (set it on the
     instance when it is configurable). ``after`` and ``before`` name plugins that must stand outside or inside this one:
     checked, never used to sort.
+
+    ``chunks_on_request``: ``on_stream_chunk`` is called only for exchanges whose stream the plugin asked for with
+    `Exchange.watch_stream`; all other streams cost nothing. ``vary`` (set it on the instance) names what the plugin's
+    decisions depend on beside address and body of a request: "user", "session", "header:<name>", "property:<name>"; a
+    cache outside it then tells such requests apart.
     """
 
     Config: ClassVar[type[PluginConfig]] = PluginConfig
@@ -31,6 +36,8 @@ class Plugin:
     timeout: float | None = None
     tick: ClassVar[float | None] = None
     capture_bytes: int = 0
+    chunks_on_request: ClassVar[bool] = False
+    vary: tuple[str, ...] = ()
     after: ClassVar[tuple[str, ...]] = ()
     before: ClassVar[tuple[str, ...]] = ()
 

@@ -99,7 +99,8 @@ async def serve_http(
     task = asyncio.current_task()
     assert task is not None
     told = scope.get("extensions", _NONE).get("helicone_gw.on_departure")
-    departure = Departure(sink, receive, task, told, cancel=gateway.config.limits.on_disconnect == "cancel")
+    cancel = gateway.config.limits.on_disconnect == "cancel"
+    departure = Departure(exchange, sink, receive, task, told, cancel=cancel)
     gateway.entered(task)
     try:
         refusal = await _admission(gateway, exchange, headers, location, body)
@@ -137,15 +138,17 @@ async def _admission(
 
 
 class Departure:
-    """Notices that the client left. ``cancel``: the exchange is then cancelled, otherwise it runs to its end.
+    """Notices that the client left. ``cancel``: the exchange is then cancelled, as soon as nobody holds it; otherwise
+    it runs to its end.
 
     ``told`` is the server's own way to be told (`helicone_gw.on_departure` of the scope's extensions), if it has one.
     """
 
-    __slots__ = ("_cancel", "_receive", "_sink", "_task", "_timer", "_told", "_watcher")
+    __slots__ = ("_cancel", "_closed", "_exchange", "_receive", "_sink", "_task", "_timer", "_told", "_watcher")
 
     def __init__(
         self,
+        exchange: Exchange,
         sink: HttpSink,
         receive: Receive,
         task: asyncio.Task[object],
@@ -153,11 +156,13 @@ class Departure:
         *,
         cancel: bool,
     ) -> None:
+        self._exchange = exchange
         self._sink = sink
         self._receive = receive
         self._task = task
         self._told = told
         self._cancel = cancel
+        self._closed = False
         self._timer: asyncio.TimerHandle | None = None
         self._watcher: asyncio.Task[None] | None = None
 
@@ -180,7 +185,12 @@ class Departure:
         if not self._sink.over:
             self._sink.disconnected = True
             if self._cancel:
-                self._task.cancel()
+                self._exchange._client_left(self._depart)
+
+    def _depart(self) -> None:
+        # The last holder may let go when the exchange is over, and its task is somebody else's.
+        if not self._closed:
+            self._task.cancel()
 
     async def during(self, upload: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """``upload``, then `watch`; an end before its last byte is the departure, and nothing can be finished then."""
@@ -195,6 +205,7 @@ class Departure:
 
     def close(self) -> None:
         """Stop waiting."""
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
         if self._watcher is not None:

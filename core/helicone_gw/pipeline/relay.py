@@ -51,8 +51,11 @@ class Relay:
         self._caller = caller
         self._clock = clock
         self._exchange = exchange
-        self._hooks = tuple(hook for hook in chain.on_stream_chunk if hook.index < answer.layer)
-        self._ticks = tuple(hook for hook in chain.ticks if hook.index < answer.layer)
+        watchers = exchange._watchers
+        self._hooks = tuple(
+            [hook for hook in chain.on_stream_chunk if hook.index < answer.layer and hook.wanted(watchers)]
+        )
+        self._ticks = tuple([hook for hook in chain.ticks if hook in self._hooks])
         self._due: dict[int, float] = {}
         self.delivered = False
         """Whether the client was sent the dialect's own end: what it misses after that, it does not need."""
