@@ -6,6 +6,7 @@ four bytes (big-endian), the rest: an `Entry` in MessagePack.
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from typing import Final
 
@@ -20,6 +21,8 @@ VERSION: Final = 1
 _MAGIC: Final = 0xC5
 _HEAD: Final = 7
 _PLAIN, _ZSTD = 0, 1
+_THREAD_ABOVE: Final = 256 << 10
+_SLACK: Final = 64 << 10  # names and ids, which the size of an entry does not count one by one
 # The fastest: streams shrink to a twentieth of their size; the usual level takes half as long again and gains little.
 _LEVEL: Final = 1
 
@@ -33,7 +36,7 @@ class Codec:
 
     def __init__(self, compress_above: int, max_size: int) -> None:
         self._compress_above = compress_above
-        self._max_size = max_size
+        self._max_size = max_size + _SLACK
         self._decoder = msgspec.msgpack.Decoder(Entry)
         self._decompressor = zstandard.ZstdDecompressor()
 
@@ -45,6 +48,12 @@ class Codec:
             body = zstandard.ZstdCompressor(level=_LEVEL).compress(body)
             kind = _ZSTD
         return bytes((_MAGIC, VERSION, kind)) + zlib.crc32(body).to_bytes(4, "big") + body
+
+    async def encode_aside(self, entry: Entry) -> bytes:
+        """``entry`` as bytes, made in a thread when that takes longer than a thread costs."""
+        if entry.size > _THREAD_ABOVE:
+            return await asyncio.to_thread(self.encode, entry)
+        return self.encode(entry)
 
     def decode(self, data: bytes) -> Entry | None:
         """What `encode` was given; ``None`` when ``data`` is torn, of another version, or anything else."""

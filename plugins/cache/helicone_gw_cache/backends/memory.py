@@ -19,7 +19,6 @@ from helicone_gw_cache.backends.selection import Selection, Stats, Summary, tall
 from helicone_gw_cache.compression import Codec
 from helicone_gw_cache.entry import Entry
 
-_THREAD_ABOVE = 256 << 10  # bytes whose compression takes longer than a thread costs
 _PACKED_OVERHEAD = 512
 _WORTH = 3  # how many times smaller an entry must become for its decompression at every hit to be worth it
 _SLICE = 2000  # entries that are looked at before others have their turn
@@ -68,8 +67,7 @@ class MemoryBackend:
             return False
         packed = b""
         if size > self._compress_above:
-            encode = self._codec.encode
-            packed = await asyncio.to_thread(encode, entry) if size > _THREAD_ABOVE else encode(entry)
+            packed = await self._codec.encode_aside(entry)
             if len(packed) + _PACKED_OVERHEAD <= size / _WORTH:
                 size = len(packed) + _PACKED_OVERHEAD
             else:

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
-from helicone_gw import Clock, ConfigError, Store
+from helicone_gw import ConfigError, Gateway
 from helicone_gw_cache.backends.base import Backend
 from helicone_gw_cache.backends.config import BackendConfig
+from helicone_gw_cache.backends.disk import DiskBackend
 from helicone_gw_cache.backends.memory import MemoryBackend
+from helicone_gw_cache.backends.redis import RedisBackend
 
 
-def open_backend(config: BackendConfig, *, clock: Clock, store: Store, log: Any) -> Backend:
-    """The backend of ``config``, not started. ``store`` is the gateway's, scoped to the plugin's name."""
+def open_backend(config: BackendConfig, gateway: Gateway, name: str) -> Backend:
+    """The backend of ``config``, not started, for the plugin instance ``name``.
+
+    Raises `ConfigError` for ``store://`` where the gateway's store is not a Redis: entries in a store without a bound
+    in bytes would take all memory.
+    """
     bounds = {"max_entry": int(config.max_entry), "compress_above": int(config.compress_above)}
     if config.url == "memory://":
-        return MemoryBackend(clock, max_bytes=config.room, **bounds)
-    raise ConfigError([f"backend.url: {config.url} is not here yet"])
+        return MemoryBackend(gateway.clock, max_bytes=config.room, **bounds)
+    if config.path is not None:
+        return DiskBackend(
+            Path(config.path),
+            gateway.clock,
+            gateway.log.bind(plugin=name),
+            max_bytes=config.room,
+            sweep=config.sweep,
+            deadline=config.deadline,
+            **bounds,
+        )
+    if gateway.config.store.url.startswith("memory:"):
+        raise ConfigError(["backend.url: store:// needs a Redis in the section store:, which says memory://"])
+    return RedisBackend(gateway.store.scope(name), gateway.clock, **bounds)
