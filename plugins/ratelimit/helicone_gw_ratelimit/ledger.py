@@ -248,7 +248,8 @@ def _read(store: LocalKeys, keys: Sequence[str], arguments: Sequence[Any], secon
         return [0, 0, UNKNOWN, 0]
     now = int(seconds * 1_000_000)
     account.expire(now)
-    return [account.total(*arguments, now), account.reserved, account.generation, len(account.held)]
+    width, count = arguments
+    return [account.total(width, count, now), account.reserved, account.generation, len(account.held)]
 
 
 def _reset(store: LocalKeys, keys: Sequence[str], arguments: Sequence[Any], seconds: float) -> list[int | bytes | None]:
