@@ -50,7 +50,9 @@ class Kind(Protocol):
 
 
 class Rule(Protocol):
-    """What a claim is for: a policy, a concurrency limit, a budget."""
+    """What a claim is for: a policy, a concurrency limit, a budget. ``name`` is for counters and the log."""
+
+    name: str
 
     def refusal(self, exchange: Exchange, claim: Claim) -> GatewayError:
         """What the client is told when this claim was refused; ``claim.fields`` are those of ``Kind.report``."""
@@ -108,11 +110,16 @@ class Limits:
             at += 1 + FIELDS
         return bool(results[0])
 
-    async def settle(self, store: Store, settlements: Sequence[tuple[Claim, Sequence[Argument]]]) -> list[Fields]:
-        """Settle claims, each with its kind's arguments; what each kind tells. Raises `StoreUnavailable`."""
-        keys, arguments = _packed(settlements)
-        results = await store.run(self.settle_operation, keys, arguments)
-        return [results[at : at + FIELDS] for at in range(0, len(results), FIELDS)]
+    async def settle(
+        self, store: Store, exchanges: Sequence[Sequence[tuple[Claim, Sequence[Argument]]]]
+    ) -> list[list[Fields]]:
+        """Settle the claims of exchanges, each with its kind's arguments; what each kind tells.
+
+        One round trip; each exchange's are settled together. Raises `StoreUnavailable`.
+        """
+        calls = [(self.settle_operation, *_packed(settlements)) for settlements in exchanges]
+        told = [await store.run(*calls[0])] if len(calls) == 1 else await store.run_all(calls)
+        return [[results[at : at + FIELDS] for at in range(0, len(results), FIELDS)] for results in told]
 
     def _reserve(
         self, store: LocalKeys, keys: Sequence[str], arguments: Sequence[Argument], now: float

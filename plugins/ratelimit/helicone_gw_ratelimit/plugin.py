@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from helicone_gw import Plugin, StashKey, hookimpl
+from helicone_gw import BadRequest, Plugin, StashKey, hookimpl
 from helicone_gw_ratelimit.config import RatelimitConfig
+from helicone_gw_ratelimit.estimate import Estimator
+from helicone_gw_ratelimit.headers import limit_headers, warn
+from helicone_gw_ratelimit.inforce import InForce
 from helicone_gw_ratelimit.limits import Claim, Kind, Limits
+from helicone_gw_ratelimit.renewal import Renewal
+from helicone_gw_ratelimit.rules import BUCKET, LEASES, WINDOW, PolicyRule
+from helicone_gw_ratelimit.settling import Settling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,9 +21,9 @@ if TYPE_CHECKING:
     from helicone_gw_ratelimit.limits import Argument
 
 CLAIMS: StashKey[list[Claim]] = StashKey("ratelimit.claims")
-"""What the exchange was asked to reserve; the store's answer is on each claim, once it came."""
+"""What the exchange reserved, or may have: the store's answer is on each claim, once it came."""
 
-KINDS: tuple[Kind, ...] = ()
+KINDS: tuple[Kind, ...] = (BUCKET, WINDOW, LEASES)
 """Every way of counting that the plugin knows."""
 
 
@@ -32,47 +38,85 @@ class RatelimitPlugin(Plugin):
 
     def __init__(self, config: RatelimitConfig, name: str) -> None:
         super().__init__(config, name)
+        self.counters: dict[tuple[str, str], int] = {}
+        """How often what happened to which limit: ("admitted" or "refused", its name), ("malformed", "header")."""
         self._limits = Limits(KINDS)
-        self._gateway: Gateway | None = None
 
     @hookimpl
     async def startup(self, gateway: Gateway) -> None:
-        """Take the store."""
-        self._gateway = gateway
+        """Take the store, the prices and the clock."""
+        self._log = gateway.log
         self._store = gateway.store.scope(self.name)
+        self.estimator = Estimator(self.config, gateway)
+        self._in_force = InForce(self.config, self.estimator, gateway.routing.targets, self._malformed)
+        self.settling = Settling(self._limits, self._store, gateway)
+        self._renewal = Renewal(self._store, gateway, self.config.lease)
+
+    @hookimpl
+    async def shutdown(self, gateway: Gateway) -> None:
+        """Stop renewing leases."""
+        await self._renewal.close()
 
     @hookimpl
     async def pre_request(self, exchange: Exchange) -> None:
         """Reserve what every limit and budget in force asks for, all or nothing; refuse where one has too little."""
-        claims = self._claims(exchange)
+        claims = self._in_force.claims(exchange)
         if not claims:
             return
         exchange.stash[CLAIMS] = claims
-        if not await self._limits.reserve(self._store, claims):
-            raise self._refusal(exchange, claims)
+        if await self._limits.reserve(self._store, claims):
+            self._admitted(exchange, claims)
+            return
+        del exchange.stash[CLAIMS]
+        raise self._refusal(exchange, claims)
 
-    def _claims(self, exchange: Exchange) -> list[Claim]:
-        """What every rule in force asks for: policies, then budgets."""
-        return []
-
-    def _refusal(self, exchange: Exchange, claims: Sequence[Claim]) -> GatewayError:
-        """What the client is told: a budget's refusal before a policy's, the longest wait before a shorter one."""
-        refusals = [claim.rule.refusal(exchange, claim) for claim in claims if not claim.admitted]
-        return min(refusals, key=lambda refusal: refusal.status)
+    @hookimpl
+    async def route_model(self, exchange: Exchange) -> None:
+        """Tell how policies stand. Here, because a cached answer, which counts nothing, never comes as far."""
+        claims = exchange.stash.get(CLAIMS)
+        if claims is not None:
+            rules = [(claim.rule, claim) for claim in claims if claim.admitted]
+            standings = [rule.standing(claim) for rule, claim in rules if isinstance(rule, PolicyRule)]
+            exchange.headers.update(limit_headers(standings))
 
     @hookimpl
     def on_finish(self, exchange: Exchange) -> None:
-        """Settle what was reserved, in a task beside the client, made only where something was."""
+        """Settle what was reserved; whoever waits for a store, it is not the client."""
         claims = exchange.stash.get(CLAIMS)
-        if claims is None or self._gateway is None:
+        if claims is None:
             return
+        self._renewal.ended(claims)
         settlements: list[tuple[Claim, Sequence[Argument]]] = []
         for claim in claims:
             settled = claim.rule.settlement(exchange, claim)
             if settled is not None:
                 settlements.append((claim, settled))
         if settlements:
-            self._gateway.background.spawn(self._settle(settlements), "ratelimit.settle")
+            self.settling.add(settlements)
 
-    async def _settle(self, settlements: list[tuple[Claim, Sequence[Argument]]]) -> None:
-        await self._limits.settle(self._store, settlements)
+    def _admitted(self, exchange: Exchange, claims: Sequence[Claim]) -> None:
+        for claim in claims:
+            self._count("admitted", claim.rule.name)
+        self._renewal.began(claims)
+        exchange.annotate(f"{self.name}.limits", [claim.rule.name for claim in claims])
+
+    def _refusal(self, exchange: Exchange, claims: Sequence[Claim]) -> GatewayError:
+        """What the client is told: a budget's refusal before a policy's, the longest wait before a shorter one."""
+        refused = [claim for claim in claims if not claim.admitted]
+        for claim in refused:
+            self._count("refused", claim.rule.name)
+        exchange.annotate(f"{self.name}.refused", [claim.rule.name for claim in refused])
+        refusals = [claim.rule.refusal(exchange, claim) for claim in refused]
+        return min(refusals, key=lambda refusal: (refusal.status, -int(refusal.headers.get("retry-after-ms", 0))))
+
+    def _malformed(self, exchange: Exchange, problem: str) -> None:
+        """A client's policy cannot be read: refuse, or say so and go on without it."""
+        self._count("malformed", "header")
+        text = f"Helicone-RateLimit-Policy cannot be read: {problem}"
+        if self.config.strict:
+            raise BadRequest(f"{text}.", code="invalid_rate_limit_policy")
+        warn(exchange, f"{text}; the request is not limited by it")
+        self._log.warning("rate limit policy ignored", problem=problem, request_id=exchange.request_id)
+
+    def _count(self, what: str, name: str) -> None:
+        self.counters[what, name] = self.counters.get((what, name), 0) + 1

@@ -1,0 +1,168 @@
+"""Estimate: what a request is going to use, before anybody knows: tokens of its input and of its longest answer, and
+their price."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from helicone_gw import StashKey
+from helicone_gw_ratelimit.tokens import Counter
+
+if TYPE_CHECKING:
+    from helicone_gw import Exchange, Gateway, Request
+    from helicone_gw_ratelimit.config import RatelimitConfig
+
+MAX_DECODED: Final = 2 * 1024 * 1024
+"""Largest body that is decoded, in bytes; of a larger one, all that does not look like base64 counts as text."""
+
+MAX_NODES: Final = 20_000
+"""Values of a body that are looked at; the rest is taken to go on alike."""
+
+MEDIA_TOKENS: Final = 1000
+"""What a picture, a sound or a file counts."""
+
+PER_MESSAGE: Final = 4
+"""Tokens around every message or part of a conversation."""
+
+BYTES_PER_TOKEN: Final = 4
+MAX_ANSWERS: Final = 1024
+"""Most answers to one request that any provider gives."""
+
+SILENT: Final = frozenset(
+    {"embeddings", "count_tokens", "moderations", "rerank", "models", "files", "embed_content", "batch_embed_contents"}
+)
+"""Operations whose answers have no tokens of output."""
+
+_BASE64: Final = re.compile(rb"[A-Za-z0-9+/=_-]{256,}")
+
+
+class Fields(Struct, frozen=True, forbid_unknown_fields=True):
+    """Names of fields, of every dialect: a body's ``prompt``, what within it is not text and what is media, where the
+    ``longest`` answer is set (in the body, or in its ``settings``), and how many ``answers``."""
+
+    prompt: tuple[str, ...]
+    not_text: frozenset[str]
+    media: frozenset[str]
+    longest: tuple[str, ...]
+    settings: tuple[str, ...]
+    answers: tuple[str, ...]
+
+
+FIELDS: Final = msgspec.json.decode((resources.files(__package__) / "fields.json").read_bytes(), type=Fields)
+
+
+class Expected(Struct, frozen=True):
+    """Tokens that a request is expected to use. ``asked``: whether it set the longest answer itself."""
+
+    input_tokens: int
+    output_tokens: int
+    asked: bool
+
+
+EXPECTED: StashKey[Expected] = StashKey("ratelimit.expected")
+
+
+class Estimator:
+    """Estimates requests, each at most once, and only when a rule asks."""
+
+    def __init__(self, config: RatelimitConfig, gateway: Gateway) -> None:
+        self._counter = Counter(gateway.background, tokenizer=config.tokenizer == "auto")
+        self._output_tokens = config.output_tokens
+        self._prices = gateway.prices
+
+    def expected(self, exchange: Exchange) -> Expected:
+        """The tokens of ``exchange``'s request as it is here."""
+        found = exchange.stash.get(EXPECTED)
+        if found is None:
+            found = exchange.stash[EXPECTED] = self._expected(exchange.request)
+        return found
+
+    def tokens(self, exchange: Exchange) -> int:
+        """Tokens of the input and of the longest answer."""
+        expected = self.expected(exchange)
+        return expected.input_tokens + expected.output_tokens
+
+    def nano_usd(self, exchange: Exchange) -> int | None:
+        """What that costs at the dearest target, in nano-dollars; ``None`` when no price is known."""
+        request = exchange.request
+        if request.model is None:
+            return None
+        expected = self.expected(exchange)
+        cost = self._prices.estimate(request.model, request.provider, expected.input_tokens, expected.output_tokens)
+        return None if cost is None else cost.nano_usd
+
+    def _expected(self, request: Request) -> Expected:
+        body, usual = request.body, 0 if request.operation in SILENT or request.model is None else self._output_tokens
+        if not body:
+            return Expected(0, usual, False)
+        if len(body) > MAX_DECODED:
+            text = len(body) - sum(len(found) for found in _BASE64.findall(body))
+            return Expected(text // BYTES_PER_TOKEN, usual, False)
+        try:
+            decoded = msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            decoded = None
+        if not isinstance(decoded, dict):
+            return Expected(len(body) // BYTES_PER_TOKEN, usual, False)
+        most = longest_answer(decoded)
+        tokens = self._input(decoded, request.model or "")
+        return Expected(tokens, usual if most is None else most, most is not None)
+
+    def _input(self, body: dict[str, Any], model: str) -> int:
+        found = _Prompt()
+        for name in FIELDS.prompt:
+            if name in body:
+                found.add(body[name])
+        return self._counter.count("\n".join(found.texts), model) + found.tokens
+
+
+class _Prompt:
+    """The text of a prompt, and the tokens of what is no text."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.tokens = 0
+        self._left = MAX_NODES
+
+    def add(self, value: Any) -> None:
+        """Look at ``value`` and all within it, without recursion: a body may be nested deeply."""
+        waiting: list[Iterator[Any]] = [iter((value,))]
+        while waiting:
+            for each in waiting[-1]:
+                self._left -= 1
+                if self._left < 0:
+                    return
+                if isinstance(each, str):
+                    if not each.startswith("data:"):
+                        self.texts.append(each)
+                elif isinstance(each, dict):
+                    self.tokens += PER_MESSAGE if "role" in each else 0
+                    self.tokens += MEDIA_TOKENS if not FIELDS.media.isdisjoint(each) else 0
+                    waiting.append(iter([inner for name, inner in each.items() if name not in FIELDS.not_text]))
+                    break
+                elif isinstance(each, list):
+                    if each and isinstance(each[0], int):
+                        self.tokens += len(each)  # tokens themselves, as embeddings take them
+                    else:
+                        waiting.append(iter(each))
+                        break
+            else:
+                waiting.pop()
+
+
+def longest_answer(body: dict[str, Any]) -> int | None:
+    """The most output tokens that a request's decoded body allows, all of its answers together; ``None``: it sets no
+    maximum."""
+    nested = [body.get(name) for name in FIELDS.settings]
+    settings = [body, *(each for each in nested if isinstance(each, dict))]
+    most = [value for each in settings for name in FIELDS.longest if type(value := each.get(name)) is int and value > 0]
+    if not most:
+        return None
+    answers = [each.get(name) for each in settings for name in FIELDS.answers]
+    return max(most) * max([1, *(count for count in answers if type(count) is int and count <= MAX_ANSWERS)])

@@ -1,0 +1,96 @@
+"""InForce: which limits there are for a request: the configuration's, and the one that the client asks for itself."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from helicone_gw_ratelimit.matching import Matcher, Targets, compile_matcher
+from helicone_gw_ratelimit.policy import is_name, parse_policy
+from helicone_gw_ratelimit.rules import ConcurrencyRule, PolicyRule
+
+if TYPE_CHECKING:
+    from helicone_gw import Exchange
+    from helicone_gw_ratelimit.config import LimitConfig, RatelimitConfig
+    from helicone_gw_ratelimit.limits import Claim
+    from helicone_gw_ratelimit.rules import Estimates
+
+HEADER = "header"
+"""Name of the limit that a client's header asks for."""
+
+
+class InForce:
+    """The limits of a configuration. ``targets`` says where model strings lead, ``malformed`` hears of bad headers.
+
+    ``malformed(exchange, problem)`` may raise to refuse the request.
+    """
+
+    def __init__(
+        self,
+        config: RatelimitConfig,
+        estimates: Estimates,
+        targets: Targets,
+        malformed: Callable[[Exchange, str], None],
+    ) -> None:
+        self._config = config
+        self._estimates = estimates
+        self._malformed = malformed
+        self._unknown_cost = round(config.unknown_cost * 10_000_000)
+        self._limits: tuple[tuple[Matcher | None, PolicyRule | ConcurrencyRule], ...] = tuple(
+            (compile_matcher(limit, targets), self._rule(limit)) for limit in config.limits
+        )
+        self._asked = lru_cache(maxsize=1024)(self._of_client)
+
+    def claims(self, exchange: Exchange) -> list[Claim]:
+        """What every limit that is for ``exchange`` asks of it."""
+        claims = [rule.claim(exchange) for fits, rule in self._limits if fits is None or fits(exchange)]
+        text = exchange.request.helicone.rate_limit_policy
+        if text is not None and self._config.client_policies:
+            try:
+                rule = self._asked(text)
+            except ValueError as problem:
+                self._malformed(exchange, str(problem))
+            else:
+                claims.append(rule.claim(exchange))
+        return claims
+
+    def _of_client(self, text: str) -> PolicyRule:
+        """The rule that a header asks for. Raises `ValueError` with what is wrong with it."""
+        name = text.strip()
+        if is_name(name):
+            if name not in self._config.policies:
+                raise ValueError("no policy of that name is configured")
+            return self._policy(self._config.policies[name], name, ("named", name), self._config)
+        # One bucket for each segment and unit, whatever the policy: who changes it does not start anew.
+        return self._policy(text, HEADER, ("header",), self._config)
+
+    def _rule(self, limit: LimitConfig) -> PolicyRule | ConcurrencyRule:
+        name = limit.name or _digest(limit)
+        if limit.concurrency is not None:
+            return ConcurrencyRule(limit.concurrency, limit.segment, name=name, lease=self._config.lease)
+        assert limit.policy is not None
+        text = self._config.policies.get(limit.policy, limit.policy)
+        return self._policy(text, name, ("limit", name), limit)
+
+    def _policy(
+        self, text: str, name: str, words: tuple[str, ...], chosen: LimitConfig | RatelimitConfig
+    ) -> PolicyRule:
+        algorithm = chosen.algorithm or self._config.algorithm
+        kind = "bucket" if algorithm == "token-bucket" else "window"
+        return PolicyRule(
+            parse_policy(text),
+            algorithm,
+            name=name,
+            words=(kind, *words),
+            estimates=self._estimates,
+            unknown_cost=self._unknown_cost,
+        )
+
+
+def _digest(limit: LimitConfig) -> str:
+    """A name made of what the limit says: the same after a restart, in every worker, wherever it stands in the list."""
+    return hashlib.sha256(msgspec.json.encode(limit.model_dump(mode="json"), order="sorted")).hexdigest()[:16]
