@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from helicone_gw.dialects.translate.translation import translatable
 from helicone_gw.errors import BadRequest, NotFound
 from helicone_gw.exchange import Exchange
 from helicone_gw.model import Route, Target
-from helicone_gw.upstream.prepare import ITSELF, speaks
+from helicone_gw.upstream.operations import way
+from helicone_gw.upstream.prepare import ITSELF
 from helicone_gw.upstream.providers import Catalogue
 
 DEMO_PROVIDER = "demo"
@@ -130,9 +130,11 @@ class Routing:
         return () if provider is None else (Target(provider.name, model),)
 
     def serves(self, exchange: Exchange, target: Target) -> bool:
-        """Whether ``target`` understands the request, as it is or translated."""
-        request, known = exchange.request, self._catalogue.get(target.provider)
-        return known is None or speaks(known, request) or translatable(request.dialect, request.operation)
+        """Whether ``target`` offers the operation that is asked for, as it is or by translation."""
+        if target.base_url is not None:
+            return True
+        known = self._catalogue.get(target.provider)
+        return known is None or way(known, exchange.request, target.model) is not None
 
     def reachable(self, exchange: Exchange, target: Target) -> bool:
         """Whether this caller may use ``target``, and there is any address and credential to call it with."""

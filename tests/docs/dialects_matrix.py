@@ -13,13 +13,15 @@ import msgspec
 
 from helicone_gw.dialects import wire_format
 from helicone_gw.dialects.translate.base import Destination
-from helicone_gw.dialects.translate.translation import LACKING, Made, Translation, translate
+from helicone_gw.dialects.translate.translation import Made, Translation, translate
 from helicone_gw.errors import BadRequest
 from helicone_gw.headers import Headers
 from helicone_gw.helicone import EMPTY
 from helicone_gw.model import Request
 from helicone_gw.sse import EventSplitter, encode_event
 from helicone_gw.testing.dialects import anthropic, gemini, openai_chat, openai_responses
+from helicone_gw.upstream.operations import Way, way
+from helicone_gw.upstream.providers import Catalogue
 from tests.core.dialects.translate import test_bedrock_reply, test_cohere_reply, test_ollama_reply, test_replicate
 from tests.docs.dialects_samples import CHAT, COMPLETIONS, GEMINI, MESSAGES, RESPONSES
 
@@ -168,10 +170,10 @@ def streamed(client: Client, provider: Provider) -> str:
 
 def cell(client: Client, provider: Provider) -> str:
     """What the matrix says."""
-    how = asked(client, provider)
+    translation = asked(client, provider)
     assert TEXT in whole(client, provider), (client.title, provider.title)
     assert streamed(client, provider) == TEXT, (client.title, provider.title)
-    return "as it is" if how.stream(MADE) is None else "whole, streamed"
+    return "as it is" if translation.stream(MADE) is None else "whole, streamed"
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -180,28 +182,81 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+CATALOGUE = Catalogue.build({})
+
+OPERATIONS = (
+    ("chat", "openai", ("chat",)),
+    ("responses", "openai", ("responses",)),
+    ("completions", "openai", ("completions",)),
+    ("messages", "anthropic", ("messages",)),
+    ("generateContent", "gemini", ("generate_content",)),
+    ("embeddings", "openai", ("embeddings",)),
+    ("rerank", "openai", ("rerank",)),
+    ("moderations", "openai", ("moderations",)),
+    ("images", "openai", ("images/generations", "images/edits", "images/variations")),
+    ("audio", "openai", ("audio/speech", "audio/transcriptions", "audio/translations")),
+    ("realtime", "openai", ("realtime",)),
+    ("count_tokens", "anthropic", ("count_tokens",)),
+    ("message batches", "anthropic", ("message_batches",)),
+)
+"""A column's title, the client's dialect and the operations in it."""
+
+
+def request(dialect: str, operation: str, model: str = "m") -> Request:
+    """A request as it is asked for by model, for one of the names of the catalogue."""
+    name = operation.partition("/")[0]
+    return Request("POST", f"/v1/{operation}", "", Headers(), b"{}", dialect, name, EMPTY, model=model)
+
+
+def how(provider: str, dialect: str, operation: str, model: str = "m") -> Way | None:
+    """How the catalogue says that a provider is asked."""
+    known = CATALOGUE.get(provider)
+    assert known is not None
+    return way(known, request(dialect, operation, model))
+
+
+def _own(client: Client, provider: Provider) -> bool:
+    return how(provider.name, client.dialect, client.operation, provider.model) == "native"
+
+
 def _offered(client: Client, dialect: str, model: str) -> str:
-    nothing = PROVIDERS[0]
-    spoken = "openai" if dialect == "azure" else dialect
-    if client.dialect == spoken and (dialect, client.operation) not in LACKING:
+    found = how(dialect, client.dialect, client.operation, model)
+    if found is None:
+        return "400"
+    if found == "native":
         return "its own bytes"
+    spoken = "openai" if dialect == "azure" else dialect
     try:
-        asked(client, nothing._replace(dialect=spoken, name=dialect, model=model))
+        asked(client, PROVIDERS[0]._replace(dialect=spoken, name=dialect, model=model))
     except BadRequest as refused:
         return "400" if refused.code == "operation_not_offered" else "refused"
     return "yes"
 
 
+def _listed(provider: str, dialect: str, operations: Sequence[str]) -> str:
+    """What the table of the catalogue says of one column."""
+    known = CATALOGUE.get(provider)
+    assert known is not None
+    cells: dict[str, list[str]] = {}
+    for operation in operations:
+        found = how(provider, dialect, operation)
+        if found is None:
+            said = "400"
+        elif found == "translated":
+            said = "translated"
+        else:
+            said = "own" if operation in known.operations else "passed on"
+        cells.setdefault(said, []).append(operation.rpartition("/")[2])
+    if len(cells) == 1:
+        return next(iter(cells))
+    return "; ".join(f"{', '.join(names)}: {said}" for said, names in cells.items())
+
+
 def page() -> str:
     """The whole page."""
-    own = {("openai", "OpenAI chat"), ("openai", "OpenAI responses"), ("openai", "OpenAI-compatible")}
-    own |= {("anthropic", "Anthropic"), ("gemini", "Gemini"), ("openai", "Azure OpenAI")}
     matrix = []
     for provider in PROVIDERS:
-        same = [
-            (client.dialect, provider.title) in own and (provider.name, client.operation) not in LACKING
-            for client in CLIENTS
-        ]
+        same = [_own(client, provider) for client in CLIENTS]
         cells = [
             "its own bytes" if known else cell(client, provider) for client, known in zip(CLIENTS, same, strict=True)
         ]
@@ -215,16 +270,23 @@ def page() -> str:
         losses.append(f"### {client.title}\n")
         rows = []
         for provider in PROVIDERS:
-            if (client.dialect, provider.title) in own and (provider.name, client.operation) not in LACKING:
+            if _own(client, provider):
                 continue
-            how = asked(client, provider)
-            paths = ", ".join(f"`{path}`" for path in how.loss.paths) or "nothing"
+            lost = asked(client, provider).loss
+            paths = ", ".join(f"`{path}`" for path in lost.paths) or "nothing"
             rows.append([f"**{provider.title}**", paths])
         losses.append(table(["to", "lost"], rows) + "\n")
     return PAGE.format(
         matrix=table(["provider", *(client.title for client in CLIENTS)], matrix),
         vectors=table(["provider", *(client.title for client in VECTORS)], vectors),
         losses="\n".join(losses),
+        listed=table(
+            ["provider", *(title for title, _, _ in OPERATIONS)],
+            [
+                [f"**{name}**", *(_listed(name, dialect, names) for _, dialect, names in OPERATIONS)]
+                for name in sorted(CATALOGUE.names())
+            ],
+        ),
     )
 
 
@@ -257,6 +319,22 @@ elsewhere they are refused with 400.
 "400": the provider has no such operation, and the request is refused (`operation_not_offered`) before any call.
 
 {vectors}
+
+## Operations of every provider
+
+What the catalogue knows. "own": the provider's own API, bytes pass as they are. "translated": asked for in its own
+dialect. "400": it has no such operation, and the request is refused (`operation_not_offered`) before any call, with the
+names of those that have it. "passed on": nothing certain is known, and the provider itself answers. Files, batches and
+models are listed as well; every other path under `/v1` is passed on.
+
+{listed}
+
+A provider of the configuration's own is passed whatever is asked for in its dialect, unless it lists `operations`: then
+they are all that it offers. For a built-in one they add to what is known of it. `models.<name>.operations` says it of
+one model.
+
+An address that names its provider (`/anthropic/v1/...`) is held to the same, but that it also reaches APIs of other
+dialects which the provider has there (Anthropic's chat completions).
 
 ## Rules
 

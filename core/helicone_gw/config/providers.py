@@ -88,6 +88,11 @@ class ProviderConfig(Section):
     google: GoogleConfig | None = Field(
         default=None, description="Project and credentials at Google Cloud (Vertex), in place of an api_key."
     )
+    operations: tuple[str, ...] | None = Field(
+        default=None,
+        description="What it offers (chat, embeddings, images, ...): all of it, or what the catalogue does not know of a "
+        "built-in one; default: as the catalogue says, whatever is asked for at others.",
+    )
     keys: Keys = Field(default=(), description="Several keys, among which the plugin router shares the traffic.")
     deployments: Deployments = Field(
         default_factory=dict, description="Several places of it (Azure resources, regions), by name, likewise."

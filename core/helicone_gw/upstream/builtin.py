@@ -14,6 +14,7 @@ import msgspec
 from ruamel.yaml import YAML
 
 from helicone_gw.errors import ConfigError
+from helicone_gw.ingress.offered import GROUPS, OPERATIONS, expanded
 from helicone_gw.upstream.accounts import GLOBAL, read_account
 from helicone_gw.upstream.provider import Auth, Provider, ProviderConfig
 from helicone_gw.upstream.urls import parse_url
@@ -42,6 +43,9 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     include_usage: bool = True
     key_required: bool = True
     native_paths: tuple[str, ...] = ()
+    operations: tuple[str, ...] = ()
+    lacks: tuple[str, ...] | None = None
+    addressed: tuple[str, ...] = ()
     local: bool = False
     opt_in: bool = False
     in_process: bool = False
@@ -98,6 +102,7 @@ class _Merging:
         if known is None:
             return
         base_url = self._base_url(where, canonical, config)
+        operations, lacks = self._offer(where, known, config)
         account = read_account(config, known.dialect, base_url, where, self.problems)
         self.providers[canonical] = replace(
             known,
@@ -110,6 +115,8 @@ class _Merging:
             account=account,
             key_required=known.key_required and account is None,
             configured=True,
+            operations=operations,
+            lacks=lacks,
         )
         key = _reveal(config.api_key)
         if key and not _FIELD_VALUE.fullmatch(key):
@@ -180,6 +187,19 @@ class _Merging:
             return None
         return cast("Auth", config.auth)
 
+    def _offer(self, where: str, known: Provider, config: ProviderConfig) -> tuple[frozenset[str], frozenset[str]]:
+        """What it offers and lacks, with the configuration's ``operations``."""
+        if config.operations is None:
+            return known.operations, known.lacks
+        unknown = sorted({*config.operations} - OPERATIONS - GROUPS.keys())
+        if unknown:
+            names = ", ".join(sorted(OPERATIONS | GROUPS.keys()))
+            self.problems.append(f"{where}.operations: {', '.join(map(repr, unknown))} is none of {names}")
+        listed = expanded(config.operations)
+        if known.operations or known.lacks:
+            return known.operations | listed, known.lacks - listed
+        return listed, OPERATIONS - listed
+
     def _headers(self, where: str, config: ProviderConfig) -> dict[str, str]:
         headers: dict[str, str] = {}
         for name, secret in (config.headers or {}).items():
@@ -210,7 +230,16 @@ def _built_in(name: str, entry: _Entry, table: BuiltIns) -> Provider:
         native_paths=entry.native_paths,
         api_path=parse_url(entry.base_url).path if entry.base_url else "",
         in_process=entry.in_process,
+        operations=expanded(entry.operations),
+        lacks=_lacks(entry),
+        addressed=expanded(entry.addressed),
     )
+
+
+def _lacks(entry: _Entry) -> frozenset[str]:
+    if entry.lacks is not None:
+        return expanded(entry.lacks)
+    return OPERATIONS - expanded((*entry.operations, *entry.addressed)) if entry.operations else frozenset()
 
 
 def _wire_format(dialect: str) -> str:

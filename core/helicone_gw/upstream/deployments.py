@@ -51,6 +51,7 @@ class _Changed:
     region: str | None
     aws: AwsConfig | None
     google: GoogleConfig | None
+    operations: Sequence[str] | None
     keys: Sequence[Secret | KeyConfig] = ()
     deployments: Mapping[str, DeploymentConfig] = field(default_factory=dict)
 
@@ -102,6 +103,7 @@ def _changed(config: ProviderConfig, entry: DeploymentConfig) -> _Changed:
         region=entry.region or config.region,
         aws=None if entry.base_url else config.aws,
         google=None if entry.base_url else config.google,
+        operations=config.operations,
     )
 
 

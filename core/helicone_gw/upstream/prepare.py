@@ -2,66 +2,35 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from dataclasses import replace
 from functools import lru_cache
-from typing import NamedTuple
-from urllib.parse import quote, unquote, unquote_plus
 
 from msgspec.structs import replace as replace_struct
 
-from helicone_gw.dialects import wire_format
+from helicone_gw.access import ProviderCredential
 from helicone_gw.dialects.base import WireFormat
 from helicone_gw.dialects.translate.base import Destination
 from helicone_gw.dialects.translate.limits import longest_answer
-from helicone_gw.dialects.translate.translation import LACKING, translate
-from helicone_gw.errors import AuthenticationFailed, BadRequest
+from helicone_gw.dialects.translate.translation import translate
+from helicone_gw.errors import AuthenticationFailed
 from helicone_gw.exchange import Exchange
 from helicone_gw.headers import Headers
 from helicone_gw.model import Request, Target, UpstreamRequest
 from helicone_gw.pipeline.attempts import Call
 from helicone_gw.pipeline.decoding import acceptable
 from helicone_gw.pipeline.services import LONG_DEADLINE
-from helicone_gw.upstream.addresses import check_target
 from helicone_gw.upstream.headers import CREDENTIALS, translated_request_headers, upstream_headers
+from helicone_gw.upstream.operations import way
+from helicone_gw.upstream.places import ITSELF, Place, Places, takes
 from helicone_gw.upstream.provider import Provider
 from helicone_gw.upstream.providers import Catalogue
 from helicone_gw.upstream.signing import Signing
-from helicone_gw.upstream.urls import azure_path, parse_url, target_url, upstream_url, with_query_key
+from helicone_gw.upstream.urls import with_query_key
 
-ITSELF = Provider(
-    "helicone-gw",
-    "This gateway",
-    "openai",
-    "http://helicone-gw.invalid",
-    "none",
-    dialects=("openai", "anthropic", "gemini"),
-    key_required=False,
-    in_process=True,
-)
-"""The gateway as a provider of what it knows itself (its list of models)."""
+_GOOGLES = frozenset({"x-goog-api-key", "google"})
 
-MAX_REMEMBERED = 1024
-"""Places that are remembered, of paths without a query; when there are more, all are forgotten and it begins anew."""
-
-LONGEST_REMEMBERED = 256
-"""Characters of such a path, or model; longer ones hold ids and seldom come again."""
-
-_MODEL_IN_PATH = re.compile(r"(/models/)([^/:]+(?:/[^/:]+)*)(?=:|$)")
-
-
-class _Place(NamedTuple):
-    """Where a call goes: a provider, the URL there and its origin, and how its answer is read (``None``: not at all).
-
-    ``speaks``: the provider understands the request as it is; otherwise there is no URL yet.
-    """
-
-    provider: Provider
-    url: str
-    origin: str
-    wire: WireFormat | None
-    speaks: bool = True
+__all__ = ["ITSELF", "Preparer", "speaks"]
 
 
 class Preparer:
@@ -72,31 +41,19 @@ class Preparer:
     ) -> None:
         self._catalogue = catalogue
         self._strict_translation = strict_translation
-        self._allowed_targets = allowed_targets
+        self._places = Places(catalogue, allowed_targets)
         self._without_usage: set[str] = set()
-        self._remembered: dict[tuple[object, ...], _Place] = {}
         self._signing = Signing()
 
     async def __call__(self, exchange: Exchange, target: Target) -> Call:
         """The call for ``target``. Raises `BadRequest` (address, dialect) or `AuthenticationFailed` (no credential)."""
         request = exchange.request
-        address = None
         if target.base_url is None:
-            place = self._configured_place(request, target)
-            if not place.speaks:
-                return await self._translated(exchange, target, place.provider, place.provider.base_url or "")
+            place = self._places.configured(request, target)
         else:
-            checked = await check_target(
-                target.base_url, catalogue=self._catalogue, allowed_targets=self._allowed_targets
-            )
-            address = checked.address
-            provider = checked.provider or _stranger(target, request)
-            place = _Place(
-                provider,
-                target_url(provider, checked.url, request.path, _with_model_in_query(request, target)),
-                parse_url(checked.url).origin,
-                wire_format(request.dialect, request.operation),
-            )
+            place = await self._places.named(request, target, target.base_url)
+        if not place.speaks:
+            return await self._translated(exchange, target, place)
         url, wire = place.url, place.wire
         body, added_usage = self._body(exchange, target, place.provider, wire)
         headers, query_key = self._headers(exchange, target, place.provider, place.origin, wire is not None)
@@ -109,7 +66,7 @@ class Preparer:
             headers=headers,
             body=exchange._upload if uploads else body,
             target=target,
-            address=address,
+            address=place.address,
             length=exchange._upload_length if uploads else None,
             first_byte_timeout=LONG_DEADLINE if request.helicone.increase_timeout else None,
         )
@@ -117,44 +74,9 @@ class Preparer:
             call = await self._signed(place.provider, place.origin, call)
         return Call(call, added_usage)
 
-    def _configured_place(self, request: Request, target: Target) -> _Place:
-        """Where ``request`` goes at a provider of the catalogue; remembered for ordinary paths without a query.
-
-        Raises `BadRequest` for a provider without an address.
-        """
-        if request.query or len(request.path) > LONGEST_REMEMBERED or len(request.model or "") > LONGEST_REMEMBERED:
-            return self._find_place(request, target)
-        key = (target, request.provider, request.dialect, request.operation, request.path, request.model)
-        place = self._remembered.get(key)
-        if place is None:
-            place = self._find_place(request, target)
-            if len(self._remembered) >= MAX_REMEMBERED:
-                self._remembered.clear()
-            self._remembered[key] = place
-        return place
-
-    def _find_place(self, request: Request, target: Target) -> _Place:
-        provider = ITSELF if target.provider == ITSELF.name else self._catalogue.at(target)
-        if provider is None or provider.base_url is None:
-            raise BadRequest(
-                f"Provider {target.provider!r} has no address; set providers.{target.provider}.base_url.",
-                code="provider_not_configured",
-            )
-        wire = wire_format(request.dialect, request.operation)
-        if not speaks(provider, request):
-            return _Place(provider, "", "", wire, speaks=False)
-        path = _with_model_in_path(request, target)
-        if provider.api_version is not None:
-            path = azure_path(provider, path, target.model or request.model)
-        if provider is ITSELF:
-            url = f"{provider.base_url}/{request.dialect}{path}"
-        else:
-            url = upstream_url(provider, provider.base_url, path, _with_model_in_query(request, target))
-        return _Place(provider, url, provider.origin or "", wire)
-
-    async def _translated(self, exchange: Exchange, target: Target, provider: Provider, base_url: str) -> Call:
+    async def _translated(self, exchange: Exchange, target: Target, place: Place) -> Call:
         """The call of a provider that speaks another dialect than the client, or lacks the operation in its own."""
-        request = exchange.request
+        request, provider, origin = exchange.request, place.provider, place.origin
         model = target.model or request.model or ""
         asks_usage = provider.include_usage and target.provider not in self._without_usage
         strict = request.helicone.translation_strict
@@ -165,12 +87,8 @@ class Preparer:
             strict=self._strict_translation if strict is None else strict,
         )
         outgoing = translation.outgoing
-        path = outgoing.path
-        if provider.api_version is not None:
-            path = azure_path(provider, path, model)
-        url = upstream_url(provider, base_url, path, outgoing.query)
-        origin = provider.origin or ""
-        headers, query_key = self._headers(exchange, target, provider, origin, False)
+        url = place.url_of(outgoing.path, outgoing.query, model)
+        headers, query_key = self._headers(exchange, target, provider, origin, False, translated=True)
         if query_key is not None:
             url = _with_key(url, query_key)
         headers = translated_request_headers(headers, translation, request.stream)
@@ -180,6 +98,7 @@ class Preparer:
             headers=headers,
             body=outgoing.body,
             target=target,
+            address=place.address,
             first_byte_timeout=LONG_DEADLINE if request.helicone.increase_timeout else None,
         )
         added_usage = asks_usage and request.stream and translation.dialect == "openai"
@@ -219,11 +138,19 @@ class Preparer:
         return wire.asking_for_usage(body)
 
     def _headers(
-        self, exchange: Exchange, target: Target, provider: Provider, origin: str, is_read: bool
+        self,
+        exchange: Exchange,
+        target: Target,
+        provider: Provider,
+        origin: str,
+        is_read: bool,
+        *,
+        translated: bool = False,
     ) -> tuple[Headers, str | None]:
         """The headers of a call to ``origin``, and the key for its query where the provider wants it there.
 
         ``is_read``: the gateway reads the answer, so that it may only come in a coding that the gateway knows.
+        ``translated``: not to the API that the client's own key was meant for by its field.
         """
         request = exchange.request
         credential = exchange.credential
@@ -234,6 +161,8 @@ class Preparer:
         elif self._catalogue.at(target) is not provider and self._catalogue.get(provider.name) is not provider:
             credential = None  # a plugin's choice of address, whatever name it gives it
         own = credential is not None and credential.provider == provider.name
+        if own and translated and credential is not None:
+            credential = _in_own_field(credential, provider)
         configured = None if own else self._catalogue.credential(provider.name, origin, target.deployment)
         if not own and configured is None and provider.key_required:
             raise AuthenticationFailed(
@@ -257,11 +186,9 @@ class Preparer:
         return headers, key if provider.auth == "query-key" else None
 
 
-def speaks(provider: Provider, request: Request) -> bool:
-    """Whether ``provider`` understands ``request`` as it is: same dialect, or the client addressed it by name."""
-    if request.provider == provider.name:
-        return True
-    return request.dialect in provider.dialects and (provider.name, request.operation) not in LACKING
+def speaks(provider: Provider, request: Request, target: Target | None = None) -> bool:
+    """Whether ``provider`` takes ``request`` as it is (at ``target``, where it is known)."""
+    return way(provider, request) == "native" if target is None else takes(provider, request, target)
 
 
 @lru_cache(maxsize=256)
@@ -274,34 +201,18 @@ def _with_key(url: str, key: str) -> str:
     return f"{plain}?{with_query_key(query, key)}"
 
 
-def _stranger(target: Target, request: Request) -> Provider:
-    """An allowed target that belongs to no provider we know: it gets the client's own credential, or none."""
-    return Provider(target.provider, target.provider, request.dialect, None, "bearer", key_required=False)
+def _in_own_field(credential: ProviderCredential, provider: Provider) -> ProviderCredential:
+    """A key of Google's that came as bearer, as its compatible APIs want it: its own APIs take tokens alone so."""
+    scheme, _, key = credential.value.partition(" ")
+    if provider.auth not in _GOOGLES or credential.header != "authorization" or scheme.lower() != "bearer":
+        return credential
+    key = key.strip()
+    if not key or key.startswith("ya29."):
+        return credential
+    return replace_struct(credential, header="x-goog-api-key", value=key)
 
 
 def _named_by_client(request: Request, target: Target) -> bool:
     """Whether ``target`` is the address that the client itself asked for, and no plugin's choice."""
     named = (request.helicone.openai_api_base, request.helicone.target_url)
     return target.base_url is not None and target.base_url in named
-
-
-def _with_model_in_query(request: Request, target: Target) -> str:
-    """The query, its ``model`` (of a realtime session) the target's."""
-    if target.model is None or target.model == request.model or wire_format(request.dialect, request.operation):
-        return request.query
-    parts = request.query.split("&")
-    for index, part in enumerate(parts):
-        name, _, value = part.partition("=")
-        if name == "model" and unquote_plus(value) == request.model:
-            parts[index] = f"model={quote(target.model, safe='')}"
-    return "&".join(parts)
-
-
-def _with_model_in_path(request: Request, target: Target) -> str:
-    model = target.model
-    if model is None or request.dialect != "gemini":
-        return request.path
-    found = _MODEL_IN_PATH.search(request.path)
-    if found is None or unquote(found[2]) == model:
-        return request.path
-    return f"{request.path[: found.start(2)]}{quote(model, safe='/')}{request.path[found.end(2) :]}"

@@ -141,6 +141,10 @@ class ProviderConfig(Protocol):
         """A project in place of a key."""
 
     @property
+    def operations(self) -> Sequence[str] | None:
+        """What it offers (names of `ingress.offered`): all of it, but for a built-in one beside what is known."""
+
+    @property
     def keys(self) -> Sequence[Secret | KeyConfig]:
         """Several keys."""
 
@@ -157,7 +161,9 @@ class Provider:
     ``base_url`` is ``None`` where only the configuration can say (Azure), and for servers on this machine that it does
     not name. ``domains`` are the hosts that a client may name as target. ``default_headers`` are sent where the client
     has not set them, ``headers`` always. ``account`` signs calls that carry no other credential. ``api_path`` is the
-    path of the built-in base URL. ``in_process`` providers are answered without a connection.
+    path of the built-in base URL. ``in_process`` providers are answered without a connection. ``operations`` are those
+    that it is known to offer, ``lacks`` those that it is known not to (names of `ingress.offered`); of the rest nothing
+    is known. ``addressed`` are those of dialects beside ``dialects`` that it has under addresses of its own.
     """
 
     name: str
@@ -180,6 +186,9 @@ class Provider:
     account: Account | None = None
     in_process: bool = False
     configured: bool = False
+    operations: frozenset[str] = frozenset()
+    lacks: frozenset[str] = frozenset()
+    addressed: frozenset[str] = frozenset()
 
     @property
     def origin(self) -> str | None:

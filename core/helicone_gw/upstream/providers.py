@@ -103,6 +103,10 @@ class Catalogue:
         place = self._places.get((target.provider, target.deployment))
         return None if place is None else place.provider
 
+    def all(self) -> tuple[Provider, ...]:
+        """Every provider, built-in ones first."""
+        return tuple(self._providers.values())
+
     def names(self) -> tuple[str, ...]:
         """Every provider's name, built-in ones first."""
         return tuple(self._providers)

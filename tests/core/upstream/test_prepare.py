@@ -238,10 +238,9 @@ async def test_an_operation_of_its_own_dialect_may_be_lacking_too(provider: str,
     one = exchange(path=f"/v1/{operation}", operation=operation, body=b'{"query": "q", "input": "hi", "model": "m"}')
     with pytest.raises(BadRequest, match=f"does not offer '{operation}'"):
         await prepared(one, Target(provider, "m"))
-    by_name = await prepared(
-        exchange(path=f"/v1/{operation}", operation=operation, provider=provider), Target(provider, "m")
-    )
-    assert by_name.request.url.endswith(f"/{operation}"), "who names it has the last word"
+    by_name = exchange(path=f"/v1/{operation}", operation=operation, provider=provider)
+    with pytest.raises(BadRequest, match=f"does not offer '{operation}'"):
+        await prepared(by_name, Target(provider, "m"))
 
 
 async def test_fields_of_one_api_do_not_go_to_another() -> None:

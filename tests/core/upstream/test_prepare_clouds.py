@@ -131,7 +131,7 @@ async def test_another_address_gets_no_signature(monkeypatch: pytest.MonkeyPatch
     async def checked(url: str, **_: Any) -> CheckedTarget:
         return CheckedTarget(url, "52.94.0.1", catalogue.provider_for_url(url))
 
-    monkeypatch.setattr("helicone_gw.upstream.prepare.check_target", checked)
+    monkeypatch.setattr("helicone_gw.upstream.places.check_target", checked)
     one = native(helicone={"helicone-target-url": elsewhere})
     call = (await Preparer(catalogue, ())(one, Target("bedrock", base_url=elsewhere))).request
     assert call.url == f"{elsewhere}{CONVERSE}"

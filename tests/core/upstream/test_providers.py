@@ -31,6 +31,7 @@ class Config:
     region: str | None = None
     aws: Any = None
     google: Any = None
+    operations: tuple[str, ...] | None = None
     keys: tuple[SecretStr, ...] = ()
     deployments: Mapping[str, Any] = field(default_factory=dict)
 

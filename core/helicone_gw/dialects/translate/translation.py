@@ -7,7 +7,6 @@ what is written here is for the client alone.
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.resources import files
 
 import msgspec
 from msgspec import Struct
@@ -15,8 +14,9 @@ from msgspec.structs import replace
 
 from helicone_gw.dialects.translate import counting
 from helicone_gw.dialects.translate.base import Destination, Egress, Ingress, Outgoing
-from helicone_gw.dialects.translate.clouds import Home
+from helicone_gw.dialects.translate.clouds import Home, egress_name
 from helicone_gw.dialects.translate.codecs import (
+    CONVERSATION_EGRESS,
     CONVERSATION_INGRESS,
     EMBEDDINGS_EGRESS,
     EMBEDDINGS_INGRESS,
@@ -34,12 +34,6 @@ from helicone_gw.dialects.translate.reply import ConversationReply
 from helicone_gw.dialects.translate.streaming import StreamTranslator
 from helicone_gw.errors import BadRequest
 from helicone_gw.model import Request
-
-_LACKING: dict[str, frozenset[str]] = msgspec.json.decode(
-    files(__package__).joinpath("lacking.json").read_bytes(), type=dict[str, frozenset[str]]
-)
-LACKING = frozenset((provider, operation) for operation, providers in _LACKING.items() for provider in providers)
-"""Operations of their own dialect that providers do not have: conversations are translated, others are refused."""
 
 _CONVERSATIONS = {(codec.dialect, name): codec for codec in CONVERSATION_INGRESS for name in codec.operations}
 _EMBEDDINGS = {(codec.dialect, name): codec for codec in EMBEDDINGS_INGRESS for name in codec.operations}
@@ -99,6 +93,29 @@ def translatable(dialect: str, operation: str) -> bool:
     return operation == "count_tokens" or key in _CONVERSATIONS or key in _EMBEDDINGS or key in _RERANKS
 
 
+def carries(client: str, operation: str, dialect: str, provider: str, model: str) -> bool:
+    """Whether requests of ``client``'s dialect can be carried to ``provider``, which speaks ``dialect``.
+
+    ``model`` is the name there: at clouds it decides whose dialect is spoken.
+    """
+    key = (client, operation)
+    home = home_of(dialect, Destination(provider, model))
+    if home is not None and home.dialect == client and operation in home.operations:
+        return True
+    if key in _CONVERSATIONS:
+        return egress_name(dialect, model) in CONVERSATION_EGRESS
+    if key in _EMBEDDINGS:
+        return dialect in EMBEDDINGS_EGRESS
+    if key in _RERANKS:
+        return dialect in RERANK_EGRESS
+    return operation == "count_tokens" and counts(dialect, provider)
+
+
+def counts(dialect: str, provider: str) -> bool:
+    """Whether a provider of ``dialect`` counts tokens for clients of others."""
+    return dialect in counting.WRITERS and (dialect != "openai" or provider in counting.COUNTING)
+
+
 def translate(request: Request, dialect: str, to: Destination, *, strict: bool = False) -> Translation:
     """``request`` for a provider of ``dialect``.
 
@@ -108,7 +125,7 @@ def translate(request: Request, dialect: str, to: Destination, *, strict: bool =
     """
     key = (request.dialect, request.operation)
     body = request.body
-    if body is None or ((to.provider, request.operation) in LACKING and key not in _CONVERSATIONS):
+    if body is None:
         raise not_offered(request, dialect, to)
     home = home_of(dialect, to)
     if home is not None and home.dialect == request.dialect and request.operation in home.operations:
@@ -183,9 +200,9 @@ def _rerank(request: Request, body: bytes, dialect: str, to: Destination, loss: 
 
 
 def _count(request: Request, body: bytes, dialect: str, to: Destination, loss: Loss, model: str) -> Translation:
-    writer = counting.WRITERS.get(dialect)
-    if writer is None or (dialect == "openai" and to.provider not in counting.COUNTING):
+    if not counts(dialect, to.provider):
         raise not_offered(request, dialect, to)
+    writer = counting.WRITERS[dialect]
     asked = counting.READERS[request.dialect](body, loss, model)
 
     def reply(data: bytes, made: Made) -> bytes:
