@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import threading
@@ -79,8 +80,10 @@ class CacheFile:
         Raises `ConfigError` when it is a database of something else, `sqlite3.Error` and `OSError`.
         """
         with self._lock:
-            # SQLite makes its other files with the permissions of this one.
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            # SQLite makes its other files with the permissions of this one. A file that is there must not be opened: to
+            # close it again would end every lock that this process holds on it (POSIX fcntl).
+            with contextlib.suppress(FileExistsError):
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             connection = sqlite3.connect(
                 self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, cached_statements=64
             )
