@@ -7,13 +7,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from helicone_gw import PluginConfig, PositiveSeconds
+from helicone_gw_ratelimit.budget_config import BudgetConfig
+from helicone_gw_ratelimit.for_config import Count, ForConfig, RuleName, no_switch
 from helicone_gw_ratelimit.policy import GLOBAL, Algorithm, is_name, parse_policy
-
-
-def _no_switch(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("should be a number, not true or false")
-    return value
 
 
 def _policy(text: str) -> str:
@@ -28,37 +24,15 @@ def _policy_or_name(text: str) -> str:
     return text if is_name(text) else _policy(text)
 
 
-def _some(patterns: tuple[str, ...]) -> tuple[str, ...]:
-    if not patterns:
-        raise ValueError("an empty list fits nothing; leave it out instead")
-    return patterns
-
-
-Count = Annotated[int, Field(ge=1, le=1_000_000_000), BeforeValidator(_no_switch)]
-PolicyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,100}$")]
 PolicyText = Annotated[str, AfterValidator(_policy)]
 PolicyOrName = Annotated[str, AfterValidator(_policy_or_name)]
 Segment = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$"), AfterValidator(str.lower)]
-Patterns = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], AfterValidator(_some)]
-"""Shell-style patterns; one of them has to fit."""
-
-
-class ForConfig(PluginConfig):
-    """What a rule is for: all that is given has to fit; a list fits where one of its patterns does."""
-
-    keys: Patterns | None = Field(default=None, description="Names of gateway keys.")
-    users: Patterns | None = Field(default=None, description="User ids.")
-    models: Patterns | None = Field(default=None, description="Models, as they are asked for.")
-    routes: Patterns | None = Field(default=None, description="Named routes, asked for by address or as the model.")
-    properties: dict[Annotated[str, Field(min_length=1)], Patterns] = Field(
-        default_factory=dict, description="Properties of the request, and what their values look like."
-    )
 
 
 class LimitConfig(ForConfig):
     """One limit, in force for every request that it is for."""
 
-    name: PolicyName | None = Field(
+    name: RuleName | None = Field(
         default=None, description="For counters, logs and the store; default: made of what the limit says."
     )
     policy: PolicyOrName | None = Field(
@@ -84,21 +58,25 @@ class LimitConfig(ForConfig):
 class RatelimitConfig(PluginConfig):
     """Configuration of ``ratelimit``."""
 
-    policies: dict[PolicyName, PolicyText] = Field(
+    policies: dict[RuleName, PolicyText] = Field(
         default_factory=dict, description="Policies by name, for limits, and for clients that name one in the header."
     )
     limits: tuple[LimitConfig, ...] = Field(
         default=(), description="Limits that are always in force; all that are for a request have to admit it."
+    )
+    budgets: dict[RuleName, BudgetConfig] = Field(default_factory=dict, description="Budgets by name.")
+    budget_write_every: PositiveSeconds = Field(
+        default=1.0, description="Seconds between two writings of what was spent of budgets to the database."
     )
     client_policies: bool = Field(
         default=True, description="Whether Helicone-RateLimit-Policy limits the request that carries it."
     )
     strict: bool = Field(default=False, description="Answer 400 to a malformed policy instead of ignoring it.")
     algorithm: Algorithm = Field(default="token-bucket", description="How policies count, if they do not say.")
-    output_tokens: Annotated[int, Field(ge=0, le=10_000_000), BeforeValidator(_no_switch)] = Field(
+    output_tokens: Annotated[int, Field(ge=0, le=10_000_000), BeforeValidator(no_switch)] = Field(
         default=1024, description="Tokens to expect of an answer to a request that sets no maximum."
     )
-    unknown_cost: Annotated[float, Field(ge=0, allow_inf_nan=False, le=1_000_000), BeforeValidator(_no_switch)] = Field(
+    unknown_cost: Annotated[float, Field(ge=0, allow_inf_nan=False, le=1_000_000), BeforeValidator(no_switch)] = Field(
         default=0.0, description="Cents to count for a request that nobody knows the price of."
     )
     tokenizer: Literal["auto", "estimate"] = Field(
@@ -116,4 +94,6 @@ class RatelimitConfig(PluginConfig):
         names = [limit.name for limit in self.limits if limit.name]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two limits are named {twice[0]!r}")
+        if both := sorted(set(names) & set(self.budgets)):
+            raise ValueError(f"a limit and a budget are named {both[0]!r}")
         return self

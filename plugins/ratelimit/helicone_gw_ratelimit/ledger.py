@@ -207,7 +207,7 @@ return {1}
 def _extend(
     store: LocalKeys, keys: Sequence[str], arguments: Sequence[Any], seconds: float
 ) -> list[int | bytes | None]:
-    now = int(seconds * 1_000_000)
+    now = round(seconds * 1_000_000)
     holder, number = arguments[0], arguments[1]
     claims: list[tuple[Account, int, int]] = []
     for index in range(number):
@@ -227,7 +227,7 @@ def _seed(
     store: LocalKeys, keys: Sequence[str], arguments: Sequence[Argument], seconds: float
 ) -> list[int | bytes | None]:
     generation, keep, width, count, number = (int(argument) for argument in arguments[:5])
-    now = int(seconds * 1_000_000)
+    now = round(seconds * 1_000_000)
     account = _kept(store, keys[0], keep, now)
     if account.generation == UNKNOWN:
         account.generation = generation
@@ -246,7 +246,7 @@ def _read(store: LocalKeys, keys: Sequence[str], arguments: Sequence[Any], secon
     account: Account | None = store.get(keys[0])
     if account is None:
         return [0, 0, UNKNOWN, 0]
-    now = int(seconds * 1_000_000)
+    now = round(seconds * 1_000_000)
     account.expire(now)
     width, count = arguments
     return [account.total(width, count, now), account.reserved, account.generation, len(account.held)]
@@ -254,7 +254,7 @@ def _read(store: LocalKeys, keys: Sequence[str], arguments: Sequence[Any], secon
 
 def _reset(store: LocalKeys, keys: Sequence[str], arguments: Sequence[Any], seconds: float) -> list[int | bytes | None]:
     generation, keep = arguments
-    account = _kept(store, keys[0], keep, int(seconds * 1_000_000))
+    account = _kept(store, keys[0], keep, round(seconds * 1_000_000))
     if account.generation >= generation:
         return [0]
     account.generation, account.spent, account.level = generation, 0, 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from helicone_gw import Exchange, Target
-    from helicone_gw_ratelimit.config import ForConfig
+    from helicone_gw_ratelimit.for_config import ForConfig
 
 Matcher = Callable[["Exchange"], bool]
 Targets = Callable[[str, "Exchange"], "Iterable[Target]"]

@@ -102,8 +102,7 @@ class InMemory(Books):
         self.table = MemoryStore(VirtualClock())._table
 
     def run(self, operation: Any, keys: Sequence[str], arguments: Sequence[Any]) -> list[Any]:
-        # Half a microsecond more: as a float of seconds the time may be rounded down.
-        return list(operation.local(self.table, keys, arguments, (self.now + 0.5) / 1_000_000))
+        return list(operation.local(self.table, keys, arguments, self.now / 1_000_000))
 
     def forget(self, name: str) -> None:
         for key in self.keys(name):
