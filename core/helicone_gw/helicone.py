@@ -43,6 +43,9 @@ HELICONE_FALLBACK_INDEX = "helicone-fallback-index"
 HELICONE_CACHE = "helicone-cache"
 HELICONE_CACHE_BUCKET_IDX = "helicone-cache-bucket-idx"
 HELICONE_CACHE_LATENCY = "helicone-cache-latency"
+HELICONE_CACHE_KEY = "helicone-cache-key"
+HELICONE_CACHE_REASON = "helicone-cache-reason"
+HELICONE_CACHE_PARTS = "helicone-cache-parts"
 HELICONE_RATELIMIT_LIMIT = "helicone-ratelimit-limit"
 HELICONE_RATELIMIT_REMAINING = "helicone-ratelimit-remaining"
 HELICONE_RATELIMIT_RESET = "helicone-ratelimit-reset"
@@ -85,7 +88,8 @@ class CacheHeaders:
 
     ``enabled`` asks for both of ``save`` and ``read``. ``bucket_max_size`` is at least 1 and may exceed what is allowed
     (20). ``control`` is ``Helicone-Cache-Control``, which is only recorded: the lifetime is in the standard
-    ``Cache-Control`` of the request's headers. ``ignore_keys`` are top-level keys of the JSON body.
+    ``Cache-Control`` of the request's headers. ``ignore_keys`` are top-level keys of the JSON body. ``debug`` asks for
+    the key and the reason of a miss.
     """
 
     enabled: bool | None = None
@@ -95,6 +99,7 @@ class CacheHeaders:
     seed: str | None = None
     ignore_keys: tuple[str, ...] = ()
     control: str | None = None
+    debug: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,9 +157,10 @@ def test_cache_headers() -> None:
         Cache_Seed="s",
         Cache_Ignore_Keys="request_id, user ,",
         Cache_Control="max-age=60",
+        Cache_Debug="TRUE",
     )
 
-    assert parsed.cache == CacheHeaders(True, True, False, 3, "s", ("request_id", "user"), "max-age=60")
+    assert parsed.cache == CacheHeaders(True, True, False, 3, "s", ("request_id", "user"), "max-age=60", True)
     assert parsed.warnings == ()
     assert EMPTY.cache == CacheHeaders()
 
