@@ -1,0 +1,256 @@
+"""Keys: the question, as one hash. Two requests have the same key only if the same answer is right for both.
+
+Whatever could change the answer, or say who may see it, is a part; what is not known to be harmless counts as if it
+could. The parts, each with its length before it so that none can pass for the end of another:
+
+======== ==============================================================================================================
+scope    organization, owner and gateway key of the caller, and what that key may use
+sender   the provider credential that the client brought, by field and value
+setup    providers and models of the configuration, and the plugins inside the cache with theirs (`Chain.fingerprint`)
+where    method, provider, route, dialect, operation, path, query, model string, streamed or not
+cache    seed, number of buckets, ignored keys, ``Helicone-Cache-Control``
+helicone every other Helicone header but those of `HARMLESS`
+headers  the fields that speak to a provider's API or are credentials of a kind that we do not know (`matters`)
+vary     what the plugins inside, or the configuration, also look at: user, session, headers, properties
+body     the JSON without whitespace and ignored keys, in its own order and spelling; other bytes as they are
+======== ==============================================================================================================
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import fields
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from helicone_gw import Exchange, GatewayConfig, HeliconeHeaders, Permits, Request
+from helicone_gw_cache.config import Share
+from helicone_gw_cache.policy import Policy
+
+PARTS = ("scope", "sender", "setup", "where", "cache", "helicone", "headers", "vary", "body")
+_VERSION = b"helicone-gw cache key 1"
+
+HARMLESS = frozenset(
+    {
+        "request_id",
+        "user_id",
+        "session_id",
+        "session_path",
+        "session_name",
+        "properties",
+        "omit_request",
+        "omit_response",
+        "fallbacks",  # fallbacks_raw says the same
+        "fallbacks_error",
+        "increase_timeout",
+        "cache",  # a part of its own
+        "retry",
+        "rate_limit_policy",
+        "experiment_id",
+        "experiment_column_id",
+        "experiment_row_index",
+        "node_id",
+        "webhook_enabled",
+        "posthog_key",
+        "posthog_host",
+        "lytix_key",
+        "lytix_host",
+        "stripe_customer_id",
+        "warnings",
+    }
+)
+"""Helicone headers that change neither an answer nor its safety: names for the log, retries, limits, integrations."""
+
+_COUNTED = tuple(field.name for field in fields(HeliconeHeaders) if field.name not in HARMLESS)
+_counted = attrgetter(*_COUNTED)
+_USUAL = _counted(HeliconeHeaders())
+
+_EVERYTHING = Permits()
+_GOOGLE_TOKEN = "ya29."  # noqa: S105 - how Google's short-lived tokens begin, and none of them
+
+
+class Keys:
+    """Makes keys. ``fingerprint`` is that of the plugins inside, ``vary`` what they look at (see `Plugin.vary`)."""
+
+    def __init__(
+        self, config: GatewayConfig, fingerprint: str, vary: Collection[str] = (), share: Share = "key"
+    ) -> None:
+        self._setup = _setup(config, fingerprint)
+        self._vary = tuple(_fact(name) for name in sorted(set(vary)))
+        self._share = share
+
+    def key(self, exchange: Exchange, policy: Policy) -> str:
+        """The key of what ``exchange`` asks now: 64 hexadecimal digits."""
+        return hashlib.sha256(_joined((_VERSION, *self._parts(exchange, policy)))).hexdigest()
+
+    def explained(self, exchange: Exchange, policy: Policy) -> str:
+        """The parts, each as eight digits of its hash: where two of them differ, so do the questions."""
+        # Told apart by caller, so that a short hash of a credential says nothing to anybody else.
+        parts = self._parts(exchange, policy)
+        digests = (hashlib.sha256(_joined((parts[0], part))).hexdigest()[:8] for part in parts)
+        return ", ".join(f"{name}={digest}" for name, digest in zip(PARTS, digests, strict=True))
+
+    def _parts(self, exchange: Exchange, policy: Policy) -> Sequence[bytes]:
+        request = exchange.request
+        return (
+            _scope(exchange, self._share),
+            _sender(exchange),
+            self._setup,
+            _texts(
+                request.method,
+                request.provider,
+                request.router,
+                request.dialect,
+                request.operation,
+                request.path,
+                request.query,
+                request.model,
+                "stream" if request.stream else "",
+            ),
+            _cache(request, policy),
+            _helicone(request.helicone),
+            _joined([part for field in request.headers.raw if matters(field[0]) for part in field]),
+            _joined([part for get in self._vary for part in get(request)]) if self._vary else b"",
+            canonical(request.body or b"", policy.ignore_keys),
+        )
+
+
+def canonical(body: bytes, ignored: Collection[str] = ()) -> bytes:
+    """``body`` without JSON's whitespace and without top-level members of the names ``ignored``.
+
+    Every token stays as it was spelled and where it was: parsers may differ over names given twice, escapes and large
+    numbers, so two bodies that any of them could tell apart stay different. What is not JSON stays as it is.
+    """
+    try:
+        compact: bytes = msgspec.json.format(body, indent=-1)
+    except (msgspec.DecodeError, RecursionError):
+        return b"raw:" + body
+    if ignored and compact.startswith(b"{"):
+        compact = _without(compact, ignored)
+    return compact
+
+
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[{]|[\]}]|,', re.DOTALL)
+
+
+def _without(compact: bytes, names: Collection[str]) -> bytes:
+    kept = [member for name, member in _members(compact) if name not in names]
+    return b"{" + b",".join(kept) + b"}"
+
+
+def _members(compact: bytes) -> Iterator[tuple[str, bytes]]:
+    """Name and text of every member, in order, of an object that `msgspec.json.format` made compact."""
+    depth, start = 0, 1
+    name: str | None = None
+    for token in _TOKEN.finditer(compact, 1, len(compact) - 1):
+        kind = compact[token.start()]
+        if kind == 0x22:
+            if name is None:
+                name = _name(token.group())
+        elif kind in b"[{":
+            depth += 1
+        elif kind in b"]}":
+            depth -= 1
+        elif depth == 0 and name is not None:
+            yield name, compact[start : token.start()]
+            start, name = token.end(), None
+    if name is not None:
+        yield name, compact[start:-1]
+
+
+def _name(token: bytes) -> str:
+    try:
+        return msgspec.json.decode(token, type=str)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return token.decode("utf-8", "replace")  # a lone surrogate: no name that anybody would ignore
+
+
+_API = ("openai-", "anthropic-", "x-goog-", "x-amz-", "x-ms-", "cf-aig-")
+_WORD = re.compile(
+    r"auth|token|secret|key|credential|cookie|signature|session|account|tenant|organi[sz]ation|project|workspace"
+    r"|version|beta|region|deployment|feature"
+)
+_TELEMETRY = ("x-stainless-", "sec-", "x-goog-api-client", "idempotency-", "x-b3-", "x-datadog-", "sentry-", "x-amzn-")
+
+
+@lru_cache(maxsize=1024)
+def matters(name: bytes) -> bool:
+    """Whether the field of this name (lower case) may change an answer, or say whose it is."""
+    text = name.decode("latin-1")
+    if text.startswith(_TELEMETRY):
+        return False
+    return text.startswith(_API) or _WORD.search(text) is not None
+
+
+def _scope(exchange: Exchange, share: Share) -> bytes:
+    key = exchange.key
+    if key is None:
+        return _texts(exchange.organization)
+    permits = exchange.permits or _EVERYTHING
+    # An entry was permitted to those who may use the same; whoever may use less must not find it.
+    rights = b"" if permits == _EVERYTHING else repr((permits.models, permits.providers, permits.paths)).encode()
+    return _texts(exchange.organization, "key", key.owner, key.id if share == "key" else None) + rights
+
+
+def _sender(exchange: Exchange) -> bytes:
+    credential = exchange.credential
+    if credential is None:
+        return b""
+    if exchange.key is not None and any(word.startswith(_GOOGLE_TOKEN) for word in credential.value.split(" ")):
+        # It is another one every hour, for the same account. Without a gateway key it alone tells who is asking.
+        return _texts(credential.provider, credential.header)
+    return _texts(credential.provider, credential.header, credential.value)
+
+
+def _cache(request: Request, policy: Policy) -> bytes:
+    said = request.helicone.cache
+    return _texts(policy.seed, str(policy.bucket_size), said.control, *policy.ignore_keys)
+
+
+def _helicone(headers: HeliconeHeaders) -> bytes:
+    values = _counted(headers)
+    if values == _USUAL:
+        return b""
+    return repr([pair for pair in zip(_COUNTED, values, strict=True) if pair[1] is not None]).encode()
+
+
+def _setup(config: GatewayConfig, fingerprint: str) -> bytes:
+    # Secrets print as stars, so that a new key to the same account changes nothing.
+    described = [fingerprint]
+    for section in (config.providers, config.models):
+        described += [f"{name}={entry.model_dump_json()}" for name, entry in sorted(section.items())]
+    described.append(config.translation.model_dump_json())
+    return hashlib.sha256(_texts(*described)).digest()
+
+
+def _fact(name: str) -> Callable[[Request], list[bytes]]:
+    """What reads a fact of a request (`Plugin.vary`). Raises `ValueError` for a name that means nothing."""
+    kind, _, field = name.partition(":")
+    tag = name.lower().encode()
+    if name == "user":
+        return lambda request: [tag, _text(request.user)]
+    if name == "session":
+        return lambda request: [tag, _text(request.helicone.session_id)]
+    if kind == "property" and field:
+        return lambda request: [tag, _text(request.helicone.properties.get(field))]
+    if kind == "header" and field:
+        wanted = field.lower()
+        return lambda request: [tag, *(value.encode() for value in request.headers.get_all(wanted))]
+    raise ValueError(f"{name!r} is not user, session, header:<name> or property:<name>")
+
+
+def _text(value: Any) -> bytes:
+    return b"" if value is None else b"=" + str(value).encode("utf-8", "surrogatepass")
+
+
+def _texts(*values: str | None) -> bytes:
+    return _joined([_text(value) for value in values])
+
+
+def _joined(parts: Sequence[bytes]) -> bytes:
+    return b"".join([b"%d:%b" % (len(part), part) for part in parts])

@@ -1,0 +1,48 @@
+"""Refresh: stale entries are asked for anew in the background, each once at a time."""
+
+from __future__ import annotations
+
+from helicone_gw import Exchange, Gateway, StashKey
+from helicone_gw_cache.visit import CacheCounters
+
+REFRESH = "cache.refresh"
+"""The annotation of an exchange that nobody asked for; its value is the id of the one whose hit was stale."""
+
+
+class Refreshes:
+    """Begins refreshes, at most ``most`` at the same time: one that finds no room is left to the next stale hit."""
+
+    def __init__(self, gateway: Gateway, most: int, counters: CacheCounters) -> None:
+        self._gateway = gateway
+        self._most = most
+        self._counters = counters
+        self._running: set[str] = set()
+        self._slot: StashKey[str] = StashKey("cache.refreshes")
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def begin(self, exchange: Exchange, slot: str) -> None:
+        """Ask anew what ``exchange`` asks, to fill ``slot``, unless that is being done."""
+        if slot in self._running:
+            return
+        if len(self._running) >= self._most:
+            self._counters.refreshes_refused += 1
+            return
+
+        def prepare(copy: Exchange) -> None:
+            copy.stash[self._slot] = slot
+            copy.annotate(REFRESH, exchange.request_id)
+
+        try:
+            task = self._gateway.repeat(exchange, prepare)
+        except RuntimeError:  # too much runs in the background
+            self._counters.refreshes_refused += 1
+            return
+        self._counters.refreshes += 1
+        self._running.add(slot)
+        task.add_done_callback(lambda _: self._running.discard(slot))
+
+    def slot_of(self, exchange: Exchange) -> str | None:
+        """The slot that ``exchange`` is there to fill, ``None`` for an ordinary one."""
+        return exchange.stash.get(self._slot)
