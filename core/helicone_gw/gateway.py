@@ -34,7 +34,7 @@ from helicone_gw.plugin import Plugin
 from helicone_gw.prices import Prices
 from helicone_gw.registry import new_manager
 from helicone_gw.routing import DEMO_PROVIDER, DefaultRoutes, Routing
-from helicone_gw.store import MemoryStore, Store
+from helicone_gw.store import MemoryStore, Store, open_store
 from helicone_gw.upstream.addresses import AllowedTargets
 from helicone_gw.upstream.client import NetworkUpstream, Timeouts
 from helicone_gw.upstream.demo import DemoUpstream
@@ -75,7 +75,7 @@ class Gateway:
         self._settling = Background(limit=sys.maxsize)
         self.catalogue = Catalogue.build(config.providers)
         self.database = Database(config.database.url)
-        self.store: Store = MemoryStore(self.clock)
+        self.store: Store = _store(config, self.clock)
         self._routes = DefaultRoutes(self.catalogue, config.models)
         self.routing = Routing(self.catalogue, self._routes)
         self.prices = Prices(self.clock.now, targets=self.routing.targets, on_fault=self._price_fault)
@@ -128,7 +128,7 @@ class Gateway:
         )
         return Services(
             chain=chain,
-            caller=HookCaller(),
+            caller=HookCaller(self.clock),
             attempts=attempts,
             default_route=self._routes,
             same_dialect=self._same_dialect,
@@ -161,6 +161,7 @@ class Gateway:
 
     async def start(self) -> None:
         """Start plugins, outermost first. Raises `ConfigError`: a plugin that could not, or an open bind."""
+        await self.store.connect()
         startups = {plugin.name: startup for plugin, startup in self.lifecycle("startup")}
         for plugin in self.plugins:
             try:
@@ -269,6 +270,20 @@ class Gateway:
             self._running.discard(task)
         if not self.active:
             self._idle.set()
+
+
+def _store(config: GatewayConfig, clock: Clock) -> Store:
+    store = config.store
+    return open_store(
+        store.url,
+        clock,
+        namespace=store.namespace,
+        deadline=store.deadline,
+        retry_after=store.retry_after,
+        max_connections=store.max_connections,
+        ca_file=store.tls.ca,
+        verify=store.tls.verify,
+    )
 
 
 def _network(config: GatewayConfig) -> NetworkUpstream:

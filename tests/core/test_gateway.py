@@ -285,6 +285,9 @@ class Between:
         self._inner = MemoryStore(clock)
         self.down = False
 
+    async def connect(self) -> None:
+        return None
+
     async def get(self, key: str) -> bytes | None:
         if self.down:
             raise OSError("no store")

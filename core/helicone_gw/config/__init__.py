@@ -3,12 +3,13 @@
 from helicone_gw.config.find import PACKAGED, find_config
 from helicone_gw.config.loader import load_config
 from helicone_gw.config.model_entries import ModelConfig, PriceConfig
-from helicone_gw.config.models import DatabaseConfig, GatewayConfig, LimitsConfig, PluginSpec, StoreConfig
+from helicone_gw.config.models import DatabaseConfig, GatewayConfig, LimitsConfig, PluginSpec
 from helicone_gw.config.plugin_items import RESERVED_KEYS
 from helicone_gw.config.providers import AuthStyle, DeploymentConfig, Dialect, KeyConfig, ProviderConfig
 from helicone_gw.config.reserved import RESERVED_SEGMENTS
 from helicone_gw.config.schema import json_schema, schema_text
 from helicone_gw.config.server import Engine, ServerConfig, TlsConfig
+from helicone_gw.config.store import StoreConfig, StoreTlsConfig
 from helicone_gw.config.upstream import Transport, UpstreamConfig
 from helicone_gw.config.values import PositiveSeconds, Seconds, Secret, Size
 
@@ -34,6 +35,7 @@ __all__ = [
     "ServerConfig",
     "Size",
     "StoreConfig",
+    "StoreTlsConfig",
     "TlsConfig",
     "Transport",
     "UpstreamConfig",

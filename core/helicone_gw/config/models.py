@@ -10,6 +10,7 @@ from helicone_gw.config.model_entries import ModelConfig
 from helicone_gw.config.providers import ProviderConfig
 from helicone_gw.config.section import Section
 from helicone_gw.config.server import ServerConfig
+from helicone_gw.config.store import StoreConfig
 from helicone_gw.config.upstream import UpstreamConfig
 from helicone_gw.config.values import (
     Count,
@@ -18,7 +19,6 @@ from helicone_gw.config.values import (
     ModelName,
     PositiveSeconds,
     ProviderName,
-    StoreUrl,
 )
 from helicone_gw.plugin import FailureMode, PluginConfig
 
@@ -59,12 +59,6 @@ class DatabaseConfig(Section):
             "postgresql://user:password@host/database."
         ),
     )
-
-
-class StoreConfig(Section):
-    """Counters and small shared values."""
-
-    url: StoreUrl = Field(default="memory://", repr=False, description="memory:// keeps them in each worker.")
 
 
 class PluginSpec(Section):

@@ -15,7 +15,6 @@ Secret = SecretStr
 """Text that prints as stars; `Secret.get_secret_value` gives the text itself, ``bool()`` whether there is any."""
 
 DATABASE_SCHEMES = ("sqlite", "sqlite+aiosqlite", "postgresql", "postgresql+asyncpg")
-STORE_SCHEMES = ("memory", "redis", "rediss")
 
 _SIZE = re.compile(r"\d{1,15}(\.\d{1,6})?\s*([kKMGT]i?B)?")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
@@ -100,15 +99,6 @@ def _database_url(text: str) -> str:
     return text
 
 
-def _store_url(text: str) -> str:
-    scheme = split_url(text).scheme
-    if scheme not in STORE_SCHEMES:
-        raise ValueError(f"the scheme of a store URL is one of {_schemes(STORE_SCHEMES)}")
-    if scheme != "memory":
-        raise ValueError(f"this version has no {scheme}:// store yet, only memory:// (counters are kept per worker)")
-    return text
-
-
 def _base_url(text: str) -> str:
     unix = split_unix(text)
     if unix is not None:
@@ -129,9 +119,6 @@ def _base_url(text: str) -> str:
 
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 """``sqlite:///file.db`` or ``postgresql://...``, optionally with the driver that is used anyway."""
-
-StoreUrl = Annotated[str, AfterValidator(_store_url)]
-"""``memory://``."""
 
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 """An absolute http(s) URL, or a unix socket's, without a slash at its end."""

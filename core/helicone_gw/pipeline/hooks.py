@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Sequence
+from math import ceil
 from typing import Any
 
 import structlog
 
 from helicone_gw.chain import Hook
-from helicone_gw.errors import GatewayError, PluginFault
+from helicone_gw.clock import Clock, SystemClock
+from helicone_gw.errors import GatewayError, PluginFault, StoreUnavailable, Unavailable
 from helicone_gw.exchange import Exchange
 from helicone_gw.model import Chunk
 
@@ -27,9 +29,15 @@ class Raised(Exception):
 
 
 class HookCaller:
-    """Calls hooks as their plugins' failure modes say, and counts faults per plugin and hook."""
+    """Calls hooks as their plugins' failure modes say, and counts faults per plugin and hook.
 
-    def __init__(self) -> None:
+    That the store cannot be reached is a fault like another, but one that every request would have: it is logged once
+    per plugin and window, without a traceback, and is a 503 where the plugin fails closed.
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._told: dict[str, float] = {}
         self.faults: dict[tuple[str, str], int] = {}
         """How often a plugin's hook raised something that is not a `GatewayError`."""
 
@@ -110,10 +118,14 @@ class HookCaller:
     def _fault(self, hook: Hook, exchange: Exchange, fault: Exception) -> None:
         self._count(hook, exchange, fault)
         if hook.closed:
-            raise Raised(PluginFault(hook.plugin, hook.name), hook.index) from fault
+            error = _store_away(hook, fault) if isinstance(fault, StoreUnavailable) else None
+            raise Raised(error or PluginFault(hook.plugin, hook.name), hook.index) from fault
 
     def _count(self, hook: Hook, exchange: Exchange, fault: Exception) -> None:
         self.faults[hook.plugin, hook.name] = self.faults.get((hook.plugin, hook.name), 0) + 1
+        if isinstance(fault, StoreUnavailable):
+            self._tell_store_away(hook, fault)
+            return
         log.error(
             "plugin fault",
             plugin=hook.plugin,
@@ -122,3 +134,20 @@ class HookCaller:
             fault=type(fault).__name__,
             exc_info=fault,
         )
+
+    def _tell_store_away(self, hook: Hook, fault: StoreUnavailable) -> None:
+        now = self._clock.monotonic()
+        if now < self._told.get(hook.plugin, now):
+            return
+        self._told[hook.plugin] = now + fault.retry_after
+        does = "refuses requests" if hook.closed else "has no opinion"
+        log.warning(f"a plugin {does}: the shared store cannot be reached", plugin=hook.plugin, hook=hook.name)
+
+
+def _store_away(hook: Hook, fault: StoreUnavailable) -> Unavailable:
+    return Unavailable(
+        f"The gateway's shared store cannot be reached, and plugin {hook.plugin!r} is configured to fail closed. "
+        "Please try again.",
+        code="store_unavailable",
+        headers={"Retry-After": str(max(1, ceil(fault.retry_after)))},
+    )

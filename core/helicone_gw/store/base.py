@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
@@ -11,6 +12,26 @@ Argument: TypeAlias = bytes | str | int | float
 
 Results: TypeAlias = list[int | bytes | None]
 """What an operation answers."""
+
+
+@dataclass(slots=True)
+class StoreStats:
+    """What became of the calls to a store, since the start of the process.
+
+    ``calls`` went to the store, of which ``failures`` brought no answer within the deadline or an error of the store
+    itself; ``refused`` were never sent, because it was known to be away. ``open`` is true while it is, ``opened`` says
+    how often that began. ``seconds`` is the time that all calls took and ``slowest`` that of the longest one.
+    ``evicted`` keys of a store in memory went before their time, for want of room.
+    """
+
+    calls: int = 0
+    failures: int = 0
+    refused: int = 0
+    open: bool = False
+    opened: int = 0
+    seconds: float = 0.0
+    slowest: float = 0.0
+    evicted: int = 0
 
 
 class LocalKeys(Protocol):
@@ -49,6 +70,11 @@ class Operation:
     name: str
     lua: str = field(repr=False)
     local: Callable[[LocalKeys, Sequence[str], Sequence[Argument], float], Results] = field(repr=False)
+    sha: str = field(init=False, repr=False)
+    """The script's digest, by which a server that has seen it knows it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sha", hashlib.sha1(self.lua.encode(), usedforsecurity=False).hexdigest())
 
 
 Call: TypeAlias = tuple[Operation, Sequence[str], Sequence[Argument]]
@@ -62,6 +88,16 @@ class Store(Protocol):
     raises `StoreUnavailable`, within the configured deadline, when the store cannot be reached or is too slow; whether
     a write then took place is unknown. The store in memory is always there.
     """
+
+    @property
+    def stats(self) -> StoreStats:
+        """What became of the calls so far."""
+
+    async def connect(self) -> None:
+        """Try the store; that it does not answer is told in the log, and raises nothing."""
+
+    async def problem(self) -> str:
+        """Why the store does not answer now, in words for people; empty when it does. Nothing is told or counted."""
 
     async def get(self, key: str) -> bytes | None:
         """The value, or ``None`` when absent or expired."""
@@ -123,6 +159,18 @@ class Scoped:
             raise ValueError("the name of a scope holds no braces: they mark the tag of a key")
         self._inner = inner
         self._prefix = f"{name}:"
+
+    @property
+    def stats(self) -> StoreStats:
+        """What became of the calls so far, those of every scope."""
+        return self._inner.stats
+
+    async def connect(self) -> None:
+        """Nothing: the store belongs to the gateway."""
+
+    def problem(self) -> Coroutine[Any, Any, str]:
+        """Why the store does not answer now; empty when it does."""
+        return self._inner.problem()
 
     # These return the inner coroutine instead of awaiting it: a scope costs its prefix and nothing else.
 

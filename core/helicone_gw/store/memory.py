@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from helicone_gw.clock import Clock
-from helicone_gw.store.base import Argument, Call, Operation, Results, Scoped, Store, check_tags
+from helicone_gw.store.base import Argument, Call, Operation, Results, Scoped, Store, StoreStats, check_tags
 
 
 class MemoryStore:
@@ -28,6 +28,18 @@ class MemoryStore:
     def evicted(self) -> int:
         """Keys that were removed before their time, for want of room."""
         return self._table.evicted
+
+    @property
+    def stats(self) -> StoreStats:
+        """How many keys were evicted; calls are not counted."""
+        return StoreStats(evicted=self._table.evicted)
+
+    async def connect(self) -> None:
+        """Nothing: it is always there."""
+
+    async def problem(self) -> str:
+        """None: it is always there."""
+        return ""
 
     async def get(self, key: str) -> bytes | None:
         """The value, or ``None`` when absent or expired."""

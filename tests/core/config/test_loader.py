@@ -235,7 +235,7 @@ SECRET = "s3cr3t-value"
         'database: {url: "postgres://user:${S}@host/db"}',
         'database: {url: "sqlite://${S}"}',
         'database: {url: "postgresql://user:${S}@[bad/db"}',
-        'store: {url: "redis://:${S}@host"}',
+        'store: {url: "redis://:${S}@host:x"}',
         'providers: {openai: {base_url: "https://user:${S}@host"}}',
         'providers: {openai: {base_url: "ftp://${S}"}}',
         'providers: {openai: {api_key: "${S}\\n${S}"}}',
