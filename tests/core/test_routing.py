@@ -154,3 +154,69 @@ def test_estimates_go_by_the_same_resolvers() -> None:
     where.use(resolver)
     assert Prices(targets=where.targets).estimate("m", None, 1, 1) is None
     assert asked == ["m"]
+
+
+# Who offers what
+
+
+KEY = ProviderConfig(api_key=Secret("sk-upstream"))
+
+
+def of(operation: str, **changes: Any) -> Exchange:
+    return exchange(path=f"/v1/{operation}", operation=operation.partition("/")[0], model="m", **changes)
+
+
+def test_what_the_dialects_provider_does_not_offer_goes_to_one_of_the_configuration_that_does() -> None:
+    assert routes(openai=KEY, bedrock=KEY, cohere=KEY)(of("rerank")).targets == (Target("cohere", "m"),)
+    assert routes(openai=KEY, together=KEY)(of("rerank")).targets == (Target("together", "m"),)
+    assert routes(openai=KEY, groq=KEY)(of("rerank")).targets == (Target("openai", "m"),), "to be refused by name"
+
+
+@pytest.mark.parametrize(("operation", "provider"), [("embeddings", "mistral"), ("audio/transcriptions", "groq")])
+def test_and_so_does_what_it_cannot_be_called_for(operation: str, provider: str) -> None:
+    without = routes(anthropic=KEY, groq=KEY, mistral=KEY)
+    assert without(of(operation)).targets == (Target(provider, "m"),)
+    own = of(operation)
+    own.credential = ProviderCredential("authorization", "Bearer sk-own", "openai")
+    assert without(own).targets == routes(openai=KEY, groq=KEY)(of(operation)).targets == (Target("openai", "m"),)
+
+
+@pytest.mark.parametrize("operation", ["chat", "moderations", "files", "batches"])
+def test_but_conversations_and_what_is_kept_stay_at_home(operation: str) -> None:
+    assert routes(mistral=KEY)(of(operation)).targets == (Target("openai", "m"),)
+
+
+def test_a_provider_that_may_offer_it_is_not_guessed_at() -> None:
+    house = ProviderConfig(base_url="https://llm.example.com/v1", dialect="openai")
+    assert routes(house=house)(of("rerank")).targets == (Target("openai", "m"),)
+    lists = ProviderConfig(base_url="https://llm.example.com/v1", dialect="openai", operations=("rerank",))
+    assert routes(house=lists)(of("rerank")).targets == (Target("house", "m"),)
+
+
+def test_targets_that_do_not_offer_the_operation_are_left_out_and_told() -> None:
+    one = exchange(model="house", path="/v1/embeddings", operation="embeddings")
+    assert routes()(one).targets == (Target("openai", "gpt-4o"),)
+    assert one.annotations == {"routing.left_out": {"groq/gpt-4o": "does not offer 'embeddings'"}}
+    nobody = exchange(model="house", path="/v1/rerank", operation="rerank")
+    assert len(routes()(nobody).targets) == 2
+    assert nobody.annotations == {}
+
+
+def test_a_model_that_is_kept_for_some_operations() -> None:
+    vectors = {"v": ModelConfig(model="v", providers=("openai",), operations=("embeddings",))}
+    table = DefaultRoutes(Catalogue.build({}), vectors)
+    assert table(exchange(model="v", path="/v1/embeddings", operation="embeddings")).targets == (Target("openai", "v"),)
+    with pytest.raises(BadRequest, match="'v' does not offer 'chat': it is for embeddings") as refused:
+        table(exchange(model="v"))
+    assert refused.value.code == "operation_not_offered"
+    assert table(exchange(model="v", method="GET", path="/v1/models/v", operation="models")).targets
+
+
+def test_whether_a_target_serves() -> None:
+    where = routing()
+    assert where.serves(exchange(), Target("groq", "m"))
+    assert not where.serves(of("embeddings"), Target("groq", "m"))
+    assert where.serves(of("embeddings"), Target("groq", "m", base_url="https://llm.example.com"))
+    assert where.serves(of("embeddings"), Target("llm.example.com", "m"))
+    assert where.why_not(of("embeddings"), Target("anthropic", "m")) == "does not offer 'embeddings'"
+    assert where.targets("new", of("rerank")) == (Target("openai", "new"),)

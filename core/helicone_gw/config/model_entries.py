@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
+from helicone_gw.config.operation_names import OperationName
 from helicone_gw.config.section import Section
 from helicone_gw.config.values import Count, ModelName
 
@@ -33,6 +34,18 @@ class PriceConfig(Section):
     requests_kcount: Decimal | None = _price("Requests, whatever they contain, USD per thousand.")
 
 
+class CapabilitiesConfig(Section):
+    """What a model can do; left out is as the catalogue says, or unknown."""
+
+    tools: bool | None = Field(default=None, description="Whether it calls functions.")
+    structured_output: bool | None = Field(default=None, description="Whether it answers in JSON that fits a schema.")
+    reasoning: bool | None = Field(default=None, description="Whether it thinks before it answers.")
+    images: bool | None = Field(default=None, description="Whether it takes images.")
+    audio: bool | None = Field(default=None, description="Whether it takes audio.")
+    video: bool | None = Field(default=None, description="Whether it takes video.")
+    documents: bool | None = Field(default=None, description="Whether it takes documents, such as PDF.")
+
+
 def _without_default(schema: dict[str, Any]) -> None:
     del schema["default"]
 
@@ -49,3 +62,11 @@ class ModelConfig(Section):
     aliases: tuple[ModelName, ...] = Field(default=(), description="Other names under which clients may ask for it.")
     price: PriceConfig | None = Field(default=None, description="What it costs; goes before every other price list.")
     context: Count | None = Field(default=None, description="Size of its context window, in tokens.")
+    max_output: Count | None = Field(default=None, description="The longest answer that it gives, in tokens.")
+    operations: tuple[OperationName, ...] = Field(
+        default=(),
+        description="What it is for (chat, embeddings, ...), and what is translated to that; default: anything.",
+    )
+    capabilities: CapabilitiesConfig | None = Field(
+        default=None, description="What it can do; goes before what the catalogue says."
+    )

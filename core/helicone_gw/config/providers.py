@@ -6,8 +6,17 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from helicone_gw.config.operation_names import OperationName
 from helicone_gw.config.section import Section
-from helicone_gw.config.values import BaseUrl, Credential, HeaderName, InstanceName, ModelName, Share, no_empty_secret
+from helicone_gw.config.values import (
+    BaseUrl,
+    Credential,
+    HeaderName,
+    InstanceName,
+    ModelName,
+    Share,
+    no_empty_secret,
+)
 
 AuthStyle = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "query-key", "google", "none"]
 Dialect = Literal["openai", "anthropic", "gemini", "azure", "vertex", "bedrock", "cohere", "ollama", "replicate"]
@@ -88,10 +97,10 @@ class ProviderConfig(Section):
     google: GoogleConfig | None = Field(
         default=None, description="Project and credentials at Google Cloud (Vertex), in place of an api_key."
     )
-    operations: tuple[str, ...] | None = Field(
+    operations: tuple[OperationName, ...] | None = Field(
         default=None,
-        description="What it offers (chat, embeddings, images, ...): all of it, or what the catalogue does not know of a "
-        "built-in one; default: as the catalogue says, whatever is asked for at others.",
+        description="What it offers (chat, embeddings, images, ...): all of it, for a built-in one what the catalogue "
+        "does not know of; default: as the catalogue says, and anything at a provider of your own.",
     )
     keys: Keys = Field(default=(), description="Several keys, among which the plugin router shares the traffic.")
     deployments: Deployments = Field(

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+CONVERSATIONS = ("chat", "responses", "completions", "messages", "generate_content")
+"""Those that are translated into each other."""
+
 GROUPS = {
     "images": frozenset({"images/generations", "images/edits", "images/variations"}),
     "audio": frozenset({"audio/speech", "audio/transcriptions", "audio/translations"}),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any, cast, get_args
@@ -14,7 +15,7 @@ import msgspec
 from ruamel.yaml import YAML
 
 from helicone_gw.errors import ConfigError
-from helicone_gw.ingress.offered import GROUPS, OPERATIONS, expanded
+from helicone_gw.ingress.offered import CONVERSATIONS, OPERATIONS, expanded
 from helicone_gw.upstream.accounts import GLOBAL, read_account
 from helicone_gw.upstream.provider import Auth, Provider, ProviderConfig
 from helicone_gw.upstream.urls import parse_url
@@ -102,7 +103,7 @@ class _Merging:
         if known is None:
             return
         base_url = self._base_url(where, canonical, config)
-        operations, lacks = self._offer(where, known, config)
+        operations, lacks = self._offer(known, config, base_url)
         account = read_account(config, known.dialect, base_url, where, self.problems)
         self.providers[canonical] = replace(
             known,
@@ -187,14 +188,14 @@ class _Merging:
             return None
         return cast("Auth", config.auth)
 
-    def _offer(self, where: str, known: Provider, config: ProviderConfig) -> tuple[frozenset[str], frozenset[str]]:
+    @staticmethod
+    def _offer(known: Provider, config: ProviderConfig, base_url: str | None) -> tuple[frozenset[str], frozenset[str]]:
         """What it offers and lacks, with the configuration's ``operations``."""
         if config.operations is None:
-            return known.operations, known.lacks
-        unknown = sorted({*config.operations} - OPERATIONS - GROUPS.keys())
-        if unknown:
-            names = ", ".join(sorted(OPERATIONS | GROUPS.keys()))
-            self.problems.append(f"{where}.operations: {', '.join(map(repr, unknown))} is none of {names}")
+            if config.base_url is None or base_url is None or _is_domain(parse_url(base_url).host, known.domains):
+                return known.operations, known.lacks
+            # Another server under its name may well have more; conversations are translated, as for the provider.
+            return known.operations, known.lacks.intersection(CONVERSATIONS)
         listed = expanded(config.operations)
         if known.operations or known.lacks:
             return known.operations | listed, known.lacks - listed
@@ -234,6 +235,10 @@ def _built_in(name: str, entry: _Entry, table: BuiltIns) -> Provider:
         lacks=_lacks(entry),
         addressed=expanded(entry.addressed),
     )
+
+
+def _is_domain(host: str, domains: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(host, domain) for domain in domains)
 
 
 def _lacks(entry: _Entry) -> frozenset[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from helicone_gw.dialects.translate.translation import carries, translatable
 from helicone_gw.errors import BadRequest
-from helicone_gw.ingress.offered import offered_name
+from helicone_gw.ingress.offered import CONVERSATIONS, offered_name
 
 if TYPE_CHECKING:
     from helicone_gw.model import Request
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 Way = Literal["native", "translated"]
 """How a request reaches a provider: as it came, or in the provider's own dialect."""
 
-CONVERSATIONS = ("chat", "responses", "completions", "messages", "generate_content")
 VECTORS = ("embeddings", "embed_content")
 
 MAX_NAMED = 6
