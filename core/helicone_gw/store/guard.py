@@ -21,7 +21,7 @@ A = TypeVar("A")
 
 AWAY = "The gateway's shared store cannot be reached."
 
-PATIENCE = 2
+PATIENCE = 4
 """Turns of the event loop by which a deadline that has passed still waits for what the loop has already in hand."""
 
 LATE = 0.002
@@ -117,10 +117,10 @@ class Guard:
         stats.opened += 1
         self._era += 1
         log.warning("the shared store cannot be reached", reason=reason, next_try_within=self._retry_after)
-        self._recovery = asyncio.create_task(self._recover(), name="store-recovery")
+        self._recovery = asyncio.create_task(self._recover(stats.refused), name="store-recovery")
 
-    async def _recover(self) -> None:
-        opened_at, refused = self._clock.monotonic(), self.stats.refused
+    async def _recover(self, refused: int) -> None:
+        opened_at = self._clock.monotonic()
         with contextlib.suppress(Exception):
             await self._reset()
         while True:

@@ -9,10 +9,20 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from helicone_gw import Chunk, Exchange, Headers, PermissionDenied, PluginFault, Request
+from helicone_gw import (
+    Chunk,
+    Exchange,
+    Headers,
+    PermissionDenied,
+    PluginFault,
+    Request,
+    StoreUnavailable,
+    Unavailable,
+)
 from helicone_gw.chain import Hook
 from helicone_gw.helicone import EMPTY
 from helicone_gw.pipeline.hooks import HookCaller, Raised
+from helicone_gw.testing import VirtualClock
 
 EVENT, END, TICK = Chunk(b"data: 1\n\n"), Chunk(b"", "end"), Chunk(b"", "tick")
 
@@ -61,6 +71,44 @@ async def test_a_fault_is_logged_and_counted_and_open_means_no_opinion(exchange:
     assert "wrong" not in raised.value.error.message
     assert caller.faults == {("plugin 3", "on_x"): 3}
     assert {(entry["plugin"], entry["hook"], entry["fault"]) for entry in logs} == {("plugin 3", "on_x", "KeyError")}
+
+
+async def away(exchange: Exchange) -> None:
+    raise StoreUnavailable("away", retry_after=1.5)
+
+
+async def test_without_the_store_a_plugin_that_fails_open_has_no_opinion(exchange: Exchange) -> None:
+    caller = HookCaller(VirtualClock())
+    assert await caller.call(hook(away, closed=False), exchange) is None
+    assert caller.faults == {("plugin 3", "on_x"): 1}
+
+
+async def test_without_the_store_a_plugin_that_fails_closed_answers_503(exchange: Exchange) -> None:
+    with pytest.raises(Raised) as raised:
+        await HookCaller(VirtualClock()).call(hook(away), exchange)
+    error = raised.value.error
+    assert isinstance(error, Unavailable)
+    assert (error.status, error.code, raised.value.layer) == (503, "store_unavailable", 3)
+    assert error.headers == {"Retry-After": "2"}
+    assert "shared store cannot be reached" in error.message
+    assert "'plugin 3'" in error.message
+
+
+async def test_the_store_s_absence_is_told_once_per_plugin_and_window(exchange: Exchange) -> None:
+    clock = VirtualClock()
+    caller = HookCaller(clock)
+    with capture_logs() as logs:
+        for _ in range(4):
+            for _ in range(10):
+                await caller.call(hook(away, closed=False), exchange)
+                await caller.tell(hook(away, closed=False, index=4), exchange)
+            clock.advance(0.5)
+    assert [(entry["log_level"], entry["plugin"]) for entry in logs] == 2 * [
+        ("warning", "plugin 3"),
+        ("warning", "plugin 4"),
+    ]
+    assert not any("exc_info" in entry for entry in logs), "a traceback of an outage says nothing"
+    assert caller.faults == {("plugin 3", "on_x"): 40, ("plugin 4", "on_x"): 40}, "each is counted"
 
 
 @pytest.mark.virtual_time
