@@ -80,6 +80,7 @@ class Usage(Struct, frozen=True):
     ``None`` means that the provider did not say. ``input_tokens`` contains cached, audio and image input,
     ``output_tokens`` contains reasoning, audio and image output; ``cache_write_tokens`` contains those kept for an
     hour, ``input_audio_tokens`` contains cached audio. ``cost`` is the provider's own figure in nano-dollars.
+    ``estimated``: the answer was broken off before the provider counted, so the gateway counted what it saw.
     """
 
     input_tokens: int | None = None
@@ -96,6 +97,7 @@ class Usage(Struct, frozen=True):
     web_searches: int | None = None
     cost: int | None = None
     service_tier: str | None = None
+    estimated: bool = False
 
     @property
     def total_tokens(self) -> int | None:
@@ -105,12 +107,13 @@ class Usage(Struct, frozen=True):
         return (self.input_tokens or 0) + (self.output_tokens or 0)
 
     def __add__(self, other: Usage) -> Usage:
-        """The sum, class by class; a class that neither side reports stays unknown."""
+        """The sum, class by class; a class that neither side reports stays unknown. Estimated if either side is."""
         sums: dict[str, Any] = {}
         for name in self.__struct_fields__:
             mine, theirs = getattr(self, name), getattr(other, name)
             both = isinstance(mine, int) and isinstance(theirs, int)
             sums[name] = mine + theirs if both else theirs if mine is None else mine
+        sums["estimated"] = self.estimated or other.estimated
         return Usage(**sums)
 
 
@@ -118,13 +121,14 @@ class Cost(Struct, frozen=True):
     """What something cost, in integer nano-dollars (1e-9 USD), with the arithmetic that led there.
 
     ``parts`` lists (unit, quantity, nano-dollars); ``source`` says whose price it is ("config", "genai-prices",
-    "provider", ...), ``version`` which edition of it.
+    "provider", ...), ``version`` which edition of it. ``estimated``: so is usage that was multiplied.
     """
 
     nano_usd: int
     parts: tuple[tuple[str, int, int], ...] = ()
     source: str = ""
     version: str = ""
+    estimated: bool = False
 
 
 class Response(Struct, frozen=True):
@@ -218,7 +222,10 @@ class Route(Struct, frozen=True):
 
 
 class Attempt(Struct):
-    """One call of one target. Times are epoch seconds; ``status`` is the provider's, ``None`` when there was none."""
+    """One call of one target. Times are epoch seconds; ``status`` is the provider's, ``None`` when there was none.
+
+    ``provider_request_id`` is the id that the provider's answer gives itself in its headers, where it does.
+    """
 
     number: int
     target: Target
@@ -230,6 +237,7 @@ class Attempt(Struct):
     usage: Usage | None = None
     cost: Cost | None = None
     model: str | None = None
+    provider_request_id: str | None = None
 
     @property
     def ok(self) -> bool:

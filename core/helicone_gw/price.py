@@ -130,7 +130,7 @@ class CompiledPrice:
             up_to = (2 * exact + self.scale) // (2 * self.scale)
             parts.append((unit, quantity, up_to - rounded))
             rounded = up_to
-        return Cost(rounded, tuple(parts), self.source, self.version)
+        return Cost(rounded, tuple(parts), self.source, self.version, usage.estimated)
 
     def lacks(self, usage: Usage) -> tuple[str, ...]:
         """The units that ``usage`` has some of and that this price says nothing about."""

@@ -19,7 +19,7 @@ RATES = st.dictionaries(
     st.sampled_from(UNITS), st.fractions(min_value=0, max_value=10**6, max_denominator=10**6), min_size=1
 )
 TOKENS = st.none() | st.integers(min_value=-5, max_value=2_000_000)
-COUNTED = [name for name in Usage.__struct_fields__ if name not in ("cost", "service_tier")]
+COUNTED = [name for name in Usage.__struct_fields__ if name not in ("cost", "service_tier", "estimated")]
 ANY_USAGE = st.builds(Usage, **dict.fromkeys(COUNTED, TOKENS))
 
 
@@ -225,3 +225,9 @@ def test_a_part_reported_as_none_counts_like_one_reported_as_zero(usage: Usage) 
         name: 0 for name in COUNTED if getattr(usage, name) is None and not name.startswith("cache")
     }
     assert quantities(replace(usage, **zeroes)) == quantities(usage)
+
+
+def test_what_estimated_usage_costs_is_estimated() -> None:
+    price = priced(input=1000)
+    costs = [price.cost(Usage(1, 0, estimated=estimated)) for estimated in (False, True)]
+    assert [cost is not None and cost.estimated for cost in costs] == [False, True]

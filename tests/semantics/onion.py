@@ -96,7 +96,7 @@ def config(**limits: Any) -> GatewayConfig:
         {
             "database": {"url": "sqlite://"},
             "limits": limits,
-            "providers": dict.fromkeys(("openai", "groq", "mistral", "anthropic"), key),
+            "providers": dict.fromkeys(("openai", "groq", "mistral", "anthropic", "gemini"), key),
         }
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from onion import A, exchange, gateway, handle, plugin, router
@@ -83,9 +84,12 @@ async def test_a_failure_falls_back_to_another_dialect_before_the_first_event() 
     assert sink.headers.get("helicone-translation-loss") is None
 
 
-async def test_what_was_lost_is_told_to_client_and_log() -> None:
-    one = exchange(body=b'{"model":"m","seed":7,"messages":[{"role":"user","content":"Hi"}]}')
-    sink = await handle(gateway([router(CLAUDE)], ScriptedProvider(anthropic.reply("Hello"))), one)
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_was_lost_is_told_to_client_and_log(stream: bool) -> None:
+    body = b'{"model":"m","seed":7,"stream":%s,"messages":[{"role":"user","content":"Hi"}]}'
+    one = exchange(stream=stream, body=body % (b"true" if stream else b"false"))
+    answer = (anthropic.stream if stream else anthropic.reply)("Hello")
+    sink = await handle(gateway([router(CLAUDE)], ScriptedProvider(answer)), one)
     assert sink.headers.get("helicone-translation-loss") == "seed"
     assert one.annotations["translation.loss"] == ["seed"]
 
@@ -95,7 +99,8 @@ async def test_what_a_streamed_answer_lost_is_in_the_log() -> None:
     block = b'{"type":"content_block_start","index":9,"content_block":{"type":"server_tool_use","id":"1","name":"web"}}'
     events.insert(1, b"event: content_block_start\ndata: " + block + b"\n\n")
     one = exchange(stream=True)
-    await handle(gateway([router(CLAUDE)], ScriptedProvider(of_events(*events))), one)
+    sink = await handle(gateway([router(CLAUDE)], ScriptedProvider(of_events(*events))), one)
+    assert sink.headers.get("helicone-translation-loss") is None, "it was not known when the headers left"
     assert one.annotations["translation.loss"] == ["content.server_tool_use"]
 
 
@@ -120,6 +125,34 @@ async def test_a_cut_stream_ends_in_an_error_of_the_clients_dialect() -> None:
     assert (sink.finished, sink.aborted) == (0, 1)
     assert one.outcome is not None
     assert one.outcome.kind == "stream_broken"
+
+
+ARRAY: dict[str, Any] = {
+    "dialect": "gemini",
+    "operation": "stream_generate_content",
+    "path": "/v1beta/models/m:streamGenerateContent",
+    "body": b'{"contents":[{"parts":[{"text":"Hi"}]}]}',
+    "stream": True,
+}
+
+
+@pytest.mark.parametrize("model", [CLAUDE, Target("openai", "gpt-4o")])
+async def test_a_cut_stream_ends_in_an_error_that_is_the_last_element_of_an_array(model: Target) -> None:
+    module = anthropic if model is CLAUDE else openai_chat
+    sink = await handle(
+        gateway([router(model)], ScriptedProvider(module.stream(TEXT).cut(events=4))), exchange(**ARRAY)
+    )
+    *parts, error = json.loads(sink.body)
+    assert "".join(part["candidates"][0]["content"]["parts"][0]["text"] for part in parts).startswith("Hello")
+    assert (error["error"]["code"], error["error"]["status"]) == (502, "UNAVAILABLE")
+    assert sink.headers.get("content-type") == "application/json"
+    assert (sink.finished, sink.aborted) == (0, 1)
+
+
+async def test_a_providers_own_error_after_content_closes_an_array() -> None:
+    provider = ScriptedProvider(anthropic.stream(TEXT).interrupted(anthropic.error_event("Overloaded."), events=4))
+    sink = await handle(gateway([router(CLAUDE)], provider), exchange(**ARRAY))
+    assert json.loads(sink.body)[-1]["error"]["message"] == "Overloaded."
 
 
 @pytest.mark.parametrize("size", [1, 3, 64])
@@ -151,8 +184,8 @@ async def test_an_answer_that_is_none_is_a_failed_attempt(answer) -> None:
 async def test_an_error_in_an_answer_of_status_200_is_told_in_its_words() -> None:
     answer = of_json({"type": "error", "error": {"type": "overloaded_error", "message": "Busy, sorry."}})
     sink = await handle(gateway([router(CLAUDE)], ScriptedProvider(answer)), exchange())
-    assert sink.status == 502
-    assert "Busy, sorry." in json.loads(sink.body)["error"]["message"]
+    assert sink.status == 529
+    assert json.loads(sink.body)["error"]["message"] == "Busy, sorry."
 
 
 async def test_an_error_keeps_its_status_words_and_wait() -> None:

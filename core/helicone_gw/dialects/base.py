@@ -28,12 +28,17 @@ class Envelope(Struct, frozen=True):
 
 
 class Reply(Struct, frozen=True):
-    """What the core reads of a complete (unary) reply body; ``None`` where the body does not say."""
+    """What the core reads of a complete (unary) reply body; ``None`` where the body does not say.
+
+    ``error`` is the provider's error message where the body is one instead of an answer, ``error_status`` the status
+    that it amounts to.
+    """
 
     model: str | None = None
     usage: Usage | None = None
     stop_reason: str | None = None
     error: str | None = None
+    error_status: int = 502
 
 
 class EventFacts(Struct):

@@ -43,6 +43,13 @@ def read_error(value: Any) -> WireError:
     return WireError(message, _status(words))
 
 
+def reported_error(value: Any) -> tuple[str | None, int]:
+    """What a `Reply` says whose body has ``value`` at ``error``; an object in which nothing is set is none."""
+    if not value or (isinstance(value, dict) and not any(value.values())):
+        return None, UNKNOWN_STATUS
+    return read_error(value)
+
+
 class Refusal(NamedTuple):
     """What a provider says in the body of an error answer."""
 

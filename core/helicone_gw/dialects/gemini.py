@@ -117,11 +117,13 @@ class GeminiFormat(JsonFormat):
         """See `WireFormat.reply`; a stream without ``alt=sse`` is an array of chunks, of which the last word counts."""
         reader = GeminiReader()
         facts = [reader.read(chunk) for chunk in _chunks(body)]
+        failed = next((fact for fact in facts if fact.error is not None), EventFacts())
         return Reply(
             model=reader.model,
             usage=reader.usage,
             stop_reason=reader.stop_reason,
-            error=next((fact.error for fact in facts if fact.error is not None), None),
+            error=failed.error,
+            error_status=failed.error_status,
         )
 
     def stream_reader(self) -> GeminiReader:

@@ -10,6 +10,7 @@ from helicone_gw.dialects._json import count, mapping, text
 from helicone_gw.dialects._provider import ProviderFormat, ProviderReader
 from helicone_gw.dialects._words import stop_reason
 from helicone_gw.dialects.base import EventFacts, Reply
+from helicone_gw.dialects.errors import reported_error
 from helicone_gw.model import Usage
 
 
@@ -26,11 +27,13 @@ class OllamaChatFormat(ProviderFormat):
         super().__init__("chat")
 
     def _reply(self, value: Mapping[str, Any]) -> Reply:
+        error, status = reported_error(value.get("error"))
         return Reply(
             model=text(value.get("model")),
             usage=ollama_usage(value),
             stop_reason=text(value.get("done_reason")),
-            error=text(value.get("error")),
+            error=error,
+            error_status=status,
         )
 
     def stream_reader(self) -> OllamaReader:
@@ -74,10 +77,12 @@ class OllamaEmbedFormat(ProviderFormat):
 
     def _reply(self, value: Mapping[str, Any]) -> Reply:
         tokens = count(value.get("prompt_eval_count"))
+        error, status = reported_error(value.get("error"))
         return Reply(
             model=text(value.get("model")),
             usage=None if tokens is None else Usage(tokens, 0),
-            error=text(value.get("error")),
+            error=error,
+            error_status=status,
         )
 
 

@@ -12,7 +12,7 @@ from helicone_gw.dialects._format import JsonFormat
 from helicone_gw.dialects._json import count, decode_exactly, mapping, read_body, text
 from helicone_gw.dialects._words import stop_reason
 from helicone_gw.dialects.base import Envelope, EventFacts, NeverRepeating, Reply
-from helicone_gw.dialects.errors import encode, read_error
+from helicone_gw.dialects.errors import encode, read_error, reported_error
 from helicone_gw.dialects.usage import openai_usage
 from helicone_gw.model import Usage
 from helicone_gw.sse import encode_event, event_data, event_name
@@ -66,8 +66,8 @@ _ITEMS = msgspec.json.Decoder(list[_Item])
 class ResponsesFormat(JsonFormat):
     """``POST /v1/responses`` and what lies below it.
 
-    ``reports_usage`` is false for operations that show a response made before (retrieve, cancel, resume): its usage
-    was that of the request that made it.
+    ``reports_usage`` is false for operations that show a response made before (retrieve, cancel, resume): its usage,
+    and its failure, were those of the request that made it.
     """
 
     dialect = "openai"
@@ -126,11 +126,14 @@ class ResponsesFormat(JsonFormat):
             response = _RESPONSE.decode(body)
         except (ValueError, RecursionError):
             return Reply()
+        made_here = self._reports_usage or response.status is None
+        error, status = reported_error(response.error if made_here else None)
         return Reply(
             model=text(response.model),
             usage=_usage(response) if self._reports_usage else None,
             stop_reason=_stop_reason(response),
-            error=read_error(response.error).message if response.error else None,
+            error=error,
+            error_status=status,
         )
 
     def stream_reader(self) -> ResponsesReader:

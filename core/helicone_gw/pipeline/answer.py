@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
-from helicone_gw.dialects.base import EventFacts, StreamReader
+from helicone_gw.dialects.base import EventFacts, StreamReader, WireFormat
 from helicone_gw.dialects.translate.translation import Translation, Translator
 from helicone_gw.headers import Headers
 from helicone_gw.model import Attempt, Response
 from helicone_gw.sse import EventSplitter
+
+SAMPLE_BYTES = 16 * 1024
+"""Bytes of a stream's beginning that are looked at should its tokens have to be estimated."""
 
 
 async def _nothing() -> None:
@@ -21,8 +24,9 @@ async def _nothing() -> None:
 class LiveStream:
     """A body that is still arriving, and what was read of it while waiting for the first real event.
 
-    With ``events`` the body is server-sent events, framed by ``splitter`` and read by ``reader`` (``None``: nobody
-    knows the format); otherwise it is opaque bytes. ``drop_usage_events``: the gateway asked for usage, not the client.
+    With ``events`` the body is server-sent events, framed by ``splitter`` and read by ``reader``, which ``wire`` made
+    (``None``: nobody knows the format); otherwise it is opaque bytes. ``drop_usage_events``: the gateway asked for
+    usage, not the client.
     """
 
     source: AsyncIterator[bytes]
@@ -30,6 +34,7 @@ class LiveStream:
     close: Callable[[], Awaitable[None]] = _nothing
     splitter: EventSplitter | None = None
     reader: StreamReader | None = None
+    wire: WireFormat | None = None
     translator: Translator | None = None
     """What makes the client's events of the provider's; ``None``: they are the same."""
     translation: Translation | None = None
@@ -39,17 +44,44 @@ class LiveStream:
     """Whole events behind those of ``head``, which nobody has looked at yet."""
     pending: asyncio.Task[bytes | None] | None = None
     """A read that was under way when the commit gate gave up waiting."""
+    ended: bool = False
+    """Whether the provider closed the stream, as opposed to whoever stopped reading it."""
+    size: int = 0
+    """Bytes that were read."""
+    sample: list[bytes] = field(default_factory=list)
+    """The first `SAMPLE_BYTES` of them and a little more, as they came."""
 
     async def read(self) -> bytes | None:
         """The next bytes off the wire, ``None`` at the end."""
-        if self.pending is not None:
-            pending, self.pending = self.pending, None
-            try:
-                return await pending
-            except asyncio.CancelledError:
-                pending.cancel()
-                raise
-        return await anext(self.source, None)
+        if self.pending is None:
+            return self._noted(await anext(self.source, None))
+        pending, self.pending = self.pending, None
+        try:
+            return self._noted(await pending)
+        except asyncio.CancelledError:
+            pending.cancel()
+            raise
+
+    def taken_up(self) -> bytes | None:
+        """What the read under way, which is done, came to."""
+        assert self.pending is not None
+        pending, self.pending = self.pending, None
+        return self._noted(pending.result())
+
+    def _noted(self, data: bytes | None) -> bytes | None:
+        if data is None:
+            self.ended = True
+            return None
+        if self.size < SAMPLE_BYTES and self.events:
+            self.sample.append(data)
+        self.size += len(data)
+        return data
+
+    @property
+    def whole(self) -> bool:
+        """Whether everything came that the dialect needs for an answer, as far as anybody can tell."""
+        reader = self.reader
+        return reader is None or reader.complete or (self.ended and reader.stop_reason is not None)
 
     @property
     def at_hand(self) -> bool:

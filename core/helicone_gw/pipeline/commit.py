@@ -13,7 +13,8 @@ async def hold_back(live: LiveStream, timeout: float) -> None:
     """Read ``live`` until its first real event, or until ``timeout`` seconds have passed.
 
     What was read is in ``live.head`` and ``live.unread`` then. Raises `UpstreamStreamError` for an error in place of
-    that event, and `UpstreamProtocolError` for a stream that ends before it or has an event that is too large.
+    that event, and `UpstreamProtocolError` for a stream that ends before it, in its dialect's own way or in any other,
+    and for an event that is too large. An end that says why it came (a stop reason) is an answer, if an empty one.
     """
     loop = asyncio.get_running_loop()
     give_up = loop.time() + timeout
@@ -28,8 +29,7 @@ async def hold_back(live: LiveStream, timeout: float) -> None:
             done, _ = await asyncio.wait({read}, timeout=max(0.0, give_up - loop.time()))
             if not done:
                 return
-            live.pending = None
-            data = read.result()
+            data = live.taken_up()
         if data is None:
             raise UpstreamProtocolError("The provider's stream ended before its first event.")
         try:
@@ -41,7 +41,9 @@ async def hold_back(live: LiveStream, timeout: float) -> None:
             facts = reader.feed(event)
             if facts.error is not None:
                 raise UpstreamStreamError(facts.error, event=event, status=facts.error_status)
+            if facts.terminal and not facts.content and reader.stop_reason is None:
+                raise UpstreamProtocolError("The provider's stream has nothing in it but its end.")
             live.head.append((event, facts))
-            if not facts.preamble:
+            if not (facts.preamble or facts.usage_only):
                 live.unread = events
                 return

@@ -85,10 +85,25 @@ class Conversation:
         async def ask(each: Target) -> Answer:
             return await self._make(exchange, each, layer=self.depth, gated=True)
 
-        answer = await hedged(ask, target, spare, after)
-        if answer.attempt is not None and answer.attempt.usage is not None:
-            exchange.usage = answer.attempt.usage
+        answer = await hedged(ask, target, spare, after, self.discard)
+        if answer.attempt is not None:
+            self._settle_losers(answer.attempt)
         return answer
+
+    def _settle_losers(self, winner: Attempt) -> None:
+        """What the exchange used is what its answer did; of those that were given up, what can be said of them."""
+        exchange = self._exchange
+        exchange.usage = usage = winner.usage
+        if usage is None or winner.ended_at is None:
+            return  # a stream: what its loser generated was seen, or was nothing
+        for loser in exchange.attempts:
+            estimated = loser.usage is None or loser.usage.estimated
+            if loser is not winner and loser.error is None and loser.cost is None and estimated:
+                self._services.attempts.settling.as_answered(exchange, loser, usage)
+
+    async def discard(self, answer: Answer) -> None:
+        """Let go of an answer that nobody takes."""
+        await self._services.attempts.discard(self._exchange, answer)
 
     async def tell_attempts(self) -> None:
         """Tell every layer of the attempts that it has not heard of. Raises `Raised`."""
@@ -165,14 +180,15 @@ class Conversation:
 
     def final(self, error: GatewayError) -> Answer:
         """The answer for an error that nobody answered."""
-        same = False
+        same, failed = False, None
         if self._exchange.attempts:
+            failed = next((each for each in self._exchange.attempts if each.error is error), None)
             target = self._exchange.attempts[-1].target
             same = self._services.same_dialect(self._exchange.original, target)
             if isinstance(error, UpstreamError):
                 self._exchange.provider = target.provider
         response = render_error(self._exchange, error, same_dialect=same)
-        return Answer(response.status, response.headers, 0, body=response.body)
+        return Answer(response.status, response.headers, 0, body=response.body, attempt=failed)
 
     async def _route(self) -> Route:
         services, exchange = self._services, self._exchange

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from helicone_gw.errors import DeadlineExceeded, InternalError, UpstreamError, UpstreamTimeout
 from helicone_gw.exchange import Exchange
 from helicone_gw.model import Capture, Outcome, OutcomeKind
-from helicone_gw.pipeline.attempts import NOT_BILLED
+from helicone_gw.pipeline.settling import NOT_BILLED
 
 
 @dataclass(slots=True)

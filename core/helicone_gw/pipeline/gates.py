@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import structlog
@@ -26,8 +26,11 @@ class Gates:
     def __bool__(self) -> bool:
         return bool(self._gates)
 
-    async def beside(self, work: Coroutine[Any, Any, Answer]) -> Answer:
-        """Do ``work`` while watching: a refusal cancels it, whatever it waits for. Raises `Raised`."""
+    async def beside(self, work: Coroutine[Any, Any, Answer], discard: Callable[[Answer], Awaitable[None]]) -> Answer:
+        """Do ``work`` while watching: a refusal cancels it, whatever it waits for. Raises `Raised`.
+
+        An answer that it came to all the same is given to ``discard``.
+        """
         if not self._gates:
             return await work
         working = asyncio.ensure_future(work)
@@ -41,7 +44,7 @@ class Gates:
             working.cancel()
             await asyncio.wait({working})
             if not working.cancelled() and working.exception() is None:
-                await working.result().aclose()
+                await discard(working.result())
             raise
 
     async def settle(self) -> None:

@@ -10,14 +10,21 @@ from helicone_gw.errors import GatewayError
 from helicone_gw.model import Target
 from helicone_gw.pipeline.answer import Answer
 
+Discard = Callable[[Answer], Awaitable[None]]
+
 
 async def hedged(
-    ask: Callable[[Target], Awaitable[Answer]], target: Target, spare: Callable[[], Target | None], after: float
+    ask: Callable[[Target], Awaitable[Answer]],
+    target: Target,
+    spare: Callable[[], Target | None],
+    after: float,
+    discard: Discard,
 ) -> Answer:
     """The answer of ``target``, or of the target that ``spare`` names if that one is first.
 
-    ``spare`` is asked only when ``target`` has not answered ``after`` seconds later. The loser is cancelled and closed
-    before this returns. Raises the `GatewayError` of the last one to fail, when both have.
+    ``spare`` is asked only when ``target`` has not answered ``after`` seconds later. The loser is cancelled before this
+    returns, and given to ``discard`` where it had come to an answer. Raises the `GatewayError` of the last one to fail,
+    when both have.
     """
     first: asyncio.Future[Answer] = asyncio.ensure_future(ask(target))
     asked = [first]
@@ -25,14 +32,14 @@ async def hedged(
         await asyncio.wait({first}, timeout=after)
         if not first.done() and (second := spare()) is not None:
             asked.append(asyncio.ensure_future(ask(second)))
-        return await _first_of(asked)
+        return await _first_of(asked, discard)
     except BaseException:
         # Whoever waits here was cancelled, or both have failed: nobody is left to take an answer.
-        await _give_up(asked)
+        await _give_up(asked, discard)
         raise
 
 
-async def _first_of(asked: list[asyncio.Future[Answer]]) -> Answer:
+async def _first_of(asked: list[asyncio.Future[Answer]], discard: Discard) -> Answer:
     running = set(asked)
     problem: GatewayError | None = None
     while running:
@@ -43,17 +50,17 @@ async def _first_of(asked: list[asyncio.Future[Answer]]) -> Answer:
             except GatewayError as error:
                 problem = error
                 continue
-            await _give_up([other for other in asked if other is not each])
+            await _give_up([other for other in asked if other is not each], discard)
             return answer
     assert problem is not None
     raise problem
 
 
-async def _give_up(others: list[asyncio.Future[Answer]]) -> None:
-    """Cancel those that are still at it, and close what the others came back with."""
+async def _give_up(others: list[asyncio.Future[Answer]], discard: Discard) -> None:
+    """Cancel those that are still at it, and discard what the others came back with."""
     for each in others:
         each.cancel()
         await asyncio.wait({each})
         if not each.cancelled() and each.exception() is None:
             with contextlib.suppress(Exception):
-                await each.result().aclose()
+                await discard(each.result())

@@ -304,8 +304,7 @@ class Relay:
                         due[hook.index] = loop.time() + (hook.tick or 0)
                         await self._send(sink, b"".join(self._tick(hook)))
                 if read in done:
-                    self._live.pending = None
-                    return read.result()
+                    return self._live.taken_up()
                 if stop in done:
                     return None
         finally:

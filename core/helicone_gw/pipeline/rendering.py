@@ -72,8 +72,13 @@ def _attempt_details(attempt: Attempt) -> dict[str, Any]:
     }
 
 
-def outcome_headers(exchange: Exchange, now: float, *, unary: bool) -> list[tuple[bytes, bytes]]:
-    """What every answer says of itself: id, status, provider, model, attempts, cost (unary) and overhead."""
+def outcome_headers(
+    exchange: Exchange, now: float, attempt: Attempt | None = None, *, unary: bool
+) -> list[tuple[bytes, bytes]]:
+    """What every answer says of itself: id, status, provider, model, attempts, cost (unary) and overhead.
+
+    ``attempt`` is the one that answered, whose provider may have an id of its own for that.
+    """
     attempts = exchange.attempts
     fields: list[tuple[bytes, bytes]] = [
         (b"helicone-id", _header_value(exchange.request_id)),
@@ -85,8 +90,12 @@ def outcome_headers(exchange: Exchange, now: float, *, unary: bool) -> list[tupl
     model = exchange.model or exchange.request.model
     if model is not None:
         fields.append((b"helicone-model", _header_value(model)))
+    if attempt is not None and attempt.provider_request_id is not None:
+        fields.append((b"helicone-provider-req-id", _header_value(attempt.provider_request_id)))
     if unary and exchange.cost is not None:
         fields.append((b"helicone-cost", nano_dollars(exchange.cost.nano_usd).encode()))
+        if exchange.cost.estimated:
+            fields.append((b"helicone-cost-estimated", b"true"))
     overhead = now - exchange.received_at
     for attempt in attempts:
         overhead -= (attempt.ended_at or now) - attempt.started_at

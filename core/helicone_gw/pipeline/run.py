@@ -76,7 +76,7 @@ class Run:
         try:
             answer = await self._descend()
             if answer is None:
-                answer = await self._gates.beside(self._conversation.converse())
+                answer = await self._gates.beside(self._conversation.converse(), self._conversation.discard)
         except Raised as raised:
             answer = await self._conversation.answer_to(raised.error, raised.layer)
         self._answer = answer
@@ -106,9 +106,7 @@ class Run:
                 await self._gates.settle()
                 replaced = None if answer.body is None else await self._respond(answer)
             except Raised as raised:
-                await answer.aclose()
-                if answer.attempt is not None:
-                    self.services.attempts.end(self.exchange, answer.attempt, answer.live)
+                await self._conversation.discard(answer)
                 answer = await self._conversation.answer_to(raised.error, min(raised.layer, answer.layer))
                 continue
             if replaced is None:
@@ -149,7 +147,8 @@ class Run:
         exchange = self.exchange
         exchange.response = response
         exchange.committed = True
-        headers = outcome_headers(exchange, self.services.clock.now(), unary=unary)
+        attempt = None if self._answer is None else self._answer.attempt
+        headers = outcome_headers(exchange, self.services.clock.now(), attempt, unary=unary)
         own = {field[0] for field in headers}
         fields: Sequence[tuple[bytes, bytes]] = response.headers.raw
         # To a HEAD, the provider's own length says more than that of a body which nobody sends.
@@ -198,9 +197,12 @@ class Run:
             formatter = error_format(exchange.original.dialect)
             sequence = 0 if live.reader is None else live.reader.sequence
             event = formatter.event(error_facts(exchange, error), exchange.original.operation, sequence)
-            await self.sink.send(event)
-            if self._relay is not None:
-                self._relay.capture.add(event)
+            if live.translator is not None:
+                event = live.translator.failure(event)
+            if event:
+                await self.sink.send(event)
+                if self._relay is not None:
+                    self._relay.capture.add(event)
         await self.sink.abort()
         for hook in services.chain.on_error:
             if hook.index < min(layer, self.depth):

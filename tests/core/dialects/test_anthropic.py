@@ -183,7 +183,7 @@ def test_prompt_text_is_every_role_and_block_in_order() -> None:
 
 def test_an_error_reply() -> None:
     body = b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},"request_id":"req_1"}'
-    assert MESSAGES.reply(body) == Reply(error="Overloaded")
+    assert MESSAGES.reply(body) == Reply(error="Overloaded", error_status=529)
     assert MESSAGES.reply(b"[]") == Reply()
 
 

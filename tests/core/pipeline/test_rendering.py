@@ -164,11 +164,27 @@ def test_warnings_are_told_one_by_one() -> None:
     assert len(warnings) == len(one.request.helicone.warnings) == 2
 
 
+def test_the_attempt_that_answered_has_an_id_of_its_providers() -> None:
+    one = attempted(exchange(), (A, None), (B, None))
+    one.attempts[0].provider_request_id = "req_1"
+    fields = [dict(outcome_headers(one, 102.0, attempt, unary=True)) for attempt in (*one.attempts, None)]
+    assert [each.get(b"helicone-provider-req-id") for each in fields] == [b"req_1", None, None]
+
+
+def test_a_cost_that_is_estimated_says_so() -> None:
+    one = attempted(exchange(), (A, None))
+    one.cost = Cost(1_500, estimated=True)
+    assert told(one, 102.0)["helicone-cost-estimated"] == "true"
+    one.cost = Cost(1_500)
+    assert "helicone-cost-estimated" not in told(one, 102.0)
+
+
 @given(st.text())
 def test_nothing_of_anybodys_can_end_a_header_line(name: str) -> None:
-    one = exchange(model=name)
+    one = attempted(exchange(model=name), (A, None))
     one.headers["x-note"] = name
-    for _, value in outcome_headers(one, 102.0, unary=True):
+    one.attempts[0].provider_request_id = name
+    for _, value in outcome_headers(one, 102.0, one.attempts[0], unary=True):
         assert not {0, 10, 13} & set(value)
         value.decode("latin-1")
 

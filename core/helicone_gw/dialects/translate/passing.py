@@ -17,6 +17,7 @@ class PassingTranslator:
         assert wire is not None
         self._reader = wire.stream_reader()
         self._array = JsonArray() if as_array else None
+        self._failed = False
 
     @property
     def media_type(self) -> str:
@@ -40,8 +41,8 @@ class PassingTranslator:
 
     def feed(self, event: bytes) -> bytes:
         """See `StreamTranslator.feed`."""
-        self._reader.feed(event)
-        return event if self._array is None else self._array.write(event, ended=False)
+        self._failed = self._reader.feed(event).error is not None or self._failed
+        return event if self._array is None else self._array.write(event, ended=self._failed)
 
     def finish(self) -> bytes:
         """See `StreamTranslator.finish`."""
@@ -52,3 +53,8 @@ class PassingTranslator:
         """See `StreamTranslator.closing_events`."""
         closing = self._reader.closing_events(reason)
         return closing if self._array is None else self._array.write(closing, ended=True)
+
+    def failure(self, event: bytes) -> bytes:
+        """See `StreamTranslator.failure`."""
+        self._failed = True
+        return event if self._array is None else self._array.write(event, ended=True)

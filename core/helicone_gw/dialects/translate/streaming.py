@@ -97,12 +97,17 @@ class StreamTranslator:
         events += (Stopped(stop, choice=choice) for choice, is_open in self._choices.items() if is_open)
         return self._write([*events, Ended()])
 
+    def failure(self, event: bytes) -> bytes:
+        """``event``, an error in the client's dialect, as the last thing that the client gets."""
+        self._failed = True
+        return event if self._array is None else self._array.write(event, ended=True)
+
     def _write(self, events: Sequence[StreamEvent]) -> bytes:
         out = [self._one(event) for event in events]
         data = out[0] if len(out) == 1 else b"".join(out)
         if self._array is None:
             return data
-        return self._array.write(data, ended=self.ended)
+        return self._array.write(data, ended=self.ended or self._failed)
 
     def _one(self, event: StreamEvent) -> bytes:
         if self._failed or self.ended:
@@ -152,12 +157,14 @@ class JsonArray:
 
     def write(self, data: bytes, *, ended: bool) -> bytes:
         """The elements that ``data`` (whole events) holds; with ``ended`` the bracket that closes the array, once."""
+        if self._closed:
+            return b""
         out = []
         for event in self._splitter.feed(data):
             out.append(b",\r\n" if self._begun else b"[")
             out.append(event_data(event))
             self._begun = True
-        if ended and not self._closed:
+        if ended:
             self._closed = True
             out.append(b"]" if self._begun else b"[]")
         return b"".join(out)
