@@ -1,6 +1,6 @@
 """helicone-gw: the public API, which is all that a plugin may import."""
 
-from helicone_gw.access import GatewayKey, KeyRing, KeySource, Permits, ProviderCredential
+from helicone_gw.access import GatewayKey, KeyRing, KeySource, Permits, ProviderCredential, caller
 from helicone_gw.background import Background
 from helicone_gw.breaker import BreakerPolicy
 from helicone_gw.chain import Chain
@@ -121,5 +121,6 @@ __all__ = [
     "UpstreamStreamError",
     "UpstreamTimeout",
     "Usage",
+    "caller",
     "hookimpl",
 ]

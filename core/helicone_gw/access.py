@@ -4,12 +4,14 @@ provider credential that a client brought itself (`ProviderCredential`)."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
+
+from helicone_gw.errors import AuthenticationFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,24 @@ class ProviderCredential(Struct, frozen=True):
     def fingerprint(self) -> str:
         """SHA-256 of the value, in hex: tells two credentials apart without holding either."""
         return hashlib.sha256(self.value.encode()).hexdigest()
+
+
+ADMITTED = "helicone_gw.admitted"
+"""Where the ASGI scope of a request for one of the gateway's own pages says whose key it came with."""
+
+
+def caller(scope: Mapping[str, Any]) -> GatewayKey | None:
+    """Who asks for a page of a plugin's own: their gateway key, ``None`` on a gateway that has no keys.
+
+    ``scope`` is the request's ASGI scope, ``quart.request.scope`` in a view. Keys are checked before any view is
+    called, the path against the key's permits as well; what belongs to whom is for the view to see to. Raises
+    `AuthenticationFailed` for a scope that the gateway did not let in.
+    """
+    try:
+        key: GatewayKey | None = scope[ADMITTED]
+    except KeyError:
+        raise AuthenticationFailed("This request did not come through the gateway.") from None
+    return key
 
 
 class KeySource(Protocol):

@@ -9,6 +9,7 @@ from quart import Quart, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import RequestRedirect, WebsocketMismatch
 
+from helicone_gw.access import ADMITTED
 from helicone_gw.asgi.admission import admit_local
 from helicone_gw.asgi.http import serve_http
 from helicone_gw.asgi.types import Receive, Scope, Send
@@ -61,7 +62,7 @@ class App(Quart):
                 await serve(self.gateway, scope, headers, receive, send, location)
                 return
             try:
-                await admit_local(self.gateway, headers, location)
+                scope[ADMITTED] = await admit_local(self.gateway, headers, location)
             except GatewayError as error:
                 if kind == "http":
                     await _refuse(send, error)

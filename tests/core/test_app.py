@@ -8,7 +8,18 @@ from typing import Any
 import pytest
 from quart import Blueprint, abort, request, websocket
 
-from helicone_gw import ConfigError, Gateway, GatewayKey, Permits, Plugin, PluginConfig, Target, hookimpl
+from helicone_gw import (
+    AuthenticationFailed,
+    ConfigError,
+    Gateway,
+    GatewayKey,
+    Permits,
+    Plugin,
+    PluginConfig,
+    Target,
+    caller,
+    hookimpl,
+)
 from helicone_gw.testing import GatewayFactory, RunningGateway
 from helicone_gw.testing.client import http_scope
 
@@ -39,6 +50,11 @@ class Pages(Plugin):
         @pages.get("/fault")
         async def fault() -> str:
             raise KeyError("sk-secret")
+
+        @pages.get("/whoami")
+        async def whoami() -> dict[str, str | None]:
+            key = caller(request.scope)
+            return {"owner": key.owner if key is not None else None}
 
         @pages.websocket("/live")
         async def live() -> None:
@@ -71,7 +87,7 @@ class Doorman(Plugin):
     configured = True
 
     async def lookup(self, secret: str) -> GatewayKey | None:
-        permits = Permits(paths=("/pages/open", "/pages/live"))
+        permits = Permits(paths=("/pages/open", "/pages/whoami", "/pages/live"))
         return GatewayKey("1", "reader", "ann", permits=permits) if secret == "hk-reader" else None
 
     async def knows(self, secret: str) -> bool:
@@ -157,6 +173,18 @@ async def test_routes_are_guarded_by_keys_and_permits(gateway: GatewayFactory) -
         for path in ("/pages/%6fpen", "//pages/closed", "/pages/open/../closed", "/pages//closed"):
             assert (await running.request("GET", path)).status in (401, 404), path
             assert (await running.request("GET", path, headers=KEY)).body != b"closed", path
+
+
+async def test_routes_know_who_asks(gateway: GatewayFactory) -> None:
+    async with gateway(["doorman", "pages"], classes=CLASSES) as running:
+        assert (await running.request("GET", "/pages/whoami", headers=KEY)).json() == {"owner": "ann"}
+    async with gateway(["pages"], classes=CLASSES) as running:
+        assert (await running.request("GET", "/pages/whoami")).json() == {"owner": None}
+
+
+def test_who_was_not_let_in_is_nobody() -> None:
+    with pytest.raises(AuthenticationFailed):
+        caller({"type": "http"})
 
 
 @pytest.mark.parametrize("headers", [{"Host": "evil.example"}, {"Origin": "https://evil.example"}])
