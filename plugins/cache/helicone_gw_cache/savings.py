@@ -1,9 +1,10 @@
-"""Savings: what a hit spared its client, noted on the exchange for the log and counted for metrics."""
+"""Savings: what hits spared those who asked, noted on the exchange for the log and counted for each owner."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from cachetools import Cache, LRUCache
 from msgspec import Struct, field
 
 from helicone_gw import Cost, Exchange, Usage
@@ -28,9 +29,14 @@ NO_TOKENS: Final = Usage(input_tokens=0, output_tokens=0)
 NO_CHARGE: Final = Cost(0, source="cache")
 """The cost of a hit."""
 
+MAX_OWNERS: Final = 1000
+"""Owners whose sums are kept apart; of more, the longest unheard of go into the total alone."""
 
-class Savings(Struct):
-    """What hits have saved since the gateway started. Plain counters: a metrics plugin reads them.
+_SAVED = {name: f"cache.saved_{name}" for name in TOKENS}
+
+
+class Saved(Struct):
+    """What hits have saved since the gateway started.
 
     ``tokens`` is by the names of `TOKENS`, and holds what providers reported; ``unknown_tokens`` and ``unknown_cost``
     count the hits on answers of which nobody knows the tokens or the cost, so that the sums can be told for what they
@@ -46,8 +52,40 @@ class Savings(Struct):
     unknown_tokens: int = 0
     unknown_cost: int = 0
 
+    def add(self, other: Saved) -> None:
+        """Take what another one holds into this one."""
+        self.hits += other.hits
+        self.misses += other.misses
+        self.nano_usd += other.nano_usd
+        self.milliseconds += other.milliseconds
+        self.unknown_tokens += other.unknown_tokens
+        self.unknown_cost += other.unknown_cost
+        for name, count in other.tokens.items():
+            self.tokens[name] += count
+
+
+class Savings:
+    """Accounts for hits and misses. `total` is for metrics, `of` for the owner of a gateway key."""
+
+    def __init__(self) -> None:
+        self._others = Saved()
+        self._owners = _Owners(MAX_OWNERS, self._others)
+
+    @property
+    def total(self) -> Saved:
+        """The sums over all owners."""
+        total = Saved()
+        total.add(self._others)
+        for saved in self._owners.all():
+            total.add(saved)
+        return total
+
+    def of(self, organization: str, owner: str) -> Saved:
+        """An owner's sums: "" is who asks a gateway without keys."""
+        return self._owners.get((organization, owner)) or Saved()
+
     def hit(self, exchange: Exchange, entry: Entry, waited_ms: int = 0, status: str = "hit") -> None:
-        """Account for a hit on ``entry``, before the answer goes up.
+        """Account for a hit on ``entry``.
 
         On the exchange: the provider, model and stop reason of the answer, no tokens and no cost, and for the log
         ``cache.status`` (``status``), ``cache.key``, ``cache.reference_id`` (the original's ``Helicone-Id``),
@@ -68,25 +106,50 @@ class Savings(Struct):
         note("cache.latency_ms", entry.latency_ms)
         note("cache.saved_ms", saved_ms)
         note("cache.saved_nano_usd", entry.cost_nano_usd)
-        self.hits += 1
-        self.milliseconds += saved_ms
+        saved = self._account(exchange)
+        saved.hits += 1
+        saved.milliseconds += saved_ms
         if entry.cost_nano_usd is None:
-            self.unknown_cost += 1
+            saved.unknown_cost += 1
         else:
-            self.nano_usd += entry.cost_nano_usd
+            saved.nano_usd += entry.cost_nano_usd
         usage = entry.usage
         if usage is None or usage.total_tokens is None:
-            self.unknown_tokens += 1
+            saved.unknown_tokens += 1
             return
-        tokens = self.tokens
+        tokens = saved.tokens
         for name, attribute in TOKENS.items():
             count = getattr(usage, attribute)
             if count is not None:
-                note(f"cache.saved_{name}", count)
+                note(_SAVED[name], count)
                 tokens[name] += count
 
     def miss(self, exchange: Exchange, reason: str) -> None:
         """Account for a miss: ``cache.status`` is "miss", ``cache.miss_reason`` says why."""
         exchange.annotate("cache.status", "miss")
         exchange.annotate("cache.miss_reason", reason)
-        self.misses += 1
+        self._account(exchange).misses += 1
+
+    def _account(self, exchange: Exchange) -> Saved:
+        key = exchange.key
+        who = exchange.organization, "" if key is None else key.owner
+        saved = self._owners.get(who)
+        if saved is None:
+            saved = self._owners[who] = Saved()
+        return saved
+
+
+class _Owners(LRUCache[tuple[str, str], Saved]):
+    def __init__(self, most: int, others: Saved) -> None:
+        super().__init__(most)
+        self._others = others
+
+    def all(self) -> list[Saved]:
+        """Every owner's sums; to ask for them all is not to have heard of the owner."""
+        return [Cache.__getitem__(self, who) for who in self]
+
+    def popitem(self) -> tuple[tuple[str, str], Saved]:
+        """Let go of the owner who was longest unheard of; the sums stay in the total."""
+        who, saved = super().popitem()
+        self._others.add(saved)
+        return who, saved
