@@ -51,7 +51,8 @@ class Bucket:
     which more (or, negative, less) was used than taken, and the same as an amount; its fields are the gap as it is now.
 
     State: when it is full (time, remainder), quota, window, and until when the store keeps it. A quota or window that
-    changed keeps the balance, cut to the new quota, and refills at the new rate from then on.
+    changed keeps the balance, cut to the new quota and to whole subunits, and refills at the new rate from then on; a
+    full bucket is what a new one is.
     """
 
     name: ClassVar[str] = "bucket"
@@ -75,7 +76,11 @@ class Bucket:
 
     def report(self, store: LocalKeys, keys: Sequence[str], arguments: Sequence[Any], now: int, found: Any) -> Fields:
         """See `Kind.report`."""
-        return found[1], found[2], 0, 0
+        (quota, window, *_), (state, full_in, rest) = arguments, found
+        if state is not None and (state[2] != quota or state[3] != window):
+            # Another policy holds from now on, also for who was refused: the wait that is told is at its rate.
+            _keep(store, keys[0], state, full_in, rest, quota, window, now)
+        return full_in, rest, 0, 0
 
     def take(self, store: LocalKeys, keys: Sequence[str], arguments: Sequence[Any], now: int, found: Any) -> Fields:
         """See `Kind.take`."""
@@ -97,16 +102,16 @@ class Bucket:
         """See `Kind.settle`."""
         quota, window, more, remainder, amount = arguments
         state = store.get(keys[0])
-        if state is not None and (state[2], state[3]) != (quota, window):
+        if state is not None and (state[2] != quota or state[3] != window) and not _is_full(state, now):
             quota, window = state[2], state[3]
-            more, remainder = gap(amount, quota, window)
+            more, remainder = _cut(gap(amount, quota, window))
         full_in, rest = _found(state, quota, window, now)
         whole, left = full_in + more, rest + remainder
         if left >= quota:
             whole, left = whole + 1, left - quota
         if whole < 0:
             whole, left = 0, 0
-        elif whole > MAX_DEBT:
+        elif whole >= MAX_DEBT:
             whole, left = MAX_DEBT, 0
         if state is not None or whole or left:
             _keep(store, keys[0], state, whole, left, quota, window, now)
@@ -137,16 +142,29 @@ class Bucket:
     end
     return quotient, rest
   end
-  local function read(key)
+  local function gap(amount, quota, window)
+    if amount / quota * window < 2 * max_debt then
+      local whole, rest = muldiv(amount, window, quota)
+      if whole < max_debt then
+        return whole, rest
+      end
+    end
+    return max_debt, 0
+  end
+  local function read(key, now)
     local text = redis.call('GET', key)
     if not text then
       return nil
     end
     local full, rest, quota, window = string.match(text, '^(%d+) (%d+) (%d+) (%d+)$')
-    return {full = tonumber(full), rest = tonumber(rest), quota = tonumber(quota), window = tonumber(window)}
+    full, rest = tonumber(full), tonumber(rest)
+    if full < now or (full == now and rest == 0) then
+      return nil
+    end
+    return {full = full, rest = rest, quota = tonumber(quota), window = tonumber(window)}
   end
   local function found(state, quota, window, now)
-    if not state or state.full < now then
+    if not state then
       return 0, 0
     end
     local full_in, rest = state.full - now, state.rest
@@ -157,8 +175,7 @@ class Bucket:
     if over + rest > 0 then
       gone = gone + math.ceil((over + rest) / state.window)
     end
-    gone = math.max(quota - math.min(state.quota - gone, quota), 0)
-    return muldiv(gone, window, quota)
+    return gap(math.max(quota - (state.quota - gone), 0), quota, window)
   end
   local function carried(full_in, rest, quota)
     if rest >= quota then
@@ -180,17 +197,22 @@ class Bucket:
   return {
     check = function(keys, args, now)
       local quota, window, mode, more, remainder = numbers(args)
-      local full_in, rest = found(read(keys[1]), quota, window, now)
+      local state = read(keys[1], now)
+      local full_in, rest = found(state, quota, window, now)
+      local changed = state and (state.quota ~= quota or state.window ~= window)
       if mode == 0 then
-        return full_in < window, {full_in, rest}
+        return full_in < window, {full_in, rest, changed}
       end
       if full_in > window then
         full_in, rest = window, 0
       end
       local whole, left = carried(full_in + more, rest + remainder, quota)
-      return whole < window or (whole == window and left == 0), {full_in, rest}
+      return whole < window or (whole == window and left == 0), {full_in, rest, changed}
     end,
     report = function(keys, args, now, found)
+      if found[3] then
+        keep(keys[1], found[1], found[2], tonumber(args[1]), tonumber(args[2]), now)
+      end
       return {found[1], found[2], 0, 0}
     end,
     take = function(keys, args, now, found)
@@ -208,10 +230,10 @@ class Bucket:
     end,
     settle = function(keys, args, now)
       local quota, window, more, remainder, amount = numbers(args)
-      local state = read(keys[1])
+      local state = read(keys[1], now)
       if state and (state.quota ~= quota or state.window ~= window) then
         quota, window = state.quota, state.window
-        more, remainder = muldiv(math.abs(amount), window, quota)
+        more, remainder = gap(math.abs(amount), quota, window)
         if amount < 0 then
           more, remainder = -more, -remainder
           if remainder < 0 then
@@ -223,7 +245,7 @@ class Bucket:
       local whole, left = carried(full_in + more, rest + remainder, quota)
       if whole < 0 then
         whole, left = 0, 0
-      elseif whole > max_debt then
+      elseif whole >= max_debt then
         whole, left = max_debt, 0
       end
       if state or whole > 0 or left > 0 then
@@ -243,17 +265,26 @@ def settlement(taken: Gap, actual: int, quota: int, window: int) -> tuple[Argume
         whole, rest = whole - 1, rest + quota
     if whole == 0 and rest == 0:
         return None
-    return quota, window, max(-MAX_DEBT, min(whole, MAX_DEBT)), rest, actual - amount_of(taken, quota, window)
+    return quota, window, *_cut((whole, rest)), actual - amount_of(taken, quota, window)
+
+
+def _cut(time: Gap) -> Gap:
+    return time if -MAX_DEBT <= time[0] < MAX_DEBT else (MAX_DEBT if time[0] > 0 else -MAX_DEBT, 0)
 
 
 def _found(state: Any, quota: int, window: int, now: int) -> Gap:
     """The gap of what is in the store, under the quota and window that hold now."""
-    if state is None or state[0] < now:
+    if state is None or _is_full(state, now):
         return 0, 0
     full, rest, old_quota, old_window, _ = state
     if old_quota == quota and old_window == window:
         return full - now, rest
-    return gap(max(quota - min(amount_left((full - now, rest), old_quota, old_window), quota), 0), quota, window)
+    converted = gap(max(quota - amount_left((full - now, rest), old_quota, old_window), 0), quota, window)
+    return _cut(converted)
+
+
+def _is_full(state: Any, now: int) -> bool:
+    return bool(state[0] < now or (state[0] == now and state[1] == 0))
 
 
 def _keep(store: LocalKeys, key: str, state: Any, full_in: int, rest: int, quota: int, window: int, now: int) -> None:

@@ -80,7 +80,7 @@ def _renew(
     store: LocalKeys, keys: Sequence[str], arguments: Sequence[Argument], now: float
 ) -> list[int | bytes | None]:
     held: dict[str, int] = store.get(keys[0]) or {}
-    ends = int(now * 1_000_000) + int(arguments[0])
+    ends = round(now * 1_000_000) + int(arguments[0])
     for holder in arguments[1:]:
         if holder in held:
             held[str(holder)] = ends

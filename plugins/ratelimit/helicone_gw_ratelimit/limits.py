@@ -124,7 +124,7 @@ class Limits:
     def _reserve(
         self, store: LocalKeys, keys: Sequence[str], arguments: Sequence[Argument], now: float
     ) -> list[int | bytes | None]:
-        at = int(now * 1_000_000)
+        at = round(now * 1_000_000)
         claims = [(each, *each[0].check(store, each[1], each[2], at)) for each in self._unpacked(keys, arguments)]
         admitted = all(ok for _, ok, _ in claims)
         results: list[int | bytes | None] = [int(admitted)]
@@ -136,7 +136,7 @@ class Limits:
     def _settle(
         self, store: LocalKeys, keys: Sequence[str], arguments: Sequence[Argument], now: float
     ) -> list[int | bytes | None]:
-        at = int(now * 1_000_000)
+        at = round(now * 1_000_000)
         results: list[int | bytes | None] = []
         for kind, own, given in self._unpacked(keys, arguments):
             results += kind.settle(store, own, given, at)
