@@ -2,6 +2,7 @@
 -- microseconds. An account is a hash and, where reservations have leases, a sorted set of their ends:
 --   g generation   s spent   s:<bucket> spent in a part of a rolling window   b newest bucket
 --   r reserved   n reservations   l alert level   c:<id> a reservation
+-- In the sorted set, "=<id>" is an exchange that was settled.
 (function()
   local function whole(number)
     return string.format('%.0f', number)
@@ -128,15 +129,24 @@
     end,
     settle = function(keys, args, now)
       local given = numbers(args, 2)
-      local actual, keep, width, count = unpack(given)
+      local actual, lease, keep, width, count = unpack(given)
       expire(keys, now)
       let_go(keys, args[1])
       redis.call('ZREM', keys[2], args[1])
+      if lease > 0 then
+        -- Whoever does not hear that this was done asks again: it must not count twice.
+        if redis.call('ZSCORE', keys[2], '=' .. args[1]) then
+          actual = 0
+        else
+          redis.call('ZADD', keys[2], whole(now + lease), '=' .. args[1])
+          redis.call('PEXPIRE', keys[2], whole(keep))
+        end
+      end
       local part, bucket = add(keys[1], actual, width, count, now)
       redis.call('PEXPIRE', keys[1], whole(keep))
       local total, epoch, crossed = spent(keys[1], width, count, now), generation(keys[1]), 0
       if epoch >= 0 then
-        local reached, before = level(total, given, 5), field(keys[1], 'l')
+        local reached, before = level(total, given, 6), field(keys[1], 'l')
         if reached ~= before then
           redis.call('HSET', keys[1], 'l', reached)
         end
@@ -149,8 +159,11 @@
     hold = hold,
     extendable = function(keys, id, amount, limit, width, count, now)
       expire(keys, now)
-      local held = field(keys[1], 'c:' .. id)
-      return limit < 0 or spent(keys[1], width, count, now) + field(keys[1], 'r') - held + amount <= limit
+      local held = redis.call('HGET', keys[1], 'c:' .. id)
+      if not held then
+        return nil
+      end
+      return limit < 0 or spent(keys[1], width, count, now) + field(keys[1], 'r') - tonumber(held) + amount <= limit
     end,
     seed = function(keys, args, now)
       local given = numbers(args, 1)

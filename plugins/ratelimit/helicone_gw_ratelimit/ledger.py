@@ -26,6 +26,9 @@ UNKNOWN = -1
 CROSSED = 16
 """``fields[3]`` of a settlement is ``bucket * CROSSED + level``: alert levels are below it."""
 
+REFUSED, EXTENDED, GONE = 0, 1, 2
+"""What `Ledger.extend` answers."""
+
 _HARVEST = 1000
 """Leases that one call lets go; where more have ended, the rest counts as reserved until the next call."""
 
@@ -78,12 +81,23 @@ class Account:
         self.reserved += amount - self.held.get(id, 0)
         self.held[id] = amount
         if lease:
-            self.ends[id] = now + lease
-            heapq.heappush(self.leases, (now + lease, id))
-            # Renewed leases leave stale entries behind; rebuilding at twice the size costs a constant amount each.
-            if len(self.leases) > 2 * len(self.ends) + 16:
-                self.leases = [(end, each) for each, end in self.ends.items()]
-                heapq.heapify(self.leases)
+            self.end_at(id, now + lease)
+
+    def settled(self, mark: str, until: int) -> bool:
+        """Remember ``mark`` until then; false: it is remembered already."""
+        if mark in self.ends:
+            return False
+        self.end_at(mark, until)
+        return True
+
+    def end_at(self, id: str, when: int) -> None:
+        """Let go of ``id`` then."""
+        self.ends[id] = when
+        heapq.heappush(self.leases, (when, id))
+        # Renewed leases leave stale entries behind; rebuilding at twice the size costs a constant amount each.
+        if len(self.leases) > 2 * len(self.ends) + 16:
+            self.leases = [(end, each) for each, end in self.ends.items()]
+            heapq.heapify(self.leases)
 
     def let_go(self, id: str) -> None:
         """End the reservation of ``id``, if it has one."""
@@ -108,7 +122,8 @@ class BudgetKind:
     reservations at once (0: any number). Fields of ``report`` and ``take``: spent, reserved, generation (`UNKNOWN`:
     refused until `Ledger.seed`), and when waiting would help (microseconds, rolling windows only, else 0).
 
-    A settlement's arguments: id, actual amount, keep, width, number of parts, then the alert thresholds, ascending.
+    A settlement's arguments: id, actual amount, lease, keep, width, number of parts, then the alert thresholds,
+    ascending. With a lease, who settles again within it changes nothing: the answer may have been lost on its way.
     Its fields: spent, spent in the part that it went to, generation, and part and level crossed (see `CROSSED`).
     """
 
@@ -148,10 +163,12 @@ class BudgetKind:
 
     def settle(self, store: LocalKeys, keys: Sequence[str], arguments: Sequence[Any], now: int) -> Fields:
         """See `Kind.settle`."""
-        holder, actual, keep, width, count, *thresholds = arguments
+        holder, actual, lease, keep, width, count, *thresholds = arguments
         account = _kept(store, keys[0], keep, now)
         account.expire(now)
         account.let_go(holder)
+        if lease and not account.settled(f"={holder}", now + lease):
+            actual = 0
         part, number = account.add(actual, width, count, now)
         total, crossed = account.total(width, count, now), 0
         if account.generation >= 0:
@@ -173,8 +190,8 @@ class Ledger:
 
         self.extend = operation("extend", _extend, _EXTEND)
         """Change reservations of one exchange, all or none. Keys: two an account. Arguments: id, number of accounts,
-        then for each: new amount, limit (negative: none), lease, keep, width, number of parts. Answers whether it was
-        done. A reservation that was let go meanwhile is made anew."""
+        then for each: new amount, limit (negative: none), lease, keep, width, number of parts. Answers `EXTENDED`,
+        `REFUSED`, or `GONE`: a reservation that was let go, or settled, does not come back."""
         self.seed = operation("seed", _seed)
         """Tell an account what was spent before; once it knows, nothing changes. Arguments: generation, keep, width,
         number of parts, number of thresholds, these, then pairs of part and amount. Answers its generation."""
@@ -192,8 +209,9 @@ for i = 1, tonumber(ARGV[2]) do
   for j = 0, 5 do
     claim[j] = tonumber(ARGV[at + j])
   end
-  if not budget.extendable(claim.keys, ARGV[1], claim[0], claim[1], claim[4], claim[5], now) then
-    return {0}
+  local can = budget.extendable(claim.keys, ARGV[1], claim[0], claim[1], claim[4], claim[5], now)
+  if not can then
+    return {can == nil and 2 or 0}
   end
   claims[i] = claim
 end
@@ -214,13 +232,15 @@ def _extend(
         amount, limit, lease, keep, width, count = arguments[2 + 6 * index : 8 + 6 * index]
         account = _kept(store, keys[2 * index], keep, now)
         account.expire(now)
-        taken = account.total(width, count, now) + account.reserved - account.held.get(holder, 0)
+        if holder not in account.held:
+            return [GONE]
+        taken = account.total(width, count, now) + account.reserved - account.held[holder]
         if limit >= 0 and taken + amount > limit:
-            return [0]
+            return [REFUSED]
         claims.append((account, amount, lease))
     for account, amount, lease in claims:
         account.hold(holder, amount, lease, now)
-    return [1]
+    return [EXTENDED]
 
 
 def _seed(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from helicone_gw import BadRequest, Plugin, StashKey, hookimpl
+from helicone_gw import BadRequest, Plugin, StashKey, StoreUnavailable, hookimpl
+from helicone_gw_ratelimit.budgeting import Budgeting
+from helicone_gw_ratelimit.budgets import BUDGET
 from helicone_gw_ratelimit.config import RatelimitConfig
 from helicone_gw_ratelimit.estimate import Estimator
 from helicone_gw_ratelimit.headers import limit_headers, warn
@@ -17,8 +19,9 @@ from helicone_gw_ratelimit.settling import Settling
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from helicone_gw import Exchange, Gateway, GatewayError
+    from helicone_gw import Attempt, Chunk, Exchange, Gateway, GatewayError
     from helicone_gw_ratelimit.limits import Argument
+    from helicone_gw_ratelimit.spending import Charge
 
 CLAIMS: StashKey[list[Claim]] = StashKey("ratelimit.claims")
 """What the exchange reserved, or may have: the store's answer is on each claim, once it came."""
@@ -34,13 +37,19 @@ class RatelimitPlugin(Plugin):
     on_failure = "open"
     after = ("security", "prompts")
     before = ("cache", "router", "fallbacks", "retries")
+    chunks_on_request = True
     config: RatelimitConfig
+    budgeting: Budgeting | None = None
+    """Its budgets, once it was started, if it has any."""
 
     def __init__(self, config: RatelimitConfig, name: str) -> None:
         super().__init__(config, name)
         self.counters: dict[tuple[str, str], int] = {}
         """How often what happened to which limit: ("admitted" or "refused", its name), ("malformed", "header")."""
-        self._limits = Limits(KINDS)
+        self._limits = Limits((*KINDS, BUDGET) if config.budgets else KINDS)
+        if not config.budgets:
+            # Budgets alone listen to attempts, and a hook that is not there costs nothing.
+            vars(self)["on_attempt"] = None
 
     @hookimpl
     async def startup(self, gateway: Gateway) -> None:
@@ -49,26 +58,64 @@ class RatelimitPlugin(Plugin):
         self._store = gateway.store.scope(self.name)
         self.estimator = Estimator(self.config, gateway)
         self._in_force = InForce(self.config, self.estimator, gateway.routing.targets, self._malformed)
-        self.settling = Settling(self._limits, self._store, gateway)
+        if self.config.budgets:
+            self.budgeting = Budgeting(self.config, gateway, self._store, self._limits, self.estimator, self._count)
+            await self.budgeting.start()
+        self.settling = Settling(
+            self._limits, self._store, gateway, None if self.budgeting is None else self.budgeting.settled
+        )
         self._renewal = Renewal(self._store, gateway, self.config.lease)
 
     @hookimpl
     async def shutdown(self, gateway: Gateway) -> None:
-        """Stop renewing leases."""
+        """Stop renewing leases, settle what waits, and write what was spent."""
         await self._renewal.close()
+        await self.settling.close()
+        if self.budgeting is not None:
+            await self.budgeting.close()
 
     @hookimpl
     async def pre_request(self, exchange: Exchange) -> None:
         """Reserve what every limit and budget in force asks for, all or nothing; refuse where one has too little."""
         claims = self._in_force.claims(exchange)
+        charges = [] if self.budgeting is None else self.budgeting.charges(exchange)
+        claims += charges
         if not claims:
             return
-        exchange.stash[CLAIMS] = claims
-        if await self._limits.reserve(self._store, claims):
+        if await self._reserve(exchange, claims, charges):
             self._admitted(exchange, claims)
+            if self.budgeting is not None and charges:
+                self.budgeting.admitted(exchange, charges)
             return
         del exchange.stash[CLAIMS]
         raise self._refusal(exchange, claims)
+
+    async def _reserve(self, exchange: Exchange, claims: list[Claim], charges: Sequence[Charge]) -> bool:
+        """Reserve all of it, or nothing."""
+        exchange.stash[CLAIMS] = claims
+        if self.budgeting is not None and charges:
+            await self.budgeting.prepare(charges)
+        if await self._limits.reserve(self._store, claims):
+            return True
+        if self.budgeting is None or not await self.budgeting.recall(charges):
+            return False
+        if await self._limits.reserve(self._store, claims):
+            return True
+        if self.budgeting.accounts.forget(charges):
+            raise StoreUnavailable("The store forgets what was spent of budgets as soon as it is told.")
+        return False
+
+    @hookimpl
+    async def on_attempt(self, exchange: Exchange, attempt: Attempt) -> None:
+        """Hold enough of budgets for another attempt, where one failed that has to be paid for."""
+        if self.budgeting is not None:
+            await self.budgeting.attempt(exchange, attempt)
+
+    @hookimpl
+    def on_stream_chunk(self, exchange: Exchange, chunk: Chunk) -> None:
+        """Count a stream's event against budgets."""
+        if self.budgeting is not None:
+            self.budgeting.chunk(exchange, chunk)
 
     @hookimpl
     async def route_model(self, exchange: Exchange) -> None:
@@ -86,6 +133,8 @@ class RatelimitPlugin(Plugin):
         if claims is None:
             return
         self._renewal.ended(claims)
+        if self.budgeting is not None:
+            self.budgeting.finished(exchange, self.name)
         settlements: list[tuple[Claim, Sequence[Argument]]] = []
         for claim in claims:
             settled = claim.rule.settlement(exchange, claim)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from helicone_gw import StoreUnavailable
+from helicone_gw_ratelimit.budgets import BUDGET
 
 if TYPE_CHECKING:
     from helicone_gw import Gateway, Store
-    from helicone_gw_ratelimit.limits import Argument, Claim, Limits
+    from helicone_gw_ratelimit.limits import Argument, Claim, Fields, Limits
 
 MAX_WAITING: Final = 10_000
 """Exchanges whose settlement waits for the store. The oldest beyond it stays as reserved, and is counted."""
@@ -18,15 +20,33 @@ MAX_WAITING: Final = 10_000
 BATCH: Final = 100
 """Exchanges that are settled in one round trip."""
 
+RETRY: Final = 1.0
+"""Seconds until money that the store did not take is told to it again."""
+
+PATIENCE: Final = 2.0
+"""Seconds that a shutdown waits for the store."""
+
 Settlements = Sequence[tuple["Claim", Sequence["Argument"]]]
 
 
 class Settling:
-    """Settles exchanges in the order in which they ended. On memory it is done when `add` returns."""
+    """Settles exchanges in the order in which they ended. On memory it is done when `add` returns.
 
-    def __init__(self, limits: Limits, store: Store, gateway: Gateway) -> None:
+    While the store is away what was spent of budgets waits for it. ``told`` hears what became of each claim.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        store: Store,
+        gateway: Gateway,
+        told: Callable[[Claim, Fields], None] | None = None,
+    ) -> None:
         self._limits = limits
         self._store = store
+        self._clock = gateway.clock
+        self._told = told
+        self._task: asyncio.Task[None] | None = None
         self._background = gateway.background
         self._log = gateway.log
         self._local = gateway.config.store.url.startswith("memory:")
@@ -42,7 +62,8 @@ class Settling:
             settle = self._limits.settle(self._store, [settlements])
             try:
                 settle.send(None)
-            except StopIteration:
+            except StopIteration as done:
+                self._tell([settlements], done.value)
                 return
             settle.close()
             raise RuntimeError("the store in memory waited")
@@ -52,16 +73,37 @@ class Settling:
         self._waiting.append(settlements)
         if not self._running:
             self._running = True
-            self._background.spawn(self._drain(), "ratelimit.settle")
+            self._task = self._background.spawn(self._drain(), "ratelimit.settle")
+
+    async def close(self) -> None:
+        """Settle what waits, unless the store is away."""
+        if self._task is not None:
+            await asyncio.wait({self._task}, timeout=PATIENCE)
+            self._task.cancel()
 
     async def _drain(self) -> None:
         try:
             while self._waiting:
                 batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
                 try:
-                    await self._limits.settle(self._store, batch)
+                    self._tell(batch, await self._limits.settle(self._store, batch))
                 except StoreUnavailable:
-                    self.lost += len(batch)
-                    self._log.warning("reservations could not be settled", exchanges=len(batch), lost=self.lost)
+                    money = [kept for settlements in batch if (kept := _money(settlements))]
+                    self._waiting.extendleft(reversed(money))
+                    self.lost += len(batch) - len(money)
+                    self._log.warning("reservations could not be settled", exchanges=len(batch), waiting=len(money))
+                    if money:
+                        await self._clock.sleep(RETRY)
         finally:
             self._running = False
+
+    def _tell(self, batch: Sequence[Settlements], answers: Sequence[Sequence[Fields]]) -> None:
+        if self._told is not None:
+            for settlements, told in zip(batch, answers, strict=True):
+                for (claim, _), fields in zip(settlements, told, strict=True):
+                    self._told(claim, fields)
+
+
+def _money(settlements: Settlements) -> Settlements:
+    """Those of budgets: what was spent may be told twice, and must not be lost."""
+    return [(claim, given) for claim, given in settlements if claim.kind is BUDGET]

@@ -104,7 +104,7 @@ async def test_whatever_requests_cost_spending_stays_within_the_bound(
 
     async def settle(index: int) -> None:
         each, cost = under_way.pop(index)
-        await store.run(limits.settle_operation, KEYS, (1, "budget", 2, 5, each, cost, KEEP, 0, 0))
+        await store.run(limits.settle_operation, KEYS, (1, "budget", 2, 6, each, cost, 0, KEEP, 0, 0))
 
     assert configured.largest_request is not None
     for number, (estimate, cost, ending) in enumerate(exchanges):

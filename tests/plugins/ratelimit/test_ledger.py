@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from helicone_gw.store.memory import MemoryStore
 from helicone_gw.testing import VirtualClock
-from helicone_gw_ratelimit.ledger import CROSSED, UNKNOWN, BudgetKind, Ledger
+from helicone_gw_ratelimit.ledger import CROSSED, EXTENDED, GONE, REFUSED, UNKNOWN, BudgetKind, Ledger
 from helicone_gw_ratelimit.limits import Limits, tagged
 
 DOLLAR = 1_000_000_000
@@ -57,10 +57,10 @@ class Books:
         return self.run(self.limits.reserve_operation, self.keys(name), (1, *given))[1:]
 
     def settle(
-        self, name: str, id: str, actual: int, *thresholds: int, width: int = 0, count: int = 60
+        self, name: str, id: str, actual: int, *thresholds: int, lease: int = 0, width: int = 0, count: int = 60
     ) -> tuple[int, int, int, int, int]:
         """Spent, spent in the part, generation, part, level crossed."""
-        given = ("budget", 2, 5 + len(thresholds), id, actual, KEEP, width, count, *thresholds)
+        given = ("budget", 2, 6 + len(thresholds), id, actual, lease, KEEP, width, count, *thresholds)
         spent, part, generation, both = self.run(self.limits.settle_operation, self.keys(name), (1, *given))
         return spent, part, generation, both // CROSSED, both % CROSSED
 
@@ -78,10 +78,11 @@ class Books:
         answer: int = self.run(self.ledger.seed, self.keys(name), given)[0]
         return answer
 
-    def extend(self, id: str, *claims: tuple[str, int], limit: int = DOLLAR, lease: int = 0) -> bool:
+    def extend(self, id: str, *claims: tuple[str, int], limit: int = DOLLAR, lease: int = 0) -> int:
         keys = [key for name, _ in claims for key in self.keys(name)]
         given = [number for _, amount in claims for number in (amount, limit, lease, KEEP, 0, 60)]
-        return bool(self.run(self.ledger.extend, keys, (id, len(claims), *given))[0])
+        answer: int = self.run(self.ledger.extend, keys, (id, len(claims), *given))[0]
+        return answer
 
     def read(self, name: str, width: int = 0, count: int = 60) -> tuple[int, ...]:
         """Spent, reserved, generation, number of reservations."""
@@ -211,7 +212,7 @@ def test_a_lease_that_is_renewed_goes_on(books: Books) -> None:
     books.seed("b")
     books.reserve("b", "1", 700, lease=MINUTE)
     books.now += MINUTE - 1
-    assert books.extend("1", ("b", 700), limit=-1, lease=MINUTE)
+    assert books.extend("1", ("b", 700), limit=-1, lease=MINUTE) == EXTENDED
     books.now += MINUTE - 1
     assert books.read("b") == (0, 700, 0, 1)
 
@@ -220,8 +221,8 @@ def test_a_reservation_grows_as_far_as_the_budget_goes(books: Books) -> None:
     books.seed("b")
     books.reserve("b", "1", 400)
     books.reserve("b", "2", DOLLAR - 1000)
-    assert books.extend("1", ("b", 1000))
-    assert not books.extend("1", ("b", 1001))
+    assert books.extend("1", ("b", 1000)) == EXTENDED
+    assert books.extend("1", ("b", 1001)) == REFUSED
     assert books.read("b")[1] == DOLLAR
 
 
@@ -230,8 +231,24 @@ def test_reservations_of_one_exchange_grow_together_or_not_at_all(books: Books) 
     books.seed("b", (0, DOLLAR - 10))
     books.reserve("a", "1", 10)
     books.reserve("b", "1", 10)
-    assert not books.extend("1", ("a", 11), ("b", 11))
+    assert books.extend("1", ("a", 11), ("b", 11)) == REFUSED
     assert books.read("a")[1] == books.read("b")[1] == 10
+
+
+def test_a_reservation_that_was_settled_does_not_come_back(books: Books) -> None:
+    books.seed("b")
+    books.reserve("b", "1", 400, lease=MINUTE)
+    books.settle("b", "1", 100, lease=MINUTE)
+    assert books.extend("1", ("b", 500), limit=-1, lease=MINUTE) == GONE
+    assert books.read("b") == (100, 0, 0, 0)
+
+
+def test_who_settles_again_because_no_answer_came_changes_nothing(books: Books) -> None:
+    books.seed("b")
+    books.reserve("b", "1", 400, lease=MINUTE)
+    assert books.settle("b", "1", 100, lease=MINUTE)[:2] == (100, 100)
+    books.now += MINUTE - 1
+    assert books.settle("b", "1", 100, lease=MINUTE)[:2] == (100, 100)
 
 
 def test_only_so_many_reservations_at_once(books: Books) -> None:
@@ -338,7 +355,7 @@ def test_redis_and_memory_never_differ(client: Any, steps: Any, width: int, leas
                 case "reserve", id, amount, limit:
                     answer: Any = books.reserve("b", str(id), amount, limit, lease, width, 3, in_flight)
                 case "settle", id, amount:
-                    answer = books.settle("b", str(id), amount, 500, 800, width=width, count=3)
+                    answer = books.settle("b", str(id), amount, 500, 800, lease=lease, width=width, count=3)
                 case "extend", id, amount, limit:
                     answer = None if width else books.extend(str(id), ("b", amount), limit=limit, lease=lease)
                 case "wait", pause:

@@ -1,0 +1,187 @@
+"""Budgeting: everything that budgets do in the life of an exchange, in the order in which the plugin's hooks ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from helicone_gw import StoreUnavailable
+from helicone_gw_ratelimit.accounts import Accounts
+from helicone_gw_ratelimit.backup import Backup
+from helicone_gw_ratelimit.budget_config import dollars
+from helicone_gw_ratelimit.budget_table import SpendTable
+from helicone_gw_ratelimit.budgets import Budget
+from helicone_gw_ratelimit.headers import warn
+from helicone_gw_ratelimit.ledger import CROSSED
+from helicone_gw_ratelimit.live import Live
+from helicone_gw_ratelimit.spending import SPENDING, Charge, Pricing, Spending
+
+if TYPE_CHECKING:
+    from helicone_gw import Attempt, Chunk, Exchange, Gateway, Store
+    from helicone_gw_ratelimit.config import RatelimitConfig
+    from helicone_gw_ratelimit.estimate import Estimator
+    from helicone_gw_ratelimit.limits import Claim, Fields, Limits
+
+
+class Budgeting:
+    """The budgets of a configuration. ``count(what, budget)`` counts what happened to which budget."""
+
+    def __init__(
+        self,
+        config: RatelimitConfig,
+        gateway: Gateway,
+        store: Store,
+        limits: Limits,
+        estimator: Estimator,
+        count: Callable[[str, str], None],
+    ) -> None:
+        # The store in memory dies with the process, and so does everything that a lease would be for.
+        lease = 0.0 if gateway.config.store.url.startswith("memory:") else config.lease
+        self._clock = gateway.clock
+        self._log = gateway.log
+        self._background = gateway.background
+        self._store = store
+        self._limits = limits
+        self._estimator = estimator
+        self._count = count
+        self.budgets = {
+            name: Budget(name, budget, gateway.routing.targets, lease) for name, budget in config.budgets.items()
+        }
+        self._table = SpendTable(gateway.database)
+        self.backup = Backup(
+            self._table,
+            gateway.clock,
+            gateway.log,
+            write_every=config.budget_write_every,
+            on_reset=lambda row: self.accounts.reset(row),
+        )
+        self.accounts = Accounts(gateway, store, self.budgets, self._table, self.backup)
+        self._pricing = Pricing(gateway)
+        self.live = Live(gateway, store, self._pricing, lease, count)
+
+    async def start(self) -> None:
+        """Bring the table up to date and begin to write. Raises `helicone_gw.MigrationError` and SQLAlchemy's."""
+        await self._table.migrate()
+        self.backup.start()
+
+    async def close(self) -> None:
+        """Write what is still to be written."""
+        await self.live.close()
+        await self.accounts.close()
+        await self.backup.close()
+
+    # DOWN
+
+    def charges(self, exchange: Exchange) -> list[Charge]:
+        """What every budget that is for ``exchange`` asks of it. Raises `helicone_gw.PaymentRequired`.
+
+        Requests that name no model (lists, files, ...) are free as far as anybody can tell beforehand.
+        """
+        if exchange.request.model is None and exchange.request.router is None:
+            return []
+        budgets = [budget for budget in self.budgets.values() if budget.fits is None or budget.fits(exchange)]
+        if not budgets:
+            return []
+        expected = self._estimator.expected(exchange)
+        tokens = expected.input_tokens
+        estimate, of_input = self._pricing.estimate(exchange, tokens, expected.output_tokens)
+        now = self._clock.now()
+        charges = [budget.charge(exchange, estimate, now, self._pricing) for budget in budgets]
+        exchange.stash[SPENDING] = Spending.of(charges, estimate, of_input, tokens)
+        return charges
+
+    async def prepare(self, charges: Sequence[Charge]) -> None:
+        """See to it that the store knows what was spent before. Raises `StoreUnavailable`."""
+        await self.accounts.prepare(charges)
+
+    async def recall(self, charges: Sequence[Charge]) -> bool:
+        """Whether the store refused because it had forgotten what was spent, and was told again.
+
+        Raises `StoreUnavailable`.
+        """
+        if not self.accounts.forget(charges):
+            return False
+        await self.accounts.prepare(charges)
+        return True
+
+    def admitted(self, exchange: Exchange, charges: Sequence[Charge]) -> None:
+        """Everything was reserved: watch what becomes of it, and warn where a threshold is reached."""
+        spending = exchange.stash[SPENDING]
+        self.live.began(exchange, spending)
+        if exchange.request.stream:
+            exchange.watch_stream()
+        for charge in charges:
+            rule = charge.rule
+            if isinstance(rule, Budget) and (text := rule.warning(charge)) is not None:
+                warn(exchange, text)
+
+    # While it runs
+
+    def chunk(self, exchange: Exchange, chunk: Chunk) -> None:
+        """Count an event of its stream."""
+        self.live.chunk(exchange, chunk)
+
+    async def attempt(self, exchange: Exchange, attempt: Attempt) -> None:
+        """Hear how an attempt went. Raises `PaymentRequired` and `StoreUnavailable`."""
+        await self.live.attempt(exchange, attempt)
+
+    # END
+
+    def finished(self, exchange: Exchange, name: str) -> None:
+        """Note for the log what was counted, before it is settled; ``name`` begins the names of the notes."""
+        spending = exchange.stash.get(SPENDING)
+        if spending is None:
+            return
+        self.live.ended(exchange)
+        charge = spending.charges[0]
+        assert isinstance(charge.rule, Budget)
+        _, amount, guessed = charge.rule.settling(exchange, spending, charge)
+        exchange.annotate(f"{name}.budget_nano_usd", amount)
+        if guessed:
+            exchange.annotate(f"{name}.budget_estimated", True)
+        if spending.cut_by is not None:
+            exchange.annotate(f"{name}.budget_cut", spending.cut_by)
+
+    def settled(self, claim: Claim, fields: Fields) -> None:
+        """The store has settled ``claim``: tell the table, and whoever watches, of a threshold that was crossed."""
+        if not isinstance(claim, Charge) or not isinstance(claim.rule, Budget):
+            return
+        budget = claim.rule
+        total = budget.total(claim, fields)
+        if total is None:
+            claim.fields = fields
+            self._background.spawn(self._remind(claim), "ratelimit.remind")
+            return
+        self.backup.put(total)
+        level = fields[3] % CROSSED
+        if level:
+            self._alert(budget, claim, fields[0], budget.config.alerts[level - 1])
+
+    def _alert(self, budget: Budget, charge: Charge, spent: int, percent: int) -> None:
+        self._count(f"{percent}%", budget.name)
+        self._log.warning(
+            "budget threshold reached",
+            budget=budget.name,
+            segment=charge.place.segment,
+            percent=percent,
+            spent=dollars(spent),
+            limit=dollars(budget.limit),
+            resets_at=budget.resets_at(charge.span),
+        )
+
+    async def _remind(self, charge: Charge) -> None:
+        """Tell a store that forgot an account what was spent, and hear the new total."""
+        budget = charge.rule
+        assert isinstance(budget, Budget)
+        try:
+            await self.recall([charge])
+            _, _, _, _, keep, *_ = charge.arguments
+            # Nothing more is settled, for nobody: the answer is what matters.
+            nothing: tuple[Any, ...] = ("", 0, 0, keep, budget.width, budget.count, *budget.thresholds)
+            told = await self._limits.settle(self._store, [[(charge, nothing)]])
+        except StoreUnavailable as problem:
+            self._log.warning("what was spent of a budget could not be told", problem=type(problem).__name__)
+            return
+        total = budget.total(charge, told[0][0])
+        if total is not None:
+            self.backup.put(total)
