@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from helicone_gw import MalformedBody
+from helicone_gw_router.needs import needed
 
 if TYPE_CHECKING:
     from helicone_gw import Exchange, Request
@@ -135,6 +136,9 @@ def _numbers(when: When) -> list[Condition]:
     if when.time is not None:
         moment = Moment(when.time.start, when.time.end, when.time.days, when.time.zone)
         checks.append(lambda facts: moment.holds(facts.now))
+    if when.needs:
+        wanted_needs = frozenset(when.needs)
+        checks.append(lambda facts: needed(facts.request, wanted_needs) == wanted_needs)
     for path, wanted in when.body.items():
         checks.append(lambda facts, path=path, wanted=wanted: _equal(facts.body(path), wanted))  # type: ignore[misc]
     return checks

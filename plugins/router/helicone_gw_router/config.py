@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from helicone_gw import BreakerPolicy, PluginConfig, PositiveSeconds
 from helicone_gw_router.conditions import Moment, parse_days, parse_time
+from helicone_gw_router.needs import Need
 
 Strategy = Literal["cheapest", "priority", "weighted", "latency", "least_busy", "usage", "hash", "canary"]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -64,6 +65,9 @@ class When(PluginConfig):
     key: str | None = Field(default=None, description="Name of the gateway key.")
     body: dict[Name, bool | int | float | str] = Field(
         default_factory=dict, description="Fields of the JSON body by path (response_format.type)."
+    )
+    needs: tuple[Need, ...] = Field(
+        default=(), description="What the request needs of a model: tools, images, audio, ..., all of it."
     )
     min_tokens: Tokens | None = Field(default=None, description="The prompt has at least so many tokens (estimated).")
     max_tokens: Tokens | None = Field(default=None, description="The prompt has at most so many tokens (estimated).")

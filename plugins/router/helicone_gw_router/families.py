@@ -8,6 +8,19 @@ from typing import Any
 from helicone_gw_router.names import canonical
 from helicone_gw_router.tables import table
 
+MODALITIES = {"images": "image", "audio": "audio", "video": "video", "documents": "document"}
+"""What a model may take beside text, and the word for it in ``data/families.yaml`` and Helicone's registry."""
+
+_FLAGS = {"tools": "tools", "structured_output": "json", "reasoning": "reasoning"}
+
+
+def capabilities(facts: Mapping[str, Any]) -> dict[str, bool]:
+    """What models of a family can (``True``) and cannot do; what is not known stands there neither way."""
+    inputs = facts.get("input", ())
+    able = {name: True for name, word in MODALITIES.items() if word in inputs}
+    able |= {name: True for name, word in _FLAGS.items() if facts.get(word)}
+    return able | dict.fromkeys(facts.get("lacks", ()), False)
+
 
 def family(name: str) -> Mapping[str, Any]:
     """What models of this kind can do, as ``data/families.yaml`` says it."""

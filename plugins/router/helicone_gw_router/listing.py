@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from helicone_gw import Usage
+from helicone_gw_router.families import MODALITIES
 
 if TYPE_CHECKING:
     from helicone_gw import Gateway
@@ -18,13 +19,19 @@ US_DOLLARS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One line of a list: a model's ``id``, who makes or serves it, who offers it, its context length in tokens."""
+    """One line of a list: a model's ``id``, who makes or serves it, who offers it, its context length in tokens.
+
+    ``capabilities`` and ``operations`` are of `registry.Model`; only OpenAI's shape has room for them.
+    """
 
     id: str
     owner: str
     providers: Sequence[str] = ()
     context: int | None = None
     name: str = ""
+    capabilities: Mapping[str, bool] = field(default_factory=dict)
+    operations: Sequence[str] = ()
+    max_output: int | None = None
 
 
 def one(model: Listed, dialect: str, created: int) -> dict[str, Any]:
@@ -38,10 +45,17 @@ def one(model: Listed, dialect: str, created: int) -> dict[str, Any]:
             "displayName": model.name or model.id,
             "supportedGenerationMethods": ["generateContent"],
         }
-        return shape if model.context is None else {**shape, "inputTokenLimit": model.context}
+        limits = {"inputTokenLimit": model.context, "outputTokenLimit": model.max_output}
+        return {**shape, **{name: tokens for name, tokens in limits.items() if tokens is not None}}
     shape = {"id": model.id, "object": "model", "created": created, "owned_by": model.owner}
     if model.context is not None:
         shape["context_length"] = model.context
+    if model.max_output is not None:
+        shape["max_output"] = model.max_output
+    if model.capabilities:
+        shape["capabilities"] = dict(model.capabilities)
+    if model.operations:
+        shape["operations"] = list(model.operations)
     return {**shape, "providers": list(model.providers)}
 
 
@@ -74,22 +88,23 @@ def registry(gateway: Gateway, models: Iterable[Model], usable: Callable[[str], 
 
 
 def _registered(gateway: Gateway, model: Model, usable: Callable[[str], bool]) -> dict[str, Any]:
-    facts = model.facts
+    facts, able = model.facts, model.capabilities
     parameters = ["max_tokens", "temperature", "top_p", "stop"]
-    parameters += ["tools", "tool_choice"] if facts.get("tools") else []
-    parameters += ["response_format"] if facts.get("json") else []
-    parameters += ["reasoning"] if facts.get("reasoning") else []
+    parameters += ["tools", "tool_choice"] if able.get("tools") else []
+    parameters += ["response_format"] if able.get("structured_output") else []
+    parameters += ["reasoning"] if able.get("reasoning") else []
+    vectors = facts.get("embeddings") or {*model.operations} == {"embeddings"}
     return {
         "id": model.id,
         "name": model.name or model.id,
         "author": model.author,
         "contextLength": model.context or 0,
         "endpoints": [_endpoint(gateway, offer, usable) for offer in model.offers],
-        "maxOutput": facts.get("max_output"),
+        "maxOutput": model.max_output or facts.get("max_output"),
         "trainingDate": None,
         "description": model.description or None,
-        "inputModalities": ["text", *facts.get("input", ())],
-        "outputModalities": facts.get("output") or (["embeddings"] if facts.get("embeddings") else ["text"]),
+        "inputModalities": ["text", *(word for name, word in MODALITIES.items() if able.get(name))],
+        "outputModalities": facts.get("output") or (["embeddings"] if vectors else ["text"]),
         "supportedParameters": parameters,
     }
 

@@ -46,8 +46,16 @@ def build(data: Mapping[str, Provider], providers: tuple[str, ...], models: Mapp
                     )
     registry.settle()
     for name, entry in models.items():
+        said = {} if entry.capabilities is None else entry.capabilities.model_dump(exclude_none=True)
         registry.configure(
-            name, upstream=entry.model, providers=entry.providers, aliases=entry.aliases, context=entry.context
+            name,
+            upstream=entry.model,
+            providers=entry.providers,
+            aliases=entry.aliases,
+            context=entry.context,
+            max_output=entry.max_output,
+            operations=entry.operations,
+            said=said,
         )
     return registry
 

@@ -188,7 +188,16 @@ class RouterPlugin(Plugin):
 
 
 def _line(model: Model, id: str, providers: tuple[str, ...]) -> listing.Listed:
-    return listing.Listed(id, model.author or (providers[0] if providers else ""), providers, model.context, model.name)
+    return listing.Listed(
+        id,
+        model.author or (providers[0] if providers else ""),
+        providers,
+        model.context,
+        model.name,
+        model.capabilities,
+        model.operations,
+        model.max_output or model.facts.get("max_output"),
+    )
 
 
 def _owner(exchange: Exchange) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from helicone_gw_router.families import family
+from helicone_gw_router.families import capabilities, family
 from helicone_gw_router.names import canonical
 
 MAX_NAME = 512
@@ -28,7 +28,8 @@ class Offer:
 class Model:
     """One model. ``id`` is the name that the gateway lists it under; ``offers`` stand in the catalogue's order.
 
-    ``ordered``: the configuration says who serves it, in the order in which to try them.
+    ``ordered``: the configuration says who serves it, in the order in which to try them. ``said`` is what it says of
+    what the model can do, ``operations`` what it is for (empty: anything), ``max_output`` its longest answer in tokens.
     """
 
     id: str
@@ -38,11 +39,24 @@ class Model:
     context: int | None = None
     offers: list[Offer] = field(default_factory=list)
     ordered: bool = False
+    said: Mapping[str, bool] = field(default_factory=dict)
+    operations: tuple[str, ...] = ()
+    max_output: int | None = None
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What it can do, as ``data/families.yaml`` says it: the configuration may call it what it likes."""
+        """What ``data/families.yaml`` says of it: the configuration may call it what it likes."""
         return family(self.offers[0].id if self.ordered and self.offers else self.id)
+
+    @property
+    def capabilities(self) -> dict[str, bool]:
+        """What it can and cannot do, as far as that is known: the configuration's word goes first."""
+        return {**capabilities(self.facts), **self.said}
+
+    @property
+    def lacks(self) -> frozenset[str]:
+        """What it is known not to be able to do."""
+        return frozenset(name for name, able in self.capabilities.items() if not able)
 
     def providers(self) -> tuple[str, ...]:
         """Who offers it, each once."""
@@ -93,9 +107,18 @@ class Registry:
                 model.id = max(names, key=lambda name: (names.count(name), ":" not in name, -len(name)))
 
     def configure(
-        self, name: str, *, upstream: str, providers: tuple[str, ...], aliases: tuple[str, ...], context: int | None
+        self,
+        name: str,
+        *,
+        upstream: str,
+        providers: tuple[str, ...],
+        aliases: tuple[str, ...],
+        context: int | None,
+        max_output: int | None = None,
+        operations: tuple[str, ...] = (),
+        said: Mapping[str, bool] | None = None,
     ) -> None:
-        """Add a model of the configuration, or change one that is known."""
+        """Add a model of the configuration, or change one that is known. ``said`` is of `Model`."""
         known = self.find(upstream) or self.find(name)
         if providers:
             model = Model(name, name, ordered=True, context=context or (known.context if known else None))
@@ -104,8 +127,13 @@ class Registry:
         elif known is not None:
             model = known
             model.context = context or model.context
+        elif operations or said or max_output:
+            # Nobody is known to offer it, but what is said of it holds where it is asked for.
+            model = Model(name, name, context=context)
         else:
             return
+        model.max_output = max_output or model.max_output
+        model.operations, model.said = operations or model.operations, {**model.said, **(said or {})}
         for each in (name, *aliases):
             self._own[each] = model
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from helicone_gw import BadRequest, Target, Usage
@@ -10,16 +11,13 @@ from helicone_gw_router.grammar import Item, ModelString, parse
 from helicone_gw_router.strategies import BLEND, Choice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from helicone_gw import Exchange, Gateway
     from helicone_gw_router.registry import Registry
 
 DEFAULT_PRIORITY = 4.0
 DEMO = "demo"
-
-RERANKER = "cohere"
-"""Whose models are meant by a rerank that names one that nobody knows: OpenAI has no such operation."""
 
 MAX_REMEMBERED = 1024
 """Model strings whose choices are remembered; when there are more, all are forgotten and it begins anew."""
@@ -36,6 +34,7 @@ class Resolved:
     """What a model string leads to: choices, item by item; ``ordered``: their order is the configuration's.
 
     ``only`` is the one choice there is, if there is but one. ``known``: somebody offers the model, or was named for it.
+    ``left_out`` are the targets that cannot serve the request, and why.
     """
 
     string: ModelString
@@ -43,6 +42,7 @@ class Resolved:
     ordered: tuple[bool, ...]
     only: Choice | None = None
     known: bool = True
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 class Resolver:
@@ -73,13 +73,15 @@ class Resolver:
             None if credential is None else credential.provider,
             None if request is None else request.dialect,
             None if request is None else request.operation,
+            # What is done with images and audio is told by the path alone.
+            None if request is None or request.operation not in ("images", "audio") else request.path,
             None if exchange is None else exchange.permits,
         )
         found = self._remembered.get(key)
         if found is not None and found[0] > now:
             return found[1]
         resolved = self._resolve(text, exchange)
-        if len(text) <= LONGEST_REMEMBERED:
+        if len(text) <= LONGEST_REMEMBERED and (request is None or len(request.path) <= LONGEST_REMEMBERED):
             if len(self._remembered) >= MAX_REMEMBERED:
                 self._remembered.clear()
             self._remembered[key] = (now + REMEMBERED_FOR, resolved)
@@ -87,50 +89,106 @@ class Resolver:
 
     def at(self, provider: str, model: str, exchange: Exchange | None) -> list[Choice]:
         """The keys and deployments of one provider that serve ``model``."""
-        return list(self._places(provider, model, Item(model, provider), exchange))
+        return list(self._places(provider, model, Item(model, provider), exchange, self._lacks(model)))
 
     def _resolve(self, text: str, exchange: Exchange | None) -> Resolved:
         string = self.parse(text, exchange)
         items: list[tuple[Choice, ...]] = []
         ordered: list[bool] = []
+        left_out: dict[str, str] = {}
+        refused: list[BadRequest] = []
         for item in string.items:
-            choices = self._choices(item, string, exchange)
+            try:
+                choices = self._choices(item, string, exchange, left_out)
+            except BadRequest as kept:
+                refused.append(kept)
+                left_out[item.name] = "is kept for other operations"
+                continue
             if choices:
                 items.append(choices)
                 model = self._registry.find(item.name) if item.provider is None else None
                 ordered.append(model is not None and model.ordered)
+        if not items and not refused:
+            items = [stuck for item in string.items if (stuck := self._stuck(item, string, exchange))]
+            ordered = [False] * len(items)
+            left_out = {}
         known = bool(items)
         if not items:
-            items = self._unknown(string, exchange)
+            items = self._unknown([item for item in string.items if item.name not in left_out], string, exchange)
             ordered = [False] * len(items)
+        if not items and refused:
+            raise refused[0]
         if not items and exchange is not None:
             raise BadRequest("No provider is left for this model string.", code="no_available_providers")
         only = items[0][0] if len(items) == 1 and len(items[0]) == 1 else None
-        return Resolved(string, tuple(items), tuple(ordered), only, known)
+        return Resolved(string, tuple(items), tuple(ordered), only, known, left_out)
 
-    def _choices(self, item: Item, string: ModelString, exchange: Exchange | None) -> tuple[Choice, ...]:
+    def _choices(
+        self, item: Item, string: ModelString, exchange: Exchange | None, left_out: dict[str, str]
+    ) -> tuple[Choice, ...]:
+        """Who can be called for ``item``, and offers what is asked for. Who does not is noted in ``left_out``.
+
+        Raises `BadRequest` for a model that the configuration keeps for other operations.
+        """
+        model = self._registry.find(item.name)
+        if exchange is not None and model is not None and model.operations:
+            self._gateway.routing.check_model(item.name, model.operations, exchange)
+        lacks = frozenset() if model is None else model.lacks
+        found: list[Choice] = []
+        for provider, name in self._named(item, string):
+            if not self._usable(provider, exchange):
+                continue
+            target = Target(provider, name)
+            why = None if exchange is None else self._gateway.routing.why_not(exchange, target)
+            if why is None:
+                found += self._places(provider, name, item, exchange, lacks)
+            else:
+                left_out[str(target)] = why
+        return tuple(found)
+
+    def _named(self, item: Item, string: ModelString) -> list[tuple[str, str]]:
+        """Every provider that ``item`` may mean, with the model's name there."""
         if item.provider is not None:
-            if item.provider in string.excluded:
-                return ()
-            named = [(item.provider, self._name_at(item.provider, item.name))]
-        else:
-            named = [(offer.provider, offer.id) for offer in self._registry.offers(item.name)]
-            named = [each for each in named if each[0] not in string.excluded]
-            if not named and item.name.startswith(DEMO) and self._gateway.catalogue.is_configured(DEMO):
-                named = [(DEMO, item.name)]
-        usable = [each for each in named if self._usable(each[0], exchange) and self._serves(each[0], exchange)]
-        if not usable and named and exchange is not None:
-            # Nobody can be called: the core then says what is missing, of the one whose model it is.
-            model = self._registry.find(item.name)
-            maker = None if model is None else next((each for each in named if each[0] == model.author), None)
-            return tuple(self._places(*(maker or named[0]), item, exchange))
-        return tuple(choice for each in usable for choice in self._places(*each, item, exchange))
+            return (
+                [] if item.provider in string.excluded else [(item.provider, self._name_at(item.provider, item.name))]
+            )
+        named = [(offer.provider, offer.id) for offer in self._registry.offers(item.name)]
+        named = [each for each in named if each[0] not in string.excluded]
+        if not named and item.name.startswith(DEMO) and self._gateway.catalogue.is_configured(DEMO):
+            named = [(DEMO, item.name)]
+        return named
+
+    def _stuck(self, item: Item, string: ModelString, exchange: Exchange | None) -> tuple[Choice, ...]:
+        """A provider of ``item`` that cannot be called, or lacks the operation: the core then says what is amiss.
+
+        The model's maker, if it is one of them; else one that lacks no more than a key.
+        """
+        named = self._named(item, string)
+        if not named or exchange is None:
+            return ()
+        model = self._registry.find(item.name)
+        maker = None if model is None else next((each for each in named if each[0] == model.author), None)
+        if maker is None:
+            why_not = self._gateway.routing.why_not
+            maker = next((each for each in named if why_not(exchange, Target(*each)) is None), named[0])
+        return tuple(self._places(*maker, item, exchange))
 
     def _name_at(self, provider: str, name: str) -> str:
         offers = self._registry.offers(name)
         return next((offer.id for offer in offers if offer.provider == provider), name)
 
-    def _places(self, provider: str, model: str, item: Item, exchange: Exchange | None) -> Iterator[Choice]:
+    def _lacks(self, name: str) -> frozenset[str]:
+        model = self._registry.find(name)
+        return frozenset() if model is None else model.lacks
+
+    def _places(
+        self,
+        provider: str,
+        model: str,
+        item: Item,
+        exchange: Exchange | None,
+        lacks: frozenset[str] = frozenset(),
+    ) -> Iterator[Choice]:
         """The provider itself, or its keys and deployments that serve the model."""
         priority = self._priorities.get(provider, DEFAULT_PRIORITY)
         price = self._price(provider, model)
@@ -138,7 +196,7 @@ class Resolver:
         credential = None if exchange is None else exchange.credential
         if not deployments or (credential is not None and credential.provider == provider):
             if item.deployment is None:
-                yield Choice(Target(provider, model), 1.0, priority, price)
+                yield Choice(Target(provider, model), 1.0, priority, price, lacks)
             return
         for each in deployments:
             if item.deployment not in (None, each.name):
@@ -147,28 +205,24 @@ class Resolver:
             if name is not None:
                 # A name that the deployment does not change is the provider's own.
                 called = model if name == item.name and not each.models else name
-                yield Choice(Target(provider, called, deployment=each.name), each.weight, priority, price)
+                yield Choice(Target(provider, called, deployment=each.name), each.weight, priority, price, lacks)
 
-    def _unknown(self, string: ModelString, exchange: Exchange | None) -> list[tuple[Choice, ...]]:
+    def _unknown(
+        self, items: Sequence[Item], string: ModelString, exchange: Exchange | None
+    ) -> list[tuple[Choice, ...]]:
         """Models that nobody knows go to the provider of the request's dialect, unless it is excluded."""
         if exchange is None:
             return []
-        request = exchange.request
-        provider = self._gateway.catalogue.get(RERANKER if request.operation == "rerank" else request.dialect)
-        if provider is None or provider.name in string.excluded:
+        provider = self._gateway.routing.at_home(exchange)
+        if provider is None or provider in string.excluded:
             return []
-        unplaced = [item for item in string.items if item.provider is None and not self._registry.offers(item.name)]
-        return [
-            places for item in unplaced if (places := tuple(self._places(provider.name, item.name, item, exchange)))
-        ]
+        unplaced = [item for item in items if item.provider is None and not self._registry.offers(item.name)]
+        return [places for item in unplaced if (places := tuple(self._places(provider, item.name, item, exchange)))]
 
     def _usable(self, provider: str, exchange: Exchange | None) -> bool:
         if exchange is None:
             return self._gateway.catalogue.is_configured(provider)
         return self._gateway.routing.reachable(exchange, Target(provider))
-
-    def _serves(self, provider: str, exchange: Exchange | None) -> bool:
-        return exchange is None or self._gateway.routing.serves(exchange, Target(provider))
 
     def _price(self, provider: str, model: str) -> int | None:
         price = self._gateway.prices.find(provider, model)

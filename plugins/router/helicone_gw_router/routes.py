@@ -14,6 +14,7 @@ from helicone_gw_router.config import RouteConfig, RouterConfig, Strategy, Targe
 from helicone_gw_router.grammar import MAX_ITEMS
 from helicone_gw_router.hashing import hash_key
 from helicone_gw_router.latencies import Latencies
+from helicone_gw_router.leaving_out import able_of, note
 from helicone_gw_router.limits import Headroom
 from helicone_gw_router.resolving import LONGEST_REMEMBERED, Resolved
 from helicone_gw_router.strategies import Choice, Rotations
@@ -80,13 +81,17 @@ class Routes:
         if resolved.only is not None and exchange.permits is None and self._gateway.health.well:
             # What most requests are: one model at one provider, and nothing to say of anybody's health.
             exchange.headers[HEADER] = f"{self._config.strategy}; {resolved.only.label}"
+            note(exchange, resolved.left_out)
             return Route((resolved.only.target,))
+        note(exchange, resolved.left_out)
         ordered = self._of_string(resolved, name, exchange)
         return self._finished("", self._config.strategy, self._healthy_first(ordered), exchange)
 
     def _of_string(self, resolved: Resolved, name: str, exchange: Exchange) -> list[Choice]:
         ordered: list[Choice] = []
-        for choices, fixed in zip(resolved.items, resolved.ordered, strict=True):
+        able = able_of([choice for choices in resolved.items for choice in choices], exchange)
+        for all_of_it, fixed in zip(resolved.items, resolved.ordered, strict=True):
+            choices = all_of_it if able is None else [each for each in all_of_it if each in able]
             ordered += self._order(choices, "priority" if fixed else self._config.strategy, name, exchange, fixed=fixed)
         return ordered
 
@@ -107,6 +112,7 @@ class Routes:
                 resolved = self._resolver.resolve(part, exchange)
                 found += self._of_string(resolved, part, exchange) if resolved.known else ()
         left = [choice for choice in found if choice.target.provider not in excluded]
+        left = able_of(left, exchange) or left
         if not left:
             raise BadRequest("No provider is left for this model string.", code="no_available_providers")
         return self._finished("", self._config.strategy, self._healthy_first(left), exchange)
@@ -146,6 +152,7 @@ class Routes:
         found = self._of_targets(named, exchange)
         if not found:
             raise BadRequest(f"No target of route {name!r} is meant for this request.", code="no_available_providers")
+        found = able_of(found, exchange) or found
         strategy = named.config.strategy or self._config.strategy
         healthy, resting = self._split(found)
         ordered = self._order(healthy, strategy, name, exchange, route=named.config) if healthy else []
@@ -169,7 +176,15 @@ class Routes:
 
     def _of_target(self, target: TargetConfig, exchange: Exchange | None) -> list[Choice]:
         """The best provider's choices of one target; they share its weight as they share that provider's traffic."""
-        resolved = self._resolver.resolve(target.model, exchange)
+        try:
+            resolved = self._resolver.resolve(target.model, exchange)
+        except BadRequest as refused:
+            if exchange is None or refused.code != "operation_not_offered":
+                raise
+            note(exchange, {target.model: "is kept for other operations"})
+            return []
+        if exchange is not None:
+            note(exchange, resolved.left_out)
         if not resolved.items:
             return []
         choices = resolved.items[0]

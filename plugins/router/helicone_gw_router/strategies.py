@@ -28,12 +28,16 @@ LONGEST_LABELLED = 256
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One target that a route may take, ``price`` in nano-dollars for the blend, ``None`` when unknown."""
+    """One target that a route may take, ``price`` in nano-dollars for the blend, ``None`` when unknown.
+
+    ``lacks`` is what its model is known not to be able to do.
+    """
 
     target: Target
     weight: float = 1.0
     priority: float = 4.0
     price: int | None = None
+    lacks: frozenset[str] = frozenset()
 
     @property
     def label(self) -> str:

@@ -1,0 +1,47 @@
+"""Leaving out: targets whose models are known not to be able to do what a request needs, and the note of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from helicone_gw_router.needs import NEEDS, needed
+
+if TYPE_CHECKING:
+    from helicone_gw import Exchange
+    from helicone_gw_router.strategies import Choice
+
+LEFT_OUT = "router.left_out"
+"""The annotation that says which targets cannot serve a request, and why."""
+
+
+def able_of(choices: Sequence[Choice], exchange: Exchange) -> list[Choice] | None:
+    """Those of ``choices`` whose models are not known to lack what the request needs; the others are noted.
+
+    ``None`` for all of them: where nothing is missing, and where it is missing everywhere. The request's body is looked
+    at only where that could make a difference.
+    """
+    lacking: frozenset[str] = frozenset().union(*[choice.lacks for choice in choices])
+    if not lacking or all(choice.lacks == lacking for choice in choices):
+        return None
+    needs = needed(exchange.request, NEEDS & lacking)
+    if not needs:
+        return None
+    able = [choice for choice in choices if not choice.lacks & needs]
+    if not able or len(able) == len(choices):
+        return None
+    note(
+        exchange,
+        {
+            str(choice.target): f"is known to lack {', '.join(sorted(choice.lacks & needs))}"
+            for choice in choices
+            if choice.lacks & needs
+        },
+    )
+    return able
+
+
+def note(exchange: Exchange, left_out: Mapping[str, str]) -> None:
+    """Note what was left out, and why, for the log."""
+    if left_out:
+        exchange.annotate(LEFT_OUT, {**exchange.annotations.get(LEFT_OUT, {}), **left_out})
