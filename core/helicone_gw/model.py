@@ -263,7 +263,7 @@ class Capture(Struct, frozen=True):
     """A bounded copy of what went by, for logs and caches; ``cut`` when the bound was reached (never cache those).
 
     The request's is what the client sent after its content coding was undone; the response's what the client was sent,
-    in the coding that ``exchange.response`` says.
+    in the coding that ``exchange.response`` says (of a stream that Gemini's client gets as a JSON array, the events).
     """
 
     data: bytes

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from onion import A, exchange, gateway, handle, plugin, router
 
-from helicone_gw import Fallback, Response, Target
+from helicone_gw import Chunk, Fallback, Headers, PermissionDenied, Response, Target
 from helicone_gw.sse import EventSplitter, event_data
 from helicone_gw.testing import ScriptedProvider, of_bytes, of_events, of_json
-from helicone_gw.testing.dialects import anthropic, openai_chat
+from helicone_gw.testing.dialects import anthropic, gemini, openai_chat
 
 CLAUDE = Target("anthropic", "claude-sonnet-4-5")
 TEXT = ("Hello", " there", "!")
@@ -153,6 +153,55 @@ async def test_a_providers_own_error_after_content_closes_an_array() -> None:
     provider = ScriptedProvider(anthropic.stream(TEXT).interrupted(anthropic.error_event("Overloaded."), events=4))
     sink = await handle(gateway([router(CLAUDE)], provider), exchange(**ARRAY))
     assert json.loads(sink.body)[-1]["error"]["message"] == "Overloaded."
+
+
+async def test_an_array_of_which_nothing_was_sent_holds_the_error_alone() -> None:
+    def refuse(exchange, chunk):
+        raise PermissionDenied("No.")
+
+    layers = [plugin("guard", on_stream_chunk=refuse), router(CLAUDE)]
+    provider = ScriptedProvider(anthropic.stream(TEXT))
+    sink = await handle(gateway(layers, provider), exchange(**ARRAY))
+    assert [each["error"]["message"] for each in json.loads(sink.body)] == ["No."]
+
+
+async def test_layers_see_events_where_the_client_gets_an_array() -> None:
+    seen: list[Any] = []
+
+    def shout(exchange, chunk):
+        seen.append((chunk.kind, exchange.response.headers.get("content-type")))
+        return Chunk(chunk.data.upper().replace(b"DATA:", b"data:")) if b"Hello" in chunk.data else None
+
+    layers = [plugin("guard", on_stream_chunk=shout), router(CLAUDE)]
+    sink = await handle(gateway(layers, ScriptedProvider(anthropic.stream(TEXT))), exchange(**ARRAY))
+    assert "HELLO" in json.dumps(json.loads(sink.body))
+    assert sink.finished == 1
+    assert {kind for _, kind in seen} == {"text/event-stream"}
+
+
+async def test_a_plugins_own_stream_becomes_an_array_too() -> None:
+    events = gemini.stream(TEXT).parts
+
+    async def replay() -> Any:
+        for event in events:
+            yield event
+
+    def hit(exchange):
+        return Response(200, Headers({"content-type": "text/event-stream"}), None, replay())
+
+    sink = await handle(gateway([plugin("cache", pre_request=hit)], ScriptedProvider()), exchange(**ARRAY))
+    assert len(json.loads(sink.body)) == len(events)
+    assert sink.headers.get("content-type") == "application/json"
+
+
+async def test_a_layer_that_ends_an_array_early_ends_it_well() -> None:
+    def stop(exchange, chunk):
+        if b"there" in chunk.data:
+            exchange.end_stream("length")
+
+    layers = [plugin("budget", on_stream_chunk=stop), router(CLAUDE)]
+    sink = await handle(gateway(layers, ScriptedProvider(anthropic.stream(TEXT).paced(0))), exchange(**ARRAY))
+    assert json.loads(sink.body)[-1]["candidates"][0]["finishReason"] == "MAX_TOKENS"
 
 
 @pytest.mark.parametrize("size", [1, 3, 64])

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 from helicone_gw.dialects.base import EventFacts, StreamReader, WireFormat
-from helicone_gw.dialects.translate.translation import Translation, Translator
+from helicone_gw.dialects.translate.streaming import StreamTranslator
+from helicone_gw.dialects.translate.translation import Translation
 from helicone_gw.headers import Headers
 from helicone_gw.model import Attempt, Response
 from helicone_gw.sse import EventSplitter
@@ -35,7 +36,7 @@ class LiveStream:
     splitter: EventSplitter | None = None
     reader: StreamReader | None = None
     wire: WireFormat | None = None
-    translator: Translator | None = None
+    translator: StreamTranslator | None = None
     """What makes the client's events of the provider's; ``None``: they are the same."""
     translation: Translation | None = None
     drop_usage_events: bool = False

@@ -19,6 +19,7 @@ from helicone_gw.model import Response, Upstream, UpstreamResponse
 from helicone_gw.pipeline.answer import Answer, LiveStream
 from helicone_gw.pipeline.commit import hold_back
 from helicone_gw.pipeline.decoding import decode, decoding
+from helicone_gw.pipeline.reframing import EVENTS
 from helicone_gw.pipeline.retry_after import retry_after
 from helicone_gw.pipeline.translating import (
     describe_refusal,
@@ -159,7 +160,7 @@ class Answering:
         if call.translation is not None:
             note_loss(exchange, call.translation)
             if live.translator is not None:
-                headers = translated_headers(headers, live.translator.media_type)
+                headers = translated_headers(headers, EVENTS)
         return Answer(response.status, headers, layer, live=live, attempt=opened.attempt)
 
     async def _refusal(self, response: UpstreamResponse, translation: Translation | None) -> UpstreamStatus:

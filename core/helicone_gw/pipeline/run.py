@@ -12,6 +12,7 @@ from helicone_gw.errors import DeadlineExceeded, GatewayError, InternalError, Up
 from helicone_gw.exchange import Exchange
 from helicone_gw.model import Request, Response
 from helicone_gw.pipeline.answer import Answer
+from helicone_gw.pipeline.arrays import ArraySink, wants_array
 from helicone_gw.pipeline.conversation import Conversation, wrong_value
 from helicone_gw.pipeline.ending import Sent, conclude
 from helicone_gw.pipeline.gates import Gates
@@ -31,7 +32,7 @@ class Run:
     def __init__(self, services: Services, exchange: Exchange, sink: Sink, make: MakeAttempt) -> None:
         self.services = services
         self.exchange = exchange
-        self.sink = sink
+        self.sink: Sink = sink
         self.cancelled = False
         self._conversation = Conversation(services, exchange, make)
         self._gates = Gates(exchange, services.chain.layers)
@@ -163,6 +164,10 @@ class Run:
         services, exchange = self.services, self.exchange
         live = answer.live
         assert live is not None
+        # A provider's own stream passes as it is.
+        ours = live.translation is not None or answer.attempt is None
+        if live.events and ours and wants_array(exchange.original):
+            self.sink = ArraySink(self.sink)
         await self._commit(Response(answer.status, answer.headers, None, live.source, streamed=True), unary=False)
         self._relay = relay = Relay(services.chain, services.caller, services.clock, exchange, answer)
         try:
@@ -197,12 +202,9 @@ class Run:
             formatter = error_format(exchange.original.dialect)
             sequence = 0 if live.reader is None else live.reader.sequence
             event = formatter.event(error_facts(exchange, error), exchange.original.operation, sequence)
-            if live.translator is not None:
-                event = live.translator.failure(event)
-            if event:
-                await self.sink.send(event)
-                if self._relay is not None:
-                    self._relay.capture.add(event)
+            await (self.sink.fail if isinstance(self.sink, ArraySink) else self.sink.send)(event)
+            if self._relay is not None:
+                self._relay.capture.add(event)
         await self.sink.abort()
         for hook in services.chain.on_error:
             if hook.index < min(layer, self.depth):

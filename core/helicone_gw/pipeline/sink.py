@@ -13,8 +13,9 @@ class Sink(Protocol):
     ``finish`` takes the last piece of the body along, so that a whole body and its end are one.
     """
 
-    disconnected: bool
-    """Whether the client left; sending is then pointless, and harmless."""
+    @property
+    def disconnected(self) -> bool:
+        """Whether the client left; sending is then pointless, and harmless."""
 
     async def start(self, status: int, headers: RawHeaders) -> None:
         """Send the head."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from helicone_gw.dialects.base import EventFacts, StreamReader
-from helicone_gw.dialects.translate.translation import Translator
+from helicone_gw.dialects.translate.streaming import StreamTranslator
 from helicone_gw.model import Usage
 
 
 class TranslatedReader:
     """The facts of a provider's stream, and what the client's would need to be closed or to fail."""
 
-    def __init__(self, facts: StreamReader, translator: Translator) -> None:
+    def __init__(self, facts: StreamReader, translator: StreamTranslator) -> None:
         self._facts = facts
         self._translator = translator
         self.feed: Callable[[bytes], EventFacts] = facts.feed

@@ -22,17 +22,12 @@ from helicone_gw.dialects.translate.reply import (
     StreamEvent,
     ToolArgumentsDelta,
 )
-from helicone_gw.sse import EventSplitter, event_data
 
 _STOPS: dict[str, StopReason] = {"stop": "stop", "length": "length", "content_filter": "content_filter"}
-_UNBOUNDED = 1 << 62
 
 
 class StreamTranslator:
-    """Feeds a reader's events to a writer, and knows what is open, so that the stream can be closed at any point.
-
-    ``as_array``: the client asked Gemini's dialect for one long JSON array instead of server-sent events.
-    """
+    """Feeds a reader's events to a writer, and knows what is open, so that the stream can be closed at any point."""
 
     def __init__(
         self,
@@ -44,7 +39,6 @@ class StreamTranslator:
         operation: str,
         id: str,
         created: int,
-        as_array: bool = False,
         custom: frozenset[str] = frozenset(),
     ) -> None:
         self._reader = reader
@@ -54,7 +48,6 @@ class StreamTranslator:
         self._operation = operation
         self._id = id
         self._created = created
-        self._array = JsonArray() if as_array else None
         self._custom = custom
         self._texts: dict[tuple[int, int], list[str]] = {}
         """Arguments of open calls of custom tools, whose text is inside an object: it is known when that is whole."""
@@ -69,11 +62,6 @@ class StreamTranslator:
     def complete(self) -> bool:
         """The same, by the name that readers of streams have for it."""
         return self.ended
-
-    @property
-    def media_type(self) -> str:
-        """The content type of what is written."""
-        return "text/event-stream" if self._array is None else "application/json"
 
     @property
     def sequence(self) -> int:
@@ -97,17 +85,9 @@ class StreamTranslator:
         events += (Stopped(stop, choice=choice) for choice, is_open in self._choices.items() if is_open)
         return self._write([*events, Ended()])
 
-    def failure(self, event: bytes) -> bytes:
-        """``event``, an error in the client's dialect, as the last thing that the client gets."""
-        self._failed = True
-        return event if self._array is None else self._array.write(event, ended=True)
-
     def _write(self, events: Sequence[StreamEvent]) -> bytes:
         out = [self._one(event) for event in events]
-        data = out[0] if len(out) == 1 else b"".join(out)
-        if self._array is None:
-            return data
-        return self._array.write(data, ended=self.ended or self._failed)
+        return out[0] if len(out) == 1 else b"".join(out)
 
     def _one(self, event: StreamEvent) -> bytes:
         if self._failed or self.ended:
@@ -145,26 +125,3 @@ class StreamTranslator:
             return replace(event, name=name)
         self._texts[event.choice, event.index] = []
         return replace(event, name=name, custom=True)
-
-
-class JsonArray:
-    """Server-sent events as the elements of a JSON array."""
-
-    def __init__(self) -> None:
-        self._splitter = EventSplitter(_UNBOUNDED)
-        self._begun = False
-        self._closed = False
-
-    def write(self, data: bytes, *, ended: bool) -> bytes:
-        """The elements that ``data`` (whole events) holds; with ``ended`` the bracket that closes the array, once."""
-        if self._closed:
-            return b""
-        out = []
-        for event in self._splitter.feed(data):
-            out.append(b",\r\n" if self._begun else b"[")
-            out.append(event_data(event))
-            self._begun = True
-        if ended:
-            self._closed = True
-            out.append(b"]" if self._begun else b"[]")
-        return b"".join(out)

@@ -29,7 +29,6 @@ from helicone_gw.dialects.translate.conversation import ConversationRequest, Too
 from helicone_gw.dialects.translate.custom_tools import as_custom, custom_names
 from helicone_gw.dialects.translate.loss import Loss
 from helicone_gw.dialects.translate.names import Renaming
-from helicone_gw.dialects.translate.passing import PassingTranslator
 from helicone_gw.dialects.translate.reply import ConversationReply
 from helicone_gw.dialects.translate.streaming import StreamTranslator
 from helicone_gw.errors import BadRequest
@@ -39,8 +38,6 @@ _CONVERSATIONS = {(codec.dialect, name): codec for codec in CONVERSATION_INGRESS
 _EMBEDDINGS = {(codec.dialect, name): codec for codec in EMBEDDINGS_INGRESS for name in codec.operations}
 _RERANKS = {(codec.dialect, name): codec for codec in RERANK_INGRESS for name in codec.operations}
 _ID_PREFIXES = {"chat": "chatcmpl-", "completions": "cmpl-", "responses": "resp_", "messages": "msg_"}
-
-Translator = StreamTranslator | PassingTranslator
 
 
 class Made(Struct, frozen=True):
@@ -66,7 +63,7 @@ class Translation:
         loss: Loss,
         reply_loss: Loss,
         reply: Callable[[bytes, Made], bytes] | None = None,
-        stream: Callable[[Made], Translator] | None = None,
+        stream: Callable[[Made], StreamTranslator] | None = None,
     ) -> None:
         self.dialect = dialect
         self.outgoing = outgoing
@@ -82,7 +79,7 @@ class Translation:
         """
         return body if self._reply is None else self._reply(body, made)
 
-    def stream(self, made: Made) -> Translator | None:
+    def stream(self, made: Made) -> StreamTranslator | None:
         """A translator for a streamed answer; ``None`` where it passes as it is."""
         return None if self._stream is None else self._stream(made)
 
@@ -160,17 +157,7 @@ def _relayed(request: Request, body: bytes, home: Home, to: Destination) -> Tran
     """A body that is in the model's own dialect already: it and its answer pass as they are, nothing is lost."""
     beta = request.headers.get("anthropic-beta")
     outgoing = home.relay(body, to, request.operation, stream=request.stream, beta=beta)
-    if not _wants_array(request):
-        return Translation(home.dialect, outgoing, Loss(), Loss())
-
-    def stream(made: Made) -> Translator:
-        return PassingTranslator(home.dialect, outgoing.operation, as_array=True)
-
-    return Translation(home.dialect, outgoing, Loss(), Loss(), None, stream)
-
-
-def _wants_array(request: Request) -> bool:
-    return request.operation == "stream_generate_content" and "alt=sse" not in request.query.split("&")
+    return Translation(home.dialect, outgoing, Loss(), Loss())
 
 
 def _embeddings(request: Request, body: bytes, dialect: str, to: Destination, loss: Loss, model: str) -> Translation:
@@ -231,7 +218,7 @@ def _conversation(
         _restore(answer, names, custom)
         return speaker.write_reply(answer, asked, reply_loss)
 
-    def stream(made: Made) -> Translator:
+    def stream(made: Made) -> StreamTranslator:
         return StreamTranslator(
             writer.stream_reader(reply_loss),
             speaker.stream_writer(asked, reply_loss),
@@ -240,7 +227,6 @@ def _conversation(
             operation=request.operation,
             id=prefix + made.id,
             created=made.created,
-            as_array=_wants_array(request),
             custom=custom,
         )
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
 from helicone_gw.dialects import wire_format
-from helicone_gw.dialects.translate.passing import PassingTranslator
 from helicone_gw.dialects.translate.streaming import StreamTranslator
 from helicone_gw.dialects.translate.translation import Made, Translation, translate
 from helicone_gw.headers import Headers
@@ -82,41 +80,8 @@ def test_what_is_beta_goes_along() -> None:
     assert sent["anthropic_beta"] == ["b-1"]
 
 
-def event(**members: Any) -> bytes:
-    return b"data: " + json.dumps(members).encode() + b"\n\n"
-
-
-def test_events_pass_as_they_are_until_the_stream_is_closed_early() -> None:
-    passing = PassingTranslator("anthropic", "messages")
-    start = b'event: message_start\ndata: {"type":"message_start","message":{"model":"m"}}\n\n'
-    block = b'event: content_block_start\ndata: {"type":"content_block_start","index":0}\n\n'
-    assert passing.feed(start) == start
-    assert passing.feed(block) == block
-    assert not passing.ended
-    assert passing.finish() == b""
-    closing = passing.closing_events("length")
-    assert b"content_block_stop" in closing
-    assert b'"max_tokens"' in closing
-    assert passing.media_type == "text/event-stream"
-    passing.feed(b'event: message_stop\ndata: {"type":"message_stop"}\n\n')
-    assert passing.ended
-
-
-@pytest.mark.parametrize("query", ["", "key=x"])
-def test_gemini_without_events_is_one_array(query: str) -> None:
-    asked = request("gemini", "stream_generate_content", CONTENTS, query=query, stream=True)
+def test_gemini_is_asked_for_events_whatever_its_client_asked_for() -> None:
+    asked = request("gemini", "stream_generate_content", CONTENTS, query="key=x", stream=True)
     found = translated("vertex", "gemini-2.5-pro", asked)
     assert found.outgoing.query == "alt=sse"
-    passing = found.stream(MADE)
-    assert passing is not None
-    first, last = ({"candidates": [{"index": 0}]}, {"candidates": [{"index": 0, "finishReason": "STOP"}]})
-    written = passing.feed(event(**first)) + passing.feed(event(**last)) + passing.finish()
-    assert json.loads(written) == [first, last]
-    assert passing.media_type == "application/json"
-
-
-def test_an_array_that_was_cut_is_not_closed() -> None:
-    passing = PassingTranslator("gemini", "stream_generate_content", as_array=True)
-    written = passing.feed(event(candidates=[{"index": 0}])) + passing.finish()
-    assert not written.endswith(b"]")
-    assert (written + passing.closing_events("stop")).endswith(b"]")
+    assert found.stream(MADE) is None

@@ -205,17 +205,6 @@ def test_tools_are_called_by_the_names_that_the_client_gave_them() -> None:
     assert whole["choices"][0]["message"]["tool_calls"][0]["function"] == {"name": name, "arguments": "{}"}
 
 
-@pytest.mark.parametrize("model", PROVIDERS)
-def test_an_array_for_who_asked_gemini_for_no_events(model: str) -> None:
-    how = translation("stream_generate_content", model, query="")
-    translator = how.stream(MADE)
-    assert translator is not None
-    assert translator.media_type == "application/json"
-    chunks = json.loads(translated(how, [PROVIDERS[model][1].stream("Hello there").body]))
-    texts = [part["text"] for each in chunks for part in each["candidates"][0]["content"]["parts"]]
-    assert "".join(texts) == "Hello there"
-
-
 def test_ids_and_times_that_a_provider_does_not_give_are_made_up() -> None:
     nameless = encode_event(b'{"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":"stop"}]}')
     out = _of([nameless, encode_event(b"[DONE]")], "responses")
