@@ -151,7 +151,7 @@ class Gateway:
 
     def _same_dialect(self, request: Request, target: Target) -> bool:
         provider = self.catalogue.get(target.provider)
-        return provider is None or speaks(provider, request)
+        return provider is None or speaks(provider, request, target)
 
     def _own_models(self) -> list[tuple[str, str]]:
         models = [(name, entry.providers[0]) for name, entry in self.config.models.items() if entry.providers]
