@@ -19,6 +19,9 @@ from helicone_gw_cache.shielding import shielded
 from helicone_gw_cache.visit import CacheCounters, Visit, slots
 
 if TYPE_CHECKING:
+    import typer
+    from quart import Blueprint
+
     from helicone_gw import Chunk, Exchange, Gateway, GatewayError, Response
 
 
@@ -72,6 +75,22 @@ class CachePlugin(Plugin):
         """Let what is being stored be stored, and close the backend."""
         await self._keeping.settle()
         await self.backend.close()
+
+    @hookimpl
+    def register_routes(self, gateway: Gateway) -> Blueprint | None:
+        """Serve ``/v1/cache``: the outermost cache does, where there are several."""
+        if next(plugin for plugin in gateway.plugins if isinstance(plugin, CachePlugin)) is not self:
+            return None
+        from helicone_gw_cache.api import routes
+
+        return routes(self.name, lambda: self.backend, self.savings, gateway.clock)
+
+    @hookimpl
+    def register_commands(self, cli: typer.Typer) -> None:
+        """Add ``helicone-gw cache``; the commands of a further instance have its name."""
+        from helicone_gw_cache.commands import commands
+
+        cli.add_typer(commands(self.name, self.config.backend), name=self.name)
 
     @hookimpl
     async def pre_request(self, exchange: Exchange) -> Response | None:
