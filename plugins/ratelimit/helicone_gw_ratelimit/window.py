@@ -113,7 +113,9 @@ class Window:
       end
       redis.call('ZREM', keys[1], unpack(old))
       redis.call('HDEL', keys[2], unpack(old))
-      redis.call('HINCRBY', keys[2], 'sum', text(-gone))
+      if gone > 0 then
+        redis.call('HINCRBY', keys[2], 'sum', text(-gone))
+      end
     end
   end
   local function add(keys, id, amount, window, now)
