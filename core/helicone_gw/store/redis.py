@@ -12,7 +12,8 @@ from helicone_gw.clock import Clock
 from helicone_gw.store.address import Address
 from helicone_gw.store.base import Argument, Call, Operation, Results, Scoped, Store, StoreStats, check_tags
 from helicone_gw.store.guard import Guard, bounded
-from helicone_gw.store.links import Command, Link, open_link
+from helicone_gw.store.links import Command, Link
+from helicone_gw.store.opening import open_link
 
 
 def _on_redis_alone(*_: Any) -> Results:

@@ -4,43 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from collections.abc import AsyncIterator
 
 import pytest
 
-from helicone_gw import LocalKeys, StoreOperation, StoreUnavailable
+from helicone_gw import StoreOperation, StoreUnavailable
 from helicone_gw.clock import SystemClock
 from helicone_gw.store import MemoryStore, Store, open_store
+from tests.core.store.helpers import ADD, PATIENT
 from tests.fixtures.redis_server import RedisServer
 from tests.fixtures.tcp_proxy import proxied
-
-PATIENT: dict[str, Any] = {"namespace": "t:", "deadline": 5, "retry_after": 0.2, "max_connections": 8}
-"""What these tests are about is no deadline."""
-
-
-def _add(
-    keys: LocalKeys, names: Sequence[str], arguments: Sequence[bytes | str | int | float], now: float
-) -> list[int | bytes | None]:
-    total = 0
-    for name in names:
-        total = int(keys.get(name) or 0) + int(arguments[0])
-        keys.set(name, total, ttl=60)
-    return [total, None, str(arguments[1]).encode()]
-
-
-ADD = StoreOperation(
-    "add",
-    """
-local total
-for _, key in ipairs(KEYS) do
-  total = redis.call('INCRBY', key, ARGV[1])
-  redis.call('PEXPIRE', key, 60000)
-end
-return {total, false, ARGV[2]}
-""",
-    _add,
-)
 
 
 @pytest.fixture
@@ -184,7 +157,7 @@ async def test_a_script_that_is_wrong_is_a_fault_and_not_an_outage(
     store: Store, lua: str, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        await store.run(StoreOperation("broken", lua, _add), ["k"])
+        await store.run(StoreOperation("broken", lua, ADD.local), ["k"])
     assert store.stats.failures == 0
     assert not store.stats.open
 
