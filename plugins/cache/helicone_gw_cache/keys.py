@@ -1,7 +1,7 @@
 """Keys: the question, as one hash. Two requests have the same key only if the same answer is right for both.
 
 Whatever could change the answer, or say who may see it, is a part; what is not known to be harmless counts as if it
-could. The parts, each with its length before it so that none can pass for the end of another:
+could. The parts, each with its type and length so that none can pass for the end of another:
 
 ======== ==============================================================================================================
 scope    organization, owner and gateway key of the caller, and what that key may use
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import fields
 from functools import lru_cache
 from operator import attrgetter
@@ -28,12 +28,12 @@ from typing import Any
 
 import msgspec
 
-from helicone_gw import Exchange, GatewayConfig, HeliconeHeaders, Permits, Request
+from helicone_gw import Exchange, GatewayConfig, HeliconeHeaders, Request
 from helicone_gw_cache.config import Share
 from helicone_gw_cache.policy import Policy
 
 PARTS = ("scope", "sender", "setup", "where", "cache", "helicone", "headers", "vary", "body")
-_VERSION = b"helicone-gw cache key 1"
+_VERSION = "helicone-gw cache key 1"
 
 HARMLESS = frozenset(
     {
@@ -70,7 +70,7 @@ _COUNTED = tuple(field.name for field in fields(HeliconeHeaders) if field.name n
 _counted = attrgetter(*_COUNTED)
 _USUAL = _counted(HeliconeHeaders())
 
-_EVERYTHING = Permits()
+_PACKER = msgspec.msgpack.Encoder()
 _GOOGLE_TOKEN = "ya29."  # noqa: S105 - how Google's short-lived tokens begin, and none of them
 
 
@@ -86,22 +86,22 @@ class Keys:
 
     def key(self, exchange: Exchange, policy: Policy) -> str:
         """The key of what ``exchange`` asks now: 64 hexadecimal digits."""
-        return hashlib.sha256(_joined((_VERSION, *self._parts(exchange, policy)))).hexdigest()
+        return hashlib.sha256(_packed((_VERSION, *self._parts(exchange, policy)))).hexdigest()
 
     def explained(self, exchange: Exchange, policy: Policy) -> str:
         """The parts, each as eight digits of its hash: where two of them differ, so do the questions."""
         # Told apart by caller, so that a short hash of a credential says nothing to anybody else.
         parts = self._parts(exchange, policy)
-        digests = (hashlib.sha256(_joined((parts[0], part))).hexdigest()[:8] for part in parts)
+        digests = (hashlib.sha256(_packed((parts[0], part))).hexdigest()[:8] for part in parts)
         return ", ".join(f"{name}={digest}" for name, digest in zip(PARTS, digests, strict=True))
 
-    def _parts(self, exchange: Exchange, policy: Policy) -> Sequence[bytes]:
-        request = exchange.request
+    def _parts(self, exchange: Exchange, policy: Policy) -> tuple[Any, ...]:
+        request, helicone = exchange.request, _counted(exchange.request.helicone)
         return (
             _scope(exchange, self._share),
             _sender(exchange),
             self._setup,
-            _texts(
+            (
                 request.method,
                 request.provider,
                 request.router,
@@ -110,12 +110,12 @@ class Keys:
                 request.path,
                 request.query,
                 request.model,
-                "stream" if request.stream else "",
+                request.stream,
             ),
-            _cache(request, policy),
-            _helicone(request.helicone),
-            _joined([part for field in request.headers.raw if matters(field[0]) for part in field]),
-            _joined([part for get in self._vary for part in get(request)]) if self._vary else b"",
+            (policy.seed, policy.bucket_size, policy.ignore_keys, request.helicone.cache.control),
+            None if helicone == _USUAL else helicone,
+            [field for field in request.headers.raw if matters(field[0])],
+            [get(request) for get in self._vary] if self._vary else None,
             canonical(request.body or b"", policy.ignore_keys),
         )
 
@@ -167,7 +167,7 @@ def _name(token: bytes) -> str:
     try:
         return msgspec.json.decode(token, type=str)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return token.decode("utf-8", "replace")  # a lone surrogate: no name that anybody would ignore
+        return token.decode("utf-8", "replace")  # no text, so no name that anybody would ignore
 
 
 _API = ("openai-", "anthropic-", "x-goog-", "x-amz-", "x-ms-", "cf-aig-")
@@ -187,70 +187,57 @@ def matters(name: bytes) -> bool:
     return text.startswith(_API) or _WORD.search(text) is not None
 
 
-def _scope(exchange: Exchange, share: Share) -> bytes:
+def _scope(exchange: Exchange, share: Share) -> tuple[Any, ...]:
     key = exchange.key
     if key is None:
-        return _texts(exchange.organization)
-    permits = exchange.permits or _EVERYTHING
+        return (exchange.organization,)
+    permits = exchange.permits
     # An entry was permitted to those who may use the same; whoever may use less must not find it.
-    rights = b"" if permits == _EVERYTHING else repr((permits.models, permits.providers, permits.paths)).encode()
-    return _texts(exchange.organization, "key", key.owner, key.id if share == "key" else None) + rights
+    rights = None if permits is None else (permits.models, permits.providers, permits.paths)
+    return (exchange.organization, key.owner, key.id if share == "key" else None, rights)
 
 
-def _sender(exchange: Exchange) -> bytes:
+def _sender(exchange: Exchange) -> tuple[Any, ...] | None:
     credential = exchange.credential
     if credential is None:
-        return b""
-    if exchange.key is not None and any(word.startswith(_GOOGLE_TOKEN) for word in credential.value.split(" ")):
+        return None
+    value = credential.value
+    if _GOOGLE_TOKEN in value and exchange.key is not None and _is_google_token(value):
         # It is another one every hour, for the same account. Without a gateway key it alone tells who is asking.
-        return _texts(credential.provider, credential.header)
-    return _texts(credential.provider, credential.header, credential.value)
+        return (credential.provider, credential.header)
+    return (credential.provider, credential.header, value)
 
 
-def _cache(request: Request, policy: Policy) -> bytes:
-    said = request.helicone.cache
-    return _texts(policy.seed, str(policy.bucket_size), said.control, *policy.ignore_keys)
-
-
-def _helicone(headers: HeliconeHeaders) -> bytes:
-    values = _counted(headers)
-    if values == _USUAL:
-        return b""
-    return repr([pair for pair in zip(_COUNTED, values, strict=True) if pair[1] is not None]).encode()
+def _is_google_token(value: str) -> bool:
+    return any(word.startswith(_GOOGLE_TOKEN) for word in value.split(" "))
 
 
 def _setup(config: GatewayConfig, fingerprint: str) -> bytes:
     # Secrets print as stars, so that a new key to the same account changes nothing.
-    described = [fingerprint]
-    for section in (config.providers, config.models):
-        described += [f"{name}={entry.model_dump_json()}" for name, entry in sorted(section.items())]
-    described.append(config.translation.model_dump_json())
-    return hashlib.sha256(_texts(*described)).digest()
+    sections = [
+        {name: entry.model_dump_json() for name, entry in sorted(section.items())}
+        for section in (config.providers, config.models)
+    ]
+    return hashlib.sha256(_packed((fingerprint, *sections, config.translation.model_dump_json()))).digest()
 
 
-def _fact(name: str) -> Callable[[Request], list[bytes]]:
+def _fact(name: str) -> Callable[[Request], Any]:
     """What reads a fact of a request (`Plugin.vary`). Raises `ValueError` for a name that means nothing."""
     kind, _, field = name.partition(":")
-    tag = name.lower().encode()
     if name == "user":
-        return lambda request: [tag, _text(request.user)]
+        return lambda request: request.user
     if name == "session":
-        return lambda request: [tag, _text(request.helicone.session_id)]
+        return lambda request: request.helicone.session_id
     if kind == "property" and field:
-        return lambda request: [tag, _text(request.helicone.properties.get(field))]
+        return lambda request: request.helicone.properties.get(field)
     if kind == "header" and field:
-        wanted = field.lower()
-        return lambda request: [tag, *(value.encode() for value in request.headers.get_all(wanted))]
+        return lambda request: request.headers.get_all(field)
     raise ValueError(f"{name!r} is not user, session, header:<name> or property:<name>")
 
 
-def _text(value: Any) -> bytes:
-    return b"" if value is None else b"=" + str(value).encode("utf-8", "surrogatepass")
-
-
-def _texts(*values: str | None) -> bytes:
-    return _joined([_text(value) for value in values])
-
-
-def _joined(parts: Sequence[bytes]) -> bytes:
-    return b"".join([b"%d:%b" % (len(part), part) for part in parts])
+def _packed(parts: Any) -> bytes:
+    """``parts`` as MessagePack: every value with its type and length, so that no two tuples look alike."""
+    try:
+        return _PACKER.encode(parts)
+    except UnicodeEncodeError:  # a lone surrogate
+        return repr(parts).encode("utf-8", "surrogatepass")
