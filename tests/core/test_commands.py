@@ -19,6 +19,7 @@ from helicone_gw.commands.sharing import sharing
 from helicone_gw.config import ServerConfig, StoreConfig, UpstreamConfig
 from helicone_gw.database import Database
 from helicone_gw.server import listen, serve, url_at, url_of
+from tests.fixtures.redis_server import RedisServer
 
 
 @pytest.fixture(autouse=True)
@@ -91,15 +92,40 @@ def test_check_of_one_worker_says_nothing_of_sharing(capsys: pytest.CaptureFixtu
     ],
 )
 def test_what_workers_share(database: str, store: str, shared: set[str], warned: list[str]) -> None:
-    config = GatewayConfig(server=ServerConfig(workers=2)).model_copy(
-        update={"store": StoreConfig.model_construct(url=store)}
-    )
+    config = GatewayConfig(server=ServerConfig(workers=2), store=StoreConfig(url=store))
     parts = sharing(config, Database(database))
     assert {part.name for part in parts.shared} == shared
     assert {part.name for part in parts.own} & {"database", "store", "health"} == {
         name for name in ("database", "store", "health") if name not in shared
     }
     assert [warning.split(" and ")[1].split()[0] for warning in parts.warnings] == warned
+
+
+def test_check_asks_a_redis_whether_it_answers(redis_server: RedisServer, capsys: pytest.CaptureFixture[str]) -> None:
+    write(
+        f"{{server: {{workers: 2}}, database: {{url: 'postgresql://host/db'}}, store: {{url: '{redis_server.url}/1'}}}}"
+    )
+    assert program(["check"]) == 0
+    said = capsys.readouterr().out
+    assert "store                  Redis: counters, limits and small values" in said
+    assert "store connections      up to 50" in said
+    assert "Warnings" not in said
+
+
+def test_a_redis_that_does_not_answer_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    write("store: {url: 'redis://me:SECRET@127.0.0.1:1'}")
+    assert program(["check"]) == 1
+    said = capsys.readouterr().out
+    assert "good" in said
+    assert "the shared store cannot be reached: no connection (ConnectionRefusedError)" in said
+    assert "SECRET" not in said
+
+
+def test_a_cluster_has_connections_to_each_node() -> None:
+    config = GatewayConfig(server=ServerConfig(workers=2), store=StoreConfig(url="redis+cluster://a,b"))
+    parts = sharing(config, Database("sqlite://"))
+    assert ("store connections", "up to 50 to each node") in parts.own
+    assert ("store", "Redis Cluster: counters, limits and small values") in parts.shared
 
 
 def test_bounds_of_connections_hold_for_each_worker() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 import typer
@@ -10,12 +11,14 @@ from helicone_gw.chain import INWARDS, REQUEST_HOOKS, unsafe_orders
 from helicone_gw.commands.loading import Loaded, build_gateway
 from helicone_gw.commands.sharing import Part, sharing
 from helicone_gw.errors import ConfigError
+from helicone_gw.gateway import Gateway
 
 
 def check(context: typer.Context) -> None:
     """Check the configuration; print the onion, hook by hook, and warn of orders that are not safe.
 
-    With several workers it says what they share, and what each of them has for itself.
+    With several workers it says what they share, and what each of them has for itself. A Redis is asked whether it
+    answers; that it does not is a warning, because a gateway starts without it.
     Exit code 0 when it is good, 1 with warnings, 2 when it cannot be used.
     """
     loaded: Loaded = context.obj
@@ -44,11 +47,23 @@ def check(context: typer.Context) -> None:
         typer.echo("\nEach worker's own:\n")
         _print(parts.own)
         warnings += parts.warnings
+    if problem := asyncio.run(_problem(gateway)):
+        warnings.append(
+            f"store.url: the shared store cannot be reached: {problem}. The gateway starts without it and goes on "
+            "trying: meanwhile plugins that fail open have no opinion, and those that fail closed answer 503"
+        )
     if warnings:
         typer.echo("\nWarnings:\n")
         for warning in warnings:
             typer.echo(f"  {warning}")
         raise typer.Exit(1)
+
+
+async def _problem(gateway: Gateway) -> str:
+    try:
+        return await gateway.store.problem()
+    finally:
+        await gateway.store.close()
 
 
 def _print(parts: Iterable[Part]) -> None:
