@@ -5,10 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from helicone_gw import BadRequest, Plugin, Response, Route, Target, hookimpl
+from helicone_gw import BadRequest, Plugin, Response, Route, StashKey, Target, hookimpl
 from helicone_gw_router import listing, loading, prompts
-from helicone_gw_router.affinity import CAPTURED, NOT_SEARCHED, Memory, id_made, ids_of
+from helicone_gw_router.affinity import Memory
 from helicone_gw_router.config import RouterConfig
+from helicone_gw_router.references import (
+    CAPTURED,
+    KEEPS_NOTHING,
+    container_in,
+    id_in_path,
+    id_made,
+    ids_of,
+    may_leave_container,
+)
 from helicone_gw_router.registry import Registry
 from helicone_gw_router.resolving import DEMO, Resolver
 from helicone_gw_router.routes import Routes
@@ -18,10 +27,16 @@ if TYPE_CHECKING:
 
     from quart import Blueprint
 
-    from helicone_gw import Attempt, Exchange, Gateway, Request
+    from helicone_gw import Attempt, Chunk, Exchange, Gateway, Request
     from helicone_gw_router.registry import Model
 
 REGISTRY_PATH = "/v1/public/model-registry/models"
+
+CONTAINER: StashKey[str | None] = StashKey("router.container")
+"""The container that the answer named; there only where one may be named."""
+
+STRANGE: StashKey[str] = StashKey("router.strange")
+"""The id of the path, which nobody remembers; who knows it is its home."""
 
 
 class RouterPlugin(Plugin):
@@ -31,6 +46,7 @@ class RouterPlugin(Plugin):
     on_failure = "closed"
     before = ("fallbacks", "retries")
     capture_bytes = CAPTURED
+    chunks_on_request = True
     config: RouterConfig
     registry: Registry
     routes: Routes
@@ -105,11 +121,15 @@ class RouterPlugin(Plugin):
         request = exchange.request
         if request.helicone.target_url is not None or request.helicone.openai_api_base is not None:
             return None
-        ids = ids_of(request)
-        if ids and (made := await self._memory.find(_owner(exchange), ids)) is not None:
-            route = self._back(exchange, *made)
-            if route is not None:
+        if may_leave_container(request):
+            exchange.stash[CONTAINER] = None
+            exchange.watch_stream()
+        if ids := ids_of(request):
+            made = await self._memory.find(_owner(exchange), ids)
+            if made is not None and (route := self._back(exchange, *made)) is not None:
                 return route
+            if made is None and (strange := id_in_path(request)) is not None:
+                exchange.stash[STRANGE] = strange
         if request.provider is not None:
             return self.routes.pinned(exchange, request.provider)
         return None if request.model is None and request.router is None else self.routes.route(exchange)
@@ -124,7 +144,7 @@ class RouterPlugin(Plugin):
         for target in there:
             if (target.base_url, target.deployment) == (base_url, deployment):
                 return Route((target,), "made here")
-        if request.operation in NOT_SEARCHED and not there:
+        if request.operation in KEEPS_NOTHING and not there:
             return None  # a file of one provider, and a model of another
         model = there[0].model if there else request.model
         return Route((Target(provider, model, base_url, deployment),), "made here")
@@ -141,6 +161,12 @@ class RouterPlugin(Plugin):
             self.routes.latencies.measured(target, attempt.first_byte_at - attempt.started_at)
 
     @hookimpl
+    def on_stream_chunk(self, exchange: Exchange, chunk: Chunk) -> None:
+        """Notice the container that an answer names; only where one may be named."""
+        if b'"container"' in chunk.data and (found := container_in(chunk.data)) is not None:
+            exchange.stash[CONTAINER] = found
+
+    @hookimpl
     def on_finish(self, exchange: Exchange) -> None:
         """Remember what a target made, and how much of its limits is left."""
         if not exchange.attempts or exchange.response is None:
@@ -148,11 +174,19 @@ class RouterPlugin(Plugin):
         target = exchange.attempts[-1].target
         if self.routes.counts_headroom:
             self.routes.headroom.heard(target, exchange.response.headers, self._gateway.clock.monotonic())
-        usual = target.provider == exchange.request.dialect and target.base_url is None
-        usual = usual and not self._gateway.catalogue.deployments(target.provider)
-        if not usual and (made := id_made(exchange)) is not None:
-            remembering = self._memory.remember(_owner(exchange), made, target)
-            self._gateway.background.spawn(remembering, f"{self.name}: remember an id")
+        if self._is_usual(exchange, target):
+            return
+        for made in (id_made(exchange), _container(exchange), _met(exchange)):
+            if made is not None:
+                remembering = self._memory.remember(_owner(exchange), made, target)
+                self._gateway.background.spawn(remembering, f"{self.name}: remember an id")
+
+    def _is_usual(self, exchange: Exchange, target: Target) -> bool:
+        """Whether whatever refers to what ``target`` made is led there anyhow."""
+        if target.provider != exchange.request.dialect or target.base_url is not None:
+            return False
+        alone = exchange.route is None or len(exchange.route.targets) == 1
+        return alone and not self._gateway.catalogue.deployments(target.provider)
 
     def _models(self, exchange: Exchange) -> Response | None:
         request, wanted = exchange.request, exchange.request.model
@@ -198,6 +232,24 @@ def _line(model: Model, id: str, providers: tuple[str, ...]) -> listing.Listed:
         model.operations,
         model.max_output or model.facts.get("max_output"),
     )
+
+
+def _container(exchange: Exchange) -> str | None:
+    """The container that a good answer named."""
+    response = exchange.response
+    if CONTAINER not in exchange.stash or response is None or not 200 <= response.status < 300:
+        return None
+    named = exchange.stash[CONTAINER]
+    if named is None and response.body:
+        return container_in(response.body, response.headers.get("content-encoding"))
+    return named
+
+
+def _met(exchange: Exchange) -> str | None:
+    """The id of the path that nobody remembered, where the target knew it."""
+    response = exchange.response
+    known = response is not None and 200 <= response.status < 300 and exchange.request.method == "GET"
+    return exchange.stash[STRANGE] if known and STRANGE in exchange.stash else None
 
 
 def _owner(exchange: Exchange) -> str:

@@ -9,7 +9,16 @@ import pytest
 from helicone_gw import Capture, Exchange, Headers, HeliconeHeaders, Request, Response, Target
 from helicone_gw.store import MemoryStore
 from helicone_gw.testing import VirtualClock
-from helicone_gw_router.affinity import MAX_IDS, Memory, id_made, ids_of
+from helicone_gw_router.affinity import Memory
+from helicone_gw_router.references import (
+    LARGEST_SEARCHED,
+    MAX_IDS,
+    container_in,
+    id_in_path,
+    id_made,
+    ids_of,
+    may_leave_container,
+)
 
 
 def request(
@@ -54,6 +63,83 @@ def test_files_of_a_conversation(operation: str, body: bytes, ids: list[str]) ->
     assert ids_of(request(body=body, operation=operation)) == ids
 
 
+def gemini(path: str, body: bytes | None = b"{}", operation: str = "files") -> Request:
+    return request(path, body, operation).replace(dialect="gemini")
+
+
+@pytest.mark.parametrize(
+    ("one", "ids"),
+    [
+        (gemini("/v1beta/files/abc-123", b""), ["files/abc-123"]),
+        (gemini("/v1beta/files/abc-123:download", b""), ["files/abc-123"]),
+        (gemini("/v1beta/cachedContents/xyz", b"", "cachedContents"), ["cachedContents/xyz"]),
+        (gemini("/v1beta/batches/b1:cancel", b"", "batches"), ["batches/b1"]),
+        (gemini("/v1beta/files", b""), []),
+        (
+            gemini(
+                "/v1beta/models/gemini-2.5-flash:generateContent",
+                b'{"cachedContent": "cachedContents/xyz", "contents": [{"parts": [{"fileData": '
+                b'{"fileUri": "https://generativelanguage.googleapis.com/v1beta/files/abc-123"}}]}]}',
+                "generate_content",
+            ),
+            ["cachedContents/xyz", "files/abc-123"],
+        ),
+        (
+            gemini("/x", b'{"cached_content":"projects/p/locations/l/cachedContents/12"}', "stream_generate_content"),
+            ["cachedContents/12"],
+        ),
+        (
+            gemini("/x", b'{"file_uri": "files/a", "text": "\\"fileUri\\": \\"files/b\\""}', "generate_content"),
+            ["files/a"],
+        ),
+        (gemini("/x", b'{"fileUri": "gs://bucket/files/a.pdf"}', "generate_content"), []),
+        (gemini("/v1beta/models/files/x:generateContent", b"{}", "generate_content"), []),
+    ],
+)
+def test_names_of_geminis(one: Request, ids: list[str]) -> None:
+    assert ids_of(one) == ids
+
+
+@pytest.mark.parametrize(
+    ("body", "ids"),
+    [
+        (b'{"container": "container_011CPR5CNjB747bTd36fQLFk"}', ["container_011CPR5CNjB747bTd36fQLFk"]),
+        (b'{"container": {"skills": [{"skill_id": "pptx"}], "id": "container_01ab"}}', ["container_01ab"]),
+        (b'{"messages": [{"role": "user", "content": "my \\"container_01ab\\""}]}', []),
+        (b'{"tools": [{"name": "code_execution", "type": "code_execution_20250825"}]}', []),
+    ],
+)
+def test_containers_of_anthropics(body: bytes, ids: list[str]) -> None:
+    assert ids_of(request("/v1/messages", body, "messages")) == ids
+
+
+def test_answers_that_may_name_a_container() -> None:
+    def may(body: bytes | None, operation: str = "messages") -> bool:
+        return may_leave_container(request("/v1/messages", body, operation))
+
+    assert may(b'{"tools": [{"type": "code_execution_20250825"}]}')
+    assert may(b'{"container": {"skills": []}}')
+    assert not may(b'{"messages": []}')
+    assert not may(None)
+    assert not may(b'{"container": "cntr_1"}', "responses")
+
+
+def test_the_container_of_an_answer() -> None:
+    answer = b'{"content": [{"text": "\\"container\\""}], "container": {"expires_at": "x", "id": "container_01ab"}}'
+    assert container_in(answer) == "container_01ab"
+    assert container_in(b'{"container": null}') is None
+    packed = zlib.compressobj(wbits=31)
+    assert container_in(packed.compress(answer) + packed.flush(), "gzip") == "container_01ab"
+    assert container_in(zlib.compress(b" " * LARGEST_SEARCHED + answer), "deflate") is None
+
+
+def test_the_id_that_a_path_is_about() -> None:
+    assert id_in_path(request("/v1/files/file-AbC123/content")) == "file-AbC123"
+    assert id_in_path(gemini("/v1beta/files/abc")) == "files/abc"
+    assert id_in_path(request("/v1/responses")) is None
+    assert id_in_path(request("/v1/file-abcd", operation="chat")) is None
+
+
 def test_few_are_looked_up() -> None:
     body = b",".join(b'{"file_id": "file-%04d"}' % number for number in range(20))
     assert len(ids_of(request(body=body))) == MAX_IDS
@@ -75,6 +161,12 @@ def test_what_an_answer_made() -> None:
     packed = zlib.compressobj(wbits=31)
     data = packed.compress(b'{"id": "batch_abcd"}') + packed.flush()
     assert id_made(exchange(data, headers={"content-encoding": "gzip"}, operation="batches")) == "batch_abcd"
+    cache = exchange(b'{"name": "cachedContents/xyz", "model": "models/m"}', operation="cachedContents")
+    cache.request = cache.request.replace(dialect="gemini")
+    assert id_made(cache) == "cachedContents/xyz"
+    upload = exchange(b'{"file": {"name": "files/abc", "uri": "https://x/v1beta/files/abc"}}', operation="files")
+    upload.request = upload.request.replace(dialect="gemini")
+    assert id_made(upload) == "files/abc"
 
 
 @pytest.mark.parametrize(
