@@ -12,6 +12,7 @@ from helicone_gw_cache.backends import Backend
 from helicone_gw_cache.config import CacheConfig
 from helicone_gw_cache.entry import Entry
 from helicone_gw_cache.flights import Flight, Flights
+from helicone_gw_cache.policy import Policy
 from helicone_gw_cache.refresh import Refreshes
 from helicone_gw_cache.savings import NO_CHARGE, NO_TOKENS, Savings
 from helicone_gw_cache.visit import CacheCounters, Visit
@@ -145,6 +146,14 @@ class Lookup:
     def _miss(self, exchange: Exchange, visit: Visit, reason: str) -> None:
         self._savings.miss(exchange, "refresh" if visit.refreshes is not None else reason)
         if visit.policy.debug:
+            exchange.headers[headers.REASON] = reason
+
+    def pass_by(self, exchange: Exchange, policy: Policy) -> None:
+        """Account for a request that the cache has nothing to do with, although it was asked to."""
+        reason = policy.reason or "neither read nor saved"
+        if policy.asked:
+            self._savings.miss(exchange, reason)
+        if policy.debug:
             exchange.headers[headers.REASON] = reason
 
     def _place(self, visit: Visit, found: Sequence[Entry | None]) -> tuple[str, Flight | None]:

@@ -102,8 +102,7 @@ class CachePlugin(Plugin):
         if policy.asked:
             exchange.headers[headers.CACHE] = "MISS"
         if not policy.read and not policy.save:
-            if policy.debug:
-                exchange.headers[headers.REASON] = policy.reason or "neither read nor saved"
+            self._lookup.pass_by(exchange, policy)
             return None
         key = self._keys.key(exchange, policy)
         if policy.debug:
@@ -135,7 +134,10 @@ class CachePlugin(Plugin):
         if why is not None:
             exchange.annotate("cache.not_stored", why)
             if visit.policy.debug and not exchange.committed:
-                exchange.headers[headers.REASON] += f"; not stored: {why}"
+                said = exchange.headers.get(headers.REASON)
+                exchange.headers[headers.REASON] = (
+                    f"not stored: {why}" if said is None else f"{said}; not stored: {why}"
+                )
 
     @hookimpl
     async def on_error(self, exchange: Exchange, error: GatewayError) -> Response | None:

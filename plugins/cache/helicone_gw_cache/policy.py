@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from typing import Any
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -97,7 +99,9 @@ class Policies:
         if not asked and not save:
             return None
         if request.operation not in OPERATIONS or request.method != "POST" or not request.body:
-            return self._passed(request, settings) if said.debug else None
+            return _passed(settings, f"operation {request.operation}") if said.debug else None
+        if request.operation == "responses" and (state := _state(request.body)) is not None:
+            return _passed(settings, state, asked=asked)
         size = said.bucket_max_size or settings.bucket_size
         if size > MOST_BUCKETS:
             raise BadRequest(
@@ -119,12 +123,32 @@ class Policies:
             reason="no-store" if wish.no_store else "no-cache" if wish.no_cache else None,
         )
 
-    def _passed(self, request: Request, settings: Settings) -> Policy:
-        return Policy(settings, False, False, False, 0.0, 1, None, (), True, f"operation {request.operation}")
-
     def _find(self, model: str | None, router: str | None) -> Settings:
         rule = next((rule for rule in self._rules if _fits(rule, model, router)), None)
         return self._usual if rule is None else _settings(self._config, rule)
+
+
+class _Stateful(Struct):
+    """What makes a response more than an answer to its request."""
+
+    conversation: Any = None
+    background: Any = None
+
+
+_STATEFUL = msgspec.json.Decoder(_Stateful)
+
+
+def _state(body: bytes) -> str | None:
+    """What the answer depends on, or changes, at the provider: a conversation that goes on, work in the background."""
+    try:
+        found = _STATEFUL.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None  # the provider will say what is wrong with it
+    return "conversation" if found.conversation else "background" if found.background else None
+
+
+def _passed(settings: Settings, reason: str, *, asked: bool = False) -> Policy:
+    return Policy(settings, asked, False, False, 0.0, 1, None, (), True, reason)
 
 
 def _fits(rule: RuleConfig, model: str | None, router: str | None) -> bool:
