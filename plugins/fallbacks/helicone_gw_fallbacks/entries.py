@@ -44,7 +44,8 @@ def request_for(
     """The request that goes to ``entry``, and the credential that goes with it.
 
     The entry's headers take the place of the client's. Its credential is never one of the gateway's own ``secrets``.
-    ``bodyKeyOverride`` is merged into the JSON body: objects key by key, everything else replaced.
+    ``bodyKeyOverride`` is merged into the JSON body as the client wrote it: objects key by key, everything else
+    replaced. Where the entry's provider speaks another dialect, the core translates the outcome.
     """
     headers = {name.lower(): value for name, value in entry.headers.items()}
     credential = next((found for name in CREDENTIALS if (found := headers.get(name))), None)
@@ -95,10 +96,12 @@ def _overridden(request: Request, override: Mapping[str, Any]) -> Request:
     # Another spelling of it would be read by some back ends, and by nobody who checks what may be used.
     merged = {key: value for key, value in merged.items() if key == "model" or key.casefold() != "model"}
     model, stream = merged.get("model"), merged.get("stream")
-    in_body = isinstance(model, str) and request.dialect != "gemini"  # whose addresses name the model
+    if request.dialect == "gemini":
+        # Its addresses name the model, and its bodies know no such member.
+        merged.pop("model", None)
     return request.replace(
         body=json.dumps(merged, ensure_ascii=False, separators=(",", ":")).encode(),
-        model=model if in_body else request.model,
+        model=model if isinstance(model, str) else request.model,
         stream=stream if isinstance(stream, bool) else request.stream,
     )
 

@@ -79,8 +79,8 @@ class FallbacksPlugin(Plugin):
         if request.provider is not None:
             return Route(tuple(Target(request.provider, name) for name in names))
         targets = [target for name in names for target in self._gateway.routing.targets(name, exchange)]
-        reachable = [target for target in targets if self._gateway.routing.reachable(exchange, target)]
-        return Route(tuple(dict.fromkeys(reachable or targets)), "fallbacks") if targets else None
+        able = [target for target in targets if self._can_serve(target, exchange)]
+        return Route(tuple(dict.fromkeys(able or targets)), "fallbacks") if targets else None
 
     @hookimpl
     async def on_error(self, exchange: Exchange, error: GatewayError) -> Fallback | None:
@@ -123,17 +123,21 @@ class FallbacksPlugin(Plugin):
         A chain for just this kind of failure goes before the route's own other targets.
         """
         assert exchange.route is not None
-        routing, health = self._gateway.routing, self._gateway.health
+        health = self._gateway.health
         own = exchange.route.targets
         tried = {attempt.target for attempt in exchange.attempts}
         for targets in (chain, own) if special else (own, chain):
-            left = [each for each in targets if each not in tried and routing.reachable(exchange, each)]
+            left = [each for each in targets if each not in tried and self._can_serve(each, exchange)]
             if left:
                 target = next((each for each in left if health.available(each)), left[0])
                 if INDEX in exchange.headers and targets is own:
                     exchange.headers[INDEX] = str(self._index(exchange, target))
                 return target
         return None
+
+    def _can_serve(self, target: Target, exchange: Exchange) -> bool:
+        routing = self._gateway.routing
+        return routing.reachable(exchange, target) and routing.serves(exchange, target)
 
     def _index(self, exchange: Exchange, target: Target) -> int:
         """Which of the listed models ``target`` is of, from 0; the last one for a target of none that is known."""

@@ -92,8 +92,10 @@ def test_the_model_of_the_override_is_the_one_that_is_checked() -> None:
     replaced, _ = request_for(entry(override={"model": "o3", "MODEL": "x"}), request(json.dumps(without).encode()), ())
     assert replaced.model == "o3"
     assert "MODEL" not in replaced.json()
-    gemini, _ = request_for(entry(override={"model": "o3"}), request().replace(dialect="gemini", model="g"), ())
-    assert gemini.model == "g", "its address says so"
+    own = {"model": "gemini-3", "topK": 1}
+    gemini, _ = request_for(entry(override=own), request().replace(dialect="gemini", model="g"), ())
+    assert gemini.model == "gemini-3"
+    assert "model" not in gemini.json(), "its address says so"
 
 
 def test_merging_goes_down_into_objects_only() -> None:
