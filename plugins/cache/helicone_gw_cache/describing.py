@@ -13,7 +13,7 @@ from helicone_gw_cache.backends import Counters, Stats
 from helicone_gw_cache.entry import Entry
 from helicone_gw_cache.savings import Saved
 
-_AGE: Final = re.compile(r"(\d{1,9})([smhdw]?)")
+_AGE: Final = re.compile(r"([0-9]{1,9})([smhdw]?)")
 _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
