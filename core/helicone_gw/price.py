@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from itertools import compress
 from typing import Final
 
 from helicone_gw.model import Cost, Usage
@@ -45,6 +46,8 @@ Amount = Fraction | Decimal | int
 Rates = tuple[int | None, ...]
 _INPUT: Final = UNITS.index("input")
 _OUTPUT: Final = UNITS.index("output")
+_REQUESTS: Final = UNITS.index("requests")
+_PLACES: Final = tuple(range(len(UNITS)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +122,16 @@ class CompiledPrice:
             return None
         exact = rounded = 0
         parts = []
-        for unit, quantity, rate in zip(UNITS, quantities(usage), rates, strict=True):
-            if not quantity:
-                continue
+        amounts = quantities(usage)
+        for place in compress(_PLACES, amounts):
+            rate = rates[place]
             if rate is None:
                 return None
-            if unit == "requests" and not rate:
+            if not rate and place == _REQUESTS:
                 continue
-            exact += quantity * rate
+            exact += amounts[place] * rate
             up_to = (2 * exact + self.scale) // (2 * self.scale)
-            parts.append((unit, quantity, up_to - rounded))
+            parts.append((UNITS[place], amounts[place], up_to - rounded))
             rounded = up_to
         return Cost(rounded, tuple(parts), self.source, self.version, usage.estimated)
 

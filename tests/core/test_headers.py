@@ -74,3 +74,23 @@ def test_a_value_that_is_no_latin_1_is_an_error_where_it_is_set(value: str) -> N
         Headers({"a": value})
     with pytest.raises(UnicodeEncodeError):
         Headers().set("a", value)
+
+
+@given(st.lists(st.tuples(st.sampled_from([b"a", b"b", b"c", b"helicone-x"]), st.binary(max_size=3)), max_size=70))
+def test_a_selection_is_the_fields_that_meet_the_condition_in_order(fields: list[tuple[bytes, bytes]]) -> None:
+    headers = Headers(fields)
+    assert ODD(headers) == tuple(field for field in fields if field[0] in (b"a", b"helicone-x"))
+    assert Selection(lambda name: True)(headers) == headers.raw
+    assert Selection(lambda name: False)(headers) == ()
+
+
+ODD = Selection(lambda name: name in (b"a", b"helicone-x"))
+"""One for all examples, so that what it remembers of former ones counts."""
+
+
+def test_the_names_and_first_values_are_those_of_the_fields() -> None:
+    headers = Headers([(b"A", b"1"), (b"b", b"2"), (b"a", b"3")])
+    assert headers.names == (b"a", b"b", b"a")
+    assert headers.first == {b"a": b"1", b"b": b"2"}
+    with pytest.raises(AttributeError, match="nothing"):
+        headers.nothing  # noqa: B018

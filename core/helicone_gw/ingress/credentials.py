@@ -19,7 +19,7 @@ MAX_CANDIDATES = 12
 """How many possible keys of one request are looked up; a request with more is refused."""
 
 _KEY_FIELDS = frozenset(name.encode() for name in (*CREDENTIAL_FIELDS, "helicone-auth", "sec-websocket-protocol"))
-_OTHER_KEY_FIELDS = tuple(_KEY_FIELDS - {b"authorization"})
+_OTHER_KEY_FIELDS = frozenset(_KEY_FIELDS - {b"authorization"})
 _IN_ORDER = tuple((name, name.encode()) for name in CREDENTIAL_FIELDS)
 _BEARER = re.compile(r"bearer\s+", re.IGNORECASE)
 _NEXT_BEARER = re.compile(r"\s*,\s*bearer\s+", re.IGNORECASE)
@@ -129,7 +129,7 @@ def _only_bearer(headers: Headers) -> str | None:
     raw = first.get(b"authorization")
     if raw is None or raw[:7] != b"Bearer " or b"," in raw or not raw.isascii() or raw != raw.strip():
         return None
-    if len(first) != len(headers.raw) or any(name in first for name in _OTHER_KEY_FIELDS):
+    if len(first) != len(headers.raw) or not _OTHER_KEY_FIELDS.isdisjoint(first):
         return None
     return raw.decode("ascii")
 

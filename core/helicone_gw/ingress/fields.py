@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from helicone_gw.headers import Headers
+from helicone_gw.headers import Headers, Selection
 from helicone_gw.ingress.metadata import PREFIX, lift_metadata
 
 
@@ -38,6 +38,7 @@ ROWS = msgspec.json.decode((resources.files(__package__) / "fields.json").read_b
 _BY_NAME = {row.header.lower(): row for row in ROWS} | {row.alias.lower(): row for row in ROWS if row.alias}
 _RECORDED = tuple((row.header, row.header.lower()) for row in ROWS if row.property)
 _OTHER_RAW = frozenset(name.encode() for name in _BY_NAME if not name.startswith(PREFIX))
+_OURS = Selection(lambda name: name.startswith(PREFIX.encode()) or name in _OTHER_RAW)
 
 # They are sent back in one header, which has to stay small; a client that sees eight knows enough.
 _MAX_WARNINGS = 8
@@ -55,8 +56,7 @@ class Fields:
     def __init__(self, headers: Headers, metadata: Mapping[str, object] | None, head: bytes = b"") -> None:
         self._found: dict[str, tuple[str, str]] = {}
         self.warnings: list[str] = []
-        ours = [field for field in headers.raw if field[0][:9] == b"helicone-" or field[0] in _OTHER_RAW]
-        for raw_name, raw_value in ours:
+        for raw_name, raw_value in _OURS(headers):
             name = raw_name.decode("latin-1")
             spelling = _as_sent(raw_name, head) if head and name.startswith("helicone-property-") else name
             self._found.setdefault(name, (spelling, _text(raw_value)))

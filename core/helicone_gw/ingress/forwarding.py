@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from functools import lru_cache
+from collections.abc import Collection, Sequence
+from operator import itemgetter
 from urllib.parse import unquote_plus
 
-from helicone_gw.headers import Headers
+from helicone_gw.headers import Headers, Selection
 from helicone_gw.ingress.paths import looks_like_key
 
 CREDENTIAL_FIELDS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
@@ -39,7 +39,7 @@ def forwardable(headers: Headers, secrets: Collection[str]) -> Headers:
     ``secrets`` are gateway keys that were found in the request: a field that holds one of them is dropped, whatever its
     name; keys shorter than 8 characters only when they are the whole value.
     """
-    kept = [field for field in headers.raw if not _is_dropped(field[0])]
+    kept: Sequence[tuple[bytes, bytes]] = _PASSING(headers)
     first = headers.first
     if b"connection" in first:
         named = {token.strip().lower() for value in headers.get_all("connection") for token in value.split(",")}
@@ -48,13 +48,14 @@ def forwardable(headers: Headers, secrets: Collection[str]) -> Headers:
         kept = [field for name, value in kept if (field := (name, _cleaned(name, value)))[1] or name not in _LISTS]
     if secrets:
         hidden = _encoded(secrets)
-        kept = [field for field in kept if not _holds(field[1], hidden)]
+        together = b"\n".join(map(_VALUE, kept))
+        if any(secret in together for secret in hidden):
+            kept = [field for field in kept if not _holds(field[1], hidden)]
     return Headers.of_lower_case(kept)
 
 
-@lru_cache(maxsize=1024)
-def _is_dropped(name: bytes) -> bool:
-    return name in _DROPPED or name.startswith((b"helicone-", b"x-forwarded-"))
+_VALUE = itemgetter(1)
+_PASSING = Selection(lambda name: not (name in _DROPPED or name.startswith((b"helicone-", b"x-forwarded-"))))
 
 
 def _cleaned(name: bytes, value: bytes) -> bytes:

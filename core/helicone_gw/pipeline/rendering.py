@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from helicone_gw.dialects import error_format
@@ -86,10 +87,10 @@ def outcome_headers(
         (b"helicone-attempts", b"%d" % len(attempts)),
     ]
     if exchange.provider is not None:
-        fields.append((b"helicone-provider", _header_value(exchange.provider)))
+        fields.append((b"helicone-provider", _name_value(exchange.provider)))
     model = exchange.model or exchange.request.model
     if model is not None:
-        fields.append((b"helicone-model", _header_value(model)))
+        fields.append((b"helicone-model", _name_value(model)))
     if attempt is not None and attempt.provider_request_id is not None:
         fields.append((b"helicone-provider-req-id", _header_value(attempt.provider_request_id)))
     if unary and exchange.cost is not None:
@@ -128,3 +129,7 @@ def _header_value(value: str) -> bytes:
         return value.encode("ascii")
     clean = "".join(character if character.isprintable() else " " for character in value)
     return clean.encode("latin-1", "replace")
+
+
+_name_value = lru_cache(maxsize=256)(_header_value)
+"""The same for names, which come again and again."""

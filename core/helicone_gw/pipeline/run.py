@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from operator import itemgetter
 
 import structlog
 
 from helicone_gw.dialects import error_format
 from helicone_gw.errors import DeadlineExceeded, GatewayError, InternalError, UpstreamError
 from helicone_gw.exchange import Exchange
+from helicone_gw.headers import Selection
 from helicone_gw.model import Request, Response
 from helicone_gw.pipeline.answer import Answer
 from helicone_gw.pipeline.arrays import ArraySink, wants_array
@@ -24,6 +25,9 @@ from helicone_gw.pipeline.sink import Sink
 from helicone_gw.waiting import Deadline
 
 log = structlog.get_logger("helicone_gw.pipeline")
+
+_NAME = itemgetter(0)
+_WITHOUT_LENGTH = Selection(lambda name: name != b"content-length")
 
 
 class Run:
@@ -150,13 +154,16 @@ class Run:
         exchange.committed = True
         attempt = None if self._answer is None else self._answer.attempt
         headers = outcome_headers(exchange, self.services.clock.now(), attempt, unary=unary)
-        own = {field[0] for field in headers}
-        fields: Sequence[tuple[bytes, bytes]] = response.headers.raw
+        own = set(map(_NAME, headers))
+        fields = response.headers.raw
         # To a HEAD, the provider's own length says more than that of a body which nobody sends.
         if unary and (exchange.original.method != "HEAD" or "content-length" not in response.headers):
-            fields = [field for field in fields if field[0] != b"content-length"]
+            fields = _WITHOUT_LENGTH(response.headers)
             headers.append((b"content-length", b"%d" % len(response.body or b"")))
-        headers += [field for field in fields if field[0] not in own]
+        if own.isdisjoint(response.headers.names):
+            headers += fields
+        else:
+            headers += [field for field in fields if field[0] not in own]
         self._sent.status = response.status
         await self.sink.start(response.status, tuple(headers))
 

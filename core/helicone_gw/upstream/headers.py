@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 
 from helicone_gw.access import ProviderCredential
 from helicone_gw.dialects.translate.translation import Translation
-from helicone_gw.headers import Headers
+from helicone_gw.headers import Headers, Picker, Selection, picking
 from helicone_gw.upstream.provider import Provider
 
 HOP_BY_HOP = frozenset(
@@ -50,7 +51,8 @@ def upstream_headers(
     no known one. ``Host`` and the framing are left to the transport; ``accept_encoding`` stands in place of any
     ``Accept-Encoding``, which passes otherwise.
     """
-    fields = [field for field in request_headers.raw if not _stays_here(field[0])]
+    # What is ours to say of the coding stands in place of what the client said.
+    fields = list((_TRAVELLING if accept_encoding is None else _TRAVELLING_UNCODED)(request_headers))
     if b"connection" in request_headers.first:
         listed = _listed_by_connection(request_headers.raw)
         fields = [field for field in fields if field[0] not in listed]
@@ -70,7 +72,8 @@ def upstream_headers(
             fields = [field for field in fields if field[0] not in replaced]
             fields.extend(replaced.items())
     if accept_encoding is not None:
-        fields = [field for field in fields if field[0] != b"accept-encoding"]
+        if extra or (provider is not None and (provider.headers or provider.default_headers)):
+            fields = [field for field in fields if field[0] != b"accept-encoding"]
         fields.append((b"accept-encoding", accept_encoding))
     return Headers.of_lower_case(fields)
 
@@ -102,10 +105,11 @@ _OF_AN_API = (("openai", b"openai-"), ("anthropic", b"anthropic-"), ("gemini", b
 _OF_THE_BODY = frozenset({b"content-type", b"content-encoding", b"content-md5", b"digest", b"accept-encoding"})
 
 
-@lru_cache(maxsize=1024)
-def _stays_here(name: bytes) -> bool:
-    """Whether a client's field goes to no provider as it is."""
-    return name in _NOT_FORWARDED or name.startswith(_OURS)
+_TRAVELLING = Selection(lambda name: not (name in _NOT_FORWARDED or name.startswith(_OURS)))
+"""A client's fields that go to a provider as they are."""
+_TRAVELLING_UNCODED = Selection(
+    lambda name: not (name in _NOT_FORWARDED or name.startswith(_OURS) or name == b"accept-encoding")
+)
 
 
 def _credential_field(
@@ -138,21 +142,30 @@ def response_headers(raw: Sequence[tuple[bytes, bytes]], *, content_length: bool
     Also dropped is whatever is named ``helicone-*``: those are the gateway's to say. ``Content-Length`` is kept only
     if the caller says so, who knows whether the body stays as it is.
     """
-    read = [(_passing_name(name), value) for name, value in raw]
-    fields = [(name, value) for name, value in read if name is not None]
-    if len(fields) < len(read):
+    names = tuple(map(_NAME, raw))
+    learn = _passing if len(names) <= Selection.LONGEST else _passing.__wrapped__
+    passing, lower, connected = learn(names, content_length)
+    fields = zip(lower, map(_VALUE, passing(raw)), strict=True)
+    if connected:
         listed = _listed_by_connection([(name.lower(), value) for name, value in raw])
-        fields = [field for field in fields if field[0] not in listed]
-    if not content_length:
-        fields = [field for field in fields if field[0] != b"content-length"]
+        return Headers.of_lower_case([field for field in fields if field[0] not in listed])
     return Headers.of_lower_case(fields)
 
 
-@lru_cache(maxsize=1024)
-def _passing_name(name: bytes) -> bytes | None:
-    """The lower-case name of a provider's field that goes on to the client; ``None`` for one that does not."""
-    lower = name.lower()
-    return None if lower in HOP_BY_HOP or lower.startswith(_OURS) else lower
+_NAME, _VALUE = itemgetter(0), itemgetter(1)
+
+
+@lru_cache(maxsize=Selection.REMEMBERED)
+def _passing(names: tuple[bytes, ...], content_length: bool) -> tuple[Picker, tuple[bytes, ...], bool]:
+    """What picks the fields that go on to the client from those of these names, the picked names in lower case, and
+    whether there is a ``Connection`` among all of them."""
+    lowered = [name.lower() for name in names]
+    places = [
+        place
+        for place, name in enumerate(lowered)
+        if not (name in HOP_BY_HOP or name.startswith(_OURS) or (name == b"content-length" and not content_length))
+    ]
+    return picking(places, len(names)), tuple([lowered[place] for place in places]), b"connection" in lowered
 
 
 def _listed_by_connection(fields: Sequence[tuple[bytes, bytes]]) -> frozenset[bytes]:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from helicone_gw import Usage
+from functools import partial
+from operator import attrgetter, is_not
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from helicone_gw import Usage
 
 _MAX_INTEGER = 2**63 - 1
 
@@ -28,33 +33,42 @@ def count(value: int | None) -> int | None:
 
 def tokens(usage: Usage | None) -> dict[str, int | None]:
     """The token columns of an attempt."""
-    if usage is None:
-        return _NO_TOKENS
-    return {
-        "prompt_tokens": count(usage.input_tokens),
-        "completion_tokens": count(usage.output_tokens),
-        "reasoning_tokens": count(usage.reasoning_tokens),
-        "prompt_cache_read_tokens": count(usage.cache_read_tokens),
-        "prompt_cache_write_tokens": count(usage.cache_write_tokens),
-    }
+    return _NO_TOKENS if usage is None else dict(zip(_TOKENS, _counts(_tokens(usage)), strict=True))
 
 
 def all_tokens(usage: Usage | None) -> dict[str, int | None]:
     """The token columns of a request, and what else is counted there."""
-    if usage is None:
-        return _NONE_AT_ALL
-    return {
-        **tokens(usage),
-        "total_tokens": count(usage.total_tokens),
-        "prompt_cache_write_1h_tokens": count(usage.cache_write_1h_tokens),
-        "prompt_audio_tokens": count(usage.input_audio_tokens),
-        "completion_audio_tokens": count(usage.output_audio_tokens),
-        "prompt_cache_audio_tokens": count(usage.cache_audio_read_tokens),
-        "prompt_image_tokens": count(usage.input_image_tokens),
-        "completion_image_tokens": count(usage.output_image_tokens),
-        "web_searches": count(usage.web_searches),
-    }
+    return _NONE_AT_ALL if usage is None else dict(zip(_ALL, _counts(_all(usage)), strict=True))
 
 
-_NO_TOKENS = dict.fromkeys(tokens(Usage()))
-_NONE_AT_ALL = dict.fromkeys(all_tokens(Usage()))
+def _counts(values: tuple[Any, ...]) -> tuple[int | None, ...]:
+    """Each `count` of ``values``. Usually they stay as they are, which is told of all of them together."""
+    known = tuple(filter(_is_known, values))
+    if _WHOLE.issuperset(map(type, known)) and (not known or (min(known) >= 0 and max(known) <= _MAX_INTEGER)):
+        return values
+    return tuple(map(count, values))
+
+
+_is_known = partial(is_not, None)
+_WHOLE = frozenset({int})
+_TOKENS = {
+    "prompt_tokens": "input_tokens",
+    "completion_tokens": "output_tokens",
+    "reasoning_tokens": "reasoning_tokens",
+    "prompt_cache_read_tokens": "cache_read_tokens",
+    "prompt_cache_write_tokens": "cache_write_tokens",
+}
+"""Columns, and what of a usage they hold."""
+_ALL = _TOKENS | {
+    "total_tokens": "total_tokens",
+    "prompt_cache_write_1h_tokens": "cache_write_1h_tokens",
+    "prompt_audio_tokens": "input_audio_tokens",
+    "completion_audio_tokens": "output_audio_tokens",
+    "prompt_cache_audio_tokens": "cache_audio_read_tokens",
+    "prompt_image_tokens": "input_image_tokens",
+    "completion_image_tokens": "output_image_tokens",
+    "web_searches": "web_searches",
+}
+_tokens, _all = attrgetter(*_TOKENS.values()), attrgetter(*_ALL.values())
+_NO_TOKENS: dict[str, int | None] = dict.fromkeys(_TOKENS)
+_NONE_AT_ALL: dict[str, int | None] = dict.fromkeys(_ALL)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache, partial
+from operator import is_not
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -77,7 +79,7 @@ class LogRecord(Struct, frozen=True):
 
 def record(exchange: Exchange, *, bodies: bool = True) -> LogRecord:
     """The record of a finished exchange. Never raises for odd values: what a column cannot hold is unknown."""
-    organization = text(exchange.organization, 128) or "default"
+    organization = label(exchange.organization, 128) or "default"
     attempts = [_attempt(exchange.id, organization, attempt) for attempt in exchange.attempts]
     properties = _properties(exchange, organization) if exchange.request.helicone.properties else []
     annotations = _annotations(exchange)
@@ -109,6 +111,12 @@ def text(value: object, limit: int = NAME_BYTES) -> str | None:
         return string
     data = string.replace("\0", "\ufffd").encode("utf-8", "replace")
     return data[:limit].decode("utf-8", "ignore")
+
+
+@lru_cache(maxsize=512)
+def label(value: str | None, limit: int = NAME_BYTES) -> str | None:
+    """`text` of what comes again and again: models, organizations, types, price lists."""
+    return text(value, limit)
 
 
 def _request(exchange: Exchange, organization: str) -> dict[str, Any]:
@@ -233,13 +241,13 @@ def _not_json(value: object) -> str:
 def _bodies(exchange: Exchange) -> tuple[RawBody, RawBody]:
     helicone = exchange.request.helicone
     response = exchange.response
-    asked_model = text(exchange.original.model)
+    asked_model = label(exchange.original.model)
     return (
         _body(exchange.request_capture, helicone.omit_request, asked_model, exchange.original.headers),
         _body(
             exchange.response_capture,
             helicone.omit_response,
-            text(exchange.model) or asked_model,
+            label(exchange.model) or asked_model,
             response.headers if response is not None else None,
         ),
     )
@@ -251,15 +259,18 @@ def _body(capture: Capture | None, omitted: bool, model: str | None, headers: He
         cut=capture is not None and capture.cut,
         omitted=omitted,
         model=model,
-        content_type=text(headers.get("content-type"), KEY_BYTES) if headers is not None else None,
+        content_type=label(headers.get("content-type"), KEY_BYTES) if headers is not None else None,
         content_encoding=headers.get("content-encoding") if headers is not None else None,
     )
+
+
+_is_known = partial(is_not, None)
 
 
 def _texts(values: dict[str, Any]) -> dict[str, Any]:
     """``values``, each made a `text`. Usually nothing is to be done, which is told of all of them together."""
     try:
-        together = "".join([value for value in values.values() if value is not None])
+        together = "".join(filter(_is_known, values.values()))
     except TypeError:
         pass
     else:
@@ -273,8 +284,8 @@ def _cost(cost: Cost | None) -> dict[str, Any]:
         return _NO_COST
     return {
         "cost_nano_usd": count(cost.nano_usd),
-        "cost_source": text(cost.source) or None,
-        "cost_version": text(cost.version) or None,
+        "cost_source": label(cost.source) or None,
+        "cost_version": label(cost.version) or None,
     }
 
 
