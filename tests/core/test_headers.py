@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helicone_gw import Headers
+from helicone_gw.headers import Selection
 
 NAMES = st.text("abcXYZ-", min_size=1, max_size=6)
 VALUES = st.text(st.characters(max_codepoint=255), max_size=8)
