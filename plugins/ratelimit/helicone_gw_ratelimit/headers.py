@@ -54,8 +54,9 @@ def seconds(microseconds: int) -> int:
 def refusal(standing: Standing, code: str = "rate_limit_exceeded") -> TooManyRequests:
     """429 for a limit that is reached, with waits that are right in ``Retry-After`` and ``retry-after-ms``."""
     wait = seconds(standing.wait)
+    unit = standing.unit.removesuffix("s") if standing.limit == "1" else standing.unit
     return TooManyRequests(
-        f"Rate limit reached: {standing.limit} {standing.unit} ({standing.policy}). "
+        f"Rate limit reached: {standing.limit} {unit} ({standing.policy}). "
         f"Try again in {wait} second{'' if wait == 1 else 's'}.",
         code=code,
         headers={

@@ -206,7 +206,7 @@ class ConcurrencyRule:
         assert claim.fields is not None
         left = max(0, self._most - claim.fields[0])
         wait = 0 if claim.admitted else TRY_AGAIN
-        return Standing(self.name, self._text, str(self._most), "requests at once", left, left / self._most, 0, wait)
+        return Standing(self.name, self._text, str(self._most), "at once", left, left / self._most, 0, wait)
 
     def refusal(self, exchange: Exchange, claim: Claim) -> TooManyRequests:
         """See `Rule.refusal`."""
