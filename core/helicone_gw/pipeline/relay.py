@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import msgspec
 
 from helicone_gw.chain import Chain, Hook
@@ -13,33 +11,11 @@ from helicone_gw.errors import UpstreamProtocolError, UpstreamStreamError
 from helicone_gw.exchange import Exchange
 from helicone_gw.model import Chunk
 from helicone_gw.pipeline.answer import Answer, LiveStream
+from helicone_gw.pipeline.capture import CaptureBuffer
 from helicone_gw.pipeline.hooks import HookCaller
+from helicone_gw.pipeline.listening import Listening
 from helicone_gw.pipeline.sink import Sink
 from helicone_gw.sse import EventTooLarge, event_data, split_events
-
-
-class CaptureBuffer:
-    """Keeps the first ``limit`` bytes of what goes by."""
-
-    __slots__ = ("_limit", "_pieces", "kept", "size")
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._pieces: list[bytes] = []
-        self.kept = 0
-        self.size = 0
-
-    def add(self, data: bytes) -> None:
-        """Note ``data``."""
-        self.size += len(data)
-        if self.kept < self._limit:
-            piece = data[: self._limit - self.kept]
-            self._pieces.append(piece)
-            self.kept += len(piece)
-
-    def joined(self) -> bytes:
-        """What was kept."""
-        return b"".join(self._pieces)
 
 
 class Relay:
@@ -56,12 +32,9 @@ class Relay:
             [hook for hook in chain.on_stream_chunk if hook.index < answer.layer and hook.wanted(watchers)]
         )
         self._ticks = tuple([hook for hook in chain.ticks if hook in self._hooks])
-        self._due: dict[int, float] = {}
         self.delivered = False
         """Whether the client was sent the dialect's own end: what it misses after that, it does not need."""
         self._too_large: EventTooLarge | None = None
-        self._task: asyncio.Task[object] | None = None
-        self._woken = False
         self.capture = CaptureBuffer(chain.capture_bytes)
 
     async def run(self, sink: Sink) -> None:
@@ -70,8 +43,13 @@ class Relay:
         Does not finish the sink: a broken stream must not look like a finished one.
         """
         live, exchange = self._live, self._exchange
+
+        async def give_tick(hook: Hook) -> None:
+            await self._send(sink, b"".join(self._tick(hook)))
+
+        listening = Listening(live, exchange, self._ticks, give_tick)
         if not live.events:
-            while (data := await self._read(sink)) is not None:
+            while (data := await listening.read()) is not None:
                 self._first_content()
                 await self._send(sink, data)
                 if exchange._end_stream is not None:
@@ -88,7 +66,7 @@ class Relay:
             else:
                 await self._pass_on(sink, unread)
         while exchange._end_stream is None:
-            data = await self._read(sink)
+            data = await listening.read()
             if data is None:
                 break
             if self._changes:
@@ -260,56 +238,6 @@ class Relay:
         # A translator has given the client its end later than it saw the provider's.
         source = self._live.translator or self._live.reader
         self.delivered = source is not None and source.complete and not sink.disconnected
-
-    async def _read(self, sink: Sink) -> bytes | None:
-        """The next bytes; meanwhile ticks are given and `Exchange.end_stream` is heard."""
-        exchange = self._exchange
-        if exchange._end_stream is not None:
-            return None
-        if self._ticks:
-            return await self._read_ticking(sink)
-        if self._task is None:
-            self._task = asyncio.current_task()
-            assert self._task is not None
-        exchange._wake = self._wake
-        try:
-            return await self._live.read()
-        except asyncio.CancelledError:
-            # Ours only if nobody else cancelled this task meanwhile.
-            if self._woken and self._task.uncancel() == 0:
-                return None
-            raise
-        finally:
-            exchange._wake = None
-
-    def _wake(self) -> None:
-        assert self._task is not None
-        self._woken = True
-        self._task.cancel()
-
-    async def _read_ticking(self, sink: Sink) -> bytes | None:
-        loop = asyncio.get_running_loop()
-        # Kept from one read to the next: events that come quickly do not put a tick off.
-        due = self._due = self._due or {hook.index: loop.time() + (hook.tick or 0) for hook in self._ticks}
-        ended = asyncio.Event()
-        self._exchange._wake = ended.set
-        stop = asyncio.ensure_future(ended.wait())
-        try:
-            while True:
-                read = self._live.start_reading()
-                timeout = max(0.0, min(due.values()) - loop.time())
-                done, _ = await asyncio.wait({read, stop}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-                for hook in self._ticks:
-                    if stop not in done and due[hook.index] <= loop.time():
-                        due[hook.index] = loop.time() + (hook.tick or 0)
-                        await self._send(sink, b"".join(self._tick(hook)))
-                if read in done:
-                    return self._live.taken_up()
-                if stop in done:
-                    return None
-        finally:
-            self._exchange._wake = None
-            stop.cancel()
 
     def _tick(self, hook: Hook) -> list[bytes]:
         """A tick goes to the plugin that asked for it; what it emits goes on outwards."""

@@ -17,8 +17,9 @@ from helicone_gw.dialects import wire_format
 from helicone_gw.headers import RawHeaders
 from helicone_gw.helicone import EMPTY
 from helicone_gw.pipeline.answer import Answer, LiveStream
+from helicone_gw.pipeline.capture import CaptureBuffer
 from helicone_gw.pipeline.hooks import HookCaller
-from helicone_gw.pipeline.relay import CaptureBuffer, Relay
+from helicone_gw.pipeline.relay import Relay
 from helicone_gw.sse import EventSplitter
 from helicone_gw.testing.dialects import openai_chat
 
