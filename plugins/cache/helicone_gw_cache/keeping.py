@@ -77,7 +77,8 @@ class Keeping:
 
     def _give_up(self, exchange: Exchange, visit: Visit, flight: Flight, response: Response) -> None:
         """Those who follow a whole stream have all of it, fit to be stored or not; everybody else asks again."""
-        if response.streamed and flight.head is not None:
+        whole = exchange.error is None and not exchange.ended_early
+        if response.streamed and flight.head is not None and whole:
             flight.land(None if flight.cut else self._entry(exchange, visit, flight, response))
             self._flights.remove(flight)
         else:

@@ -47,8 +47,7 @@ class Lookup:
         """The answer to ``exchange``; ``None``: it has to be asked for, and ``visit.flight`` is ready to be filled."""
         policy = visit.policy
         looks = policy.read or (policy.save and len(visit.slots) > 1)
-        reason = "not read"
-        slot = visit.slots[0]
+        reason, slot, shared = "not read", visit.key, False
         for tries in range(MOST_JOINS + 1):
             mark = self._flights.mark
             found: Sequence[Entry | None] = (None,) * len(visit.slots)
@@ -63,16 +62,16 @@ class Lookup:
             if flight is None:
                 if policy.read and self._flights.ended_since(mark, slot):
                     continue  # it was stored while we looked
-                self._lead(exchange, visit, slot, shared=True)
+                shared = True
                 break
             if not policy.read or not flight.joinable or tries == MOST_JOINS:
-                self._lead(exchange, visit, slot, shared=False)
                 break
             response = await self._follow(exchange, visit, flight, slot)
             if response is not None:
                 return response
-        else:
-            self._lead(exchange, visit, slot, shared=False)
+            if visit.alone:
+                break
+        self._lead(exchange, visit, slot, shared=shared)
         if policy.asked:
             self._miss(exchange, visit, policy.reason or reason)
         return None
@@ -188,6 +187,7 @@ class Lookup:
         """The answer of a call that somebody else makes; ``None`` when there is none to be had."""
         follower = flight.join()
         if follower is None:
+            visit.alone = True
             return None
         visit.follower = follower
         begun = False
@@ -196,6 +196,7 @@ class Lookup:
                 begun = await follower.begun()
         except TimeoutError:
             self._flights.counters.impatient += 1
+            visit.alone = True
         finally:
             if not begun:
                 follower.close()

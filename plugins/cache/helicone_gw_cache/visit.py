@@ -16,14 +16,15 @@ class Visit:
     """One exchange's visit to the cache.
 
     ``slots`` are the keys of its buckets, the question's own key first. ``flight`` is the one that it leads,
-    ``follower`` how it follows another. ``stale`` may be served if no provider answers. ``refreshes`` is the slot that
-    an exchange without a client is there to fill again.
+    ``follower`` how it follows another; ``alone``: it will not wait for anybody. ``stale`` may be served if no provider
+    answers. ``refreshes`` is the slot that an exchange without a client is there to fill again.
     """
 
     policy: Policy
     slots: tuple[str, ...]
     flight: Flight | None = None
     follower: Follower | None = None
+    alone: bool = False
     stale: Entry | None = None
     refreshes: str | None = None
 
