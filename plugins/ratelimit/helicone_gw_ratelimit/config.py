@@ -10,6 +10,7 @@ from helicone_gw import PluginConfig, PositiveSeconds
 from helicone_gw_ratelimit.budget_config import BudgetConfig
 from helicone_gw_ratelimit.for_config import Count, ForConfig, RuleName, no_switch
 from helicone_gw_ratelimit.policy import GLOBAL, Algorithm, is_name, parse_policy
+from helicone_gw_ratelimit.queue_config import QueueConfig
 
 
 def _policy(text: str) -> str:
@@ -43,6 +44,7 @@ class LimitConfig(ForConfig):
         default=GLOBAL, description="Whom `concurrency` is counted by: global, user, key, or the name of a property."
     )
     algorithm: Algorithm | None = Field(default=None, description="As for all policies, if nothing is said.")
+    queue: QueueConfig | None = Field(default=None, description="Wait for a while instead of being refused at once.")
 
     @model_validator(mode="after")
     def _one_thing(self) -> LimitConfig:

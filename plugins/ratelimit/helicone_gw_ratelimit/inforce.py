@@ -43,6 +43,12 @@ class InForce:
         self._limits: tuple[tuple[Matcher | None, PolicyRule | ConcurrencyRule], ...] = tuple(
             (compile_matcher(limit, targets), self._rule(limit)) for limit in config.limits
         )
+        self.queues = {
+            rule.name: limit.queue
+            for limit, (_, rule) in zip(config.limits, self._limits, strict=True)
+            if limit.queue is not None
+        }
+        """How to wait at limits, by their names, where one may."""
         self._asked = lru_cache(maxsize=1024)(self._of_client)
 
     def claims(self, exchange: Exchange) -> list[Claim]:
@@ -93,4 +99,6 @@ class InForce:
 
 def _digest(limit: LimitConfig) -> str:
     """A name made of what the limit says: the same after a restart, in every worker, wherever it stands in the list."""
-    return hashlib.sha256(msgspec.json.encode(limit.model_dump(mode="json"), order="sorted")).hexdigest()[:16]
+    return hashlib.sha256(
+        msgspec.json.encode(limit.model_dump(mode="json", exclude={"queue"}), order="sorted")
+    ).hexdigest()[:16]

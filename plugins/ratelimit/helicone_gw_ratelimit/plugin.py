@@ -12,6 +12,7 @@ from helicone_gw_ratelimit.estimate import Estimator
 from helicone_gw_ratelimit.headers import limit_headers, warn
 from helicone_gw_ratelimit.inforce import InForce
 from helicone_gw_ratelimit.limits import Claim, Kind, Limits
+from helicone_gw_ratelimit.queues import Queues
 from helicone_gw_ratelimit.renewal import Renewal
 from helicone_gw_ratelimit.rules import BUCKET, LEASES, WINDOW, PolicyRule
 from helicone_gw_ratelimit.settling import Settling
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from helicone_gw import Attempt, Chunk, Exchange, Gateway, GatewayError
-    from helicone_gw_ratelimit.limits import Argument
+    from helicone_gw_ratelimit.limits import Argument, Fields
+    from helicone_gw_ratelimit.queueing import Stop
     from helicone_gw_ratelimit.spending import Charge
 
 CLAIMS: StashKey[list[Claim]] = StashKey("ratelimit.claims")
@@ -61,9 +63,8 @@ class RatelimitPlugin(Plugin):
         if self.config.budgets:
             self.budgeting = Budgeting(self.config, gateway, self._store, self._limits, self.estimator, self._count)
             await self.budgeting.start()
-        self.settling = Settling(
-            self._limits, self._store, gateway, None if self.budgeting is None else self.budgeting.settled
-        )
+        self.queues = Queues(self._in_force.queues, gateway.clock, self._count)
+        self.settling = Settling(self._limits, self._store, gateway, self._settled)
         self._renewal = Renewal(self._store, gateway, self.config.lease)
 
     @hookimpl
@@ -82,28 +83,50 @@ class RatelimitPlugin(Plugin):
         claims += charges
         if not claims:
             return
-        if await self._reserve(exchange, claims, charges):
-            self._admitted(exchange, claims)
-            if self.budgeting is not None and charges:
-                self.budgeting.admitted(exchange, charges)
-            return
-        del exchange.stash[CLAIMS]
-        raise self._refusal(exchange, claims)
+        if not await self._obtain(exchange, claims, charges):
+            raise self._refusal(exchange, claims)
+        self._admitted(exchange, claims)
+        if self.budgeting is not None and charges:
+            self.budgeting.admitted(exchange, charges)
+
+    async def _obtain(self, exchange: Exchange, claims: list[Claim], charges: Sequence[Charge]) -> bool:
+        """Reserve all of it, or nothing, waiting in a queue for it where there is one."""
+
+        async def attempt() -> Stop | None:
+            if await self._reserve(exchange, claims, charges):
+                return None
+            stop = self.queues.stop(claims)
+            if stop is None:
+                raise self._refusal(exchange, claims)
+            return stop
+
+        stop = self.queues.ahead(claims)
+        if stop is None:
+            if await self._reserve(exchange, claims, charges):
+                return True
+            stop = self.queues.stop(claims) if self.queues else None
+        if stop is None:
+            return False
+        if await self.queues.wait(exchange, stop, attempt, self.name):
+            return True
+        if any(claim.fields is None for claim in claims):
+            self._count("refused", stop.name)
+            raise self.queues.refusal(stop)
+        return False
 
     async def _reserve(self, exchange: Exchange, claims: list[Claim], charges: Sequence[Charge]) -> bool:
-        """Reserve all of it, or nothing."""
+        """Ask the store once, or, where it had forgotten what was spent of a budget, twice."""
         exchange.stash[CLAIMS] = claims
         if self.budgeting is not None and charges:
             await self.budgeting.prepare(charges)
-        if await self._limits.reserve(self._store, claims):
-            return True
-        if self.budgeting is None or not await self.budgeting.recall(charges):
-            return False
-        if await self._limits.reserve(self._store, claims):
-            return True
-        if self.budgeting.accounts.forget(charges):
-            raise StoreUnavailable("The store forgets what was spent of budgets as soon as it is told.")
-        return False
+        admitted = await self._limits.reserve(self._store, claims)
+        if not admitted and self.budgeting is not None and await self.budgeting.recall(charges):
+            admitted = await self._limits.reserve(self._store, claims)
+            if not admitted and self.budgeting.accounts.forget(charges):
+                raise StoreUnavailable("The store forgets what was spent of budgets as soon as it is told.")
+        if not admitted:
+            del exchange.stash[CLAIMS]
+        return admitted
 
     @hookimpl
     async def on_attempt(self, exchange: Exchange, attempt: Attempt) -> None:
@@ -142,6 +165,11 @@ class RatelimitPlugin(Plugin):
                 settlements.append((claim, settled))
         if settlements:
             self.settling.add(settlements)
+
+    def _settled(self, claim: Claim, fields: Fields) -> None:
+        if self.budgeting is not None:
+            self.budgeting.settled(claim, fields)
+        self.queues.given_back(claim)
 
     def _admitted(self, exchange: Exchange, claims: Sequence[Claim]) -> None:
         for claim in claims:
