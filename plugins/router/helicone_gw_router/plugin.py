@@ -13,6 +13,7 @@ from helicone_gw_router.references import (
     CAPTURED,
     KEEPS_NOTHING,
     container_in,
+    hints,
     id_in_path,
     id_made,
     ids_of,
@@ -121,10 +122,11 @@ class RouterPlugin(Plugin):
         request = exchange.request
         if request.helicone.target_url is not None or request.helicone.openai_api_base is not None:
             return None
-        if may_leave_container(request):
+        hinted = hints(request)
+        if hinted and may_leave_container(request):
             exchange.stash[CONTAINER] = None
             exchange.watch_stream()
-        if ids := ids_of(request):
+        if hinted and (ids := ids_of(request)):
             made = await self._memory.find(_owner(exchange), ids)
             if made is not None and (route := self._back(exchange, *made)) is not None:
                 return route

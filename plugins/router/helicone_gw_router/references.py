@@ -44,6 +44,7 @@ _IN_BODY = re.compile(
 )
 _FILE = re.compile(rb'"file_id"\s*:\s*"(file[-_][\w-]{4,120})"')
 _CONTAINER = re.compile(rb'"(container_[\w-]{4,120})"')
+_HINT = re.compile(rb'"(?:file_id|container|code_execution)')
 _MADE = re.compile(rb'"id"\s*:\s*"(' + _ID.encode() + rb')"')
 
 # Gemini's API names resources by collection and id; Vertex AI's puts the project before them.
@@ -55,28 +56,34 @@ _NAME_IN_BODY = re.compile(
 _NAME_MADE = re.compile(rb'"name"\s*:\s*"(?:[^"\\]{0,256}/)?(' + _NAMED.encode() + rb')"')
 
 
+def hints(request: Request) -> bool:
+    """Whether a conversation may refer to files or containers, or lead to one: one look at most bodies is enough."""
+    return request.operation != "messages" or _HINT.search(request.body or b"") is not None
+
+
 def ids_of(request: Request) -> list[str]:
     """The ids that ``request`` refers to: of its path first, then of its body; each once, at most `MAX_IDS`."""
     body = request.body if request.body and len(request.body) <= LARGEST_SEARCHED else b""
-    return list(dict.fromkeys(_references(request, body)))[:MAX_IDS]
+    keeps = request.operation not in KEEPS_NOTHING
+    gemini = request.dialect == "gemini"
+    found: list[str] = []
+    if keeps:
+        found += (_NAME_IN_PATH if gemini else _IN_PATH).findall(request.path)
+    if gemini:
+        if b"/" in body and (b'"file' in body or b'"cached' in body):
+            found += _found(_NAME_IN_BODY, body)
+    elif keeps:
+        found += _found(_IN_BODY, body)
+    else:
+        if b'"container' in body and request.operation == "messages":
+            found += _found(_CONTAINER, body)
+        if b'"file_id"' in body:
+            found += _found(_FILE, body)
+    return list(dict.fromkeys(found))[:MAX_IDS] if found else found
 
 
-def _references(request: Request, body: bytes) -> Iterator[str]:
-    operation = request.operation
-    if request.dialect == "gemini":
-        if operation not in KEEPS_NOTHING:
-            yield from _NAME_IN_PATH.findall(request.path)
-        if b"file" in body or b"ached" in body:
-            yield from (each.decode("ascii") for each in _NAME_IN_BODY.findall(body))
-        return
-    if operation not in KEEPS_NOTHING:
-        yield from _IN_PATH.findall(request.path)
-        yield from (each.decode("ascii") for each in _IN_BODY.findall(body))
-        return
-    if b'"container' in body and operation == "messages":
-        yield from (each.decode("ascii") for each in _CONTAINER.findall(body))
-    if b'"file_id"' in body:
-        yield from (each.decode("ascii") for each in _FILE.findall(body))
+def _found(pattern: re.Pattern[bytes], body: bytes) -> Iterator[str]:
+    return (each.decode("ascii") for each in pattern.findall(body))
 
 
 def id_in_path(request: Request) -> str | None:
@@ -91,7 +98,7 @@ def id_in_path(request: Request) -> str | None:
 def may_leave_container(request: Request) -> bool:
     """Whether the answer may name a container of Anthropic's, in which code runs and files stay."""
     body = request.body or b""
-    return request.operation == "messages" and (b"code_execution" in body or b'"container"' in body)
+    return request.operation == "messages" and (b'"code_execution' in body or b'"container"' in body)
 
 
 def id_made(exchange: Exchange) -> str | None:
