@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from helicone_gw.config import GatewayConfig
 
 FailureMode = Literal["open", "closed"]
 
@@ -45,3 +49,10 @@ class Plugin:
         self.config = config
         self.name = name
         """The instance's name: the plugin's, or ``name:`` in the YAML when there are two."""
+
+    def remarks(self, config: GatewayConfig) -> Iterable[str]:
+        """What ``helicone-gw check`` is to say of this plugin under ``config``, a line each.
+
+        Called on a plugin that was not started, in a gateway that is connected to nothing.
+        """
+        return ()

@@ -54,6 +54,22 @@ def test_check_draws_the_onion(capsys: pytest.CaptureFixture[str]) -> None:
     assert hooks["on_error"].split() == ["up", "-"]
 
 
+def test_check_prints_what_plugins_have_to_say(capsys: pytest.CaptureFixture[str]) -> None:
+    write(
+        "{plugins: [{ratelimit: {budgets: {team: {limit: 1, period: day, reserve: largest, largest_request: 0.1}}}}]}"
+    )
+    assert program(["check"]) == 0
+    said = capsys.readouterr().out
+    assert "What plugins say:" in said
+    assert "  ratelimit: budget team: $1.00 a day (UTC), hard: at most $1.00 are spent" in said
+
+
+def test_check_of_plugins_that_have_nothing_to_say_has_no_such_section(capsys: pytest.CaptureFixture[str]) -> None:
+    write("{plugins: [logging]}")
+    assert program(["check"]) == 0
+    assert "What plugins say" not in capsys.readouterr().out
+
+
 def test_check_warns_of_orders_that_are_not_safe(capsys: pytest.CaptureFixture[str]) -> None:
     write("{plugins: [security, logging]}")
     assert program(["check"]) == 1

@@ -38,6 +38,11 @@ def check(context: typer.Context) -> None:
         names = [hook.plugin for hook in getattr(chain, name)]
         direction = "down" if name in INWARDS else "up"
         typer.echo(f"  {name:<16} {direction:<5} {' > '.join(names) or '-'}")
+    remarks = [(plugin.name, remark) for plugin in plugins for remark in plugin.remarks(loaded.config)]
+    if remarks:
+        typer.echo("\nWhat plugins say:\n")
+        for name, remark in remarks:
+            typer.echo(f"  {name}: {remark}")
     warnings = unsafe_orders(plugins, {spec.name: spec.plugin for spec in loaded.config.plugins})
     workers = loaded.config.server.workers
     if workers > 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from helicone_gw import BadRequest, Plugin, StashKey, StoreUnavailable, hookimpl
+from helicone_gw_ratelimit import bound
 from helicone_gw_ratelimit.budgeting import Budgeting
 from helicone_gw_ratelimit.budgets import BUDGET
 from helicone_gw_ratelimit.config import RatelimitConfig
@@ -18,9 +19,9 @@ from helicone_gw_ratelimit.rules import BUCKET, LEASES, WINDOW, PolicyRule
 from helicone_gw_ratelimit.settling import Settling
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from helicone_gw import Attempt, Chunk, Exchange, Gateway, GatewayError
+    from helicone_gw import Attempt, Chunk, Exchange, Gateway, GatewayConfig, GatewayError
     from helicone_gw_ratelimit.limits import Argument, Fields
     from helicone_gw_ratelimit.queueing import Stop
     from helicone_gw_ratelimit.spending import Charge
@@ -52,6 +53,15 @@ class RatelimitPlugin(Plugin):
         if not config.budgets:
             # Budgets alone listen to attempts, and a hook that is not there costs nothing.
             vars(self)["on_attempt"] = None
+
+    def remarks(self, config: GatewayConfig) -> Iterable[str]:
+        """How far spending can pass each budget at worst."""
+        return bound.lines(
+            self.config.budgets,
+            shared=not config.store.url.startswith("memory:"),
+            workers=config.server.workers,
+            write_every=self.config.budget_write_every,
+        )
 
     @hookimpl
     async def startup(self, gateway: Gateway) -> None:
