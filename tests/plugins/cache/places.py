@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 import structlog
 
-from helicone_gw.clock import Clock
-from helicone_gw.store import MemoryStore
+from helicone_gw.clock import Clock, SystemClock
+from helicone_gw.store import MemoryStore, open_store
 from helicone_gw_cache.backends import Backend
 from helicone_gw_cache.backends.disk import DiskBackend
 from helicone_gw_cache.backends.memory import MemoryBackend
 from helicone_gw_cache.backends.redis import RedisBackend
+from tests.fixtures.redis_server import RedisServer
 
 Place = Callable[..., AbstractAsyncContextManager[Backend]]
 """Takes a clock, and bounds that are not the usual ones; gives an open backend that is empty."""
@@ -24,7 +25,8 @@ Place = Callable[..., AbstractAsyncContextManager[Backend]]
 BOUNDS: dict[str, Any] = {"max_entry": 4 << 20, "compress_above": 8 << 10}
 ROOM = 64 << 20
 
-PLACES = ["memory", "disk", "store"]
+PLACES = ["memory", "disk", "store", "redis"]
+"""Where entries may be; "store" is the same code as "redis", over a store in memory."""
 
 
 def at(request: pytest.FixtureRequest) -> Place:
@@ -33,6 +35,8 @@ def at(request: pytest.FixtureRequest) -> Place:
         return in_memory
     if request.param == "disk":
         return on_disk(request.getfixturevalue("tmp_path"))
+    if request.param == "redis":
+        return in_redis(request.getfixturevalue("redis_server"))
     return in_a_store
 
 
@@ -67,3 +71,17 @@ async def in_a_store(clock: Clock, **bounds: int) -> AsyncIterator[Backend]:
     store = MemoryStore(clock)
     yield RedisBackend(store.scope("cache"), clock, **{**BOUNDS, **bounds})
     await store.close()
+
+
+def in_redis(server: RedisServer) -> Place:
+    @asynccontextmanager
+    async def opened(clock: Clock, **bounds: int) -> AsyncIterator[Backend]:
+        # Patient, for what is tested is no deadline. The store has the machine's clock: Redis has no other.
+        server.ask("FLUSHALL")
+        store = open_store(server.url, SystemClock(), namespace="t:", deadline=30, retry_after=0.2, max_connections=8)
+        try:
+            yield RedisBackend(store.scope("cache"), clock, **{**BOUNDS, **bounds})
+        finally:
+            await store.close()
+
+    return opened
