@@ -142,8 +142,10 @@ def takes(provider: Provider, request: Request, target: Target) -> bool:
 
 def is_entry(request: Request, target: Target) -> bool:
     """Whether ``target`` is an entry of ``Helicone-Fallbacks`` in Helicone's form."""
-    fallbacks = request.helicone.fallbacks
-    return target.base_url is not None and fallbacks is not None and isinstance(fallbacks[0], FallbackTarget)
+    url = target.base_url
+    return url is not None and any(
+        isinstance(each, FallbackTarget) and each.target_url == url for each in request.helicone.fallbacks or ()
+    )
 
 
 def _with_model_in_query(request: Request, target: Target) -> str:

@@ -78,12 +78,12 @@ class Preparer:
         """The call of a provider that speaks another dialect than the client, or lacks the operation in its own."""
         request, provider, origin = exchange.request, place.provider, place.origin
         model = target.model or request.model or ""
-        asks_usage = provider.include_usage and target.provider not in self._without_usage
+        asks_usage = provider.include_usage and (target.base_url or target.provider) not in self._without_usage
         strict = request.helicone.translation_strict
         translation = translate(
             request,
             provider.dialect,
-            Destination(provider.name, model, longest_answer(model), asks_usage),
+            Destination(provider.name, model, longest_answer(model), asks_usage, "chat" not in provider.lacks),
             strict=self._strict_translation if strict is None else strict,
         )
         outgoing = translation.outgoing

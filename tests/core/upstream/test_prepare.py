@@ -257,3 +257,23 @@ async def test_the_gateways_own_list_needs_no_credential() -> None:
     one = exchange(method="GET", path="/v1/models", operation="models", body=b"", model=None)
     call = await prepared(one, Target(ITSELF.name), Preparer(Catalogue.build({}), ()))
     assert call.request.url == "http://helicone-gw.invalid/openai/v1/models"
+
+
+async def test_a_provider_of_responses_alone_is_asked_through_them() -> None:
+    config = ProviderConfig(base_url="https://llm.example.com/v1", dialect="openai", operations=("responses",))
+    codex = Preparer(Catalogue.build({"codex": config}), ())
+    body = b'{"model": "m", "messages": [{"role": "user", "content": "hi"}]}'
+    call = await prepared(exchange(body=body), Target("codex", "m"), codex)
+    assert call.request.url == "https://llm.example.com/v1/responses"
+    assert json.loads(call.request.body)["input"]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("key", "field"), [("AIza-own", "x-goog-api-key"), ("ya29.token", "authorization")])
+async def test_googles_keys_go_where_its_own_api_wants_them(key: str, field: str) -> None:
+    body = b'{"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "hi"}]}'
+    one = exchange(body=body, provider="gemini", model="gemini-2.5-flash")
+    one.credential = ProviderCredential("authorization", f"Bearer {key}", "gemini")
+    call = await prepared(one, Target("gemini", "gemini-2.5-flash"), Preparer(Catalogue.build({}), ()))
+    assert call.request.url.endswith("/v1beta/models/gemini-2.5-flash:generateContent")
+    assert (call.request.headers.get(field) or "").removeprefix("Bearer ") == key
+    assert sum(name in call.request.headers for name in ("authorization", "x-goog-api-key")) == 1

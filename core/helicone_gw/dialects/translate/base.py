@@ -20,7 +20,8 @@ class Destination(Struct):
     """Where a request is written to: what a writer may need to know of it.
 
     ``model`` is the name at the provider, ``max_output_tokens`` the most that it writes, where known. ``asks_usage``:
-    its streams report usage when they are asked for it. ``names`` renames tools whose names the dialect forbids;
+    its streams report usage when they are asked for it. ``has_chat``: of OpenAI's dialect it has chat completions, and
+    not responses alone. ``names`` renames tools whose names the dialect forbids;
     `translation` undoes it in the answer.
     """
 
@@ -28,6 +29,7 @@ class Destination(Struct):
     model: str
     max_output_tokens: int | None = None
     asks_usage: bool = True
+    has_chat: bool = True
     names: Renaming = field(default_factory=Renaming)
 
 

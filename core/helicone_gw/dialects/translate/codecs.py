@@ -69,7 +69,9 @@ def conversation_egress(dialect: str, to: Destination, request: ConversationRequ
     OpenAI's own models are asked through responses where chat completions do not know them, where the web is to be
     searched, and where thoughts are to be shown or given back, which chat completions cannot.
     """
-    if dialect in ("openai", "azure") and to.provider in _WITH_RESPONSES and _wants_responses(to.model, request):
+    if dialect in ("openai", "azure") and (
+        not to.has_chat or (to.provider in _WITH_RESPONSES and _wants_responses(to.model, request))
+    ):
         return CONVERSATION_EGRESS["openai.responses"]
     return CONVERSATION_EGRESS.get(egress_name(dialect, to.model))
 
