@@ -110,6 +110,9 @@ def test_tokens_are_counted_by_the_three_that_can(name: str, expected: str) -> N
         found = way(provider(name), asked("count_tokens", dialect=dialect))
         assert found == (expected if own or name == "openai" else "translated")
     assert way(provider("groq"), asked("count_tokens", dialect="anthropic")) is None
+    without = provider("house", base_url="https://llm.example.com", dialect="anthropic", operations=("messages",))
+    assert way(without, asked("count_tokens", dialect="anthropic")) is None
+    assert way(without, asked("count_tokens", dialect="gemini")) is None
 
 
 @pytest.mark.parametrize(
