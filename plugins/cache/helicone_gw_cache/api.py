@@ -74,9 +74,12 @@ def _owner(key: GatewayKey | None) -> tuple[str, str]:
 
 
 async def _entry(backend: Backend, key: str) -> Entry | None:
-    """The entry, if it is there and the caller's: to others it is as if it were not."""
+    """The entry, if it is there and the caller's: to others it is as if it were not. Raises `Unreachable`."""
     owner = _owner(caller(request.scope))
+    failed = backend.counters.unavailable
     found = (await backend.get_many([key]))[0]
+    if found is None and backend.counters.unavailable != failed:
+        raise Unreachable("nobody knows whether it is there")
     return found if found is not None and (found.organization, found.owner) == owner else None
 
 

@@ -263,14 +263,29 @@ class Held:
         self._event.set()
 
 
-async def test_a_look_that_takes_too_long_is_a_miss(path: Path, clock: VirtualClock) -> None:
-    backend = disk(path, clock, deadline=0.01)
+async def test_a_look_that_takes_too_long_is_a_miss_and_costs_one_deadline(
+    path: Path, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = disk(path, clock, deadline=0.05)
     await backend.start()
     await backend.put(an_entry("a"))
     held = Held(backend, "reading")
     assert await backend.get_many(["a", "b"]) == [None, None]
-    assert backend.counters.unavailable == 1
+    looks = 0
+
+    def look(connection: object) -> None:
+        nonlocal looks
+        looks += 1
+
+    monkeypatch.setattr(backend, "_read", look)
+    assert await asyncio.gather(*(backend.get_many(["a"]) for _ in range(50))) == [[None]] * 50
+    assert (looks, backend.counters.unavailable) == (0, 51)
+    monkeypatch.undo()
     held.let_go()
+    assert backend._stuck is not None
+    await backend._stuck
+    backend._deadline = 60
+    assert await backend.get_many(["a"]) == [an_entry("a")]
     await backend.close()
 
 

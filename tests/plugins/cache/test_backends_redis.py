@@ -28,6 +28,7 @@ from helicone_gw_cache.plugin import CachePlugin
 from tests.fixtures.redis_server import NEEDED, RedisServer
 from tests.plugins.cache.making import an_entry
 from tests.plugins.cache.places import BOUNDS
+from tests.program import free_port
 
 EVERYTHING = Selection()
 ALICE = Selection(organization="default", owner="alice")
@@ -193,11 +194,13 @@ async def test_a_redis_that_is_away_is_a_miss_and_back_again_a_hit(
 def a_cluster(tmp_path: Path) -> Iterator[RedisServer]:
     if shutil.which("redis-server") is None:
         pytest.skip(NEEDED)
-    server = RedisServer(tmp_path, **{"cluster-enabled": "yes"})
-    server.start()
-    server.ask("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
-    yield server
-    server.kill()
+    server = RedisServer(tmp_path, **{"cluster-enabled": "yes", "cluster-port": str(free_port())})
+    try:
+        server.start()
+        server.ask("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+        yield server
+    finally:
+        server.kill()
 
 
 async def test_on_a_cluster_an_index_lies_in_one_slot(a_cluster: RedisServer, clock: VirtualClock) -> None:
@@ -253,8 +256,9 @@ async def test_no_client_sees_that_redis_is_gone(gateway: GatewayFactory, own_re
         for stream in (False, True, False):
             reply = await running.chat(stream=stream, headers=CACHED)
             assert (reply.status, reply.headers.get("helicone-cache"), reply.aborted) == (200, "MISS", False)
-        reply = await running.request("GET", "/v1/cache/stats")
-        assert (reply.status, reply.json()["error"]) == (503, "The cache cannot be reached.")
+        for path in ("/v1/cache/stats", "/v1/cache/entries/a"):
+            reply = await running.request("GET", path)
+            assert (reply.status, reply.json()["error"]) == (503, "The cache cannot be reached.")
         assert running.faults == {}
 
 

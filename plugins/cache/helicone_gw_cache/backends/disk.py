@@ -74,6 +74,7 @@ class DiskBackend:
         self._waiting = 0
         self._complained = float("-inf")
         self._closed = False
+        self._stuck: asyncio.Future[None] | None = None
         self._sweeping: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -88,10 +89,19 @@ class DiskBackend:
         """The entries of ``keys``, in their order."""
         now = self._clock.now()
         wanted = tuple(keys)
+        if self._stuck is not None and not self._stuck.done():
+            self.counters.unavailable += 1
+            return [None] * len(wanted)
         try:
             async with asyncio.timeout(self._deadline):
                 found, unreadable = await self._read(lambda connection: self._decoded(connection, wanted, now))
-        except (sqlite3.Error, OSError) as problem:  # asyncio's TimeoutError is an OSError
+        except TimeoutError as problem:
+            # One request has paid for it: until the thread is free again, all others are misses at once.
+            if not self._closed:
+                self._stuck = asyncio.get_running_loop().run_in_executor(self._reading, _nothing)
+            self._failed(problem)
+            return [None] * len(wanted)
+        except (sqlite3.Error, OSError) as problem:
             self._failed(problem)
             return [None] * len(wanted)
         self.counters.unreadable += unreadable
@@ -178,8 +188,8 @@ class DiskBackend:
 
     async def sweep(self) -> None:
         """Drop what has expired, write what was used, give freed pages back. Raises `Unreachable`."""
-        self._file.follow()
         now, touched = self._clock.now(), self._taken_touches()
+        await self._asked(lambda connection: self._file.follow())
         await self._asked(lambda connection: rows.touch(connection, touched))
         while part := await self._asked(lambda connection: rows.expire_some(connection, now)):
             self.counters.expired += part
@@ -239,3 +249,7 @@ class DiskBackend:
     def _damaged(self, aside: str) -> None:
         # From a thread: structlog does not mind.
         self._log.warning("the cache's file is damaged; it was set aside and begun anew", aside=aside)
+
+
+def _nothing() -> None:
+    return None

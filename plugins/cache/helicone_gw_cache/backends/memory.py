@@ -93,10 +93,11 @@ class MemoryBackend:
 
     async def clear(self, selection: Selection) -> int:
         """Drop the entries of ``selection``."""
-        found = [key for key, summary in await self._summaries() if selection.covers(summary)]
         cleared = 0
-        for key in found:
-            cleared += await self.delete(key)
+        for key, _ in await self._summaries():
+            held = self._held.peek(key)  # it may have been replaced meanwhile
+            if held is not None and selection.covers(held.summary):
+                cleared += await self.delete(key)
         return cleared
 
     async def stats(self, selection: Selection) -> Stats:
