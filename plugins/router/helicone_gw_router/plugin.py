@@ -14,7 +14,6 @@ from helicone_gw_router.references import (
     KEEPS_NOTHING,
     container_in,
     hints,
-    id_in_path,
     id_made,
     ids_of,
     may_leave_container,
@@ -36,8 +35,8 @@ REGISTRY_PATH = "/v1/public/model-registry/models"
 CONTAINER: StashKey[str | None] = StashKey("router.container")
 """The container that the answer named; there only where one may be named."""
 
-STRANGE: StashKey[str] = StashKey("router.strange")
-"""The id of the path, which nobody remembers; who knows it is its home."""
+STRANGE: StashKey[list[str]] = StashKey("router.strange")
+"""Ids that the request refers to and nobody remembers; who answers it well knows them."""
 
 
 class RouterPlugin(Plugin):
@@ -130,8 +129,8 @@ class RouterPlugin(Plugin):
             made = await self._memory.find(_owner(exchange), ids)
             if made is not None and (route := self._back(exchange, *made)) is not None:
                 return route
-            if made is None and (strange := id_in_path(request)) is not None:
-                exchange.stash[STRANGE] = strange
+            if made is None:
+                exchange.stash[STRANGE] = ids
         if request.provider is not None:
             return self.routes.pinned(exchange, request.provider)
         return None if request.model is None and request.router is None else self.routes.route(exchange)
@@ -178,7 +177,7 @@ class RouterPlugin(Plugin):
             self.routes.headroom.heard(target, exchange.response.headers, self._gateway.clock.monotonic())
         if self._is_usual(exchange, target):
             return
-        for made in (id_made(exchange), _container(exchange), _met(exchange)):
+        for made in (id_made(exchange), _container(exchange), *_met(exchange)):
             if made is not None:
                 remembering = self._memory.remember(_owner(exchange), made, target)
                 self._gateway.background.spawn(remembering, f"{self.name}: remember an id")
@@ -247,11 +246,11 @@ def _container(exchange: Exchange) -> str | None:
     return named
 
 
-def _met(exchange: Exchange) -> str | None:
-    """The id of the path that nobody remembered, where the target knew it."""
+def _met(exchange: Exchange) -> list[str]:
+    """Ids that nobody remembered, where the target knew them."""
     response = exchange.response
-    known = response is not None and 200 <= response.status < 300 and exchange.request.method == "GET"
-    return exchange.stash[STRANGE] if known and STRANGE in exchange.stash else None
+    known = response is not None and 200 <= response.status < 300 and exchange.request.method != "DELETE"
+    return exchange.stash[STRANGE] if known and STRANGE in exchange.stash else []
 
 
 def _owner(exchange: Exchange) -> str:

@@ -86,15 +86,6 @@ def _found(pattern: re.Pattern[bytes], body: bytes) -> Iterator[str]:
     return (each.decode("ascii") for each in pattern.findall(body))
 
 
-def id_in_path(request: Request) -> str | None:
-    """The id of the very thing that ``request`` is about, if its path names one."""
-    if request.operation in KEEPS_NOTHING:
-        return None
-    pattern = _NAME_IN_PATH if request.dialect == "gemini" else _IN_PATH
-    found = pattern.search(request.path)
-    return None if found is None else found[1]
-
-
 def may_leave_container(request: Request) -> bool:
     """Whether the answer may name a container of Anthropic's, in which code runs and files stay."""
     body = request.body or b""

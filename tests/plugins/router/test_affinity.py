@@ -14,7 +14,6 @@ from helicone_gw_router.references import (
     LARGEST_SEARCHED,
     MAX_IDS,
     container_in,
-    id_in_path,
     id_made,
     ids_of,
     may_leave_container,
@@ -131,13 +130,6 @@ def test_the_container_of_an_answer() -> None:
     packed = zlib.compressobj(wbits=31)
     assert container_in(packed.compress(answer) + packed.flush(), "gzip") == "container_01ab"
     assert container_in(zlib.compress(b" " * LARGEST_SEARCHED + answer), "deflate") is None
-
-
-def test_the_id_that_a_path_is_about() -> None:
-    assert id_in_path(request("/v1/files/file-AbC123/content")) == "file-AbC123"
-    assert id_in_path(gemini("/v1beta/files/abc")) == "files/abc"
-    assert id_in_path(request("/v1/responses")) is None
-    assert id_in_path(request("/v1/file-abcd", operation="chat")) is None
 
 
 def test_few_are_looked_up() -> None:

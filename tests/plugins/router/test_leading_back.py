@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from helicone_gw.testing import GatewayFactory, ScriptedProvider
-from helicone_gw.testing.dialects import anthropic
+from helicone_gw.testing.dialects import anthropic, gemini
 from helicone_gw.testing.script import event, of_events, of_json
 
 KEYS: dict[str, Any] = {
@@ -97,3 +97,21 @@ async def test_what_was_met_under_a_key_is_remembered(gateway: GatewayFactory) -
         for _ in range(3):
             await running.request("POST", "/v1beta/models/gemini-2.5-flash:generateContent", json=body)
             assert key_of(provider) == home
+
+
+@pytest.mark.virtual_time
+async def test_a_file_that_nobody_saw_is_found_by_falling_back(gateway: GatewayFactory) -> None:
+    def answered(request: Any) -> Any:
+        return gemini.reply() if request.headers.get("x-goog-api-key") == "g2" else gemini.error(403)
+
+    provider = ScriptedProvider(default=answered)
+    plugins = [{"router": {"health": {"key_rest": 0.5}}}, "fallbacks"]
+    async with gateway(plugins, provider=provider, config={"providers": KEYS}) as running:
+        body = {"contents": [{"parts": [{"fileData": {"fileUri": "https://x.example/v1beta/files/strange"}}]}]}
+        for _ in range(4):
+            reply = await running.request("POST", "/v1beta/models/gemini-2.5-flash:generateContent", json=body)
+            assert reply.status == 200
+            await asyncio.sleep(1)
+    attempts = [len(exchange.attempts) for exchange in running.exchanges]
+    assert attempts[0] <= 2
+    assert attempts[1:] == [1, 1, 1]
