@@ -167,3 +167,12 @@ def dollars(amount: int) -> str:
     whole, rest = divmod(abs(amount), NANO)
     decimals = f"{rest:09d}".rstrip("0").ljust(2, "0")
     return f"{'-' if amount < 0 else ''}${whole:,}.{decimals}"
+
+
+def plain(amount: int) -> str:
+    """Nano-dollars as an exact decimal number of dollars, for programs.
+
+    >>> plain(1_234_500_000_000)
+    '1234.50'
+    """
+    return dollars(amount).replace("$", "").replace(",", "")

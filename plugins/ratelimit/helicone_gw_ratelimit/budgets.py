@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from helicone_gw import PaymentRequired, TooManyRequests
-from helicone_gw_ratelimit.budget_config import BudgetConfig, dollars, nano
+from helicone_gw_ratelimit.budget_config import BudgetConfig, dollars, nano, plain
 from helicone_gw_ratelimit.budget_table import Place, Spent
 from helicone_gw_ratelimit.ledger import CROSSED, UNKNOWN, BudgetKind
 from helicone_gw_ratelimit.limits import tagged
 from helicone_gw_ratelimit.matching import Targets, compile_matcher
-from helicone_gw_ratelimit.periods import BUCKETS, Span
+from helicone_gw_ratelimit.periods import BUCKETS, Span, brief
 from helicone_gw_ratelimit.segments import ANONYMOUS, clean, segment_words
 from helicone_gw_ratelimit.spending import SPENDING, Charge, Spending, actual
 
@@ -42,7 +42,7 @@ class Budget:
         self.limit = config.nano
         self.thresholds = config.thresholds
         self.period = config.when()
-        self.every = config.period or f"{config.window:g}s"
+        self.every = config.period or brief(config.window or 0)
         self.width = round(self.period.bucket * 1_000_000)
         self.count = BUCKETS if self.width else 0
         self._lease = round(lease * 1_000_000)
@@ -67,7 +67,7 @@ class Budget:
                     f"{dollars(self.largest)}.",
                     code="request_too_expensive",
                     headers=NO_RETRY,
-                    details={"budget": self.name, "requested": _number(amount), "largest": _number(self.largest)},
+                    details={"budget": self.name, "requested": plain(amount), "largest": plain(self.largest)},
                 )
             if config.reserve == "largest":
                 amount = self.largest
@@ -146,10 +146,10 @@ class Budget:
             headers=NO_RETRY,
             details={
                 "budget": self.name,
-                "limit": _number(self.limit),
-                "spent": _number(spent),
-                "reserved": _number(reserved),
-                "requested": _number(claim.amount),
+                "limit": plain(self.limit),
+                "spent": plain(spent),
+                "reserved": plain(reserved),
+                "requested": plain(claim.amount),
                 "period": self.every,
                 "resetsAt": resets,
             },
@@ -200,8 +200,3 @@ def _until(resets: str | None, rolling: bool) -> str:
     if resets is not None:
         return f"Enough will be free at {resets}." if rolling else f"It begins anew at {resets}."
     return "Some of it will be free as time goes by." if rolling else "It does not begin anew."
-
-
-def _number(amount: int) -> str:
-    """Nano-dollars as a decimal number of dollars, exact."""
-    return dollars(amount).replace("$", "").replace(",", "")

@@ -21,6 +21,9 @@ from helicone_gw_ratelimit.settling import Settling
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    import typer
+    from quart import Blueprint
+
     from helicone_gw import Attempt, Chunk, Exchange, Gateway, GatewayConfig, GatewayError
     from helicone_gw_ratelimit.limits import Argument, Fields
     from helicone_gw_ratelimit.queueing import Stop
@@ -71,6 +74,11 @@ class RatelimitPlugin(Plugin):
         self.estimator = Estimator(self.config, gateway)
         self._in_force = InForce(self.config, self.estimator, gateway.routing.targets, self._malformed)
         if self.config.budgets:
+            others = [each for each in gateway.plugins if isinstance(each, RatelimitPlugin) and each is not self]
+            if twice := sorted({name for each in others for name in each.config.budgets} & set(self.config.budgets)):
+                raise ValueError(
+                    f"budget {twice[0]!r} is in two instances of the plugin, which would share its account"
+                )
             self.budgeting = Budgeting(self.config, gateway, self._store, self._limits, self.estimator, self._count)
             await self.budgeting.start()
         self.queues = Queues(self._in_force.queues, gateway.clock, self._count)
@@ -84,6 +92,24 @@ class RatelimitPlugin(Plugin):
         await self.settling.close()
         if self.budgeting is not None:
             await self.budgeting.close()
+
+    @hookimpl
+    def register_routes(self, gateway: Gateway) -> Blueprint | None:
+        """Serve ``GET /v1/budgets``: the outermost instance that has budgets does."""
+        with_budgets = (each for each in gateway.plugins if isinstance(each, RatelimitPlugin) and each.config.budgets)
+        if next(with_budgets, None) is not self:
+            return None
+        from helicone_gw_ratelimit.budget_api import routes
+
+        return routes(self.name, lambda: self.budgeting)
+
+    @hookimpl
+    def register_commands(self, cli: typer.Typer) -> None:
+        """Add ``helicone-gw budgets``."""
+        if self.config.budgets:
+            from helicone_gw_ratelimit.budget_commands import commands
+
+            cli.add_typer(commands(self.config.budgets), name="budgets")
 
     @hookimpl
     async def pre_request(self, exchange: Exchange) -> None:

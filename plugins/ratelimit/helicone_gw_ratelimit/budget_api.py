@@ -1,0 +1,39 @@
+"""``GET /v1/budgets``: how budgets stand, as the caller may see it: ``{"data": [...], "error": null}``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from quart import Blueprint, request
+from sqlalchemy.exc import SQLAlchemyError
+
+from helicone_gw import StoreUnavailable, caller
+from helicone_gw_ratelimit.budget_report import concerns, described
+from helicone_gw_ratelimit.budgeting import Budgeting
+from helicone_gw_ratelimit.segments import clean
+
+MOST: Final = 1000
+"""Accounts of one answer: those with the largest spending."""
+
+
+def routes(name: str, budgeting: Callable[[], Budgeting | None]) -> Blueprint:
+    """The page of the plugin instance ``name``."""
+    pages = Blueprint(f"{name}-budgets", __name__)
+
+    @pages.get("/v1/budgets")
+    async def budgets() -> tuple[dict[str, Any], int]:
+        key = caller(request.scope)
+        found = budgeting()
+        if found is None:
+            return {"data": [], "error": None}, 200
+        own = "" if key is None else f"key:{clean(key.id)}"
+        try:
+            standings = await found.accounts.standings(MOST)
+        except (StoreUnavailable, SQLAlchemyError, OSError):
+            return {"data": None, "error": "What was spent cannot be read at the moment."}, 503
+        seen = [standing for standing in standings if concerns(key, own, standing.place)]
+        data = [described(found.budgets[each.place.budget], each, live=True) for each in seen]
+        return {"data": data, "error": None}, 200
+
+    return pages

@@ -1,0 +1,125 @@
+"""``helicone-gw budgets``: how budgets stand by the database, and beginning anew."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import make_url
+
+from helicone_gw import Database
+from helicone_gw_ratelimit.backup import LOOK_FOR_RESETS
+from helicone_gw_ratelimit.budget_config import BudgetConfig
+from helicone_gw_ratelimit.budget_report import described, written
+from helicone_gw_ratelimit.budget_table import SpendTable
+from helicone_gw_ratelimit.budgets import Budget
+
+T = TypeVar("T")
+
+MOST = 10_000
+"""Rows that are read at most: those with the largest spending."""
+
+
+def commands(configured: Mapping[str, BudgetConfig]) -> typer.Typer:
+    """The commands. They read the database's URL at ``typer.Context.obj.config.database.url``."""
+    app = typer.Typer(help="Show what was spent of budgets, and begin them anew.", invoke_without_command=True)
+    budgets = {name: Budget(name, config, lambda model, exchange: (), 0.0) for name, config in configured.items()}
+
+    def with_table(context: typer.Context, work: Callable[[SpendTable], Awaitable[T]]) -> T:
+        url = context.obj.config.database.url
+        if make_url(url).database in (None, "", ":memory:"):
+            _fail("The database is in memory (database.url): only the running gateway knows, at GET /v1/budgets.")
+
+        async def run() -> T:
+            database = Database(url)
+            try:
+                table = SpendTable(database)
+                await table.migrate()
+                return await work(table)
+            finally:
+                await database.close()
+
+        return asyncio.run(run())
+
+    def show(context: typer.Context, budget: str | None, as_json: bool) -> None:
+        if budget is not None and budget not in budgets:
+            _fail(f"There is no budget {budget!r} in the configuration.")
+        now = time.time()
+        rows = with_table(context, lambda table: table.current(now, MOST, budget))
+        wanted = budgets if budget is None else {budget: budgets[budget]}
+        standings = sorted(written(wanted, rows, now), key=lambda each: (each.place.budget, -each.spent))
+        reports = [described(budgets[each.place.budget], each, live=False) for each in standings]
+        if as_json:
+            typer.echo(json.dumps(reports, indent=2))
+        elif reports:
+            console = Console()
+            Console(width=None if console.is_terminal else 200).print(_table(reports))
+        else:
+            typer.echo("Nothing was spent of any budget, or there is none.", err=True)
+
+    @app.callback()
+    def root(
+        context: typer.Context,
+        as_json: Annotated[bool, typer.Option("--json", help="A JSON array instead of a table.")] = False,
+    ) -> None:
+        """List budgets with what was spent, as the gateway wrote it down a second ago."""
+        if context.invoked_subcommand is None:
+            show(context, None, as_json)
+
+    @app.command("list")
+    def list_(
+        context: typer.Context,
+        budget: Annotated[str | None, typer.Argument(help="Only this one.")] = None,
+        as_json: Annotated[bool, typer.Option("--json", help="A JSON array instead of a table.")] = False,
+    ) -> None:
+        """List budgets with what was spent, limit, and when they begin anew."""
+        show(context, budget, as_json)
+
+    @app.command()
+    def reset(
+        context: typer.Context,
+        budget: Annotated[str, typer.Argument(help="The budget's name.")],
+        segment: Annotated[
+            str | None, typer.Option(help="Only this segment, as `list` shows it, such as user:alice.")
+        ] = None,
+    ) -> None:
+        """Begin a budget anew, as if nothing had been spent; a running gateway does so within seconds."""
+        if budget not in budgets:
+            _fail(f"There is no budget {budget!r} in the configuration.")
+        count = with_table(context, lambda table: table.reset(budget, segment, time.time()))
+        if not count:
+            _fail(f"Nothing was spent of {budget!r}" + ("" if segment is None else f" at {segment!r}") + ".")
+        typer.echo(
+            f"Budget {budget!r} begins anew ({count} account{'' if count == 1 else 's'}); "
+            f"a running gateway follows within {LOOK_FOR_RESETS + 1:g} seconds."
+        )
+
+    return app
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(1)
+
+
+def _table(reports: list[dict[str, Any]]) -> Table:
+    table = Table("budget", "organization", "segment", "spent", "limit", "%", "left", "period", "begins anew")
+    for report in reports:
+        table.add_row(
+            f"{report['budget']} ({report['mode']})",
+            report["organization"],
+            report["segment"],
+            f"${report['spent']}",
+            f"${report['limit']}",
+            str(report["percent"]),
+            f"${report['left']}",
+            report["period"],
+            report["resetsAt"] or "-",
+        )
+    return table
