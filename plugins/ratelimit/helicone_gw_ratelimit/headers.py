@@ -39,7 +39,9 @@ def limit_headers(standings: Sequence[Standing]) -> dict[str, str]:
     """The headers of the limit that binds most: where the longest wait is, or else where the smallest share is left."""
     if not standings:
         return {}
-    binding = min(standings, key=lambda standing: (-standing.wait, standing.share))
+    binding = standings[0]
+    if len(standings) > 1:
+        binding = min(standings, key=lambda standing: (-standing.wait, standing.share))
     fields = {LIMIT: binding.limit, REMAINING: str(binding.remaining), POLICY: binding.policy}
     if binding.reset > 0:
         fields[RESET] = str(seconds(binding.reset))

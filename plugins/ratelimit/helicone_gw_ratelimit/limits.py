@@ -79,13 +79,23 @@ class Claim(Struct):
     fields: Fields | None = None
 
 
+def tag(organization: str) -> str:
+    """The hash tag of an organization's keys: they share a slot of a cluster, since they are reserved together."""
+    if "{" in organization or "}" in organization:
+        organization = organization.translate(_UNTAGGED)
+    return f"{{{organization}}}"
+
+
+_UNTAGGED = str.maketrans("{}", "__")
+
+
 def tagged(organization: str, *words: str) -> str:
-    """A key of ``organization``. All of one organization's share a slot of a cluster: they are reserved together.
+    """A key of ``organization``.
 
     >>> tagged("default", "tb", "user", "alice", "request")
     '{default}:tb:user:alice:request'
     """
-    return f"{{{organization.replace('{', '_').replace('}', '_')}}}:{':'.join(words)}"
+    return f"{tag(organization)}:{':'.join(words)}"
 
 
 class Limits:
@@ -125,10 +135,15 @@ class Limits:
         self, store: LocalKeys, keys: Sequence[str], arguments: Sequence[Argument], now: float
     ) -> list[int | bytes | None]:
         at = round(now * 1_000_000)
-        claims = [(each, *each[0].check(store, each[1], each[2], at)) for each in self._unpacked(keys, arguments)]
-        admitted = all(ok for _, ok, _ in claims)
+        claims = self._unpacked(keys, arguments)
+        if len(claims) == 1:
+            kind, own, given = claims[0]
+            ok, found = kind.check(store, own, given, at)
+            return [int(ok), int(ok), *(kind.take if ok else kind.report)(store, own, given, at, found)]
+        checked = [kind.check(store, own, given, at) for kind, own, given in claims]
+        admitted = all(ok for ok, _ in checked)
         results: list[int | bytes | None] = [int(admitted)]
-        for (kind, own, given), ok, found in claims:
+        for (kind, own, given), (ok, found) in zip(claims, checked, strict=True):
             results.append(int(ok))
             results += (kind.take if admitted else kind.report)(store, own, given, at, found)
         return results
@@ -143,22 +158,22 @@ class Limits:
         return results
 
     def _unpacked(
-        self, keys: Sequence[str], arguments: Sequence[Argument]
+        self, keys: Sequence[str], arguments: Sequence[Any]
     ) -> list[tuple[Kind, Sequence[str], Sequence[Any]]]:
         claims: list[tuple[Kind, Sequence[str], Sequence[Any]]] = []
         key, at = 0, 1
-        for _ in range(int(arguments[0])):
-            name, key_count, count = arguments[at : at + 3]
-            assert isinstance(name, str)
-            assert isinstance(key_count, int)
-            assert isinstance(count, int)
-            at += 3
-            claims.append((self._kinds[name], keys[key : key + key_count], arguments[at : at + count]))
-            key, at = key + key_count, at + count
+        for _ in range(arguments[0]):
+            key_end, start = key + arguments[at + 1], at + 3
+            end = start + arguments[at + 2]
+            claims.append((self._kinds[arguments[at]], keys[key:key_end], arguments[start:end]))
+            key, at = key_end, end
         return claims
 
 
-def _packed(claims: Sequence[tuple[Claim, Sequence[Argument]]]) -> tuple[list[str], list[Argument]]:
+def _packed(claims: Sequence[tuple[Claim, Sequence[Argument]]]) -> tuple[Sequence[str], Sequence[Argument]]:
+    if len(claims) == 1:
+        claim, given = claims[0]
+        return claim.keys, (1, claim.kind.name, len(claim.keys), len(given), *given)
     keys: list[str] = []
     arguments: list[Argument] = [len(claims)]
     for claim, given in claims:

@@ -10,7 +10,7 @@ from helicone_gw_ratelimit import bucket
 from helicone_gw_ratelimit.bucket import ALL, SOME, Bucket
 from helicone_gw_ratelimit.concurrency import Leases
 from helicone_gw_ratelimit.headers import Standing, refusal
-from helicone_gw_ratelimit.limits import Claim, tagged
+from helicone_gw_ratelimit.limits import Claim, tag, tagged
 from helicone_gw_ratelimit.policy import SUBUNITS, Algorithm, Policy, Unit
 from helicone_gw_ratelimit.segments import segment_words
 from helicone_gw_ratelimit.window import Window
@@ -58,18 +58,22 @@ class PolicyRule:
     ) -> None:
         self.policy = policy
         self.name = name
-        self._words = words
+        self._prefix = "".join(f":{word}" for word in words) + ":"
         self._estimates = estimates
         self._unknown_cost = unknown_cost
         self._moving = algorithm == "moving-window"
         self._mode = ALL if policy.unit == "request" else SOME
         self._scale = SUBUNITS[policy.unit]
-        self._one = bucket.gap(self._scale, policy.quota, policy.microseconds)
+        one = bucket.gap(self._scale, policy.quota, policy.microseconds)
+        self._request = (policy.quota, policy.microseconds, ALL, *one)
 
     def claim(self, exchange: Exchange) -> Claim:
         """What ``exchange`` asks of this policy."""
         policy = self.policy
-        key = tagged(exchange.organization, *self._words, *segment_words(exchange, policy.segment), policy.unit)
+        segment = segment_words(exchange, policy.segment)
+        key = f"{tag(exchange.organization)}{self._prefix}{':'.join(segment)}:{policy.unit}"
+        if self._mode == ALL and not self._moving:
+            return Claim(BUCKET, self, (key,), self._request)
         amount = self._scale if self._mode == ALL else self._estimate(exchange)
         if self._moving:
             return Claim(
@@ -78,13 +82,11 @@ class PolicyRule:
                 (f"{key}:when", f"{key}:what"),
                 (policy.quota, policy.microseconds, self._mode, amount, exchange.id),
             )
-        gap = self._one if self._mode == ALL else bucket.gap(amount, policy.quota, policy.microseconds)
-        # More than the whole quota is taken as the quota: the rest is settled.
-        whole, rest = gap if gap[0] < policy.microseconds else (policy.microseconds, 0)
-        return Claim(BUCKET, self, (key,), (policy.quota, policy.microseconds, self._mode, whole, rest))
+        gap = bucket.gap(amount, policy.quota, policy.microseconds)
+        return Claim(BUCKET, self, (key,), (policy.quota, policy.microseconds, self._mode, *gap))
 
     def _estimate(self, exchange: Exchange) -> int:
-        """Expected use in subunits."""
+        """Expected use in subunits, at most the quota: what is more is settled."""
         if self.policy.unit == "tokens":
             return min(self._estimates.tokens(exchange) * self._scale, self.policy.quota)
         cost = self._estimates.nano_usd(exchange)
