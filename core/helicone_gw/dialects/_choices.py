@@ -12,7 +12,7 @@ from helicone_gw.dialects._json import count, text
 from helicone_gw.dialects._repeating import Repeating
 from helicone_gw.dialects._words import stop_reason
 from helicone_gw.dialects.base import EventFacts, Reply
-from helicone_gw.dialects.errors import encode, read_error, reported_error
+from helicone_gw.dialects.errors import encode, read_error, with_error
 from helicone_gw.dialects.usage import read_openai_usage
 from helicone_gw.model import Usage
 from helicone_gw.sse import encode_event, event_data, event_name
@@ -66,17 +66,16 @@ def read_choices(body: bytes) -> Reply:
         return Reply()
     choices = chunk.choices if isinstance(chunk, _Chunk) and chunk.choices else []
     usage = _reported(chunk, choices)
-    error, status = reported_error(_error(chunk, choices))
     reason: str | None = None
     for choice in choices:
         reason = reason or text(choice.finish_reason)
-    return Reply(
+    reply = Reply(
         model=text(chunk.model),
         usage=None if usage is None else read_openai_usage(usage, service_tier=chunk.service_tier),
         stop_reason=reason,
-        error=error,
-        error_status=status,
     )
+    error = _error(chunk, choices)
+    return reply if error is None else with_error(reply, error)
 
 
 class ChoicesReader:

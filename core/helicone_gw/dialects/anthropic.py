@@ -14,7 +14,7 @@ from helicone_gw.dialects._json import count, decode_exactly, mapping, text
 from helicone_gw.dialects._repeating import Repeating
 from helicone_gw.dialects._words import stop_reason
 from helicone_gw.dialects.base import Envelope, EventFacts, Reply
-from helicone_gw.dialects.errors import encode, read_error, reported_error
+from helicone_gw.dialects.errors import encode, read_error, with_error
 from helicone_gw.dialects.usage import anthropic_usage, overlaid
 from helicone_gw.model import Usage
 from helicone_gw.sse import encode_event, event_data, event_name
@@ -80,14 +80,12 @@ class MessagesFormat(JsonFormat):
             message = _MESSAGE.decode(body)
         except (ValueError, RecursionError):
             return Reply()
-        error, status = reported_error(message.error)
-        return Reply(
+        reply = Reply(
             model=text(message.model),
             usage=anthropic_usage(_object(message.usage)),
             stop_reason=text(message.stop_reason),
-            error=error,
-            error_status=status,
         )
+        return with_error(reply, message.error)
 
     def stream_reader(self) -> MessagesReader:
         """See `WireFormat.stream_reader`."""

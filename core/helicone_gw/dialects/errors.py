@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from helicone_gw.dialects._json import count, describe, mapping, text
 from helicone_gw.dialects._words import anthropic_type, gemini_status, status_of
-from helicone_gw.dialects.base import ErrorFacts
+from helicone_gw.dialects.base import ErrorFacts, Reply
 from helicone_gw.sse import encode_event
 
 UNKNOWN_STATUS = 502
@@ -43,11 +44,12 @@ def read_error(value: Any) -> WireError:
     return WireError(message, _status(words))
 
 
-def reported_error(value: Any) -> tuple[str | None, int]:
-    """What a `Reply` says whose body has ``value`` at ``error``; an object in which nothing is set is none."""
+def with_error(reply: Reply, value: Any) -> Reply:
+    """``reply``, whose body has ``value`` at ``error``; what is falsy, and an object with nothing set, is none."""
     if not value or (isinstance(value, dict) and not any(value.values())):
-        return None, UNKNOWN_STATUS
-    return read_error(value)
+        return reply
+    wire = read_error(value)
+    return replace(reply, error=wire.message, error_status=wire.status)
 
 
 class Refusal(NamedTuple):

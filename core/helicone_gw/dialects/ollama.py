@@ -10,7 +10,7 @@ from helicone_gw.dialects._json import count, mapping, text
 from helicone_gw.dialects._provider import ProviderFormat, ProviderReader
 from helicone_gw.dialects._words import stop_reason
 from helicone_gw.dialects.base import EventFacts, Reply
-from helicone_gw.dialects.errors import reported_error
+from helicone_gw.dialects.errors import with_error
 from helicone_gw.model import Usage
 
 
@@ -27,14 +27,10 @@ class OllamaChatFormat(ProviderFormat):
         super().__init__("chat")
 
     def _reply(self, value: Mapping[str, Any]) -> Reply:
-        error, status = reported_error(value.get("error"))
-        return Reply(
-            model=text(value.get("model")),
-            usage=ollama_usage(value),
-            stop_reason=text(value.get("done_reason")),
-            error=error,
-            error_status=status,
+        reply = Reply(
+            model=text(value.get("model")), usage=ollama_usage(value), stop_reason=text(value.get("done_reason"))
         )
+        return with_error(reply, value.get("error"))
 
     def stream_reader(self) -> OllamaReader:
         """See `WireFormat.stream_reader`."""
@@ -77,13 +73,8 @@ class OllamaEmbedFormat(ProviderFormat):
 
     def _reply(self, value: Mapping[str, Any]) -> Reply:
         tokens = count(value.get("prompt_eval_count"))
-        error, status = reported_error(value.get("error"))
-        return Reply(
-            model=text(value.get("model")),
-            usage=None if tokens is None else Usage(tokens, 0),
-            error=error,
-            error_status=status,
-        )
+        reply = Reply(model=text(value.get("model")), usage=None if tokens is None else Usage(tokens, 0))
+        return with_error(reply, value.get("error"))
 
 
 def ollama_usage(value: Mapping[str, Any]) -> Usage | None:

@@ -15,7 +15,7 @@ from helicone_gw.dialects._envelope import read_fields
 from helicone_gw.dialects._format import JsonFormat
 from helicone_gw.dialects._json import count, decode_exactly, mapping, text
 from helicone_gw.dialects.base import Envelope, EventFacts, NeverRepeating, Reply
-from helicone_gw.dialects.errors import read_error, reported_error
+from helicone_gw.dialects.errors import read_error, with_error
 from helicone_gw.dialects.usage import openai_usage
 from helicone_gw.model import Usage
 from helicone_gw.sse import event_data, event_name
@@ -66,13 +66,8 @@ class OpenAIJsonFormat(JsonFormat):
             fields = _REPLY.decode(body)
         except (ValueError, RecursionError):
             return Reply()
-        error, status = reported_error(fields.error)
-        return Reply(
-            model=text(fields.model),
-            usage=_usage(fields, input_only=self._input_only),
-            error=error,
-            error_status=status,
-        )
+        reply = Reply(model=text(fields.model), usage=_usage(fields, input_only=self._input_only))
+        return with_error(reply, fields.error)
 
     def stream_reader(self) -> JsonEventsReader:
         """See `WireFormat.stream_reader`."""

@@ -12,7 +12,7 @@ from helicone_gw.dialects._format import JsonFormat
 from helicone_gw.dialects._json import count, decode_exactly, mapping, read_body, text
 from helicone_gw.dialects._words import stop_reason
 from helicone_gw.dialects.base import Envelope, EventFacts, NeverRepeating, Reply
-from helicone_gw.dialects.errors import encode, read_error, reported_error
+from helicone_gw.dialects.errors import encode, read_error, with_error
 from helicone_gw.dialects.usage import openai_usage
 from helicone_gw.model import Usage
 from helicone_gw.sse import encode_event, event_data, event_name
@@ -127,14 +127,12 @@ class ResponsesFormat(JsonFormat):
         except (ValueError, RecursionError):
             return Reply()
         made_here = self._reports_usage or response.status is None
-        error, status = reported_error(response.error if made_here else None)
-        return Reply(
+        reply = Reply(
             model=text(response.model),
             usage=_usage(response) if self._reports_usage else None,
             stop_reason=_stop_reason(response),
-            error=error,
-            error_status=status,
         )
+        return with_error(reply, response.error) if made_here else reply
 
     def stream_reader(self) -> ResponsesReader:
         """See `WireFormat.stream_reader`."""

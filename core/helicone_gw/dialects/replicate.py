@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from helicone_gw.dialects._json import count, mapping, text
 from helicone_gw.dialects._provider import ProviderFormat, ProviderReader
 from helicone_gw.dialects.base import EventFacts, Reply
-from helicone_gw.dialects.errors import reported_error
+from helicone_gw.dialects.errors import with_error
 from helicone_gw.model import Usage
 from helicone_gw.sse import event_data, event_name
 
@@ -38,14 +38,12 @@ class PredictionsFormat(ProviderFormat):
 
     def _reply(self, value: Mapping[str, Any]) -> Reply:
         failed = text(value.get("status")) in FAILED
-        error, status = reported_error(value.get("error") or (failed and f"The prediction {value.get('status')}."))
-        return Reply(
+        reply = Reply(
             model=text(value.get("model")),
             usage=prediction_usage(value),
             stop_reason=text(value.get("status")),
-            error=error,
-            error_status=status,
         )
+        return with_error(reply, value.get("error") or (failed and f"The prediction {value.get('status')}."))
 
     def stream_reader(self) -> PredictionReader:
         """See `WireFormat.stream_reader`."""

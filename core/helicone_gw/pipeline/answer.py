@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from helicone_gw.dialects.base import EventFacts, StreamReader, WireFormat
 from helicone_gw.dialects.translate.streaming import StreamTranslator
@@ -21,8 +22,7 @@ async def _nothing() -> None:
     return None
 
 
-@dataclass(slots=True)
-class LiveStream:
+class LiveStream(Struct):
     """A body that is still arriving, and what was read of it while waiting for the first real event.
 
     With ``events`` the body is server-sent events, framed by ``splitter`` and read by ``reader``, which ``wire`` made
@@ -54,9 +54,14 @@ class LiveStream:
 
     async def read(self) -> bytes | None:
         """The next bytes off the wire, ``None`` at the end."""
-        if self.pending is None:
-            return self._noted(await anext(self.source, None))
-        pending, self.pending = self.pending, None
+        pending = self.pending
+        if pending is None:
+            data = await anext(self.source, None)
+            if data and self.size >= SAMPLE_BYTES:
+                self.size += len(data)
+                return data
+            return self._noted(data)
+        self.pending = None
         try:
             return self._noted(await pending)
         except asyncio.CancelledError:
@@ -108,8 +113,7 @@ async def _next(source: AsyncIterator[bytes]) -> bytes | None:
     return await anext(source, None)
 
 
-@dataclass(slots=True)
-class Answer:
+class Answer(Struct):
     """An answer about to go up: its head, and a body or a live stream.
 
     ``layer`` is where it comes from: only layers outside (a smaller index) see it. ``attempt`` is the provider's call

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from helicone_gw.clock import Clock
+from helicone_gw.dialects import wire_format
 from helicone_gw.dialects.base import Reply
 from helicone_gw.dialects.translate.translation import Translation
 from helicone_gw.errors import UpstreamProtocolError, UpstreamStatus
@@ -32,7 +33,7 @@ from helicone_gw.pipeline.translating import (
 from helicone_gw.sse import EventSplitter
 
 if TYPE_CHECKING:
-    from helicone_gw.pipeline.attempts import Opened
+    from helicone_gw.pipeline.attempts import Call, Opened
 
 MAX_ERROR_BODY = 8 * 1024 * 1024
 """Bytes of an error answer that are kept; the rest is not read, and the connection is closed."""
@@ -43,7 +44,7 @@ BODILESS = frozenset({204, 304})
 """Statuses whose answers have no body, whatever their headers say (RFC 9110 6.4.1)."""
 
 _JSON = re.compile(r"(application|text)/([\w.+-]+\+)?json\s*(;|$)")
-_REQUEST_IDS = (b"x-request-id", b"request-id", b"x-amzn-requestid", b"apim-request-id", b"x-goog-request-id")
+_OTHER_IDS = (b"x-amzn-requestid", b"apim-request-id", b"x-goog-request-id")
 _RAW = msgspec.json.Decoder(msgspec.Raw)
 
 
@@ -59,17 +60,23 @@ class Answering:
         self._commit_timeout = commit_timeout
         self._decode_replies = decode_replies
 
-    async def answer(self, opened: Opened, layer: int, gated: bool) -> Answer:
-        """The answer to ``opened.call``. Raises the `UpstreamError` that came instead; whatever is read is closed."""
-        exchange, attempt, call = opened.exchange, opened.attempt, opened.call
-        assert call is not None
+    async def answer(self, opened: Opened, call: Call, layer: int, gated: bool) -> Answer:
+        """The answer to ``call``. Raises the `UpstreamError` that came instead; whatever is read is closed."""
+        exchange, attempt, translation = opened.exchange, opened.attempt, call.translation
+        request = exchange.request
+        if translation is None:
+            wire = wire_format(request.dialect, request.operation)
+        else:
+            wire = wire_format(translation.dialect, translation.outgoing.operation)
+        opened.wire, opened.sent = wire, True
         response = await self._upstream(call.request)
         try:
             first = response.headers.first
             attempt.status = response.status
-            attempt.provider_request_id = _request_id(first)
+            own_id = first.get(b"x-request-id") or first.get(b"request-id") or _other_id(first)
+            if own_id:
+                attempt.provider_request_id = own_id[:LONGEST_ID].decode("latin-1")
             exchange.first_byte_at = attempt.first_byte_at = self._clock.now()
-            request, wire, translation = exchange.request, opened.wire, call.translation
             if translation is not None:
                 response = await framed(self._upstream, exchange, call.request, response, translation, self._max_body)
                 first = response.headers.first
@@ -80,7 +87,7 @@ class Answering:
             if kind == "events" or (kind is None and wire and request.stream):
                 decoder = decoding(encoding)
                 if decoder is not None:
-                    return await self._stream(opened, response, layer, gated, decoder)
+                    return await self._stream(opened, call, response, layer, gated, decoder)
             elif (
                 request.method != "HEAD"
                 and response.status not in BODILESS
@@ -96,7 +103,7 @@ class Answering:
                         live = LiveStream(rest, events=False, close=response.close)
                         return Answer(response.status, response.headers, layer, live=live, attempt=attempt)
                 await response.close()
-                return self._buffered(opened, response, body, encoding, layer, gated)
+                return self._buffered(opened, translation, response, body, encoding, layer, gated)
             if translation is not None:
                 raise UpstreamProtocolError("The provider's answer is neither JSON nor events.")
             live = LiveStream(response.body, events=False, close=response.close)
@@ -106,11 +113,16 @@ class Answering:
             raise
 
     def _buffered(
-        self, opened: Opened, response: UpstreamResponse, body: bytes, encoding: str, layer: int, gated: bool
+        self,
+        opened: Opened,
+        translation: Translation | None,
+        response: UpstreamResponse,
+        body: bytes,
+        encoding: str,
+        layer: int,
+        gated: bool,
     ) -> Answer:
         exchange, attempt, wire, headers = opened.exchange, opened.attempt, opened.wire, response.headers
-        assert opened.call is not None
-        translation = opened.call.translation
         plain = decode(body, encoding, self._max_body)
         if plain is not None:
             if encoding != "identity" and self._decode_replies:
@@ -132,13 +144,13 @@ class Answering:
     async def _stream(
         self,
         opened: Opened,
+        call: Call,
         response: UpstreamResponse,
         layer: int,
         gated: bool,
         decoder: Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]],
     ) -> Answer:
-        exchange, wire, call = opened.exchange, opened.wire, opened.call
-        assert call is not None
+        exchange, wire = opened.exchange, opened.wire
         opened.live = live = LiveStream(
             decoder(response.body),
             events=True,
@@ -227,13 +239,9 @@ def _kind(content_type: bytes) -> str | None:
     return "events" if lower.startswith("text/event-stream") else "json" if _JSON.match(lower) else "other"
 
 
-def _request_id(first: Mapping[bytes, bytes]) -> str | None:
-    """The id that a provider's reply gives itself, in whichever header it has for that."""
-    for name in _REQUEST_IDS:
-        value = first.get(name)
-        if value:
-            return value[:LONGEST_ID].decode("latin-1")
-    return None
+def _other_id(first: Mapping[bytes, bytes]) -> bytes | None:
+    """The id that a provider's reply gives itself, where its header for that is none of the usual ones."""
+    return next((value for name in _OTHER_IDS if (value := first.get(name))), None)
 
 
 def _is_json(body: bytes) -> bool:

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from msgspec import Struct
 
 from helicone_gw.clock import Clock
-from helicone_gw.dialects import wire_format
 from helicone_gw.dialects.base import WireFormat
 from helicone_gw.dialects.translate.translation import Translation
 from helicone_gw.errors import GatewayError, PermissionDenied, UpstreamError, UpstreamStatus
@@ -71,7 +70,7 @@ class Attempts:
         with opened as attempt:
             call = await self.prepare(exchange, target)
             try:
-                answer = await self._answering.answer(opened.calls(call), layer, gated)
+                answer = await self._answering.answer(opened, call, layer, gated)
             except UpstreamStatus as refusal:
                 if not (call.added_usage and _names_usage_option(refusal)):
                     raise
@@ -79,9 +78,9 @@ class Attempts:
                 self._usage_refused(target)
                 attempt.first_byte_at = attempt.status = None
                 call = await self.prepare(exchange, target)
-                answer = await self._answering.answer(opened.calls(call), layer, gated)
+                answer = await self._answering.answer(opened, call, layer, gated)
         if answer.body is not None:
-            self.end(exchange, attempt)
+            self.settling.settle(exchange, attempt)
         return answer
 
     def opened(self, exchange: Exchange, target: Target) -> Opened:
@@ -103,29 +102,19 @@ class Attempts:
                 self.end(exchange, answer.attempt, answer.live)
 
 
-class Opened:
-    """The block in which an attempt gets its answer: its call and the stream that came, as far as they are known."""
+class Opened(Struct):
+    """The block in which an attempt gets its answer, and what is known of that.
 
-    __slots__ = ("_settling", "attempt", "call", "exchange", "live", "wire")
+    ``sent``: the call is on its way to the provider. ``wire`` is the format of its answer (``None``: nobody knows it),
+    ``live`` the stream that came.
+    """
 
-    def __init__(self, settling: Settling, exchange: Exchange, attempt: Attempt) -> None:
-        self._settling = settling
-        self.exchange = exchange
-        self.attempt = attempt
-        self.call: Call | None = None
-        self.wire: WireFormat | None = None
-        """The format of the provider's answer; ``None``: nobody knows it."""
-        self.live: LiveStream | None = None
-
-    def calls(self, call: Call) -> Opened:
-        """The same, about to make ``call``."""
-        self.call = call
-        translation, request = call.translation, self.exchange.request
-        if translation is None:
-            self.wire = wire_format(request.dialect, request.operation)
-        else:
-            self.wire = wire_format(translation.dialect, translation.outgoing.operation)
-        return self
+    settling: Settling
+    exchange: Exchange
+    attempt: Attempt
+    sent: bool = False
+    wire: WireFormat | None = None
+    live: LiveStream | None = None
 
     def __enter__(self) -> Attempt:
         try:
@@ -142,7 +131,7 @@ class Opened:
             self.attempt.error = problem
             if isinstance(problem, UpstreamError):
                 problem.target = self.attempt.target
-        self._settling.broken_off(self.exchange, self.attempt, self.wire, self.live, sent=self.call is not None)
+        self.settling.broken_off(self.exchange, self.attempt, self.wire, self.live, sent=self.sent)
 
 
 def _names_usage_option(refusal: UpstreamStatus) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from helicone_gw.errors import DeadlineExceeded, InternalError, UpstreamError, UpstreamTimeout
 from helicone_gw.exchange import Exchange
@@ -10,8 +10,7 @@ from helicone_gw.model import Capture, Outcome, OutcomeKind
 from helicone_gw.pipeline.settling import NOT_BILLED
 
 
-@dataclass(slots=True)
-class Sent:
+class Sent(Struct):
     """What the client was sent: status (``None``: nothing), the body or its beginning, its size in bytes.
 
     ``broken``: the connection was broken on purpose, so that nobody takes the answer for complete.

@@ -11,9 +11,12 @@ from helicone_gw.pipeline.answer import LiveStream
 
 
 class Listening:
-    """Reads ``live`` for ``exchange``. ``give_tick`` is awaited for each of ``ticks`` (hooks) whose time has come."""
+    """Reads ``live`` for ``exchange``, in the task that makes it.
 
-    __slots__ = ("_due", "_exchange", "_give_tick", "_live", "_task", "_ticks", "_woken")
+    ``give_tick`` is awaited for each of ``ticks`` (hooks) whose time has come.
+    """
+
+    __slots__ = ("_due", "_exchange", "_give_tick", "_live", "_task", "_ticks", "_waker", "_woken")
 
     def __init__(
         self,
@@ -27,7 +30,8 @@ class Listening:
         self._ticks = ticks
         self._give_tick = give_tick
         self._due: dict[int, float] = {}
-        self._task: asyncio.Task[object] | None = None
+        self._task = asyncio.current_task()
+        self._waker = self._wake
         self._woken = False
 
     async def read(self) -> bytes | None:
@@ -37,24 +41,21 @@ class Listening:
             return None
         if self._ticks:
             return await self._read_ticking()
-        if self._task is None:
-            self._task = asyncio.current_task()
-            assert self._task is not None
-        exchange._wake = self._wake
+        exchange._wake = self._waker
         try:
             return await self._live.read()
         except asyncio.CancelledError:
             # Ours only if nobody else cancelled this task meanwhile.
-            if self._woken and self._task.uncancel() == 0:
+            if self._woken and self._task is not None and self._task.uncancel() == 0:
                 return None
             raise
         finally:
             exchange._wake = None
 
     def _wake(self) -> None:
-        assert self._task is not None
         self._woken = True
-        self._task.cancel()
+        if self._task is not None:
+            self._task.cancel()
 
     async def _read_ticking(self) -> bytes | None:
         loop = asyncio.get_running_loop()

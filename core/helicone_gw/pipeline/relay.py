@@ -31,6 +31,10 @@ class Relay:
         self._hooks = tuple(
             [hook for hook in chain.on_stream_chunk if hook.index < answer.layer and hook.wanted(watchers)]
         )
+        self._changes = bool(self._hooks) or answer.live.translator is not None
+        """Whether somebody may change events, so that they are handled one by one."""
+        # A translator has given the client its end later than it saw the provider's.
+        self._ends = answer.live.translator or answer.live.reader
         self._ticks = tuple([hook for hook in chain.ticks if hook in self._hooks])
         self.delivered = False
         """Whether the client was sent the dialect's own end: what it misses after that, it does not need."""
@@ -109,11 +113,6 @@ class Relay:
         closing = b"" if reader is None else reader.closing_events(self._exchange._end_stream or "stop")
         await self._send(sink, b"".join([*self._end(), closing]))
 
-    @property
-    def _changes(self) -> bool:
-        """Whether somebody may change events, so that they are handled one by one."""
-        return bool(self._hooks) or self._live.translator is not None
-
     def _framed(self, data: bytes) -> list[bytes]:
         """The events that ``data`` completes."""
         assert self._live.splitter is not None
@@ -148,14 +147,19 @@ class Relay:
         if not events:
             return
         if live.drop_usage_events:
-            await self._send(sink, self._looked_through(events))
+            events = self._looked_through(events)
+            if events:
+                self.capture.add(events)
+                await sink.send(events)
         else:
+            self.capture.add(events)
             try:
-                await self._send(sink, events)
+                await sink.send(events)
             finally:
                 # What they say counts, also where the client leaves before it took them.
                 self._looked_through(events)
-            self._note_delivery(sink)
+        if self._ends is not None and self._ends.complete:
+            self.delivered = not sink.disconnected
 
     def _looked_through(self, events: bytes) -> bytes:
         """Read whole events, but for those that only repeat what was read; what is left of them for the client."""
@@ -232,12 +236,8 @@ class Relay:
         if data:
             self.capture.add(data)
             await sink.send(data)
-            self._note_delivery(sink)
-
-    def _note_delivery(self, sink: Sink) -> None:
-        # A translator has given the client its end later than it saw the provider's.
-        source = self._live.translator or self._live.reader
-        self.delivered = source is not None and source.complete and not sink.disconnected
+            if self._ends is not None and self._ends.complete:
+                self.delivered = not sink.disconnected
 
     def _tick(self, hook: Hook) -> list[bytes]:
         """A tick goes to the plugin that asked for it; what it emits goes on outwards."""

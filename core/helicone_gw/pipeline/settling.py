@@ -38,6 +38,21 @@ class Settling:
         self.estimated = 0
         self.unknown = 0
 
+    def settle(self, exchange: Exchange, attempt: Attempt) -> None:
+        """Settle an attempt whose usage is as known as it will ever be."""
+        attempt.ended_at = self._clock.now()
+        if attempt.cost is None:
+            attempt.cost = self._cost(exchange, attempt)
+        self._health.ended(
+            attempt.target, None if attempt.first_byte_at is None else attempt.first_byte_at - attempt.started_at
+        )
+        if attempt.usage is not None:
+            exchange.usage = attempt.usage
+        if len(exchange.attempts) == 1:
+            exchange.cost = attempt.cost
+        else:
+            self._sum_up(exchange)
+
     def end(self, exchange: Exchange, attempt: Attempt, live: LiveStream | None = None) -> None:
         """Settle an attempt that was answered: times, usage, cost, health. Calling it twice changes nothing.
 
@@ -49,7 +64,7 @@ class Settling:
             self._read(exchange, attempt, live)
             if not live.whole:
                 self._estimate(exchange, attempt, live.wire, live)
-        self._close(exchange, attempt)
+        self.settle(exchange, attempt)
 
     def broken_off(
         self, exchange: Exchange, attempt: Attempt, wire: WireFormat | None, live: LiveStream | None, *, sent: bool
@@ -72,7 +87,7 @@ class Settling:
             attempt.cost = self._cost(exchange, attempt) if attempt.usage is not None else NOT_BILLED
         else:
             self._estimate(exchange, attempt, wire, live)
-        self._close(exchange, attempt)
+        self.settle(exchange, attempt)
 
     def as_answered(self, exchange: Exchange, attempt: Attempt, usage: Usage) -> None:
         """Take ``usage``, of a whole answer to the same request, for that of an attempt which was not waited for.
@@ -107,20 +122,6 @@ class Settling:
             self.estimated += 1
         if usage is not None and usage.estimated:
             _note_estimate(exchange, attempt)
-
-    def _close(self, exchange: Exchange, attempt: Attempt) -> None:
-        attempt.ended_at = self._clock.now()
-        if attempt.cost is None:
-            attempt.cost = self._cost(exchange, attempt)
-        self._health.ended(
-            attempt.target, None if attempt.first_byte_at is None else attempt.first_byte_at - attempt.started_at
-        )
-        if attempt.usage is not None:
-            exchange.usage = attempt.usage
-        if len(exchange.attempts) == 1:
-            exchange.cost = attempt.cost
-        else:
-            self._sum_up(exchange)
 
     def _cost(self, exchange: Exchange, attempt: Attempt) -> Cost | None:
         usage = attempt.usage
