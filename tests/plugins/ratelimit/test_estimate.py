@@ -1,0 +1,143 @@
+"""Estimates of requests: every dialect's text and longest answer, without what is no text, at a bounded price."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helicone_gw import Background, Cost, Exchange, Headers, HeliconeHeaders, Request
+from helicone_gw_ratelimit.config import RatelimitConfig
+from helicone_gw_ratelimit.estimate import MAX_DECODED, MEDIA_TOKENS, Estimator, longest_answer
+from helicone_gw_ratelimit.tokens import estimated
+
+TEXT = "Please write a short poem about the sea, in four lines, without any rhymes at all."
+IN_TEXT = estimated(TEXT)
+PICTURE = "data:image/png;base64," + "iVBORw0KGgo" * 500
+
+
+class Prices:
+    def estimate(self, model: str, provider: str | None, input_tokens: int, output_tokens: int) -> Cost | None:
+        return None if model == "unknown" else Cost(input_tokens + 10 * output_tokens)
+
+
+def estimator(**config: Any) -> Estimator:
+    gateway: Any = SimpleNamespace(background=Background(), prices=Prices())
+    return Estimator(RatelimitConfig.model_validate({"tokenizer": "estimate", **config}), gateway)
+
+
+def exchange(body: Any, *, model: str | None = "gpt-4o", dialect: str = "openai", operation: str = "chat") -> Exchange:
+    data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+    request = Request("POST", "/", "", Headers(), data, dialect, operation, HeliconeHeaders(), model=model)
+    return Exchange("id", request, received_at=0)
+
+
+@pytest.mark.parametrize(
+    ("body", "most"),
+    [
+        ({"messages": [{"role": "user", "content": TEXT}], "max_tokens": 50}, 50),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": TEXT}]}], "max_completion_tokens": 50},
+            50,
+        ),
+        ({"input": TEXT, "max_output_tokens": 50}, 50),
+        ({"input": [{"role": "user", "content": [{"type": "input_text", "text": TEXT}]}], "max_output_tokens": 50}, 50),
+        ({"prompt": TEXT, "max_tokens": 50, "n": 3}, 150),
+        ({"system": TEXT, "messages": [{"role": "user", "content": ""}], "max_tokens": 50}, 50),
+        ({"contents": [{"parts": [{"text": TEXT}]}], "generationConfig": {"maxOutputTokens": 50}}, 50),
+        (
+            {
+                "contents": [{"role": "user", "parts": [{"text": TEXT}]}],
+                "generationConfig": {"maxOutputTokens": 50, "candidateCount": 2},
+            },
+            100,
+        ),
+        ({"messages": [{"role": "user", "content": [{"text": TEXT}]}], "inferenceConfig": {"maxTokens": 50}}, 50),
+        ({"prompt": TEXT, "options": {"num_predict": 50}}, 50),
+    ],
+)
+def test_the_text_and_the_longest_answer_of_every_dialect(body: dict[str, Any], most: int) -> None:
+    expected = estimator().expected(exchange(body))
+    assert IN_TEXT <= expected.input_tokens <= IN_TEXT + 10
+    assert (expected.output_tokens, expected.asked) == (most, True)
+
+
+def test_without_a_maximum_the_configured_one_is_expected() -> None:
+    it = exchange({"messages": [{"role": "user", "content": TEXT}]})
+    assert estimator(output_tokens=77).expected(it).output_tokens == 77
+    assert estimator(output_tokens=77).tokens(exchange({"input": TEXT}, operation="embeddings")) == IN_TEXT
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image_url", "image_url": {"url": PICTURE}},
+        {"type": "image", "source": {"type": "base64", "data": PICTURE}},
+        {"inlineData": {"mimeType": "image/png", "data": PICTURE}},
+        {"type": "input_audio", "input_audio": {"data": PICTURE, "format": "wav"}},
+    ],
+)
+def test_a_picture_is_no_text(part: dict[str, Any]) -> None:
+    parts = [{"type": "text", "text": TEXT}, part]
+    tokens = estimator().expected(exchange({"messages": [{"role": "user", "content": parts}]})).input_tokens
+    assert IN_TEXT + MEDIA_TOKENS <= tokens <= IN_TEXT + MEDIA_TOKENS + 10
+
+
+def test_tokens_themselves_are_counted_as_they_are() -> None:
+    it = exchange({"input": [[1, 2, 3], [4, 5]]}, operation="embeddings")
+    assert estimator().expected(it).input_tokens == 5
+
+
+def test_tools_count() -> None:
+    tools = [{"type": "function", "function": {"name": "look", "description": TEXT, "parameters": {"type": "object"}}}]
+    assert estimator().expected(exchange({"messages": [], "tools": tools})).input_tokens >= IN_TEXT
+
+
+def test_a_very_large_body_is_not_decoded_and_its_base64_does_not_count() -> None:
+    body = b'{"messages": [{"content": "' + b"word " * 1000 + b'"}, {"data": "' + b"A" * MAX_DECODED + b'"}]}'
+    assert 1000 <= estimator().expected(exchange(body)).input_tokens <= 2000
+
+
+@pytest.mark.parametrize("body", [None, b"", b"no json", b"[1, 2]", b"\xff\xfe", b"{}"])
+def test_what_is_no_request_of_a_model_is_harmless(body: bytes | None) -> None:
+    expected = estimator().expected(exchange(body, model=None))
+    assert expected.output_tokens == 0
+    assert expected.input_tokens <= 2
+
+
+def test_deep_nesting_is_no_recursion() -> None:
+    body = b'{"messages": ' + b"[" * 400 + b'"' + TEXT.encode() + b'"' + b"]" * 400 + b"}"
+    assert estimator().expected(exchange(body)).input_tokens >= IN_TEXT
+
+
+def test_a_request_is_estimated_once() -> None:
+    it, one = exchange({"input": TEXT}), estimator()
+    assert one.expected(it) is one.expected(it)
+
+
+def test_the_price_of_what_is_expected() -> None:
+    one = estimator(output_tokens=10)
+    assert one.nano_usd(exchange({"input": TEXT})) == IN_TEXT + 100
+    assert one.nano_usd(exchange({"input": TEXT}, model="unknown")) is None
+    assert one.nano_usd(exchange({"input": TEXT}, model=None)) is None
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=20,
+)
+FIELDS = st.sampled_from(["messages", "input", "prompt", "max_tokens", "n", "generationConfig", "tools", "options"])
+
+
+@given(st.dictionaries(FIELDS, JSON))
+def test_any_body_has_an_estimate(body: dict[str, Any]) -> None:
+    expected = estimator().expected(exchange(body))
+    assert expected.input_tokens >= 0
+    assert expected.output_tokens >= 0
+    most = longest_answer(body)
+    assert most is None or most > 0
