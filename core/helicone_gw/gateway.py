@@ -18,7 +18,7 @@ from helicone_gw.chain import Chain, compile_chain, lifecycle_hooks
 from helicone_gw.clock import Clock, SystemClock
 from helicone_gw.config import GatewayConfig
 from helicone_gw.database import Database
-from helicone_gw.errors import ConfigError
+from helicone_gw.errors import ConfigError, StoreUnavailable
 from helicone_gw.exchange import Exchange
 from helicone_gw.health import Health
 from helicone_gw.ids import new_id
@@ -187,8 +187,9 @@ class Gateway:
         while True:
             try:
                 await self.health.share(self.store)
+            except StoreUnavailable:
+                pass  # the store has told that; each worker then knows only what it saw itself
             except Exception as problem:
-                # Each worker then knows only what it saw itself.
                 self.log.warning("health of targets cannot be shared", problem=type(problem).__name__)
             await self.clock.sleep(SHARING_INTERVAL)
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.core.store.helpers import Start
 from tests.fixtures.redis_server import NEEDED, RedisServer
+from tests.program import free_port
 
 
 @pytest.fixture
@@ -37,11 +38,13 @@ def start(tmp_path: Path) -> Iterator[Start]:
 @pytest.fixture
 async def cluster(start: Start) -> list[RedisServer]:
     """Two nodes, of which each has half of the slots."""
-    nodes = [start(cluster_enabled="yes", cluster_node_timeout="2000") for _ in range(2)]
+    # The nodes' own port would lie where systems give ports to outgoing connections.
+    buses = [str(free_port()) for _ in range(2)]
+    nodes = [start(cluster_enabled="yes", cluster_node_timeout="5000", cluster_port=bus) for bus in buses]
     for node, slots in zip(nodes, (("0", "8191"), ("8192", "16383")), strict=True):
         node.ask("CLUSTER", "ADDSLOTSRANGE", *slots)
-    nodes[0].ask("CLUSTER", "MEET", "127.0.0.1", str(nodes[1].port))
-    end = time.monotonic() + 30
+    nodes[0].ask("CLUSTER", "MEET", "127.0.0.1", str(nodes[1].port), buses[1])
+    end = time.monotonic() + 60
     while not all(b"cluster_state:ok" in node.ask("CLUSTER", "INFO") for node in nodes):
         assert time.monotonic() < end
         await asyncio.sleep(0.05)

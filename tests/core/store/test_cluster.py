@@ -28,7 +28,7 @@ async def test_a_cluster(cluster: list[RedisServer]) -> None:
 async def test_a_cluster_that_is_asked_with_a_deadline_as_it_is(cluster: list[RedisServer]) -> None:
     """What connecting and finding the nodes takes is no call's to wait for."""
     url = f"redis+cluster://127.0.0.1:{cluster[1].port}"
-    async with opened(url, deadline=0.25, retry_after=1) as store:
+    async with opened(url, deadline=1) as store:
         await store.connect()
         for number in range(20):
             assert await store.increment("n") == number + 1
