@@ -57,5 +57,5 @@ class Entry(Struct, frozen=True, kw_only=True):
         return f"Entry({self.key!r}, {self.status}, {len(self.frames)} frames)"
 
 
-_OVERHEAD = 1024  # the structs, strings and numbers of one entry, and its place in a table
+_OVERHEAD = 1536  # the structs, strings and numbers of one entry, and its place in a table
 _ITEM = 48  # what Python adds to a short bytes object in a tuple

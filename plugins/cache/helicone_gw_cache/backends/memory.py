@@ -16,10 +16,10 @@ from msgspec import Struct
 from helicone_gw import Clock
 from helicone_gw_cache.backends.base import Counters
 from helicone_gw_cache.backends.selection import Selection, Stats, Summary, tally
-from helicone_gw_cache.compression import Codec
+from helicone_gw_cache.compression import Codec, shrinks
 from helicone_gw_cache.entry import Entry
 
-_PACKED_OVERHEAD = 512
+_PACKED_OVERHEAD = 600
 _WORTH = 3  # how many times smaller an entry must become for its decompression at every hit to be worth it
 _SLICE = 2000  # entries that are looked at before others have their turn
 
@@ -66,12 +66,9 @@ class MemoryBackend:
             self.counters.too_large += 1
             return False
         packed = b""
-        if size > self._compress_above:
+        if size > self._compress_above and shrinks(entry, _WORTH):
             packed = await self._codec.encode_aside(entry)
-            if len(packed) + _PACKED_OVERHEAD <= size / _WORTH:
-                size = len(packed) + _PACKED_OVERHEAD
-            else:
-                packed = b""
+            size = len(packed) + _PACKED_OVERHEAD
         summary = Summary(
             entry.organization, entry.owner, entry.provider, entry.model, entry.stored_at, entry.stale_until, size
         )
