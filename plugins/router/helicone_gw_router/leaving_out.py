@@ -41,6 +41,15 @@ def able_of(choices: Sequence[Choice], exchange: Exchange) -> list[Choice] | Non
     return able
 
 
+def unstuck(choices: list[Choice], exchange: Exchange) -> list[Choice]:
+    """Those of ``choices`` that can be called, or all where none can; the others are noted."""
+    left = [choice for choice in choices if not choice.stuck]
+    if not left or len(left) == len(choices):
+        return choices
+    note(exchange, {str(choice.target): choice.stuck for choice in choices if choice.stuck})
+    return left
+
+
 def note(exchange: Exchange, left_out: Mapping[str, str]) -> None:
     """Note what was left out, and why, for the log."""
     if left_out:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from helicone_gw import BadRequest, Target, Usage
@@ -109,7 +109,7 @@ class Resolver:
                 model = self._registry.find(item.name) if item.provider is None else None
                 ordered.append(model is not None and model.ordered)
         if not items and not refused:
-            items = [stuck for item in string.items if (stuck := self._stuck(item, string, exchange))]
+            items = [found for item in string.items if (found := self._stuck(item, string, exchange))]
             ordered = [False] * len(items)
             left_out = {}
         known = bool(items)
@@ -171,7 +171,8 @@ class Resolver:
         if maker is None:
             why_not = self._gateway.routing.why_not
             maker = next((each for each in named if why_not(exchange, Target(*each)) is None), named[0])
-        return tuple(self._places(*maker, item, exchange))
+        why = self._gateway.routing.why_not(exchange, Target(*maker)) or "there is no credential for it"
+        return tuple(replace(choice, stuck=why) for choice in self._places(*maker, item, exchange))
 
     def _name_at(self, provider: str, name: str) -> str:
         offers = self._registry.offers(name)
@@ -216,8 +217,11 @@ class Resolver:
         provider = self._gateway.routing.at_home(exchange)
         if provider is None or provider in string.excluded:
             return []
+        why = self._gateway.routing.why_not(exchange, Target(provider)) or ""
         unplaced = [item for item in items if item.provider is None and not self._registry.offers(item.name)]
-        return [places for item in unplaced if (places := tuple(self._places(provider, item.name, item, exchange)))]
+        placed = (self._places(provider, item.name, item, exchange) for item in unplaced)
+        marked = (tuple(replace(choice, stuck=why) for choice in choices) for choices in placed)
+        return [choices for choices in marked if choices]
 
     def _usable(self, provider: str, exchange: Exchange | None) -> bool:
         if exchange is None:

@@ -14,7 +14,7 @@ from helicone_gw_router.config import RouteConfig, RouterConfig, Strategy, Targe
 from helicone_gw_router.grammar import MAX_ITEMS
 from helicone_gw_router.hashing import hash_key
 from helicone_gw_router.latencies import Latencies
-from helicone_gw_router.leaving_out import able_of, note
+from helicone_gw_router.leaving_out import able_of, note, unstuck
 from helicone_gw_router.limits import Headroom
 from helicone_gw_router.resolving import LONGEST_REMEMBERED, Resolved
 from helicone_gw_router.strategies import Choice, Rotations
@@ -109,10 +109,10 @@ class Routes:
                 choices = self._of_targets(named, exchange)
                 found += self._order(choices, strategy, part, exchange, route=named.config)
             elif not part.startswith("!"):
-                resolved = self._resolver.resolve(part, exchange)
-                found += self._of_string(resolved, part, exchange) if resolved.known else ()
+                resolved = self._resolved(part, exchange)
+                found += self._of_string(resolved, part, exchange) if resolved is not None and resolved.known else ()
         left = [choice for choice in found if choice.target.provider not in excluded]
-        left = able_of(left, exchange) or left
+        left = unstuck(able_of(left, exchange) or left, exchange)
         if not left:
             raise BadRequest("No provider is left for this model string.", code="no_available_providers")
         return self._finished("", self._config.strategy, self._healthy_first(left), exchange)
@@ -172,20 +172,25 @@ class Routes:
                 if not condition(facts):
                     continue
             found += self._of_target(target, exchange)
-        return list({choice.target: choice for choice in found}.values())
+        return unstuck(list({choice.target: choice for choice in found}.values()), exchange)
 
-    def _of_target(self, target: TargetConfig, exchange: Exchange | None) -> list[Choice]:
-        """The best provider's choices of one target; they share its weight as they share that provider's traffic."""
+    def _resolved(self, model: str, exchange: Exchange | None) -> Resolved | None:
+        """What one of several models leads to; ``None`` for one that is kept for other operations."""
         try:
-            resolved = self._resolver.resolve(target.model, exchange)
+            resolved = self._resolver.resolve(model, exchange)
         except BadRequest as refused:
             if exchange is None or refused.code != "operation_not_offered":
                 raise
-            note(exchange, {target.model: "is kept for other operations"})
-            return []
+            note(exchange, {model: "is kept for other operations"})
+            return None
         if exchange is not None:
             note(exchange, resolved.left_out)
-        if not resolved.items:
+        return resolved
+
+    def _of_target(self, target: TargetConfig, exchange: Exchange | None) -> list[Choice]:
+        """The best provider's choices of one target; they share its weight as they share that provider's traffic."""
+        resolved = self._resolved(target.model, exchange)
+        if resolved is None or not resolved.items:
             return []
         choices = resolved.items[0]
         best = (choices if resolved.ordered[0] else sorted(choices, key=_cheap))[0].target.provider

@@ -30,7 +30,8 @@ LONGEST_LABELLED = 256
 class Choice:
     """One target that a route may take, ``price`` in nano-dollars for the blend, ``None`` when unknown.
 
-    ``lacks`` is what its model is known not to be able to do.
+    ``lacks`` is what its model is known not to be able to do. ``stuck`` says why it cannot be called at all: it is a
+    choice only where there is no other, for the core to refuse.
     """
 
     target: Target
@@ -38,6 +39,7 @@ class Choice:
     priority: float = 4.0
     price: int | None = None
     lacks: frozenset[str] = frozenset()
+    stuck: str = ""
 
     @property
     def label(self) -> str:

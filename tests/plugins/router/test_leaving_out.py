@@ -140,3 +140,19 @@ async def test_what_is_known_of_a_model_can_be_changed(gateway: GatewayFactory) 
         reply = await running.request("POST", "/v1/embeddings", json={"model": "ft:new", "input": "hi"})
         assert (reply.status, reply.json()["error"]["code"]) == (400, "operation_not_offered")
         assert (await running.chat(model="ft:new")).status != 400
+
+
+@pytest.mark.parametrize("model", ["both", "both, only", "claude-sonnet-4-5, both"])
+async def test_a_named_routes_targets_that_cannot_serve(gateway: GatewayFactory, model: str) -> None:
+    routes = {"both": {"strategy": "weighted", "targets": ["claude-sonnet-4-5", "sonar/perplexity", "vectors"]}}
+    provider = ScriptedProvider(default=VECTOR)
+    async with gateway([{"router": {"routes": routes}}], provider=provider, config=CONFIG) as running:
+        for _ in range(4):
+            reply = await running.request("POST", "/v1/embeddings", json={"model": model, "input": "hi"})
+            assert reply.status == 200
+            assert targets(running)[0] == "mistral/e-1"
+            noted = left_out(running)
+            assert noted["anthropic/claude-sonnet-4-5"] == "does not offer 'embeddings'"
+            assert noted["perplexity/sonar"] == "there is no credential for it"
+        refused = await running.request("POST", "/v1/rerank", json={"model": "both", "query": "q", "documents": []})
+        assert (refused.status, refused.json()["error"]["code"]) == (400, "operation_not_offered")
