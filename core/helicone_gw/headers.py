@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from operator import itemgetter
+from operator import itemgetter, methodcaller
 from typing import Any
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
@@ -108,6 +108,24 @@ class Headers:
     def __repr__(self) -> str:
         # Values may be credentials: a representation ends up in logs and stack traces.
         return f"Headers({', '.join(name.decode('latin-1') for name, _ in self.raw)})"
+
+
+def fields_of(head: bytes) -> list[tuple[bytes, bytes]]:
+    """The fields of a head of HTTP/1.1, from its first line to its empty one: names in lower case, values without
+    blanks around them.
+
+    The grammar must have been checked: every line ends with CRLF, every field has a colon, none is folded.
+
+    >>> fields_of(b"GET / HTTP/1.1\\r\\nHost: here\\r\\n\\r\\n")
+    [(b'host', b'here')]
+    """
+    # Without a frame of Python for any of them.
+    parts = tuple(map(_PARTED, head.split(b"\r\n")[1:-2]))
+    return list(zip(map(bytes.lower, map(_NAME, parts)), map(_STRIPPED, map(_BEHIND, parts)), strict=True))
+
+
+_PARTED, _STRIPPED = methodcaller("partition", b":"), methodcaller("strip", b" \t")
+_BEHIND: Callable[[tuple[bytes, bytes, bytes]], bytes] = itemgetter(2)
 
 
 class Selection:

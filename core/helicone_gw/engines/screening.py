@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from http import HTTPStatus
+from operator import itemgetter
 from typing import NamedTuple
 
 from helicone_gw.dialects import error_format
@@ -19,6 +20,8 @@ HOST = re.compile(rb"(?:[A-Za-z0-9!$&'()*+,;=._~%-]*|\[[0-9A-Za-z:.%]+\])(?::[0-
 """A name or address with an optional port (RFC 9110 section 7.2, RFC 3986 section 3.2.2); it may be empty."""
 
 CLOSE = b"connection", b"close"
+
+_NAME = itemgetter(0)
 
 
 class Refusal(NamedTuple):
@@ -36,26 +39,21 @@ TARGET_TOO_LONG = Refusal(414, "The target of the request is too long.")
 
 def screened(http_version: str, headers: Iterable[tuple[bytes, bytes]]) -> Refusal | None:
     """Why an HTTP/1 request with these fields (names in lower case) is refused, or ``None``."""
-    hosts = lengths = 0
-    nameless = True
-    coding: bytes | None = None
-    for name, value in headers:
-        if name == b"host":
-            hosts += 1
-            nameless = not value
-            if HOST.fullmatch(value) is None:
-                return Refusal(400, "The Host field holds no host.")
-        elif name == b"content-length":
-            lengths += 1
-        elif name == b"transfer-encoding":
-            coding = value if coding is None else coding + b"," + value
-    if hosts > 1 or (nameless and http_version != "1.0"):
+    fields = tuple(headers)
+    names = tuple(map(_NAME, fields))
+    first = dict(reversed(fields))
+    host = first.get(b"host")
+    if host is not None and HOST.fullmatch(host) is None:
+        return Refusal(400, "The Host field holds no host.")
+    if names.count(b"host") > 1 or (not host and http_version != "1.0"):
         return Refusal(400, "A request needs exactly one Host field, with a host in it.")
-    if coding is not None:
-        if lengths or http_version == "1.0":
-            return Refusal(400, "The length of the body is given in more ways than one.")
-        if coding.strip().lower() != b"chunked":
-            return Refusal(501, "The only transfer coding that is understood is chunked.")
+    if b"transfer-encoding" not in first:
+        return None
+    coding = b",".join([value for name, value in fields if name == b"transfer-encoding"])
+    if b"content-length" in first or http_version == "1.0":
+        return Refusal(400, "The length of the body is given in more ways than one.")
+    if coding.strip().lower() != b"chunked":
+        return Refusal(501, "The only transfer coding that is understood is chunked.")
     return None
 
 

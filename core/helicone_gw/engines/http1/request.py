@@ -16,6 +16,7 @@ import httptools
 from helicone_gw.engines.http1.errors import BadMessage
 from helicone_gw.engines.http1.limits import Limits
 from helicone_gw.engines.http1.target import Target, parse_target, valid_host
+from helicone_gw.headers import fields_of
 
 CRLF = b"\r\n"
 END = b"\r\n\r\n"
@@ -70,7 +71,6 @@ class RequestReader:
         self.websocket = False
         self.head = b""
         self._target = b""
-        self._fields: list[tuple[bytes, bytes]] = []
         self._tail = b""
         self._remaining = 0
         self._framing = 0
@@ -141,10 +141,6 @@ class RequestReader:
         """A piece of the request target."""
         self._target += url
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """One field; a trailer's are dropped with the list that they come to."""
-        self._fields.append((name.lower(), value.rstrip(b" \t")))
-
     def on_headers_complete(self) -> None:
         """The end of the head."""
         parser = self._parser
@@ -161,9 +157,9 @@ class RequestReader:
             raise BadMessage(501, "This server is no proxy for CONNECT.")
         name = method.decode("ascii")
         target = self._read_target(name)
-        request = Request(name, target, version, self._fields, keep_alive=parser.should_keep_alive())
+        # llhttp would call back for every one of them.
+        request = Request(name, target, version, fields_of(self.head), keep_alive=parser.should_keep_alive())
         self._check_fields(request, upgrade=parser.should_upgrade())
-        self._fields = []
         self.request = request
 
     def _read_target(self, method: str) -> Target:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from http import HTTPStatus
+from itertools import chain, repeat
+from operator import itemgetter
+from typing import NamedTuple
 
 from helicone_gw.engines.http1.errors import BadAnswer
 from helicone_gw.engines.http1.request import Request
+from helicone_gw.headers import Picker, picking
 
 LAST_CHUNK = b"0\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -23,9 +28,12 @@ _KINDS = {
     b"keep-alive": _HOP,
     b"proxy-connection": _HOP,
 }
-_MAX_KINDS = 1024
-_LONGEST_KIND = 64
-"""Names of fields that are remembered, and their length; past it they are looked at every time."""
+_MAX_NAMES = 256
+_LONGEST_NAMES = 64
+"""Lists of fields' names that are remembered, and how many fields a remembered one may have."""
+
+_NAME, _VALUE = itemgetter(0), itemgetter(1)
+_LINE_ENDS = repeat(b"\r\n")
 
 
 class Answer:
@@ -46,26 +54,21 @@ class Answer:
         self._bodiless = status in (204, 304) or request.method == "HEAD"
         self._chunked = False
         self._remaining: int | None = None
-        parts = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
-        lines = 1
-        for name, value in fields:
-            kind = _KINDS.get(name)
-            if kind is None:
-                kind = _kind(name)
+        given = tuple(fields)
+        names = tuple(map(_NAME, given))
+        plan = (_plan if len(names) <= _LONGEST_NAMES else _plan.__wrapped__)(names, status != 204)
+        for place, kind in plan.framing:
+            value = given[place][1]
             if kind == _LENGTH:
                 self._announce(value)
-                if status == 204:
-                    continue
-            elif kind != _PLAIN:
-                # How a message is framed and what becomes of the connection is for us to say.
-                if kind == _CONNECTION and b"close" in value.lower():
-                    self.close = True
-                continue
-            parts += (name, b": ", value, b"\r\n")
-            lines += 1
-        self._fields = b"".join(parts)
+            elif kind == _CONNECTION and b"close" in value.lower():
+                self.close = True
+        values = map(_VALUE, plan.passing(given))
+        lines = chain.from_iterable(zip(plan.beginnings, values, _LINE_ENDS, strict=False))
+        self._fields = (_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status) + b"".join(lines)
         text = self._fields
-        if text.count(b"\n") != lines or text.count(b"\r") != lines or b"\0" in text:
+        ends = 1 + len(plan.beginnings)
+        if text.count(b"\n") != ends or text.count(b"\r") != ends or b"\0" in text:
             raise BadAnswer("a field of the answer has CR, LF or NUL in it")
 
     def _announce(self, value: bytes) -> None:
@@ -122,10 +125,27 @@ class Answer:
         return not self._chunked and self._remaining is None and not self._bodiless
 
 
-def _kind(name: bytes) -> int:
-    if _TOKEN.fullmatch(name) is None:
-        raise BadAnswer("the name of a field of the answer is no token")
-    kind = _KINDS.get(name.lower(), _PLAIN)
-    if len(_KINDS) < _MAX_KINDS and len(name) <= _LONGEST_KIND:
-        _KINDS[bytes(name)] = kind
-    return kind
+class _Plan(NamedTuple):
+    """What becomes of the fields of an answer with certain names.
+
+    ``passing`` picks those that are sent, ``beginnings`` stand before their values; ``framing`` are place and kind of
+    those that say how the message is framed and what becomes of the connection: that is for us to say.
+    """
+
+    passing: Picker
+    beginnings: tuple[bytes, ...]
+    framing: tuple[tuple[int, int], ...]
+
+
+@lru_cache(maxsize=_MAX_NAMES)
+def _plan(names: tuple[bytes, ...], with_length: bool) -> _Plan:
+    for name in names:
+        if _TOKEN.fullmatch(name) is None:
+            raise BadAnswer("the name of a field of the answer is no token")
+    kinds = [_KINDS.get(name.lower(), _PLAIN) for name in names]
+    places = [place for place, kind in enumerate(kinds) if kind == _PLAIN or (kind == _LENGTH and with_length)]
+    return _Plan(
+        picking(places, len(names)),
+        tuple([bytes(names[place]) + b": " for place in places]),
+        tuple([(place, kind) for place, kind in enumerate(kinds) if kind not in (_PLAIN, _HOP, _CODING)]),
+    )

@@ -11,11 +11,13 @@ from typing import NoReturn
 import httpx
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from helicone_gw.headers import fields_of
+
 MAX_HEAD = 65536
 """Bytes of all heads of one reply together, interim ones included; also the most that trailers may take."""
 
 MAX_FIELDS = 200
-"""Header fields of one head, and of one trailer section."""
+"""Header fields of one head."""
 
 MAX_INTERIM = 32
 """Interim replies (1xx) before the final one."""
@@ -47,7 +49,7 @@ class ReplyParser:
     """
 
     __slots__ = (
-        "_fields",
+        "_head",
         "_held",
         "_interim",
         "_left",
@@ -80,7 +82,7 @@ class ReplyParser:
         self.complete = False
         self.surplus = False
         self._to_head = to_head
-        self._fields = self.headers
+        self._head = b""
         self._held: bytes | None = b""
         self._tail = b""
         self._size = 0
@@ -156,6 +158,7 @@ class ReplyParser:
             if b"\0" in head:
                 _refuse("the head of the reply holds NUL")
             self._read(head)
+            self._head = self._head + head if self._head else head
             if end < 0:
                 self._tail = joined[-3:]
                 return b""
@@ -163,14 +166,18 @@ class ReplyParser:
             if self.status == 0:
                 _refuse("the head of the reply is malformed")
             data = data[len(head) :]
+            if self._head.count(b"\r\n") > MAX_FIELDS + 2:
+                _refuse("the reply has too many fields")
             if self.status >= 200:
+                self.headers = fields_of(self._head)  # llhttp would call back for every one of them
+                self._head = b""
                 self._begin_body()
                 return data
             self._interim += 1
             if self._interim > MAX_INTERIM:
                 _refuse("too many interim replies")
             self.status = 0
-            self.headers.clear()
+            self._head = b""
             self._held = b""
         return b""
 
@@ -188,7 +195,6 @@ class ReplyParser:
                 or sum(name == b"transfer-encoding" for name, _ in self.headers) > 1
             ):
                 _refuse("the reply's transfer coding is not 'chunked' alone")
-            self._fields = []
             return
         if self._to_head or self.status in _BODILESS or length == b"0":
             self.complete = True
@@ -232,13 +238,6 @@ class ReplyParser:
             _refuse("the server switched protocols unasked")
 
     # What llhttp calls
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """One header or trailer field."""
-        fields = self._fields
-        if len(fields) >= MAX_FIELDS:
-            _refuse("the reply has too many fields")
-        fields.append((name.lower(), value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """The end of a head. llhttp forgets what it knows of it as soon as a message without a body ends."""

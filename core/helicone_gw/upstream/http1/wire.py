@@ -6,6 +6,8 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
+from operator import itemgetter
 from typing import NamedTuple
 
 import httpx
@@ -16,12 +18,18 @@ _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 _WITH_LENGTH = frozenset({b"POST", b"PUT", b"PATCH"})
 
 MAX_KNOWN = 1024
-"""Field names, and methods with their targets, whose check is remembered; of names all are forgotten beyond it."""
+"""Methods with their targets whose check is remembered."""
+
+MAX_KNOWN_NAMES = 256
+"""Lists of field names whose check is remembered."""
+
+LONGEST_KNOWN_NAMES = 64
+"""Fields of a request up to which its list of names is remembered."""
 
 MAX_KNOWN_TARGET = 1024
 """Longest target whose check is remembered, in bytes."""
 
-_names: dict[bytes, bytes] = {}
+_NAME, _VALUE = itemgetter(0), itemgetter(1)
 
 
 class Origin(NamedTuple):
@@ -74,11 +82,10 @@ def request_head(request: WireRequest) -> bytes:
     body = request.body
     target = request.target
     parts = [_start(request.method, target) if len(target) <= MAX_KNOWN_TARGET else _checked(request.method, target)]
-    lines = 2
-    for name, value in request.headers:
-        parts.append(_names.get(name) or _known(name))
-        parts.append(value)
-        lines += 1
+    names = tuple(map(_NAME, request.headers))
+    beginnings = (_known if len(names) <= LONGEST_KNOWN_NAMES else _beginnings)(names)
+    parts += chain.from_iterable(zip(beginnings, map(_VALUE, request.headers), strict=True))
+    lines = 2 + len(names)
     if isinstance(body, bytes):
         if body or request.method in _WITH_LENGTH:
             parts.append(b"\r\ncontent-length: %d" % len(body))
@@ -103,15 +110,17 @@ def request_head(request: WireRequest) -> bytes:
     return head
 
 
-def _known(name: bytes) -> bytes:
-    if not _TOKEN.fullmatch(name):
-        raise httpx.LocalProtocolError("a header name is malformed")
-    if name.lower() in _FRAMING:
-        raise httpx.LocalProtocolError("the framing follows from the body and is no header field")
-    if len(_names) >= MAX_KNOWN:
-        _names.clear()
-    line = _names[name] = b"\r\n" + name + b": "
-    return line
+def _beginnings(names: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """What stands before the value of each field of a request with these names."""
+    for name in names:
+        if not _TOKEN.fullmatch(name):
+            raise httpx.LocalProtocolError("a header name is malformed")
+        if name.lower() in _FRAMING:
+            raise httpx.LocalProtocolError("the framing follows from the body and is no header field")
+    return tuple([b"\r\n" + name + b": " for name in names])
+
+
+_known = lru_cache(maxsize=MAX_KNOWN_NAMES)(_beginnings)
 
 
 def _checked(method: bytes, target: bytes) -> bytes:
