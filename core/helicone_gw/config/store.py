@@ -68,4 +68,6 @@ class StoreConfig(Section):
     max_connections: Count = Field(
         default=50, le=10_000, description="Connections of each worker to a Redis, or to each node of a cluster."
     )
-    tls: StoreTlsConfig = Field(default_factory=StoreTlsConfig, description=StoreTlsConfig.__doc__)
+    tls: StoreTlsConfig = Field(
+        default_factory=StoreTlsConfig, description="Whom to believe that it is the Redis, where the URL says TLS."
+    )
