@@ -41,7 +41,8 @@ class LimitConfig(ForConfig):
     )
     concurrency: Count | None = Field(default=None, description="How many requests may be under way at once.")
     segment: Segment = Field(
-        default=GLOBAL, description="Whom `concurrency` is counted by: global, user, key, or the name of a property."
+        default=GLOBAL,
+        description="Whom `concurrency` is counted by: global, user, key, owner, or a property's name.",
     )
     algorithm: Algorithm | None = Field(default=None, description="As for all policies, if nothing is said.")
     queue: QueueConfig | None = Field(default=None, description="Wait for a while instead of being refused at once.")

@@ -1,8 +1,9 @@
 """Policy: one limit as Helicone's header writes it: ``quota;w=seconds[;u=unit][;s=segment]``.
 
 The quota is a number above zero, the window 60 seconds to a year, the unit ``request`` (default), ``cents`` (of a US
-dollar) or ``tokens``, the segment ``global`` (default), ``user``, ``key``, or the name of a property. Always in this
-order, without spaces, in any case. A name without ``;`` is that of a policy in the configuration.
+dollar) or ``tokens``, the segment ``global`` (default), ``user``, ``key``, ``owner`` (of the key), or the name of a
+property. Always in this order, without spaces, in any case. A name without ``;`` is that of a policy of the
+configuration.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ MIN_WINDOW, MAX_WINDOW = 60, 31_536_000
 MAX_TEXT: Final = 256
 """Longest policy that is read, in characters."""
 
-GLOBAL, USER, KEY = "global", "user", "key"
+GLOBAL, USER, KEY, OWNER = "global", "user", "key", "owner"
 
 EXAMPLE: Final = "100;w=60;u=request;s=user"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from helicone_gw_ratelimit.policy import GLOBAL, KEY, USER
+from helicone_gw_ratelimit.policy import GLOBAL, KEY, OWNER, USER
 
 if TYPE_CHECKING:
     from helicone_gw import Exchange
@@ -42,6 +42,8 @@ def segment_value(exchange: Exchange, segment: str) -> str:
         value = exchange.request.helicone.user_id or exchange.request.user
     elif segment == KEY:
         value = None if exchange.key is None else exchange.key.id
+    elif segment == OWNER:
+        value = None if exchange.key is None else exchange.key.owner
     else:
         value = exchange.request.helicone.properties.get(segment)
     return ANONYMOUS if value is None else clean(value)
@@ -52,4 +54,4 @@ def segment_words(exchange: Exchange, segment: str) -> tuple[str, ...]:
     if segment == GLOBAL:
         return (GLOBAL, "")
     value = segment_value(exchange, segment)
-    return (segment, value) if segment in (USER, KEY) else ("prop", segment, value)
+    return (segment, value) if segment in (USER, KEY, OWNER) else ("prop", segment, value)

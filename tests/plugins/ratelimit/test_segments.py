@@ -38,11 +38,12 @@ def test_a_property_is_found_in_any_case_and_those_without_it_share_one_segment(
     assert segment_words(exchange(), "organization") == ("prop", "organization", ANONYMOUS)
 
 
-def test_a_key_is_its_id() -> None:
+def test_a_key_is_its_id_and_its_owner_a_segment_too() -> None:
     it = exchange()
     assert segment_value(it, "key") == ANONYMOUS
-    it.key = GatewayKey("key-1", "alice", "alice")
+    it.key = GatewayKey("key-1", "ci", "platform:team")
     assert segment_words(it, "key") == ("key", "key-1")
+    assert segment_words(it, "owner") == ("owner", "platform_team")
 
 
 def test_global_is_everybody() -> None:
