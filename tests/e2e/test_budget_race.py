@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from running import EXECUTABLE, Program, Start
 
 from helicone_gw.model import Usage
