@@ -32,7 +32,7 @@ class StoreTlsConfig(Section):
     ca: str | None = Field(
         default=None,
         min_length=1,
-        description="PEM file with the certificates to trust, from the working directory; default: the system's.",
+        description="PEM file with certificates to trust beside the system's, from the working directory.",
     )
     verify: bool = Field(
         default=True,

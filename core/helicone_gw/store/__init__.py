@@ -1,7 +1,5 @@
 """Store: counters and small shared values, the same interface in memory and on Redis."""
 
-import ssl
-
 from helicone_gw.clock import Clock
 from helicone_gw.errors import ConfigError
 from helicone_gw.store.address import Address, parse_address
@@ -48,11 +46,6 @@ def open_store(
         if problem.name != "redis":
             raise
         raise ConfigError(["store.url: needs the package 'redis': pip install 'helicone-gw[redis]'"]) from None
-    if ca_file is not None:
-        try:
-            ssl.create_default_context(cafile=ca_file)
-        except (OSError, ssl.SSLError):
-            raise ConfigError(["store.tls.ca: cannot be read as a PEM file of certificates"]) from None
     return open_redis(
         address,
         clock,

@@ -87,7 +87,7 @@ class Guard:
         """Try the store now; when it does not answer that is told in the log, and the breaker opens."""
         self._tried_at = self._clock.monotonic()
         reason = await self.problem()
-        if reason:
+        if reason and not self.stats.open:
             self._open(reason)
 
     async def problem(self) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from redis.asyncio import Connection, Sentinel, SSLConnection, UnixDomainSocketConnection
-from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.connection import AbstractConnection, RedisSSLContext
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import SentinelConnectionPool, SentinelManagedConnection, SentinelManagedSSLConnection
 from redis.backoff import NoBackoff
 
+from helicone_gw.errors import ConfigError
 from helicone_gw.store.address import Address
 from helicone_gw.store.cluster import ClusterLink
 from helicone_gw.store.links import Link, PooledLink
@@ -21,7 +22,8 @@ def open_link(
 ) -> Link:
     """The link to ``address``, with ``size`` connections at most, to each node of a cluster. Nothing is connected yet.
 
-    ``connect_timeout`` is in seconds; ``ca_file`` a PEM file of the certificates to trust instead of the system's.
+    ``connect_timeout`` is in seconds; ``ca_file`` a PEM file of the certificates to trust beside the system's. Raises
+    `ConfigError` when it cannot be read.
     """
     options: dict[str, Any] = {
         "db": address.db,
@@ -31,15 +33,16 @@ def open_link(
     }
     tls: dict[str, Any] = {}
     if address.tls:
-        tls = {"ssl_ca_certs": ca_file}
-        if not verify:
-            tls |= {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
+        tls = {"ssl_ca_certs": ca_file, "ssl_cert_reqs": "required" if verify else "none"}
+    trust = _trust(tls)
 
     def pooled(host: str, port: int) -> PooledLink:
         def connection() -> AbstractConnection:
-            if address.tls:
-                return SSLConnection(host=host, port=port, **options, **tls)
-            return Connection(host=host, port=port, **options)
+            if not address.tls:
+                return Connection(host=host, port=port, **options)
+            secure = SSLConnection(host=host, port=port, **options, **tls)
+            secure.ssl_context = trust
+            return secure
 
         return PooledLink(Pool(connection, size=size, connect_timeout=connect_timeout))
 
@@ -56,7 +59,14 @@ def open_link(
                 **options,
                 **tls,
             )
-            return PooledLink(Pool(masters.make_connection, size=size, connect_timeout=connect_timeout), sentinel)
+
+            def managed() -> AbstractConnection:
+                connection: AbstractConnection = masters.make_connection()  # type: ignore[no-untyped-call]
+                if isinstance(connection, SSLConnection):
+                    connection.ssl_context = trust
+                return connection
+
+            return PooledLink(Pool(managed, size=size, connect_timeout=connect_timeout), sentinel)
         case "unix":
 
             def unix() -> AbstractConnection:
@@ -65,6 +75,22 @@ def open_link(
             return PooledLink(Pool(unix, size=size, connect_timeout=connect_timeout))
         case _:
             return pooled(*address.hosts[0])
+
+
+def _trust(tls: dict[str, Any]) -> RedisSSLContext:
+    """One for all connections, read now: reading the system's certificates holds the event loop up for long.
+
+    Raises `ConfigError` when they cannot be read.
+    """
+    trust = RedisSSLContext(
+        ca_certs=tls.get("ssl_ca_certs"), cert_reqs=tls.get("ssl_cert_reqs", "required"), check_hostname=True
+    )
+    if tls:
+        try:
+            trust.get()
+        except OSError:  # ssl.SSLError is one
+            raise ConfigError(["store.tls.ca: cannot be read as a PEM file of certificates"]) from None
+    return trust
 
 
 def _sentinel(address: Address, connect_timeout: float, tls: dict[str, Any]) -> Sentinel:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+import sys
 from pathlib import Path
 
 import pytest
+from redis.asyncio import SSLConnection
 from structlog.testing import capture_logs
 
 from helicone_gw import ConfigError, StoreUnavailable
 from helicone_gw.clock import SystemClock
-from helicone_gw.store import open_store
+from helicone_gw.store import open_store, parse_address
+from helicone_gw.store.links import PooledLink
+from helicone_gw.store.opening import open_link
 from tests.core.engines.certificates import make_certificate
 from tests.core.store.helpers import ADD, PATIENT, Start, opened, until_it_answers, works
 from tests.fixtures.redis_server import RedisServer
@@ -146,3 +151,24 @@ async def test_sentinels_point_to_the_server_of_the_moment(start: Start, tmp_pat
             assert "MasterNotFoundError" in await store.problem()
     finally:
         sentinel.kill()
+
+
+def test_without_its_package_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name == "redis" or name.startswith(("redis.", "helicone_gw.store."))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with pytest.raises(ConfigError, match=r"pip install 'helicone-gw\[redis\]'"):
+        open_store("redis://host", SystemClock(), **PATIENT)
+
+
+async def test_connections_share_what_they_trust(tmp_path: Path) -> None:
+    """Reading the system's certificates takes long, and holds up everything else."""
+    own = make_certificate(tmp_path)
+    address = parse_address("rediss://host")
+    link = open_link(address, size=2, connect_timeout=1, ca_file=str(own / "certificate.pem"))
+    assert isinstance(link, PooledLink)
+    one, other = link._pool._make(), link._pool._make()
+    assert isinstance(one, SSLConnection)
+    assert isinstance(other, SSLConnection)
+    assert one.ssl_context.get() is other.ssl_context.get()
+    assert one.ssl_context.get().verify_mode is ssl.CERT_REQUIRED
