@@ -24,8 +24,8 @@ _RESET = struct.pack("ii", 1, 0)
 class Connection(asyncio.Protocol):
     """An ``asyncio.Protocol`` for plain HTTP/1.1.
 
-    Nothing more is read while a request is answered and another one, or the start of it, waits; so answers go out in
-    the order of the requests, and what a client can send ahead is bounded by one read.
+    While a request is answered, later ones wait unread by anybody; so answers go out in the order of the requests, and
+    what a client can send ahead is bounded by ``limits.body`` and one read.
     """
 
     transport: asyncio.Transport
@@ -159,7 +159,8 @@ class Connection(asyncio.Protocol):
             data = data.lstrip(CRLF)  # which some clients send after a body
         if data:
             self._ahead += data
-            self._pause_reading()
+            if len(self._ahead) > self.lane.limits.body:
+                self._pause_reading()  # up to there it goes on, so that a client is seen to leave
 
     def _proceed(self) -> None:
         """Read the request that waits, unless the client has yet to take the answer to the one before."""
