@@ -43,10 +43,12 @@ def _names(one: Facts, other: Facts) -> bool:
 
 
 def _poles(one: Facts, other: Facts) -> bool:
-    """Where both texts speak of one scale, they mean the same ends of it, in the same order."""
-    both = {scale for scale, _ in one.poles} & {scale for scale, _ in other.poles}
-    mine, theirs = ([pole for pole in each.poles if pole[0] in both] for each in (one, other))
-    return mine == theirs or (set(mine) == set(theirs) and len(mine) != len(theirs))
+    """Where both texts speak of one scale, they mean the same ends of it; as often, and then in the same order."""
+    for scale in {scale for scale, _ in one.poles} & {scale for scale, _ in other.poles}:
+        mine, theirs = ([place for found, place in each.poles if found == scale] for each in (one, other))
+        if mine != theirs and (set(mine) != set(theirs) or len(mine) == len(theirs)):
+            return False
+    return True
 
 
 def _questions(one: Facts, other: Facts) -> bool:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from helicone_gw_semantic_cache.counts import CacheCounts
 from helicone_gw_semantic_cache.facts import Facts, facts_of
 from helicone_gw_semantic_cache.index import Entry, Index, Kept
+from helicone_gw_semantic_cache.lookup import SMALL
 from helicone_gw_semantic_cache.pending import Pending, text_of
 from helicone_gw_semantic_cache.trials import Trials
 
 if TYPE_CHECKING:
     from helicone_gw import Exchange, Gateway
 
-SMALL_ANSWER, SMALL_QUESTION = 32 << 10, 500
-"""Bytes of an answer and characters of a question up to which they are read in the event loop, in about a millisecond;
-a thread reads larger ones."""
+SMALL_ANSWER = 32 << 10
+"""Bytes of an answer up to which it is read in the event loop, in about a millisecond; a thread reads larger ones."""
 
 
 class _Read(NamedTuple):
@@ -47,7 +47,7 @@ class Keeping:
         kept = pending.answer(exchange, self._limit)
         if kept is None:
             self._settle(pending, None, _Read(None, None, None))
-        elif sum(map(len, kept.frames)) <= SMALL_ANSWER and len(pending.text) <= SMALL_QUESTION:
+        elif sum(map(len, kept.frames)) <= SMALL_ANSWER and len(pending.text) <= SMALL:
             self._settle(pending, kept, _read(pending, kept))
         else:
             try:

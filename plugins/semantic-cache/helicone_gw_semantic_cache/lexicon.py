@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 
-class Lexicon(Struct, frozen=True):
-    """What is known of single words, in lower case, of all languages together.
+class Entry(Struct):
+    """What is known of one word, in all languages together. What stands first counts before what follows.
 
-    ``poles`` maps a word to its class and its place there: words of one class and different places contradict each
-    other ("before", "after"). ``degrees`` are words that make another question of "how" ("how many").
+    ``poles`` are its scales and its place on each: words of one scale and different places contradict each other
+    ("before", "after"). ``degree``: it makes another question of "how" ("how many"). ``function``: it says little by
+    itself.
     """
 
-    function: frozenset[str]
-    """Words and characters that say little by themselves."""
-    negations: frozenset[str]
+    negation: bool = False
+    degree: bool = False
+    question: str | None = None
+    number: str | None = None
+    poles: tuple[tuple[int, int], ...] = ()
+    unit: str | None = None
+    function: bool = False
+
+
+class Lexicon(Struct, frozen=True):
+    """All words, in lower case."""
+
+    words: Mapping[str, Entry]
     negation_characters: tuple[str, ...]
-    """The same in scripts that do not part words, and endings: counted wherever they occur."""
-    numbers: Mapping[str, str]
-    units: Mapping[str, str]
-    poles: Mapping[str, tuple[int, int]]
-    questions: Mapping[str, str]
-    degrees: frozenset[str]
+    """Negations in scripts that do not part words, and endings: counted wherever they occur."""
+    signs: Mapping[str, str]
+    """Units that are signs."""
     elided: frozenset[str]
     """What stands before an apostrophe as a word of its own."""
     enclitic: frozenset[str]
@@ -54,21 +63,17 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
 def known() -> Lexicon:
     """The lists, read at the first call."""
     read = msgspec.json.decode(files(__package__).joinpath("words.json").read_bytes(), type=_File)
-    lists = {**read.function, "characters": " ".join(read.function["characters"])}
+    words: dict[str, Entry] = {}
+    for name, word, value in _entries(read):
+        entry = words.setdefault(word, Entry())
+        if name == "poles":
+            entry.poles = (*entry.poles, value)
+        elif not getattr(entry, name):
+            setattr(entry, name, value)
     return Lexicon(
-        function=frozenset(word for words in lists.values() for word in words.split()),
-        negations=frozenset(read.negations.split()),
+        words=words,
         negation_characters=tuple(read.negation_characters.split()),
-        numbers=_inverted(read.numbers),
-        units=_inverted(read.units),
-        poles={
-            word: (place, side)
-            for place, sides in enumerate(read.poles)
-            for side, words in enumerate(sides)
-            for word in words.split()
-        },
-        questions=_inverted(read.questions),
-        degrees=frozenset(read.degrees.split()),
+        signs={word: entry.unit for word, entry in words.items() if entry.unit is not None},
         elided=frozenset(read.elided.split()),
         enclitic=frozenset(read.enclitic.split()),
         yes=frozenset(read.yes.split()),
@@ -76,5 +81,19 @@ def known() -> Lexicon:
     )
 
 
-def _inverted(lists: Mapping[str, str]) -> dict[str, str]:
-    return {word: meaning for meaning, words in lists.items() for word in words.split()}
+def _entries(read: _File) -> Iterator[tuple[str, str, Any]]:
+    """Field of `Entry`, word and value, for every word of every list."""
+    for language, words in read.function.items():
+        yield from (("function", word, True) for word in (words if language == "characters" else words.split()))
+    yield from (("negation", word, True) for word in read.negations.split())
+    yield from (("degree", word, True) for word in read.degrees.split())
+    yield from _by_meaning("number", read.numbers)
+    yield from _by_meaning("unit", read.units)
+    yield from _by_meaning("question", read.questions)
+    for scale, places in enumerate(read.poles):
+        for place, words in enumerate(places):
+            yield from (("poles", word, (scale, place)) for word in dict.fromkeys(words.split()))
+
+
+def _by_meaning(name: str, lists: Mapping[str, str]) -> Sequence[tuple[str, str, Any]]:
+    return [(name, word, meaning) for meaning, words in lists.items() for word in words.split()]

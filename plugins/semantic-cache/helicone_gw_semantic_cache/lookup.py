@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from helicone_gw_semantic_cache.facts import Facts
+from helicone_gw_semantic_cache.facts import facts_of
 from helicone_gw_semantic_cache.guard import CHECKS, Check, difference
 from helicone_gw_semantic_cache.index import Entry, Index, Scope
 from helicone_gw_semantic_cache.policy import Policy
@@ -20,6 +20,9 @@ tenth of one by itself, and waits its turn."""
 
 CANDIDATES: Final = 8
 """Nearest questions that are shown to the guard."""
+
+SMALL: Final = 500
+"""Characters of a question up to which its facts are read in the event loop, in less than a millisecond."""
 
 EXACT: Final = 1.0
 """Similarity of the same text."""
@@ -58,9 +61,9 @@ class Lookup:
         return Found(entry, EXACT)
 
     async def like(
-        self, key: bytes, vector: Vector, facts: Callable[[], Facts], policy: Policy, max_age: float | None
+        self, key: bytes, vector: Vector, text: str, policy: Policy, max_age: float | None
     ) -> tuple[Found | None, Check | None]:
-        """The nearest entry that ``policy`` accepts, and what the guard said of the nearest that it refused."""
+        """The nearest entry that ``policy`` accepts for ``text``; what the guard said of the first that it refused."""
         scope = self._index.scope(key)
         if scope is None or scope.vectors.dimensions != len(vector):
             return None, None
@@ -70,6 +73,9 @@ class Lookup:
         else:
             self.counts.threads += 1
             rows = await asyncio.to_thread(vectors.search, vector, policy.threshold, CANDIDATES)
+        if not rows:
+            return None, None
+        facts = facts_of(text) if len(text) <= SMALL else await asyncio.to_thread(facts_of, text)
         refused: Check | None = None
         # Rows may have moved while a thread read them: what counts is what stands there now.
         entries = [scope.entries[row] for row in rows if row < len(scope.entries)]
@@ -79,7 +85,7 @@ class Lookup:
             similarity = vectors.similarity(entry.row, vector)
             if similarity < policy.threshold or not self._fresh(scope, entry, max_age):
                 continue
-            check = difference(facts(), entry.facts, policy.guard)
+            check = difference(facts, entry.facts, policy.guard)
             if check is None:
                 self._index.used(scope, entry)
                 return Found(entry, min(similarity, EXACT)), refused

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import random
-from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from helicone_gw import Plugin, StashKey, hookimpl
 from helicone_gw_semantic_cache.config import SemanticCacheConfig
 from helicone_gw_semantic_cache.counts import CacheCounts
 from helicone_gw_semantic_cache.embedding import Embedder
-from helicone_gw_semantic_cache.facts import facts_of
 from helicone_gw_semantic_cache.index import Index
 from helicone_gw_semantic_cache.keeping import Keeping
 from helicone_gw_semantic_cache.lookup import Found, Lookup
@@ -133,8 +131,9 @@ class SemanticCachePlugin(Plugin):
             if wishes.store:
                 pending.vector = vectors[0]
             if wishes.read:
-                facts = cache(partial(facts_of, pending.text))
-                found, refused = await self.lookup.like(pending.key, vectors[0], facts, pending.policy, wishes.max_age)
+                found, refused = await self.lookup.like(
+                    pending.key, vectors[0], pending.text, pending.policy, wishes.max_age
+                )
                 reason = None if refused is None else f"guard: {refused}"
         if found is None:
             self.counts.misses += 1

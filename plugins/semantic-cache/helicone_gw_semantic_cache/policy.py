@@ -70,6 +70,8 @@ def wishes_of(exchange: Exchange) -> Wishes:
     """What the client of ``exchange`` said in ``Helicone-Cache-*`` and ``Cache-Control`` (RFC 9111 section 5.2.1)."""
     request = exchange.request
     asked, control = request.helicone.cache, request.headers.first.get(b"cache-control")
+    if request.helicone.peyeeye_enabled:
+        return NOTHING  # what is to be redacted further in must not go to an embedding model before
     if asked.enabled is False or (asked.bucket_max_size or 1) > 1:
         return NOTHING  # several answers to one question are wanted: here is only one
     if control is None and asked.read is None and asked.save is None:
