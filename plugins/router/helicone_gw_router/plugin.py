@@ -13,7 +13,6 @@ from helicone_gw_router.references import (
     CAPTURED,
     KEEPS_NOTHING,
     container_in,
-    hints,
     id_made,
     ids_of,
     may_leave_container,
@@ -121,11 +120,10 @@ class RouterPlugin(Plugin):
         request = exchange.request
         if request.helicone.target_url is not None or request.helicone.openai_api_base is not None:
             return None
-        hinted = hints(request)
-        if hinted and may_leave_container(request):
+        if request.operation == "messages" and may_leave_container(request):
             exchange.stash[CONTAINER] = None
             exchange.watch_stream()
-        if hinted and (ids := ids_of(request)):
+        if ids := ids_of(request):
             made = await self._memory.find(_owner(exchange), ids)
             if made is not None and (route := self._back(exchange, *made)) is not None:
                 return route

@@ -44,7 +44,8 @@ _IN_BODY = re.compile(
 )
 _FILE = re.compile(rb'"file_id"\s*:\s*"(file[-_][\w-]{4,120})"')
 _CONTAINER = re.compile(rb'"(container_[\w-]{4,120})"')
-_HINT = re.compile(rb'"(?:file_id|container|code_execution)')
+_HINT = re.compile(rb'"(?:file_id|container)')
+_LEADS_TO_CONTAINER = re.compile(rb'"(?:code_execution|container")')
 _MADE = re.compile(rb'"id"\s*:\s*"(' + _ID.encode() + rb')"')
 
 # Gemini's API names resources by collection and id; Vertex AI's puts the project before them.
@@ -56,29 +57,27 @@ _NAME_IN_BODY = re.compile(
 _NAME_MADE = re.compile(rb'"name"\s*:\s*"(?:[^"\\]{0,256}/)?(' + _NAMED.encode() + rb')"')
 
 
-def hints(request: Request) -> bool:
-    """Whether a conversation may refer to files or containers, or lead to one: one look at most bodies is enough."""
-    return request.operation != "messages" or _HINT.search(request.body or b"") is not None
-
-
 def ids_of(request: Request) -> list[str]:
     """The ids that ``request`` refers to: of its path first, then of its body; each once, at most `MAX_IDS`."""
-    body = request.body if request.body and len(request.body) <= LARGEST_SEARCHED else b""
-    keeps = request.operation not in KEEPS_NOTHING
-    gemini = request.dialect == "gemini"
+    body, operation = request.body or b"", request.operation
+    if len(body) > LARGEST_SEARCHED:
+        body = b""
     found: list[str] = []
-    if keeps:
-        found += (_NAME_IN_PATH if gemini else _IN_PATH).findall(request.path)
-    if gemini:
-        if b"/" in body and (b'"file' in body or b'"cached' in body):
+    if request.dialect == "gemini":
+        if operation not in KEEPS_NOTHING:
+            found += _NAME_IN_PATH.findall(request.path)
+        if b'"file' in body or b'"cached' in body:
             found += _found(_NAME_IN_BODY, body)
-    elif keeps:
+    elif operation not in KEEPS_NOTHING:
+        found += _IN_PATH.findall(request.path)
         found += _found(_IN_BODY, body)
-    else:
-        if b'"container' in body and request.operation == "messages":
-            found += _found(_CONTAINER, body)
-        if b'"file_id"' in body:
+    elif operation == "messages":
+        # One look at a body of any size is enough for most of them.
+        if _HINT.search(body) is not None:
+            found += _found(_CONTAINER, body) if b'"container' in body else ()
             found += _found(_FILE, body)
+    elif b'"file_id"' in body:
+        found += _found(_FILE, body)
     return list(dict.fromkeys(found))[:MAX_IDS] if found else found
 
 
@@ -88,8 +87,7 @@ def _found(pattern: re.Pattern[bytes], body: bytes) -> Iterator[str]:
 
 def may_leave_container(request: Request) -> bool:
     """Whether the answer may name a container of Anthropic's, in which code runs and files stay."""
-    body = request.body or b""
-    return request.operation == "messages" and (b'"code_execution' in body or b'"container"' in body)
+    return request.operation == "messages" and _LEADS_TO_CONTAINER.search(request.body or b"") is not None
 
 
 def id_made(exchange: Exchange) -> str | None:

@@ -34,7 +34,8 @@ class Resolved:
     """What a model string leads to: choices, item by item; ``ordered``: their order is the configuration's.
 
     ``only`` is the one choice there is, if there is but one. ``known``: somebody offers the model, or was named for it.
-    ``left_out`` are the targets that cannot serve the request, and why.
+    ``left_out`` are the targets that cannot serve the request, and why. ``differing``: some of the models are known to
+    lack what others do not.
     """
 
     string: ModelString
@@ -43,6 +44,7 @@ class Resolved:
     only: Choice | None = None
     known: bool = True
     left_out: Mapping[str, str] = field(default_factory=dict)
+    differing: bool = False
 
 
 class Resolver:
@@ -121,7 +123,8 @@ class Resolver:
         if not items and exchange is not None:
             raise BadRequest("No provider is left for this model string.", code="no_available_providers")
         only = items[0][0] if len(items) == 1 and len(items[0]) == 1 else None
-        return Resolved(string, tuple(items), tuple(ordered), only, known, left_out)
+        differing = len({choice.lacks for choices in items for choice in choices}) > 1
+        return Resolved(string, tuple(items), tuple(ordered), only, known, left_out, differing)
 
     def _choices(
         self, item: Item, string: ModelString, exchange: Exchange | None, left_out: dict[str, str]

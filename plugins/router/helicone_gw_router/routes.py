@@ -81,7 +81,8 @@ class Routes:
         if resolved.only is not None and exchange.permits is None and self._gateway.health.well:
             # What most requests are: one model at one provider, and nothing to say of anybody's health.
             exchange.headers[HEADER] = f"{self._config.strategy}; {resolved.only.label}"
-            note(exchange, resolved.left_out)
+            if resolved.left_out:
+                note(exchange, resolved.left_out)
             return Route((resolved.only.target,))
         note(exchange, resolved.left_out)
         ordered = self._of_string(resolved, name, exchange)
@@ -89,9 +90,9 @@ class Routes:
 
     def _of_string(self, resolved: Resolved, name: str, exchange: Exchange) -> list[Choice]:
         ordered: list[Choice] = []
-        able = able_of([choice for choices in resolved.items for choice in choices], exchange)
-        for all_of_it, fixed in zip(resolved.items, resolved.ordered, strict=True):
-            choices = all_of_it if able is None else [each for each in all_of_it if each in able]
+        able = able_of([each for item in resolved.items for each in item], exchange) if resolved.differing else None
+        for item, fixed in zip(resolved.items, resolved.ordered, strict=True):
+            choices = item if able is None else [each for each in item if each in able]
             ordered += self._order(choices, "priority" if fixed else self._config.strategy, name, exchange, fixed=fixed)
         return ordered
 
