@@ -18,8 +18,8 @@ LEFT_OUT = "router.left_out"
 def able_of(choices: Sequence[Choice], exchange: Exchange) -> list[Choice] | None:
     """Those of ``choices`` whose models are not known to lack what the request needs; the others are noted.
 
-    ``None`` for all of them: where nothing is missing, and where it is missing everywhere. The request's body is looked
-    at only where that could make a difference.
+    ``None`` for all of them: where nothing is missing, and where it is missing everywhere that this caller may go. The
+    request's body is looked at only where that could make a difference.
     """
     lacking: frozenset[str] = frozenset().union(*[choice.lacks for choice in choices])
     if not lacking or all(choice.lacks == lacking for choice in choices):
@@ -28,7 +28,7 @@ def able_of(choices: Sequence[Choice], exchange: Exchange) -> list[Choice] | Non
     if not needs:
         return None
     able = [choice for choice in choices if not choice.lacks & needs]
-    if not able or len(able) == len(choices):
+    if len(able) == len(choices) or not any(_permitted(choice, exchange) for choice in able):
         return None
     note(
         exchange,
@@ -39,6 +39,11 @@ def able_of(choices: Sequence[Choice], exchange: Exchange) -> list[Choice] | Non
         },
     )
     return able
+
+
+def _permitted(choice: Choice, exchange: Exchange) -> bool:
+    permits, target = exchange.permits, choice.target
+    return permits is None or (permits.allows_model(target.model) and permits.allows_provider(target.provider))
 
 
 def unstuck(choices: list[Choice], exchange: Exchange) -> list[Choice]:

@@ -156,3 +156,16 @@ async def test_a_named_routes_targets_that_cannot_serve(gateway: GatewayFactory,
             assert noted["perplexity/sonar"] == "there is no credential for it"
         refused = await running.request("POST", "/v1/rerank", json={"model": "both", "query": "q", "documents": []})
         assert (refused.status, refused.json()["error"]["code"]) == (400, "operation_not_offered")
+
+
+async def test_what_a_key_may_not_use_is_no_other_target(gateway: GatewayFactory) -> None:
+    key = {"key": "any-key-of-mine", "models": ["p-1", "plain*"]}
+    plugins = [{"security": {"keys": {"me": key}}}, "router"]
+    headers = {"Authorization": "Bearer any-key-of-mine"}
+    async with gateway(plugins, provider=ScriptedProvider(default=openai_chat.reply()), config=CONFIG) as running:
+        reply = await running.chat(model="plain, seeing", tools=[TOOL], headers=headers)
+        other = await running.chat(
+            model="plain, seeing", messages=[{"role": "user", "content": [IMAGE]}], headers=headers
+        )
+    assert (reply.status, other.status) == (200, 200)
+    assert targets(running) == ["openai/p-1", "mistral/p-1"]
