@@ -34,8 +34,11 @@ BYTES_PER_TOKEN: Final = 4
 MAX_ANSWERS: Final = 1024
 """Most answers to one request that any provider gives."""
 
+COUNTING: Final = "count_tokens"
+"""The operation that says how many tokens a request would have: it uses none, and costs nothing."""
+
 SILENT: Final = frozenset(
-    {"embeddings", "count_tokens", "moderations", "rerank", "models", "files", "embed_content", "batch_embed_contents"}
+    {"embeddings", COUNTING, "moderations", "rerank", "models", "files", "embed_content", "batch_embed_contents"}
 )
 """Operations whose answers have no tokens of output."""
 
@@ -99,7 +102,7 @@ class Estimator:
 
     def _expected(self, request: Request) -> Expected:
         body, usual = request.body, 0 if request.operation in SILENT or request.model is None else self._output_tokens
-        if not body:
+        if not body or request.operation == COUNTING:
             return Expected(0, usual, False)
         if len(body) > MAX_DECODED:
             text = len(body) - sum(len(found) for found in _BASE64.findall(body))

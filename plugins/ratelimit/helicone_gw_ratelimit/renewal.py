@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from helicone_gw import StoreUnavailable
 from helicone_gw_ratelimit.concurrency import RENEW
 from helicone_gw_ratelimit.rules import LEASES
 
@@ -67,6 +66,7 @@ class Renewal:
                 ]
                 try:
                     await self._store.run_all(calls)
-                except StoreUnavailable as problem:
-                    # They end by themselves if the store stays away, and others are let in: better than nobody.
+                except Exception as problem:
+                    # They end by themselves if the store stays away, and others are let in: better than nobody. And
+                    # whatever it was, the leases of the exchanges to come are renewed.
                     self._log.warning("leases cannot be renewed", problem=type(problem).__name__)

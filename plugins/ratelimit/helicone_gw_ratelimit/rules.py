@@ -9,6 +9,7 @@ from helicone_gw import UpstreamStatus, UpstreamStreamError
 from helicone_gw_ratelimit import bucket
 from helicone_gw_ratelimit.bucket import ALL, SOME, Bucket
 from helicone_gw_ratelimit.concurrency import Leases
+from helicone_gw_ratelimit.estimate import COUNTING
 from helicone_gw_ratelimit.headers import Standing, refusal
 from helicone_gw_ratelimit.limits import Claim, tag, tagged
 from helicone_gw_ratelimit.policy import SUBUNITS, Algorithm, Policy, Unit
@@ -156,7 +157,7 @@ class PolicyRule:
         if unit == "request":
             return self._scale if served(exchange) else 0, True
         if unit == "tokens":
-            return used_tokens(exchange, self._scale)
+            return (0, True) if exchange.request.operation == COUNTING else used_tokens(exchange, self._scale)
         costs = [None if attempt.cost is None else attempt.cost.nano_usd for attempt in exchange.attempts]
         return sum(max(0, cost) for cost in costs if cost is not None), None not in costs
 
@@ -164,16 +165,17 @@ class PolicyRule:
 def served(exchange: Exchange) -> bool:
     """Whether a provider served the request, whatever the client saw of it.
 
-    Not where none answered, or where the last that did said that it could not (5xx, 408, 409, 429), or where a stream
-    was an error from its start. A request that was wrong, and one whose client left, was served.
+    Not where none answered, or where all said that they could not, the last with 5xx, 408, 409 or 429, or with a stream
+    that was an error from its start. A request that was wrong, and one whose client left, was served.
     """
+    if any(attempt.error is None for attempt in exchange.attempts):
+        return True
     last = exchange.attempts[-1]
-    error = last.error
-    if error is None or last.status is None:
-        return error is None
-    if isinstance(error, UpstreamStatus):
-        return error.status < 500 and error.status not in NOT_SERVED
-    return not isinstance(error, UpstreamStreamError) or exchange.first_chunk_at is not None
+    if last.status is None:
+        return False
+    if isinstance(last.error, UpstreamStatus):
+        return last.error.status < 500 and last.error.status not in NOT_SERVED
+    return not isinstance(last.error, UpstreamStreamError) or exchange.first_chunk_at is not None
 
 
 def used_tokens(exchange: Exchange, scale: int) -> tuple[int, bool]:

@@ -72,8 +72,8 @@ class Settling:
             self.lost += 1
         self._waiting.append(settlements)
         if not self._running:
-            self._running = True
             self._task = self._background.spawn(self._drain(), "ratelimit.settle")
+            self._running = True
 
     async def close(self) -> None:
         """Settle what waits, unless the store is away."""

@@ -105,6 +105,9 @@ class Window:
     while true do
       local old = redis.call('ZRANGEBYSCORE', keys[1], '-inf', '(' .. text(now - window), 'LIMIT', 0, 500)
       if #old == 0 then
+        if redis.call('EXISTS', keys[1]) == 0 then
+          redis.call('DEL', keys[2])  -- no sum without entries, also where Redis evicted those alone
+        end
         return
       end
       local gone = 0

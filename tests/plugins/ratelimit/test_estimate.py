@@ -114,6 +114,11 @@ def test_deep_nesting_is_no_recursion() -> None:
     assert estimator().expected(exchange(body)).input_tokens >= IN_TEXT
 
 
+def test_counting_tokens_is_free() -> None:
+    it = exchange({"messages": [{"role": "user", "content": TEXT}]}, operation="count_tokens")
+    assert estimator().tokens(it) == 0
+
+
 def test_a_request_is_estimated_once() -> None:
     it, one = exchange({"input": TEXT}), estimator()
     assert one.expected(it) is one.expected(it)

@@ -81,6 +81,16 @@ def test_a_request_counts_when_a_provider_served_it(last: Attempt, counts: bool)
     assert served(exchange(refused(503), last)) is counts
 
 
+def test_a_hedge_that_lost_does_not_undo_the_one_that_won() -> None:
+    assert served(exchange(attempt(200), attempt(None, UpstreamConnectError("cancelled"))))
+
+
+def test_counting_tokens_uses_none() -> None:
+    it, counted = rule("tokens", "token-bucket"), exchange(attempt(tokens=5000))
+    counted.request = counted.request.replace(operation="count_tokens")
+    assert it.used(counted) == (0, True)
+
+
 def test_an_error_inside_a_stream_that_had_begun_counts() -> None:
     it = exchange(attempt(200, UpstreamStreamError("overloaded", event=b"")))
     it.first_chunk_at = 1.0

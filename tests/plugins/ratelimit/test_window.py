@@ -199,3 +199,14 @@ async def test_very_many_entries_on_a_real_redis(redis_server: RedisServer) -> N
     assert claim.fields[0] == (EXACT + 3000) * 1000
     count = redis_server.ask("ZCARD", "t:" + claim.keys[0])
     assert int(count[1:]) < EXACT + 600
+
+
+async def test_a_sum_without_its_entries_is_forgotten(redis_server: RedisServer) -> None:
+    """A Redis that is short of memory may evict one of the two keys."""
+    policy = rule("1;w=60", "evicted", Expecting(1))
+    async with redis_world(redis_server) as world:
+        claim = policy.claim(exchange("it"))
+        assert await world.limits.reserve(world.store, [claim])
+        assert redis_server.ask("DEL", f"t:{claim.keys[0]}") == b":1\r\n"
+        assert await world.limits.reserve(world.store, [policy.claim(exchange("next"))])
+        assert not await world.limits.reserve(world.store, [policy.claim(exchange("third"))])
