@@ -20,10 +20,9 @@ from helicone_gw.helicone import EMPTY
 from helicone_gw.model import Request
 from helicone_gw.sse import EventSplitter, encode_event
 from helicone_gw.testing.dialects import anthropic, gemini, openai_chat, openai_responses
-from helicone_gw.upstream.operations import Way, way
-from helicone_gw.upstream.providers import Catalogue
 from tests.core.dialects.translate import test_bedrock_reply, test_cohere_reply, test_ollama_reply, test_replicate
 from tests.docs.dialects_samples import CHAT, COMPLETIONS, GEMINI, MESSAGES, RESPONSES
+from tests.docs.operations_table import OPERATIONS, how, operations_table
 
 TEXT = "Hello there"
 MADE = Made("id", 1700000000)
@@ -182,39 +181,6 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-CATALOGUE = Catalogue.build({})
-
-OPERATIONS = (
-    ("chat", "openai", ("chat",)),
-    ("responses", "openai", ("responses",)),
-    ("completions", "openai", ("completions",)),
-    ("messages", "anthropic", ("messages",)),
-    ("generateContent", "gemini", ("generate_content",)),
-    ("embeddings", "openai", ("embeddings",)),
-    ("rerank", "openai", ("rerank",)),
-    ("moderations", "openai", ("moderations",)),
-    ("images", "openai", ("images/generations", "images/edits", "images/variations")),
-    ("audio", "openai", ("audio/speech", "audio/transcriptions", "audio/translations")),
-    ("realtime", "openai", ("realtime",)),
-    ("count_tokens", "anthropic", ("count_tokens",)),
-    ("message batches", "anthropic", ("message_batches",)),
-)
-"""A column's title, the client's dialect and the operations in it."""
-
-
-def request(dialect: str, operation: str, model: str = "m") -> Request:
-    """A request as it is asked for by model, for one of the names of the catalogue."""
-    name = operation.partition("/")[0]
-    return Request("POST", f"/v1/{operation}", "", Headers(), b"{}", dialect, name, EMPTY, model=model)
-
-
-def how(provider: str, dialect: str, operation: str, model: str = "m") -> Way | None:
-    """How the catalogue says that a provider is asked."""
-    known = CATALOGUE.get(provider)
-    assert known is not None
-    return way(known, request(dialect, operation, model))
-
-
 def _own(client: Client, provider: Provider) -> bool:
     return how(provider.name, client.dialect, client.operation, provider.model) == "native"
 
@@ -231,25 +197,6 @@ def _offered(client: Client, dialect: str, model: str) -> str:
     except BadRequest as refused:
         return "400" if refused.code == "operation_not_offered" else "refused"
     return "yes"
-
-
-def _listed(provider: str, dialect: str, operations: Sequence[str]) -> str:
-    """What the table of the catalogue says of one column."""
-    known = CATALOGUE.get(provider)
-    assert known is not None
-    cells: dict[str, list[str]] = {}
-    for operation in operations:
-        found = how(provider, dialect, operation)
-        if found is None:
-            said = "400"
-        elif found == "translated":
-            said = "translated"
-        else:
-            said = "own" if operation in known.operations else "passed on"
-        cells.setdefault(said, []).append(operation.rpartition("/")[2])
-    if len(cells) == 1:
-        return next(iter(cells))
-    return "; ".join(f"{', '.join(names)}: {said}" for said, names in cells.items())
 
 
 def page() -> str:
@@ -280,13 +227,7 @@ def page() -> str:
         matrix=table(["provider", *(client.title for client in CLIENTS)], matrix),
         vectors=table(["provider", *(client.title for client in VECTORS)], vectors),
         losses="\n".join(losses),
-        listed=table(
-            ["provider", *(title for title, _, _ in OPERATIONS)],
-            [
-                [f"**{name}**", *(_listed(name, dialect, names) for _, dialect, names in OPERATIONS)]
-                for name in sorted(CATALOGUE.names())
-            ],
-        ),
+        listed=table(["provider", *(title for title, _, _ in OPERATIONS)], operations_table()),
     )
 
 
