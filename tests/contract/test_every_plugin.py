@@ -33,6 +33,17 @@ class TestSecurityWithKeys(PluginConformance):
     headers: ClassVar[dict[str, str]] = {"helicone-auth": "Bearer sk-helicone-of-the-suite-0123456789"}
 
 
+class TestRatelimitWithBudgets(PluginConformance):
+    """The same with a limit that has a queue, and a budget for everything."""
+
+    plugin = registry.load("ratelimit")
+    name = "ratelimit"
+    config: ClassVar[dict[str, Any]] = {
+        "limits": [{"concurrency": 100, "queue": {}}],
+        "budgets": {"all": {"limit": 1000, "period": "month", "unknown_price": 0.001, "cut": True}},
+    }
+
+
 class TestRetriesThatRetry(PluginConformance):
     """The same with retries for all."""
 

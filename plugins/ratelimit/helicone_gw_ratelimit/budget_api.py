@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from quart import Blueprint, request
@@ -17,23 +17,22 @@ MOST: Final = 1000
 """Accounts of one answer: those with the largest spending."""
 
 
-def routes(name: str, budgeting: Callable[[], Budgeting | None]) -> Blueprint:
-    """The page of the plugin instance ``name``."""
+def routes(name: str, instances: Callable[[], Sequence[Budgeting]]) -> Blueprint:
+    """The page of the plugin instance ``name``, which speaks for all ``instances``."""
     pages = Blueprint(f"{name}-budgets", __name__)
 
     @pages.get("/v1/budgets")
     async def budgets() -> tuple[dict[str, Any], int]:
         key = caller(request.scope)
-        found = budgeting()
-        if found is None:
-            return {"data": [], "error": None}, 200
+        data: list[dict[str, Any]] = []
         own = "" if key is None else f"key:{clean(key.id)}"
-        try:
-            standings = await found.accounts.standings(MOST)
-        except (StoreUnavailable, SQLAlchemyError, OSError):
-            return {"data": None, "error": "What was spent cannot be read at the moment."}, 503
-        seen = [standing for standing in standings if concerns(key, own, standing.place)]
-        data = [described(found.budgets[each.place.budget], each, live=True) for each in seen]
+        for found in instances():
+            try:
+                standings = await found.accounts.standings(MOST)
+            except (StoreUnavailable, SQLAlchemyError, OSError):
+                return {"data": None, "error": "What was spent cannot be read at the moment."}, 503
+            seen = [standing for standing in standings if concerns(key, own, standing.place)]
+            data += [described(found.budgets[each.place.budget], each, live=True) for each in seen]
         return {"data": data, "error": None}, 200
 
     return pages

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
@@ -18,7 +18,8 @@ from helicone_gw_ratelimit.backup import LOOK_FOR_RESETS
 from helicone_gw_ratelimit.budget_config import BudgetConfig
 from helicone_gw_ratelimit.budget_report import described, written
 from helicone_gw_ratelimit.budget_table import SpendTable
-from helicone_gw_ratelimit.budgets import Budget
+from helicone_gw_ratelimit.budgets import Budget, named
+from helicone_gw_ratelimit.config import RatelimitConfig
 
 T = TypeVar("T")
 
@@ -26,10 +27,9 @@ MOST = 10_000
 """Rows that are read at most: those with the largest spending."""
 
 
-def commands(configured: Mapping[str, BudgetConfig]) -> typer.Typer:
-    """The commands. They read the database's URL at ``typer.Context.obj.config.database.url``."""
+def commands() -> typer.Typer:
+    """The commands. They read the configuration at ``typer.Context.obj.config``."""
     app = typer.Typer(help="Show what was spent of budgets, and begin them anew.", invoke_without_command=True)
-    budgets = {name: Budget(name, config, lambda model, exchange: (), 0.0) for name, config in configured.items()}
 
     def with_table(context: typer.Context, work: Callable[[SpendTable], Awaitable[T]]) -> T:
         url = context.obj.config.database.url
@@ -48,12 +48,10 @@ def commands(configured: Mapping[str, BudgetConfig]) -> typer.Typer:
         return asyncio.run(run())
 
     def show(context: typer.Context, budget: str | None, as_json: bool) -> None:
-        if budget is not None and budget not in budgets:
-            _fail(f"There is no budget {budget!r} in the configuration.")
+        budgets = _budgets(context, budget)
         now = time.time()
         rows = with_table(context, lambda table: table.current(now, MOST, budget))
-        wanted = budgets if budget is None else {budget: budgets[budget]}
-        standings = sorted(written(wanted, rows, now), key=lambda each: (each.place.budget, -each.spent))
+        standings = sorted(written(budgets, rows, now), key=lambda each: (each.place.budget, -each.spent))
         reports = [described(budgets[each.place.budget], each, live=False) for each in standings]
         if as_json:
             typer.echo(json.dumps(reports, indent=2))
@@ -90,8 +88,7 @@ def commands(configured: Mapping[str, BudgetConfig]) -> typer.Typer:
         ] = None,
     ) -> None:
         """Begin a budget anew, as if nothing had been spent; a running gateway does so within seconds."""
-        if budget not in budgets:
-            _fail(f"There is no budget {budget!r} in the configuration.")
+        _budgets(context, budget)
         count = with_table(context, lambda table: table.reset(budget, segment, time.time()))
         if not count:
             _fail(f"Nothing was spent of {budget!r}" + ("" if segment is None else f" at {segment!r}") + ".")
@@ -101,6 +98,21 @@ def commands(configured: Mapping[str, BudgetConfig]) -> typer.Typer:
         )
 
     return app
+
+
+def _budgets(context: typer.Context, name: str | None) -> dict[str, Budget]:
+    """The budgets of every instance, or the one of that name."""
+    configured: dict[str, BudgetConfig] = {}
+    for spec in context.obj.config.plugins:
+        if isinstance(spec.config, RatelimitConfig):
+            configured |= named(spec.name, spec.config.budgets)
+    if name is not None and name not in configured:
+        _fail(f"There is no budget {name!r} in the configuration.")
+    return {
+        each: Budget(each, config, lambda model, exchange: (), 0.0)
+        for each, config in configured.items()
+        if name in (None, each)
+    }
 
 
 def _fail(message: str) -> NoReturn:

@@ -10,11 +10,11 @@ from helicone_gw_ratelimit.accounts import Accounts
 from helicone_gw_ratelimit.backup import Backup
 from helicone_gw_ratelimit.budget_config import dollars
 from helicone_gw_ratelimit.budget_table import SpendTable
-from helicone_gw_ratelimit.budgets import Budget
+from helicone_gw_ratelimit.budgets import Budget, named
 from helicone_gw_ratelimit.headers import warn
 from helicone_gw_ratelimit.ledger import CROSSED
 from helicone_gw_ratelimit.live import Live
-from helicone_gw_ratelimit.spending import SPENDING, Charge, Pricing, Spending
+from helicone_gw_ratelimit.spending import Charge, Pricing, Spending, SpendingKey
 
 if TYPE_CHECKING:
     from helicone_gw import Attempt, Chunk, Exchange, Gateway, Store
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
 
 class Budgeting:
-    """The budgets of a configuration. ``count(what, budget)`` counts what happened to which budget."""
+    """The budgets of the plugin instance ``name``. ``count(what, budget)`` counts what happened to which budget."""
 
     def __init__(
         self,
+        name: str,
         config: RatelimitConfig,
         gateway: Gateway,
         store: Store,
@@ -44,8 +45,11 @@ class Budgeting:
         self._limits = limits
         self._estimator = estimator
         self._count = count
+        self._name = name
+        self._key: SpendingKey = SpendingKey(f"{name}.spending")
         self.budgets = {
-            name: Budget(name, budget, gateway.routing.targets, lease) for name, budget in config.budgets.items()
+            each: Budget(each, budget, gateway.routing.targets, lease)
+            for each, budget in named(name, config.budgets).items()
         }
         self._table = SpendTable(gateway.database)
         self.backup = Backup(
@@ -57,7 +61,7 @@ class Budgeting:
         )
         self.accounts = Accounts(gateway, store, self.budgets, self._table, self.backup)
         self._pricing = Pricing(gateway)
-        self.live = Live(gateway, store, self._pricing, lease, count)
+        self.live = Live(gateway, store, self._pricing, lease, self._key, count)
 
     async def start(self) -> None:
         """Bring the table up to date and begin to write. Raises `helicone_gw.MigrationError` and SQLAlchemy's."""
@@ -87,7 +91,7 @@ class Budgeting:
         estimate, of_input = self._pricing.estimate(exchange, tokens, expected.output_tokens)
         now = self._clock.now()
         charges = [budget.charge(exchange, estimate, now, self._pricing) for budget in budgets]
-        exchange.stash[SPENDING] = Spending.of(charges, estimate, of_input, tokens)
+        exchange.stash[self._key] = Spending.of(charges, estimate, of_input, tokens)
         return charges
 
     async def prepare(self, charges: Sequence[Charge]) -> None:
@@ -106,7 +110,7 @@ class Budgeting:
 
     def admitted(self, exchange: Exchange, charges: Sequence[Charge]) -> None:
         """Everything was reserved: watch what becomes of it, and warn where a threshold is reached."""
-        spending = exchange.stash[SPENDING]
+        spending = exchange.stash[self._key]
         self.live.began(exchange, spending)
         if exchange.request.stream:
             exchange.watch_stream()
@@ -127,20 +131,20 @@ class Budgeting:
 
     # END
 
-    def finished(self, exchange: Exchange, name: str) -> None:
-        """Note for the log what was counted, before it is settled; ``name`` begins the names of the notes."""
-        spending = exchange.stash.get(SPENDING)
+    def finished(self, exchange: Exchange) -> None:
+        """Note for the log what was counted, before it is settled."""
+        spending = exchange.stash.get(self._key)
         if spending is None:
             return
         self.live.ended(exchange)
         charge = spending.charges[0]
         assert isinstance(charge.rule, Budget)
         _, amount, guessed = charge.rule.settling(exchange, spending, charge)
-        exchange.annotate(f"{name}.budget_nano_usd", amount)
+        exchange.annotate(f"{self._name}.budget_nano_usd", amount)
         if guessed:
-            exchange.annotate(f"{name}.budget_estimated", True)
+            exchange.annotate(f"{self._name}.budget_estimated", True)
         if spending.cut_by is not None:
-            exchange.annotate(f"{name}.budget_cut", spending.cut_by)
+            exchange.annotate(f"{self._name}.budget_cut", spending.cut_by)
 
     def settled(self, claim: Claim, fields: Fields) -> None:
         """The store has settled ``claim``: tell the table, and whoever watches, of a threshold that was crossed."""

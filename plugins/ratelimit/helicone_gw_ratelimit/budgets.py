@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +14,7 @@ from helicone_gw_ratelimit.limits import tagged
 from helicone_gw_ratelimit.matching import Targets, compile_matcher
 from helicone_gw_ratelimit.periods import BUCKETS, Span, brief
 from helicone_gw_ratelimit.segments import ANONYMOUS, clean, segment_words
-from helicone_gw_ratelimit.spending import SPENDING, Charge, Spending, actual
+from helicone_gw_ratelimit.spending import Charge, Spending, actual
 
 if TYPE_CHECKING:
     from helicone_gw import Exchange, GatewayError
@@ -30,6 +30,12 @@ IDLE_MS: Final = 35 * DAY_MS
 
 NO_RETRY: Final = {"x-should-retry": "false"}
 """What SDKs understand: a budget that is used up is so for longer than they wait."""
+
+
+def named(instance: str, budgets: Mapping[str, BudgetConfig]) -> dict[str, BudgetConfig]:
+    """Budgets by the names that tell them apart in the gateway: those of a second instance begin with its name."""
+    prefix = "" if instance == "ratelimit" else f"{instance}/"
+    return {f"{prefix}{name}": config for name, config in budgets.items()}
 
 
 class Budget:
@@ -163,11 +169,10 @@ class Budget:
 
     def settlement(self, exchange: Exchange, claim: Claim) -> Sequence[Argument] | None:
         """See `Rule.settlement`: what it cost, also where the store's answer never came."""
-        spending = exchange.stash.get(SPENDING)
-        if claim.admitted is False or spending is None:
-            return None
         assert isinstance(claim, Charge)
-        return self.settling(exchange, spending, claim)[0]
+        if claim.admitted is False or claim.spending is None:
+            return None
+        return self.settling(exchange, claim.spending, claim)[0]
 
     def settling(self, exchange: Exchange, spending: Spending, charge: Charge) -> tuple[Sequence[Argument], int, bool]:
         """The arguments that settle ``charge``, the amount, and whether that is an estimate."""

@@ -192,7 +192,8 @@
     end,
     reset = function(keys, args, now)
       local epoch, keep = unpack(numbers(args, 1))
-      if generation(keys[1]) >= epoch then
+      local known = generation(keys[1])
+      if known < 0 or known >= epoch then
         return {0}
       end
       for _, name in ipairs(redis.call('HKEYS', keys[1])) do

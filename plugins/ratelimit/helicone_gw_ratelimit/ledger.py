@@ -198,7 +198,8 @@ class Ledger:
         self.read = operation("read", _read)
         """Arguments: width, number of parts. Answers spent, reserved, generation, number of reservations."""
         self.reset = operation("reset", _reset)
-        """Begin a new generation in which nothing was spent. Arguments: generation, keep. Answers whether it is new."""
+        """Begin a new generation in which nothing was spent, in an account that was seeded: others are told of it by
+        their seed. Arguments: generation, keep. Answers whether it is new."""
 
 
 _EXTEND = """
@@ -274,9 +275,10 @@ def _read(store: LocalKeys, keys: Sequence[str], arguments: Sequence[Any], secon
 
 def _reset(store: LocalKeys, keys: Sequence[str], arguments: Sequence[Any], seconds: float) -> list[int | bytes | None]:
     generation, keep = arguments
-    account = _kept(store, keys[0], keep, round(seconds * 1_000_000))
-    if account.generation >= generation:
+    account: Account | None = store.get(keys[0])
+    if account is None or account.generation == UNKNOWN or account.generation >= generation:
         return [0]
+    _kept(store, keys[0], keep, round(seconds * 1_000_000))
     account.generation, account.spent, account.level = generation, 0, 0
     account.parts.clear()
     return [1]

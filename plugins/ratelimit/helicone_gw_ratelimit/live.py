@@ -11,7 +11,7 @@ from helicone_gw import PaymentRequired, StoreUnavailable
 from helicone_gw_ratelimit.budgets import NO_RETRY
 from helicone_gw_ratelimit.debit import Debit
 from helicone_gw_ratelimit.ledger import REFUSED, Ledger
-from helicone_gw_ratelimit.spending import SPENDING, Spending, billed, each_of
+from helicone_gw_ratelimit.spending import Spending, SpendingKey, billed, each_of
 
 if TYPE_CHECKING:
     from helicone_gw import Attempt, Chunk, Exchange, Gateway, Store
@@ -28,8 +28,15 @@ class Live:
     """The exchanges under way that hold something. ``lease`` is in seconds; 0: the store dies with the process."""
 
     def __init__(
-        self, gateway: Gateway, store: Store, pricing: Pricing, lease: float, count: Callable[..., None]
+        self,
+        gateway: Gateway,
+        store: Store,
+        pricing: Pricing,
+        lease: float,
+        key: SpendingKey,
+        count: Callable[[str, str], None],
     ) -> None:
+        self._key = key
         self._store = store
         self._clock = gateway.clock
         self._log = gateway.log
@@ -65,7 +72,7 @@ class Live:
 
     def chunk(self, exchange: Exchange, chunk: Chunk) -> None:
         """Count one event of a stream; hold more, or end it, where what is held is used up."""
-        spending = exchange.stash.get(SPENDING)
+        spending = exchange.stash.get(self._key)
         if spending is None or chunk.kind != "event" or not exchange.attempts:
             return
         debit = spending.debit
@@ -135,7 +142,7 @@ class Live:
 
         Raises `PaymentRequired` where a hard budget has not enough left: nobody may try again at its expense.
         """
-        spending = exchange.stash.get(SPENDING)
+        spending = exchange.stash.get(self._key)
         if spending is None or attempt.error is None or exchange.committed:
             return
         if attempt.cost is not None and attempt.cost.nano_usd <= 0:

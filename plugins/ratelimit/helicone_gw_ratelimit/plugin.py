@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from helicone_gw import BadRequest, Plugin, StashKey, StoreUnavailable, hookimpl
 from helicone_gw_ratelimit import bound
 from helicone_gw_ratelimit.budgeting import Budgeting
-from helicone_gw_ratelimit.budgets import BUDGET
+from helicone_gw_ratelimit.budgets import BUDGET, named
 from helicone_gw_ratelimit.config import RatelimitConfig
 from helicone_gw_ratelimit.estimate import Estimator
 from helicone_gw_ratelimit.headers import limit_headers, warn
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from helicone_gw_ratelimit.queueing import Stop
     from helicone_gw_ratelimit.spending import Charge
 
-CLAIMS: StashKey[list[Claim]] = StashKey("ratelimit.claims")
-"""What the exchange reserved, or may have: the store's answer is on each claim, once it came."""
-
 KINDS: tuple[Kind, ...] = (BUCKET, WINDOW, LEASES)
 """Every way of counting that the plugin knows."""
 
@@ -52,6 +49,8 @@ class RatelimitPlugin(Plugin):
         super().__init__(config, name)
         self.counters: dict[tuple[str, str], int] = {}
         """How often what happened to which limit: ("admitted" or "refused", its name), ("malformed", "header")."""
+        # Of its own: another instance has other claims on the same exchange.
+        self._claims_key: StashKey[list[Claim]] = StashKey(f"{name}.claims")
         self._limits = Limits((*KINDS, BUDGET) if config.budgets else KINDS)
         if not config.budgets:
             # Budgets alone listen to attempts, and a hook that is not there costs nothing.
@@ -60,7 +59,7 @@ class RatelimitPlugin(Plugin):
     def remarks(self, config: GatewayConfig) -> Iterable[str]:
         """How far spending can pass each budget at worst."""
         return bound.lines(
-            self.config.budgets,
+            named(self.name, self.config.budgets),
             shared=not config.store.url.startswith("memory:"),
             workers=config.server.workers,
             write_every=self.config.budget_write_every,
@@ -74,12 +73,9 @@ class RatelimitPlugin(Plugin):
         self.estimator = Estimator(self.config, gateway)
         self._in_force = InForce(self.config, self.estimator, gateway.routing.targets, self._malformed)
         if self.config.budgets:
-            others = [each for each in gateway.plugins if isinstance(each, RatelimitPlugin) and each is not self]
-            if twice := sorted({name for each in others for name in each.config.budgets} & set(self.config.budgets)):
-                raise ValueError(
-                    f"budget {twice[0]!r} is in two instances of the plugin, which would share its account"
-                )
-            self.budgeting = Budgeting(self.config, gateway, self._store, self._limits, self.estimator, self._count)
+            self.budgeting = Budgeting(
+                self.name, self.config, gateway, self._store, self._limits, self.estimator, self._count
+            )
             await self.budgeting.start()
         self.queues = Queues(self._in_force.queues, gateway.clock, self._count)
         self.settling = Settling(self._limits, self._store, gateway, self._settled)
@@ -95,21 +91,20 @@ class RatelimitPlugin(Plugin):
 
     @hookimpl
     def register_routes(self, gateway: Gateway) -> Blueprint | None:
-        """Serve ``GET /v1/budgets``: the outermost instance that has budgets does."""
-        with_budgets = (each for each in gateway.plugins if isinstance(each, RatelimitPlugin) and each.config.budgets)
-        if next(with_budgets, None) is not self:
+        """Serve ``GET /v1/budgets``, for every instance: the outermost does."""
+        instances = [each for each in gateway.plugins if isinstance(each, RatelimitPlugin)]
+        if instances[0] is not self:
             return None
         from helicone_gw_ratelimit.budget_api import routes
 
-        return routes(self.name, lambda: self.budgeting)
+        return routes(self.name, lambda: [each.budgeting for each in instances if each.budgeting is not None])
 
     @hookimpl
     def register_commands(self, cli: typer.Typer) -> None:
-        """Add ``helicone-gw budgets``."""
-        if self.config.budgets:
-            from helicone_gw_ratelimit.budget_commands import commands
+        """Add ``helicone-gw budgets``, for every instance."""
+        from helicone_gw_ratelimit.budget_commands import commands
 
-            cli.add_typer(commands(self.config.budgets), name="budgets")
+        cli.add_typer(commands(), name="budgets")
 
     @hookimpl
     async def pre_request(self, exchange: Exchange) -> None:
@@ -152,7 +147,7 @@ class RatelimitPlugin(Plugin):
 
     async def _reserve(self, exchange: Exchange, claims: list[Claim], charges: Sequence[Charge]) -> bool:
         """Ask the store once, or, where it had forgotten what was spent of a budget, twice."""
-        exchange.stash[CLAIMS] = claims
+        exchange.stash[self._claims_key] = claims
         if self.budgeting is not None and charges:
             await self.budgeting.prepare(charges)
         admitted = await self._limits.reserve(self._store, claims)
@@ -161,7 +156,7 @@ class RatelimitPlugin(Plugin):
             if not admitted and self.budgeting.accounts.forget(charges):
                 raise StoreUnavailable("The store forgets what was spent of budgets as soon as it is told.")
         if not admitted:
-            del exchange.stash[CLAIMS]
+            del exchange.stash[self._claims_key]
         return admitted
 
     @hookimpl
@@ -179,7 +174,7 @@ class RatelimitPlugin(Plugin):
     @hookimpl
     async def route_model(self, exchange: Exchange) -> None:
         """Tell how policies stand. Here, because a cached answer, which counts nothing, never comes as far."""
-        claims = exchange.stash.get(CLAIMS)
+        claims = exchange.stash.get(self._claims_key)
         if claims is not None:
             rules = [(claim.rule, claim) for claim in claims if claim.admitted]
             standings = [rule.standing(claim) for rule, claim in rules if isinstance(rule, PolicyRule)]
@@ -188,12 +183,12 @@ class RatelimitPlugin(Plugin):
     @hookimpl
     def on_finish(self, exchange: Exchange) -> None:
         """Settle what was reserved; whoever waits for a store, it is not the client."""
-        claims = exchange.stash.get(CLAIMS)
+        claims = exchange.stash.get(self._claims_key)
         if claims is None:
             return
         self._renewal.ended(claims)
         if self.budgeting is not None:
-            self.budgeting.finished(exchange, self.name)
+            self.budgeting.finished(exchange)
         settlements: list[tuple[Claim, Sequence[Argument]]] = []
         for claim in claims:
             settled = claim.rule.settlement(exchange, claim)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Charge(Claim, kw_only=True):
     """A budget's claim: ``amount`` (nano-dollars) of what ``place`` has in ``span``; ``hard``: it may be refused.
 
-    ``unknown`` is what counts for an attempt of unknown price. Of a stream, ``slice`` is by how much more it holds as
-    it goes; ``cut``: it ends where the budget, or ``largest``, does.
+    ``unknown`` is what counts for an attempt of unknown price, ``spending`` all of the exchange. Of a stream, ``slice``
+    is by how much more it holds as it goes; ``cut``: it ends where the budget, or ``largest``, does.
     """
 
     place: Place
@@ -33,6 +33,7 @@ class Charge(Claim, kw_only=True):
     cut: bool
     slice: int
     largest: int | None
+    spending: Spending | None = None
 
 
 class Spending(Struct):
@@ -59,7 +60,7 @@ class Spending(Struct):
     def of(cls, charges: list[Charge], estimate: int | None, input_cost: int, input_tokens: int) -> Spending:
         """The spending of an exchange that asks this of its budgets."""
         cutting = [charge for charge in charges if charge.cut]
-        return cls(
+        spending = cls(
             charges,
             estimate,
             input_cost,
@@ -68,9 +69,13 @@ class Spending(Struct):
             min(charge.slice for charge in cutting or charges),
             min((charge.largest for charge in cutting if charge.largest is not None), default=None),
         )
+        for charge in charges:
+            charge.spending = spending
+        return spending
 
 
-SPENDING: Final[StashKey[Spending]] = StashKey("ratelimit.spending")
+SpendingKey = StashKey[Spending]
+"""Where an instance of the plugin finds an exchange's spending."""
 
 
 class Pricing:

@@ -63,19 +63,19 @@ def test_check_says_so_for_every_budget() -> None:
     )
     assert said == [
         (
-            "budget team: $100.00 a month (Europe/Berlin) for each key, hard: spending may pass it by what requests under "
-            "way cost more than reserved; set largest_request, or reserve: largest, to bound that"
+            "budget team: $100.00 a month (Europe/Berlin) for each key, hard: spending may pass it by what requests "
+            "under way cost more than reserved; set largest_request, or reserve: largest, to bound that"
         ),
         (
-            "budget day: $5.00 a day (UTC), hard: at most $5.20 are spent: 4 requests under way, each $0.05 dearer than "
-            "reserved ($5.04 if all are streams, which are cut)"
+            "budget day: $5.00 a day (UTC), hard: at most $5.20 are spent: 4 requests under way, each $0.05 dearer "
+            "than reserved ($5.04 if all are streams, which are cut)"
         ),
         "budget exact: $1.00 within any 12h, hard: at most $1.00 are spent (each request holds $0.10)",
         "budget tell: $1.00 in total for each team, soft: tells of it and refuses nothing",
         "store.url is memory://: each of the 2 workers has these budgets for itself",
         (
-            "store.url is memory://: what was settled in the last 1 s before a process is killed is forgotten, with what "
-            "is under way then"
+            "store.url is memory://: what was settled in the last 1 s before a process is killed is forgotten, "
+            "with what is under way then"
         ),
     ]
 

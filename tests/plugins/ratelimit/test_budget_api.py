@@ -84,11 +84,12 @@ class TestWhoSees:
             await running.chat(max_tokens=10, headers={"Helicone-User-Id": "someone"})
             assert [each["segment"] for each in await listed(running)] == ["user:someone"]
 
-    async def test_a_budget_in_two_instances_would_be_counted_twice(self, gateway: GatewayFactory) -> None:
-        plugins = [{"ratelimit": {"budgets": TEAM}}, {"ratelimit": {"name": "inner", "budgets": TEAM}}]
-        with pytest.raises(Exception, match="two instances"):
-            async with gateway(plugins):
-                pass
+    async def test_a_second_instance_has_budgets_of_its_own(self, gateway: GatewayFactory) -> None:
+        plugins = ["cost", {"ratelimit": {"budgets": TEAM}}, {"ratelimit": {"name": "inner", "budgets": TEAM}}]
+        async with gateway(plugins, config={"models": MODELS}) as running:
+            await running.chat(max_tokens=10)
+            found = {each["budget"]: each["spent"] for each in await listed(running)}
+            assert found == {"team": "0.007", "inner/team": "0.007"}
 
     async def test_a_database_that_is_away_is_a_503(
         self, gateway: GatewayFactory, monkeypatch: pytest.MonkeyPatch

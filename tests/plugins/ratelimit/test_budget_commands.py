@@ -120,9 +120,16 @@ class TestReset:
     def test_what_there_is_not_cannot_begin_anew(self, arguments: list[str]) -> None:
         assert program(["budgets", "reset", *arguments]) == 1
 
-    def test_without_budgets_there_is_no_such_command(self) -> None:
+    def test_without_budgets_there_is_nothing_to_list(self, capsys: pytest.CaptureFixture[str]) -> None:
         Path("gateway.yaml").write_text(json.dumps({"plugins": ["ratelimit"]}))
-        assert program(["budgets"]) == 2
+        assert program(["budgets"]) == 0
+        assert "there is none" in capsys.readouterr().err
+
+    def test_budgets_of_a_second_instance_begin_with_its_name(self, capsys: pytest.CaptureFixture[str]) -> None:
+        inner = {"ratelimit": {"name": "inner", "budgets": {"team": {"limit": 1, "period": "day"}}}}
+        config = {"database": {"url": "sqlite:///db"}, "plugins": [{"ratelimit": {"budgets": BUDGETS}}, inner]}
+        Path("gateway.yaml").write_text(json.dumps(config))
+        assert [each["budget"] for each in listed(capsys)] == ["inner/team", "recent", "team"]
 
 
 async def test_a_running_gateway_follows(gateway: GatewayFactory, virtual_time: VirtualClock, tmp_path: Path) -> None:

@@ -295,6 +295,14 @@ def test_a_reset_begins_a_generation_in_which_nothing_was_spent(books: Books) ->
     assert books.read("b") == (40, 0, 1, 0)
 
 
+def test_a_reset_leaves_alone_what_is_not_seeded_yet(books: Books) -> None:
+    books.settle("b", "1", 40)
+    assert not books.reset("b", 1)
+    assert not books.reset("c", 1)
+    assert books.seed("b", (0, 7), generation=1) == 1
+    assert books.read("b") == (47, 0, 1, 0)
+
+
 def test_a_window_lets_go_of_what_was_spent_part_by_part(books: Books) -> None:
     rolling = {"width": MINUTE, "count": 5}
     books.seed("b", **rolling)
