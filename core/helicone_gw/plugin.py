@@ -31,8 +31,8 @@ class Plugin:
 
     ``chunks_on_request``: ``on_stream_chunk`` is called only for exchanges whose stream the plugin asked for with
     `Exchange.watch_stream`; all other streams cost nothing. ``vary`` (set it on the instance) names what the plugin's
-    decisions depend on beside address and body of a request: "user", "session", "header:<name>", "property:<name>"; a
-    cache outside it then tells such requests apart.
+    decisions depend on beside address and body of a request: "user", "session", "key", "header:<name>",
+    "property:<name>"; a cache outside it then tells such requests apart.
     """
 
     Config: ClassVar[type[PluginConfig]] = PluginConfig

@@ -27,11 +27,11 @@ def _no_switch(value: object) -> object:
 
 def _fact(text: str) -> str:
     kind, colon, name = text.partition(":")
-    if text in ("user", "session"):
+    if text in ("user", "session", "key"):
         return text
     if kind in ("header", "property") and colon and name.strip():
         return f"{kind}:{name.strip().lower()}"
-    raise ValueError("should be user, session, header:<name> or property:<name>")
+    raise ValueError("should be user, session, key, header:<name> or property:<name>")
 
 
 Fact = Annotated[str, AfterValidator(_fact)]
@@ -96,7 +96,7 @@ class CacheConfig(PluginConfig):
     )
     vary: tuple[Fact, ...] = Field(
         default=(),
-        description="What else makes a difference: user, session, header:<name>, property:<name>.",
+        description="What else makes a difference: user, session, key, header:<name>, property:<name>.",
     )
     replay: Replay = Field(
         default="instant", description="How streams come back: at once, or paced as they came first."

@@ -11,7 +11,7 @@ where    method, provider, route, dialect, operation, path, query, model string,
 cache    seed, number of buckets, ignored keys, ``Helicone-Cache-Control``
 helicone every other Helicone header but those of `HARMLESS`
 headers  the fields that speak to a provider's API or are credentials of a kind that we do not know (`matters`)
-vary     what the plugins inside, or the configuration, also look at: user, session, headers, properties
+vary     what the plugins inside, or the configuration, also look at: user, session, key, headers, properties
 body     the JSON without whitespace and ignored keys, in its own order and spelling; other bytes as they are
 ======== ==============================================================================================================
 """
@@ -28,7 +28,7 @@ from typing import Any
 
 import msgspec
 
-from helicone_gw import Exchange, GatewayConfig, HeliconeHeaders, Request
+from helicone_gw import Exchange, GatewayConfig, HeliconeHeaders
 from helicone_gw_cache.config import Share
 from helicone_gw_cache.policy import Policy
 
@@ -115,7 +115,7 @@ class Keys:
             (policy.seed, policy.bucket_size, policy.ignore_keys, request.helicone.cache.control),
             None if helicone == _USUAL else helicone,
             [field for field in request.headers.raw if matters(field[0])],
-            [get(request) for get in self._vary] if self._vary else None,
+            [get(exchange) for get in self._vary] if self._vary else None,
             canonical(request.body or b"", policy.ignore_keys),
         )
 
@@ -221,18 +221,20 @@ def _setup(config: GatewayConfig, fingerprint: str) -> bytes:
     return hashlib.sha256(_packed((fingerprint, *sections, config.translation.model_dump_json()))).digest()
 
 
-def _fact(name: str) -> Callable[[Request], Any]:
+def _fact(name: str) -> Callable[[Exchange], Any]:
     """What reads a fact of a request (`Plugin.vary`). Raises `ValueError` for a name that means nothing."""
     kind, _, field = name.partition(":")
     if name == "user":
-        return lambda request: request.user
+        return lambda exchange: exchange.request.user
     if name == "session":
-        return lambda request: request.helicone.session_id
+        return lambda exchange: exchange.request.helicone.session_id
+    if name == "key":
+        return lambda exchange: None if exchange.key is None else exchange.key.name
     if kind == "property" and field:
-        return lambda request: request.helicone.properties.get(field)
+        return lambda exchange: exchange.request.helicone.properties.get(field)
     if kind == "header" and field:
-        return lambda request: request.headers.get_all(field)
-    raise ValueError(f"{name!r} is not user, session, header:<name> or property:<name>")
+        return lambda exchange: exchange.request.headers.get_all(field)
+    raise ValueError(f"{name!r} is not user, session, key, header:<name> or property:<name>")
 
 
 def _packed(parts: Any) -> bytes:

@@ -20,6 +20,7 @@ from helicone_gw_router.references import (
 from helicone_gw_router.registry import Registry
 from helicone_gw_router.resolving import DEMO, Resolver
 from helicone_gw_router.routes import Routes
+from helicone_gw_router.varying import varies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +54,10 @@ class RouterPlugin(Plugin):
     _resolver: Resolver
     _memory: Memory
     _created: int
+
+    def __init__(self, config: RouterConfig, name: str) -> None:
+        super().__init__(config, name)
+        self.vary = varies(config)
 
     @hookimpl
     async def startup(self, gateway: Gateway) -> None:

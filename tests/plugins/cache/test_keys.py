@@ -256,6 +256,9 @@ def test_what_the_plugins_inside_look_at_is_a_part() -> None:
     }
     assert len(found) == 5
     assert key(keys=vary, helicone={"helicone-property-other": "x"}) == key(keys=vary)
+    named = Keys(config(), "f", ["key"], share="owner")
+    second = GatewayKey("config:second", "second", "alice")
+    assert key(keys=named, key=ALICE) != key(keys=named, key=second)
     with pytest.raises(ValueError, match="is not user, session"):
         Keys(config(), "f", ["colour"])
 
