@@ -12,7 +12,7 @@ from helicone_gw.dialects._json import count, text
 from helicone_gw.dialects._repeating import Repeating
 from helicone_gw.dialects._words import stop_reason
 from helicone_gw.dialects.base import EventFacts, Reply
-from helicone_gw.dialects.errors import encode, read_error, with_error
+from helicone_gw.dialects.errors import encode, failure, with_error
 from helicone_gw.dialects.usage import read_openai_usage
 from helicone_gw.model import Usage
 from helicone_gw.sse import encode_event, event_data, event_name
@@ -136,8 +136,7 @@ class ChoicesReader:
             content = content or self._has_content(choice)
             finished = self._note_choice(choice) or finished
         if error or named_error or chunk.object == "error":
-            wire = read_error(error or {"message": chunk.message, "code": chunk.code})
-            return EventFacts(error=wire.message, error_status=wire.status)
+            return failure(error or {"message": chunk.message, "code": chunk.code})
         if choices is None:
             return EventFacts()
         if content and not finished and usage is None:

@@ -11,7 +11,7 @@ from helicone_gw.dialects._envelope import read_fields
 from helicone_gw.dialects._format import JsonFormat
 from helicone_gw.dialects._json import Unreadable, count, decode, decode_exactly, mapping, text
 from helicone_gw.dialects.base import Envelope, EventFacts, NeverRepeating, Reply
-from helicone_gw.dialects.errors import encode, read_error
+from helicone_gw.dialects.errors import encode, failure
 from helicone_gw.model import Usage
 from helicone_gw.sse import encode_event, event_data, event_name
 
@@ -75,8 +75,7 @@ class ProviderReader(NeverRepeating):
                 return EventFacts(error=data.decode("utf-8", "replace"))
             return self._other(name, data)
         if value.get("error") or name == "error":
-            wire = read_error(value.get("error") or value)
-            return EventFacts(error=wire.message, error_status=wire.status)
+            return failure(value.get("error") or value)
         return self._facts(text(value.get("type")) or name, value)
 
     def closing_events(self, reason: str) -> bytes:

@@ -14,7 +14,7 @@ from helicone_gw.dialects._json import count, decode_exactly, mapping, text
 from helicone_gw.dialects._repeating import Repeating
 from helicone_gw.dialects._words import stop_reason
 from helicone_gw.dialects.base import Envelope, EventFacts, Reply
-from helicone_gw.dialects.errors import encode, read_error, with_error
+from helicone_gw.dialects.errors import encode, failure, unreadable, with_error
 from helicone_gw.dialects.usage import anthropic_usage, overlaid
 from helicone_gw.model import Usage
 from helicone_gw.sse import encode_event, event_data, event_name
@@ -126,13 +126,10 @@ class MessagesReader:
         try:
             fields = _EVENT.decode(data)
         except (ValueError, RecursionError):
-            if event_name(event) == "error":
-                return EventFacts(error=data.decode("utf-8", "replace"))
-            return EventFacts()
+            return unreadable(event, data)
         kind = text(fields.type) or event_name(event)
         if kind == "error" or fields.error:
-            wire = read_error(fields.error)
-            return EventFacts(error=wire.message, error_status=wire.status)
+            return failure(fields.error)
         facts = self._facts(kind, fields)
         if facts.content and kind == "content_block_delta":
             self._repeating.learn(event)

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from helicone_gw.dialects._json import count, describe, mapping, text
 from helicone_gw.dialects._words import anthropic_type, gemini_status, status_of
-from helicone_gw.dialects.base import ErrorFacts, Reply
-from helicone_gw.sse import encode_event
+from helicone_gw.dialects.base import ErrorFacts, EventFacts, Reply
+from helicone_gw.sse import encode_event, event_name
 
 UNKNOWN_STATUS = 502
 _ENCODER = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
@@ -42,6 +42,17 @@ def read_error(value: Any) -> WireError:
         named = text(raw.get("type")) or text(raw.get("code"))
         message = f"The provider reported an error: {named or describe(value)}."
     return WireError(message, _status(words))
+
+
+def failure(value: Any) -> EventFacts:
+    """The facts of an event that has ``value`` for its error."""
+    wire = read_error(value)
+    return EventFacts(error=wire.message, error_status=wire.status)
+
+
+def unreadable(event: bytes, data: bytes) -> EventFacts:
+    """The facts of an event whose ``data`` is not what its dialect says: an error where its name says so."""
+    return EventFacts(error=data.decode("utf-8", "replace")) if event_name(event) == "error" else EventFacts()
 
 
 def with_error(reply: Reply, value: Any) -> Reply:

@@ -15,10 +15,10 @@ from helicone_gw.dialects._format import JsonFormat
 from helicone_gw.dialects._json import count, decode_exactly, items, mapping, text
 from helicone_gw.dialects._words import stop_reason
 from helicone_gw.dialects.base import Envelope, EventFacts, NeverRepeating, Reply
-from helicone_gw.dialects.errors import encode, read_error
+from helicone_gw.dialects.errors import encode, failure, unreadable
 from helicone_gw.dialects.usage import gemini_usage
 from helicone_gw.model import Usage
-from helicone_gw.sse import encode_event, event_data, event_name
+from helicone_gw.sse import encode_event, event_data
 
 _ABSENT = (b"", b"null")
 _MOST_CANDIDATES = 128
@@ -163,16 +163,13 @@ class GeminiReader(NeverRepeating):
             return EventFacts(preamble=True)
         chunks = _chunks(data)
         if not chunks:
-            if event_name(event) == "error":
-                return EventFacts(error=data.decode("utf-8", "replace"))
-            return EventFacts()
+            return unreadable(event, data)
         return self.read(chunks[-1])
 
     def read(self, chunk: _Head) -> EventFacts:
         """The facts of one decoded chunk."""
         if chunk.error:
-            wire = read_error(chunk.error)
-            return EventFacts(error=wire.message, error_status=wire.status)
+            return failure(chunk.error)
         self.model = text(chunk.model_version) or self.model
         self._response_id = text(chunk.response_id) or self._response_id
         if (usage := bytes(chunk.usage_metadata)) not in _ABSENT:

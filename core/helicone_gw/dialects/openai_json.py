@@ -15,7 +15,7 @@ from helicone_gw.dialects._envelope import read_fields
 from helicone_gw.dialects._format import JsonFormat
 from helicone_gw.dialects._json import count, decode_exactly, mapping, text
 from helicone_gw.dialects.base import Envelope, EventFacts, NeverRepeating, Reply
-from helicone_gw.dialects.errors import read_error, with_error
+from helicone_gw.dialects.errors import failure, unreadable, with_error
 from helicone_gw.dialects.usage import openai_usage
 from helicone_gw.model import Usage
 from helicone_gw.sse import event_data, event_name
@@ -101,13 +101,10 @@ class JsonEventsReader(NeverRepeating):
         try:
             fields = _REPLY.decode(data)
         except (ValueError, RecursionError):
-            if event_name(event) == "error":
-                return EventFacts(error=data.decode("utf-8", "replace"))
-            return EventFacts()
+            return unreadable(event, data)
         kind = text(fields.type) or event_name(event) or ""
         if fields.error or kind == "error":
-            wire = read_error(fields.error or decode_exactly(data))
-            return EventFacts(error=wire.message, error_status=wire.status)
+            return failure(fields.error or decode_exactly(data))
         self.model = text(fields.model) or self.model
         self._usage = _usage(fields) or self._usage
         terminal = kind in _ENDS

@@ -12,7 +12,7 @@ from helicone_gw.dialects._format import JsonFormat
 from helicone_gw.dialects._json import count, decode_exactly, mapping, read_body, text
 from helicone_gw.dialects._words import stop_reason
 from helicone_gw.dialects.base import Envelope, EventFacts, NeverRepeating, Reply
-from helicone_gw.dialects.errors import encode, read_error, with_error
+from helicone_gw.dialects.errors import encode, failure, read_error, unreadable, with_error
 from helicone_gw.dialects.usage import openai_usage
 from helicone_gw.model import Usage
 from helicone_gw.sse import encode_event, event_data, event_name
@@ -175,16 +175,13 @@ class ResponsesReader(NeverRepeating):
         try:
             fields = _EVENT.decode(data)
         except (ValueError, RecursionError):
-            if event_name(event) == "error":
-                return EventFacts(error=data.decode("utf-8", "replace"))
-            return EventFacts()
+            return unreadable(event, data)
         number = count(fields.sequence_number)
         if number is not None:
             self._sequence = number + 1
         kind = text(fields.type) or event_name(event) or ""
         if kind == "error" or fields.error:
-            wire = read_error(fields.error or {"message": fields.message, "code": fields.code})
-            return EventFacts(error=wire.message, error_status=wire.status)
+            return failure(fields.error or {"message": fields.message, "code": fields.code})
         if (raw := bytes(fields.response)) not in _ABSENT:
             return self._of_response(kind, raw)
         if kind == "response.output_item.done":

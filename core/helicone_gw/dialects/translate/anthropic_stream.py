@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from helicone_gw.dialects._json import Unreadable, count, decode, mapping, text
-from helicone_gw.dialects.errors import read_error
 from helicone_gw.dialects.translate.anthropic_blocks import compact, read_citation
 from helicone_gw.dialects.translate.anthropic_reply import read_stop
+from helicone_gw.dialects.translate.failing import failed, unreadable
 from helicone_gw.dialects.translate.loss import Loss
 from helicone_gw.dialects.translate.reply import (
     CitationDelta,
     Ended,
-    Failed,
     PartEnded,
     PartKind,
     PartStarted,
@@ -60,11 +59,10 @@ class MessagesStreamReader:
         try:
             fields = mapping(decode(data))
         except Unreadable:
-            return [Failed(data.decode("utf-8", "replace"))] if event_name(event) == "error" else []
+            return unreadable(event, data)
         kind = text(fields.get("type")) or event_name(event)
         if kind == "error" or fields.get("error"):
-            wire = read_error(fields.get("error"))
-            return [Failed(wire.message, wire.status)]
+            return [failed(fields.get("error"))]
         match kind:
             case "content_block_delta":
                 return self._delta(fields)

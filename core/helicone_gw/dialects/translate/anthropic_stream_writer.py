@@ -13,7 +13,6 @@ from helicone_gw.dialects.translate.loss import Loss
 from helicone_gw.dialects.translate.names import legal_id
 from helicone_gw.dialects.translate.reply import (
     CitationDelta,
-    Ended,
     LogprobsDelta,
     PartEnded,
     PartStarted,
@@ -25,59 +24,40 @@ from helicone_gw.dialects.translate.reply import (
     TextDelta,
     ThinkingDelta,
     ToolArgumentsDelta,
-    UsageReported,
 )
 from helicone_gw.dialects.translate.signatures import Signature, seal
-from helicone_gw.model import Usage
+from helicone_gw.dialects.translate.writers import SingleAnswerWriter
 from helicone_gw.sse import encode_event
 
 
-class MessagesStreamWriter:
+class MessagesStreamWriter(SingleAnswerWriter):
     """Writes the events of a message. ``message_delta`` waits for the usage, which it must bring, until the end."""
 
-    sequence = 0
-
     def __init__(self, asked: ConversationRequest, loss: Loss) -> None:
-        self._asked = asked
-        self._loss = loss
+        super().__init__(asked, loss)
         self._begun = False
-        self._done = False
-        self._usage: Usage | None = None
-        self._tier: str | None = None
-        self._stopped: Stopped | None = None
-        self._refused = False
         self._next = 0
         self._blocks: dict[int, tuple[int, str, str | None]] = {}
         """Number and kind of the block, and id of the thought, by the index of an open part."""
 
-    def feed(self, event: StreamEvent) -> bytes:
-        """See `StreamWriter.feed`."""
-        if isinstance(event, Started):
-            self._usage = event.usage
-            return self._begin(event.id, event.model)
-        if isinstance(event, UsageReported):
-            self._usage, self._tier = event.usage, event.service_tier
+    def _begin(self, event: Started) -> bytes:
+        if self._begun:
             return b""
-        if isinstance(event, Ended):
-            return self.finish()
-        if getattr(event, "choice", 0) != 0:
-            self._loss.note("choices")
-            return b""
-        if isinstance(event, Stopped):
-            self._stopped = event
-            return b""
-        if isinstance(event, PartStarted):
-            return self._begin("", "") + self._start(event)
-        if isinstance(event, PartEnded):
-            block = self._blocks.pop(event.index, None)
-            return b"" if block is None or block[0] < 0 else _event("content_block_stop", index=block[0])
-        return self._delta(event)
+        self._begun = True
+        self._usage = event.usage
+        message: dict[str, Any] = {
+            "id": event.id,
+            "type": "message",
+            "role": "assistant",
+            "model": event.model or self._asked.model,
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": write_reply_usage(self._usage, self._tier),
+        }
+        return _event("message_start", message=message)
 
-    def finish(self) -> bytes:
-        """See `StreamWriter.finish`."""
-        if self._done:
-            return b""
-        self._done = True
+    def _close(self) -> bytes:
         stopped = self._stopped or Stopped("stop")
         delta = {
             "stop_reason": write_stop(stopped.reason, refused=self._refused),
@@ -85,23 +65,7 @@ class MessagesStreamWriter:
         }
         usage = write_reply_usage(self._usage, None)
         usage.pop("cache_creation", None)
-        return self._begin("", "") + _event("message_delta", delta=delta, usage=usage) + _event("message_stop")
-
-    def _begin(self, id: str, model: str) -> bytes:
-        if self._begun:
-            return b""
-        self._begun = True
-        message: dict[str, Any] = {
-            "id": id,
-            "type": "message",
-            "role": "assistant",
-            "model": model or self._asked.model,
-            "content": [],
-            "stop_reason": None,
-            "stop_sequence": None,
-            "usage": write_reply_usage(self._usage, self._tier),
-        }
-        return _event("message_start", message=message)
+        return _event("message_delta", delta=delta, usage=usage) + _event("message_stop")
 
     def _start(self, event: PartStarted) -> bytes:
         before = b""
@@ -116,11 +80,14 @@ class MessagesStreamWriter:
                 self._blocks[event.index] = (-1, "thinking", event.id)
                 return b""
             case _:
-                self._refused = self._refused or event.kind == "refusal"
                 block = {"type": "text", "text": ""}
         number = self._number()
         self._blocks[event.index] = (number, "text" if block["type"] == "text" else "tool_use", event.id)
         return before + _event("content_block_start", index=number, content_block=block)
+
+    def _end(self, event: PartEnded) -> bytes:
+        block = self._blocks.pop(event.index, None)
+        return b"" if block is None or block[0] < 0 else _event("content_block_stop", index=block[0])
 
     def _delta(self, event: StreamEvent) -> bytes:
         if isinstance(event, LogprobsDelta):

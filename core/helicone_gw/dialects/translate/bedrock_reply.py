@@ -9,21 +9,17 @@ import msgspec
 
 from helicone_gw.dialects._json import count, items, mapping, text
 from helicone_gw.dialects.bedrock import converse_usage
-from helicone_gw.dialects.errors import read_error
 from helicone_gw.dialects.translate.conversation import Citation, Image, Part, Text, Thinking, ToolCall
 from helicone_gw.dialects.translate.egress_common import arguments_text
 from helicone_gw.dialects.translate.loss import Loss
+from helicone_gw.dialects.translate.provider_stream import ObjectStreamReader
 from helicone_gw.dialects.translate.reply import (
     Choice,
     CitationDelta,
     ConversationReply,
     Ended,
-    Failed,
-    PartEnded,
     PartKind,
-    PartStarted,
     SignatureDelta,
-    Started,
     Stopped,
     StopReason,
     StreamEvent,
@@ -32,7 +28,6 @@ from helicone_gw.dialects.translate.reply import (
     ToolArgumentsDelta,
     UsageReported,
 )
-from helicone_gw.sse import event_data, event_name
 
 STOPS: dict[str, StopReason] = {
     "end_turn": "stop",
@@ -44,6 +39,7 @@ STOPS: dict[str, StopReason] = {
     "model_context_window_exceeded": "context",
 }
 """Bedrock's stop reasons; any other (a malformed answer of the model's) is an ordinary stop."""
+_KINDS: tuple[PartKind, ...] = ("text", "thinking", "tool_call")
 _PLACES = ("documentChar", "documentPage", "documentChunk")
 
 
@@ -107,40 +103,12 @@ def read_citation(value: Any) -> Citation:
     )
 
 
-class ConverseReader:
+class ConverseReader(ObjectStreamReader):
     """Reads a stream; see `base.StreamReader`. Only blocks of tool calls say that they begin; all say that they end."""
 
     def __init__(self, loss: Loss) -> None:
-        self._loss = loss
-        self._started = False
+        super().__init__(loss)
         self._stopped = False
-        self._over = False
-        self._next = 0
-        self._open: dict[int, tuple[int, PartKind]] = {}
-        """Number of Bedrock's block -> our part's number, and its kind."""
-        self._silent: set[int] = set()
-        """Tool calls of which no argument came yet."""
-
-    def feed(self, event: bytes) -> Sequence[StreamEvent]:
-        """See `base.StreamReader.feed`."""
-        data = event_data(event)
-        if not data or self._over:
-            return ()
-        name = event_name(event)
-        try:
-            value = mapping(msgspec.json.decode(data))
-        except (ValueError, RecursionError):
-            return ()
-        if name == "error" or value.get("error"):
-            self._over = True
-            wire = read_error(value.get("error") or value)
-            return (Failed(wire.message, wire.status, dict(value)),)
-        events: list[StreamEvent] = []
-        if not self._started:
-            self._started = True
-            events.append(Started("", ""))
-        self._read(name, value, events)
-        return events
 
     def finish(self) -> Sequence[StreamEvent]:
         """See `base.StreamReader.finish`."""
@@ -153,14 +121,14 @@ class ConverseReader:
         block = count(value.get("contentBlockIndex"))
         match name:
             case "contentBlockStart" if block is not None and not self._stopped:
-                self._begin(block, mapping(value.get("start")), events)
+                self._start(block, mapping(value.get("start")), events)
             case "contentBlockDelta" if block is not None and not self._stopped:
                 self._delta(block, mapping(value.get("delta")), events)
             case "contentBlockStop" if block is not None:
-                self._end(block, events)
+                for kind in _KINDS:
+                    self._parts.end((block, kind), events)
             case "messageStop" if not self._stopped:
-                for open_block in list(self._open):
-                    self._end(open_block, events)
+                self._parts.end_all(events)
                 self._stopped = True
                 events.append(Stopped(STOPS.get(str(value.get("stopReason")), "stop")))
             case "metadata":
@@ -171,36 +139,23 @@ class ConverseReader:
                     self._over = True
                     events.append(Ended())
 
-    def _begin(self, block: int, start: Any, events: list[StreamEvent]) -> None:
-        use = mapping(start.get("toolUse"))
-        if use:
-            self._enter(block, "tool_call", events, text(use.get("toolUseId")), text(use.get("name")))
-            self._silent.add(block)
+    def _start(self, block: int, start: Any, events: list[StreamEvent]) -> None:
+        if use := mapping(start.get("toolUse")):
+            call_id, name = text(use.get("toolUseId")), text(use.get("name"))
+            self._parts.enter((block, "tool_call"), "tool_call", events, id=call_id, name=name)
         elif start:
             self._loss.note(f"contentBlockStart.start.{next(iter(start))}")
 
-    def _enter(
-        self, block: int, kind: PartKind, events: list[StreamEvent], id: str | None = None, name: str | None = None
-    ) -> int:
-        known = self._open.get(block)
-        if known is not None and known[1] == kind:
-            return known[0]
-        if known is not None:
-            self._end(block, events)
-        index = self._next
-        self._next += 1
-        self._open[block] = (index, kind)
-        events.append(PartStarted(index, kind, id=id, name=name))
-        return index
+    def _enter(self, block: int, kind: PartKind, events: list[StreamEvent]) -> int:
+        return self._parts.enter((block, kind), kind, events)
 
     def _delta(self, block: int, delta: Any, events: list[StreamEvent]) -> None:
         if (words := delta.get("text")) is not None:
             events.append(TextDelta(self._enter(block, "text", events), str(words)))
         elif use := mapping(delta.get("toolUse")):
             piece = text(use.get("input"))
-            if piece is not None and block in self._open:
-                self._silent.discard(block)
-                events.append(ToolArgumentsDelta(self._open[block][0], piece))
+            if piece is not None and self._parts.arguments((block, "tool_call"), piece):
+                events.append(ToolArgumentsDelta(self._enter(block, "tool_call", events), piece))
         elif reasoning := mapping(delta.get("reasoningContent")):
             self._think(self._enter(block, "thinking", events), reasoning, events)
         elif cited := mapping(delta.get("citation")):
@@ -215,13 +170,3 @@ class ConverseReader:
             events.append(SignatureDelta(index, signature, "anthropic"))
         if redacted := text(reasoning.get("redactedContent")):
             events.append(SignatureDelta(index, redacted, "anthropic", redacted=True))
-
-    def _end(self, block: int, events: list[StreamEvent]) -> None:
-        found = self._open.pop(block, None)
-        if found is None:
-            return
-        if block in self._silent:
-            # A tool without arguments: elsewhere they are an empty object, never nothing.
-            self._silent.discard(block)
-            events.append(ToolArgumentsDelta(found[0], "{}"))
-        events.append(PartEnded(found[0]))

@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from helicone_gw.dialects._json import count, items, mapping, text
 from helicone_gw.dialects._provider import cohere_billed
-from helicone_gw.dialects.errors import read_error
+from helicone_gw.dialects.errors import WireError, read_error
 from helicone_gw.dialects.translate.conversation import Citation, Part, Text, Thinking, ToolCall
 from helicone_gw.dialects.translate.egress_common import arguments_text
 from helicone_gw.dialects.translate.loss import Loss
+from helicone_gw.dialects.translate.provider_stream import ObjectStreamReader
 from helicone_gw.dialects.translate.reply import (
     Choice,
     CitationDelta,
     ConversationReply,
-    Ended,
-    Failed,
     LogprobsDelta,
-    PartEnded,
-    PartKind,
-    PartStarted,
     Started,
-    Stopped,
     StopReason,
     StreamEvent,
     TextDelta,
     ThinkingDelta,
     TokenLogprob,
     ToolArgumentsDelta,
-    UsageReported,
 )
-from helicone_gw.sse import event_data, event_name
 
 STOPS: dict[str, StopReason] = {
     "COMPLETE": "stop",
@@ -46,7 +38,7 @@ STOPS: dict[str, StopReason] = {
 """Cohere's finish reasons. An error that is not told as one is what its toxicity filter makes."""
 PLAN = "tool_plan"
 _Key = tuple[str, int]
-"""A part: content or a tool call with Cohere's number of it, or the plan."""
+"""A part: content or a tool call, with Cohere's number of it."""
 
 
 def read_cohere(body: bytes, loss: Loss) -> ConversationReply:
@@ -113,120 +105,62 @@ def read_logprob(value: Any) -> list[TokenLogprob]:
     return [TokenLogprob(words if place == 0 else "", each) for place, each in enumerate(found)]
 
 
-class CohereReader:
+class CohereReader(ObjectStreamReader):
     """Reads a stream; see `base.StreamReader`. Cohere numbers its content and its tool calls each from 0."""
 
-    def __init__(self, loss: Loss) -> None:
-        self._loss = loss
-        self._next = 0
-        self._open: dict[_Key, int] = {}
-        self._silent: set[_Key] = set()
-        """Tool calls of which no argument came yet."""
-        self._started = False
-        self._over = False
+    def _failure(self, name: str | None, value: Any) -> WireError | None:
+        if value.get("type", name) != "message-end":
+            return super()._failure("error" if value.get("type") == "error" else name, value)
+        error = mapping(value.get("delta")).get("error")
+        return WireError(read_error(error).message, 500) if error else None
 
-    def feed(self, event: bytes) -> Sequence[StreamEvent]:
-        """See `base.StreamReader.feed`."""
-        data = event_data(event)
-        if not data or self._over:
-            return ()
-        try:
-            value = mapping(msgspec.json.decode(data))
-        except (ValueError, RecursionError):
-            return ()
-        kind = text(value.get("type")) or event_name(event)
+    def _begin(self, value: Any) -> Started:
+        return Started(text(value.get("id")) or "", "")
+
+    def _read(self, name: str | None, value: Any, events: list[StreamEvent]) -> None:
         delta = mapping(value.get("delta"))
-        error = delta.get("error") if kind == "message-end" else value.get("error")
-        if error or kind == "error":
-            self._over = True
-            wire = read_error(error or value)
-            return (Failed(wire.message, 500 if kind == "message-end" else wire.status, dict(value)),)
-        events: list[StreamEvent] = []
-        if not self._started:
-            self._started = True
-            events.append(Started(text(value.get("id")) or "", ""))
-        self._read(kind, value, delta, events)
-        return events
-
-    def finish(self) -> Sequence[StreamEvent]:
-        """See `base.StreamReader.finish`."""
-        return ()
-
-    def _read(self, kind: str | None, value: Any, delta: Any, events: list[StreamEvent]) -> None:
         message = mapping(delta.get("message"))
         index = count(value.get("index")) or 0
-        match kind:
+        match text(value.get("type")) or name:
             case "content-start" | "content-delta":
                 self._content(("content", index), mapping(message.get("content")), value, events)
             case "content-end":
-                self._end(("content", index), events)
+                self._parts.end(("content", index), events)
             case "tool-plan-delta":
                 if plan := text(message.get(PLAN)):
-                    events.append(ThinkingDelta(self._enter((PLAN, 0), "thinking", events), plan))
+                    events.append(ThinkingDelta(self._parts.enter(PLAN, "thinking", events), plan))
             case "tool-call-start":
                 call, key = mapping(message.get("tool_calls")), ("call", index)
                 name = text(mapping(call.get("function")).get("name"))
-                self._enter(key, "tool_call", events, text(call.get("id")), name)
-                self._silent.add(key)
+                self._parts.enter(key, "tool_call", events, id=text(call.get("id")), name=name)
                 self._arguments(key, call, events)
             case "tool-call-delta":
                 self._arguments(("call", index), mapping(message.get("tool_calls")), events)
             case "tool-call-end":
-                self._end(("call", index), events)
+                self._parts.end(("call", index), events)
             case "citation-start":
                 self._cite(mapping(message.get("citations")), events)
             case "message-end":
-                self._stop(delta, events)
-
-    def _enter(
-        self, key: _Key, kind: PartKind, events: list[StreamEvent], id: str | None = None, name: str | None = None
-    ) -> int:
-        known = self._open.get(key)
-        if known is not None:
-            return known
-        for other in [each for each in self._open if each[0] != "call"]:
-            self._end(other, events)  # nothing says that the plan is complete
-        self._open[key] = index = self._next
-        self._next += 1
-        events.append(PartStarted(index, kind, id=id, name=name))
-        return index
-
-    def _end(self, key: _Key, events: list[StreamEvent]) -> None:
-        index = self._open.pop(key, None)
-        if index is None:
-            return
-        if key in self._silent:
-            self._silent.discard(key)
-            events.append(ToolArgumentsDelta(index, "{}"))
-        events.append(PartEnded(index))
+                reason = STOPS.get(str(delta.get("finish_reason")), "stop")
+                self._end(reason, cohere_billed(delta.get("usage")), events)
 
     def _content(self, key: _Key, content: Any, value: Any, events: list[StreamEvent]) -> None:
         if thought := text(content.get("thinking")):
-            events.append(ThinkingDelta(self._enter(key, "thinking", events), thought))
+            events.append(ThinkingDelta(self._parts.enter(key, "thinking", events), thought))
         elif words := text(content.get("text")):
-            part = self._enter(key, "text", events)
+            part = self._parts.enter(key, "text", events)
             if tokens := read_logprob(value.get("logprobs")):
                 events.append(LogprobsDelta(part, tuple(tokens)))
             events.append(TextDelta(part, words))
 
     def _arguments(self, key: _Key, call: Any, events: list[StreamEvent]) -> None:
-        if (piece := text(mapping(call.get("function")).get("arguments"))) and key in self._open:
-            self._silent.discard(key)
-            events.append(ToolArgumentsDelta(self._open[key], piece))
+        piece = text(mapping(call.get("function")).get("arguments"))
+        if piece and self._parts.arguments(key, piece):
+            events.append(ToolArgumentsDelta(self._parts.enter(key, "tool_call", events), piece))
 
     def _cite(self, citation: Any, events: list[StreamEvent]) -> None:
-        part = self._open.get(("content", count(citation.get("content_index")) or 0))
-        if citation.get("type", "TEXT_CONTENT") == "TEXT_CONTENT" and part is not None:
-            events.append(CitationDelta(part, read_citation(citation)))
+        key = ("content", count(citation.get("content_index")) or 0)
+        if citation.get("type", "TEXT_CONTENT") == "TEXT_CONTENT" and self._parts.is_open(key):
+            events.append(CitationDelta(self._parts.enter(key, "text", events), read_citation(citation)))
         else:
             self._loss.note("message.citations")
-
-    def _stop(self, delta: Any, events: list[StreamEvent]) -> None:
-        self._over = True
-        for key in list(self._open):
-            self._end(key, events)
-        events.append(Stopped(STOPS.get(str(delta.get("finish_reason")), "stop")))
-        usage = cohere_billed(delta.get("usage"))
-        if usage is not None:
-            events.append(UsageReported(usage))
-        events.append(Ended())

@@ -6,8 +6,8 @@ from typing import Any
 from uuid import uuid4
 
 from helicone_gw.dialects._json import Unreadable, count, decode, items, mapping, text
-from helicone_gw.dialects.errors import read_error
 from helicone_gw.dialects.translate.conversation import Part, Text, Thinking, ToolCall
+from helicone_gw.dialects.translate.failing import failed, unreadable
 from helicone_gw.dialects.translate.gemini_reply import (
     blocked,
     call_id,
@@ -21,7 +21,6 @@ from helicone_gw.dialects.translate.openparts import OpenParts
 from helicone_gw.dialects.translate.reply import (
     CitationDelta,
     Ended,
-    Failed,
     LogprobsDelta,
     SignatureDelta,
     Started,
@@ -33,7 +32,7 @@ from helicone_gw.dialects.translate.reply import (
     UsageReported,
 )
 from helicone_gw.dialects.usage import gemini_usage
-from helicone_gw.sse import event_data, event_name
+from helicone_gw.sse import event_data
 
 MOST_CANDIDATES = 128
 """Candidates that are kept track of; Google allows 8."""
@@ -56,10 +55,9 @@ class GeminiStreamReader:
         try:
             raw = mapping(decode(data))
         except Unreadable:
-            return [Failed(data.decode("utf-8", "replace"))] if event_name(event) == "error" else []
+            return unreadable(event, data)
         if raw.get("error"):
-            wire = read_error(raw["error"])
-            return [Failed(wire.message, wire.status)]
+            return [failed(raw["error"])]
         events: list[StreamEvent] = []
         if self._id is None:
             self._id = text(raw.get("responseId")) or ""

@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from helicone_gw.dialects._json import items, mapping, text
-from helicone_gw.dialects.errors import read_error
 from helicone_gw.dialects.ollama import ollama_usage
 from helicone_gw.dialects.translate.conversation import Part, Text, Thinking, ToolCall
 from helicone_gw.dialects.translate.egress_common import arguments_text
 from helicone_gw.dialects.translate.loss import Loss
 from helicone_gw.dialects.translate.openai_chat_reply import read_tokens
+from helicone_gw.dialects.translate.provider_stream import ObjectStreamReader
 from helicone_gw.dialects.translate.reply import (
     Choice,
     ConversationReply,
-    Ended,
-    Failed,
     LogprobsDelta,
-    PartEnded,
-    PartKind,
-    PartStarted,
     Started,
-    Stopped,
     StopReason,
     StreamEvent,
     TextDelta,
     ThinkingDelta,
     ToolArgumentsDelta,
-    UsageReported,
 )
-from helicone_gw.sse import event_data, event_name
 
 
 def read_ollama(body: bytes, loss: Loss) -> ConversationReply:
@@ -87,78 +78,31 @@ def _moment(value: Any) -> int | None:
         return None
 
 
-class OllamaReader:
+class OllamaReader(ObjectStreamReader):
     """Reads a stream; see `base.StreamReader`. Each object holds more text, more thought, or whole tool calls."""
 
     def __init__(self, loss: Loss) -> None:
-        self._started = False
-        self._over = False
-        self._next = 0
-        self._open: tuple[PartKind, int] | None = None
+        super().__init__(loss)
         self._calls = 0
 
-    def feed(self, event: bytes) -> Sequence[StreamEvent]:
-        """See `base.StreamReader.feed`."""
-        data = event_data(event)
-        if not data or self._over:
-            return ()
-        try:
-            value = mapping(msgspec.json.decode(data))
-        except (ValueError, RecursionError):
-            return ()
-        if value.get("error") or event_name(event) == "error":
-            self._over = True
-            wire = read_error(value.get("error") or value)
-            return (Failed(wire.message, wire.status, dict(value)),)
-        events: list[StreamEvent] = []
-        if not self._started:
-            self._started = True
-            events.append(Started("", text(value.get("model")) or "", _moment(value.get("created_at"))))
-        self._read(value, events)
-        return events
+    def _begin(self, value: Any) -> Started:
+        return Started("", text(value.get("model")) or "", _moment(value.get("created_at")))
 
-    def finish(self) -> Sequence[StreamEvent]:
-        """See `base.StreamReader.finish`."""
-        return ()
-
-    def _read(self, value: Any, events: list[StreamEvent]) -> None:
+    def _read(self, name: str | None, value: Any, events: list[StreamEvent]) -> None:
         message = mapping(value.get("message"))
         if thought := text(message.get("thinking")):
-            events.append(ThinkingDelta(self._enter("thinking", events), thought))
+            events.append(ThinkingDelta(self._parts.enter("thinking", "thinking", events), thought))
         if words := text(message.get("content")):
-            index = self._enter("text", events)
+            index = self._parts.enter("text", "text", events)
             if tokens := read_tokens(items(value.get("logprobs"))):
                 events.append(LogprobsDelta(index, tokens))
             events.append(TextDelta(index, words))
-        for call in items(message.get("tool_calls")):
-            self._call(_read_call(call, self._calls), events)
+        for raw in items(message.get("tool_calls")):
+            call, key = _read_call(raw, self._calls), ("call", self._calls)
+            self._calls += 1
+            index = self._parts.enter(key, "tool_call", events, id=call.id, name=call.name)
+            if self._parts.arguments(key, call.arguments):
+                events.append(ToolArgumentsDelta(index, call.arguments))
+            self._parts.end(key, events)
         if value.get("done") is True:
-            self._over = True
-            self._leave(events)
-            events.append(Stopped(_stop(value.get("done_reason"), called=self._calls > 0)))
-            usage = ollama_usage(value)
-            if usage is not None:
-                events.append(UsageReported(usage))
-            events.append(Ended())
-
-    def _enter(self, kind: PartKind, events: list[StreamEvent]) -> int:
-        if self._open is None or self._open[0] != kind:
-            self._leave(events)
-            self._open = (kind, self._next)
-            events.append(PartStarted(self._next, kind))
-            self._next += 1
-        return self._open[1]
-
-    def _leave(self, events: list[StreamEvent]) -> None:
-        if self._open is not None:
-            events.append(PartEnded(self._open[1]))
-            self._open = None
-
-    def _call(self, call: ToolCall, events: list[StreamEvent]) -> None:
-        self._leave(events)
-        index = self._next
-        self._next += 1
-        self._calls += 1
-        events.append(PartStarted(index, "tool_call", id=call.id, name=call.name))
-        events.append(ToolArgumentsDelta(index, call.arguments))
-        events.append(PartEnded(index))
+            self._end(_stop(value.get("done_reason"), called=self._calls > 0), ollama_usage(value), events)

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from typing import Any
 
 from helicone_gw.dialects._json import Unreadable, count, decode, items, mapping, text
-from helicone_gw.dialects.errors import read_error
+from helicone_gw.dialects.translate.failing import failed, unreadable
 from helicone_gw.dialects.translate.fields import Fields
 from helicone_gw.dialects.translate.loss import Loss
 from helicone_gw.dialects.translate.openai_chat_messages import LEGACY_ID, read_thinking
@@ -15,7 +15,6 @@ from helicone_gw.dialects.translate.openparts import OpenParts
 from helicone_gw.dialects.translate.reply import (
     CitationDelta,
     Ended,
-    Failed,
     LogprobsDelta,
     RefusalDelta,
     SignatureDelta,
@@ -54,10 +53,9 @@ class ChatStreamReader:
         try:
             chunk = mapping(decode(data))
         except Unreadable:
-            return [Failed(data.decode("utf-8", "replace"))] if event_name(event) == "error" else []
+            return unreadable(event, data)
         if chunk.get("error") or chunk.get("object") == "error" or event_name(event) == "error":
-            wire = read_error(chunk.get("error") or chunk)
-            return [Failed(wire.message, wire.status)]
+            return [failed(chunk.get("error") or chunk)]
         events: list[StreamEvent] = []
         choices = items(chunk.get("choices"))
         if not self._started and (choices or text(chunk.get("id"))):
@@ -90,8 +88,7 @@ class ChatStreamReader:
                 return
             choice = self._choices[number] = _Choice(number)
         if raw.get("error"):
-            wire = read_error(raw["error"])
-            events.append(Failed(wire.message, wire.status))
+            events.append(failed(raw["error"]))
             return
         choice.read(raw, events)
 

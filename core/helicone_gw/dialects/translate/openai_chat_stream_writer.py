@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from helicone_gw.dialects.translate.conversation import ConversationRequest, ToolCall
-from helicone_gw.dialects.translate.fields import only
 from helicone_gw.dialects.translate.loss import Loss
 from helicone_gw.dialects.translate.names import legal_id
 from helicone_gw.dialects.translate.openai_chat_reply import (
@@ -18,73 +15,29 @@ from helicone_gw.dialects.translate.openai_chat_reply import (
 from helicone_gw.dialects.translate.openai_chat_turns import write_tool_call
 from helicone_gw.dialects.translate.reply import (
     CitationDelta,
-    Ended,
     LogprobsDelta,
     PartStarted,
     RefusalDelta,
     SignatureDelta,
-    Started,
     Stopped,
     StreamEvent,
     TextDelta,
     ThinkingDelta,
     ToolArgumentsDelta,
-    UsageReported,
 )
 from helicone_gw.dialects.translate.signatures import Signature, seal
-from helicone_gw.dialects.translate.usage import chat_usage
-from helicone_gw.model import Usage
-from helicone_gw.sse import encode_event
+from helicone_gw.dialects.translate.writers import ChunkWriter
 
 
-class ChatStreamWriter:
-    """Writes chunks. Usage goes into a chunk of its own before ``[DONE]``, where the client asked for it."""
+class ChatStreamWriter(ChunkWriter):
+    """Writes chunks of a chat completion."""
 
-    sequence = 0
+    object_name = "chat.completion.chunk"
+    tells_tier = True
 
     def __init__(self, asked: ConversationRequest, loss: Loss) -> None:
-        self._asked = asked
-        self._loss = loss
-        self._head: dict[str, Any] = {}
+        super().__init__(asked, loss)
         self._choices: dict[int, _Choice] = {}
-        self._usage: Usage | None = None
-        self._done = False
-
-    def feed(self, event: StreamEvent) -> bytes:
-        """See `StreamWriter.feed`."""
-        match event:
-            case Started():
-                self._head = {
-                    "id": event.id,
-                    "object": "chat.completion.chunk",
-                    "created": event.created or 0,
-                    "model": event.model or self._asked.model,
-                }
-            case UsageReported():
-                self._usage = event.usage
-                self._head |= only(service_tier=event.service_tier)
-            case Ended():
-                return self.finish()
-            case Stopped():
-                choice = self._choice(event.choice)
-                out = b""
-                if choice.annotations:
-                    out = self._chunk(event.choice, {"annotations": choice.annotations})
-                reason = write_finish(event.reason, refused=choice.refused)
-                return out + self._chunk(event.choice, {}, finish=reason)
-            case _:
-                return self._part(event)
-        return b""
-
-    def finish(self) -> bytes:
-        """See `StreamWriter.finish`."""
-        if self._done:
-            return b""
-        self._done = True
-        out = b""
-        if self._usage is not None and self._asked.include_usage:
-            out = encode_event(msgspec.json.encode({**self._head, "choices": [], "usage": chat_usage(self._usage)}))
-        return out + encode_event(b"[DONE]")
 
     def _part(self, event: StreamEvent) -> bytes:
         match event:
@@ -117,7 +70,16 @@ class ChatStreamWriter:
                 self._choice(event.choice).logprobs = write_tokens(event.logprobs)
             case PartStarted(kind="thinking"):
                 self._choice(event.choice).thoughts[event.index] = event.id
+            case Stopped():
+                return self._stop(event)
+            case _:
+                pass
         return b""
+
+    def _stop(self, event: Stopped) -> bytes:
+        choice = self._choice(event.choice)
+        out = self._chunk(event.choice, {"annotations": choice.annotations}) if choice.annotations else b""
+        return out + self._chunk(event.choice, {}, finish=write_finish(event.reason, refused=choice.refused))
 
     def _sign(self, event: SignatureDelta) -> bytes:
         thoughts = self._choice(event.choice).thoughts
@@ -158,7 +120,7 @@ class ChatStreamWriter:
             choice.introduced = True
             delta = {"role": "assistant", **delta}
         written = {"index": number, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
-        return encode_event(msgspec.json.encode({**self._head, "choices": [written]}))
+        return self._encoded(choices=[written])
 
 
 class _Choice:

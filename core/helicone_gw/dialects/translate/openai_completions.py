@@ -17,20 +17,16 @@ from helicone_gw.dialects.translate.openai_chat_reply import FINISHES
 from helicone_gw.dialects.translate.reply import (
     Choice,
     ConversationReply,
-    Ended,
     LogprobsDelta,
     RefusalDelta,
-    Started,
     Stopped,
     StreamEvent,
     TextDelta,
     TokenLogprob,
-    UsageReported,
 )
 from helicone_gw.dialects.translate.usage import chat_usage
+from helicone_gw.dialects.translate.writers import ChunkWriter
 from helicone_gw.errors import BadRequest
-from helicone_gw.model import Usage
-from helicone_gw.sse import encode_event
 
 _FINISHES = {**FINISHES, "tool_calls": "stop"}
 
@@ -116,53 +112,27 @@ def _write_logprobs(tokens: tuple[TokenLogprob, ...], offset: int) -> dict[str, 
     }
 
 
-class CompletionsStreamWriter:
+class CompletionsStreamWriter(ChunkWriter):
     """Writes chunks of a completion: texts, and nothing that completions do not have."""
 
-    sequence = 0
+    object_name = "text_completion"
 
     def __init__(self, asked: ConversationRequest, loss: Loss) -> None:
-        self._asked = asked
-        self._loss = loss
-        self._head: dict[str, Any] = {}
-        self._usage: Usage | None = None
+        super().__init__(asked, loss)
         self._logprobs: dict[int, tuple[TokenLogprob, ...]] = {}
         self._lengths: dict[int, int] = {}
-        self._done = False
 
-    def feed(self, event: StreamEvent) -> bytes:
-        """See `StreamWriter.feed`."""
+    def _part(self, event: StreamEvent) -> bytes:
         match event:
-            case Started():
-                self._head = {
-                    "id": event.id,
-                    "object": "text_completion",
-                    "created": event.created or 0,
-                    "model": event.model or self._asked.model,
-                }
             case TextDelta() | RefusalDelta():
                 return self._chunk(event.choice, event.text, None)
             case Stopped():
                 return self._chunk(event.choice, "", _FINISHES[event.reason])
             case LogprobsDelta():
                 self._logprobs[event.choice] = event.logprobs
-            case UsageReported():
-                self._usage = event.usage
-            case Ended():
-                return self.finish()
             case _:
                 pass
         return b""
-
-    def finish(self) -> bytes:
-        """See `StreamWriter.finish`."""
-        if self._done:
-            return b""
-        self._done = True
-        out = b""
-        if self._usage is not None and self._asked.include_usage:
-            out = encode_event(msgspec.json.encode({**self._head, "choices": [], "usage": chat_usage(self._usage)}))
-        return out + encode_event(b"[DONE]")
 
     def _chunk(self, number: int, text: str, finish: str | None) -> bytes:
         offset = self._lengths.get(number, 0)
@@ -174,4 +144,4 @@ class CompletionsStreamWriter:
             "logprobs": None if tokens is None else _write_logprobs(tokens, offset),
             "finish_reason": finish,
         }
-        return encode_event(msgspec.json.encode({**self._head, "choices": [choice]}))
+        return self._encoded(choices=[choice])

@@ -6,8 +6,8 @@ from collections.abc import Hashable
 from typing import Any
 
 from helicone_gw.dialects._json import Unreadable, count, decode, items, mapping, text
-from helicone_gw.dialects.errors import read_error
 from helicone_gw.dialects.translate.conversation import Part, Refusal, ToolCall
+from helicone_gw.dialects.translate.failing import failed, unreadable
 from helicone_gw.dialects.translate.loss import Loss
 from helicone_gw.dialects.translate.openai_chat_reply import read_annotation, read_tokens
 from helicone_gw.dialects.translate.openai_responses_reply import read_stop
@@ -15,7 +15,6 @@ from helicone_gw.dialects.translate.openparts import OpenParts
 from helicone_gw.dialects.translate.reply import (
     CitationDelta,
     Ended,
-    Failed,
     LogprobsDelta,
     RefusalDelta,
     SignatureDelta,
@@ -56,11 +55,10 @@ class ResponsesStreamReader:
         try:
             fields = mapping(decode(data))
         except Unreadable:
-            return [Failed(data.decode("utf-8", "replace"))] if event_name(event) == "error" else []
+            return unreadable(event, data)
         kind = text(fields.get("type")) or event_name(event) or ""
         if kind == "error":
-            wire = read_error(fields.get("error") or fields)
-            return [Failed(wire.message, wire.status)]
+            return [failed(fields.get("error") or fields)]
         events: list[StreamEvent] = []
         response = mapping(fields.get("response"))
         if response and not self._started:
@@ -150,8 +148,7 @@ class ResponsesStreamReader:
     def _end(self, kind: str, response: Any, events: list[StreamEvent]) -> None:
         self._ended = True
         if kind == "response.failed":
-            wire = read_error(response.get("error") or "The provider says that the response failed.")
-            events.append(Failed(wire.message, wire.status))
+            events.append(failed(response.get("error") or "The provider says that the response failed."))
             return
         self._parts.end_all(events)
         events.append(Stopped(read_stop(response, self._made)))

@@ -22,21 +22,18 @@ from helicone_gw.dialects.translate.openai_responses_reply import (
 )
 from helicone_gw.dialects.translate.reply import (
     CitationDelta,
-    Ended,
     LogprobsDelta,
     PartEnded,
     PartStarted,
     RefusalDelta,
     SignatureDelta,
     Started,
-    Stopped,
     StreamEvent,
     TextDelta,
     ThinkingDelta,
     ToolArgumentsDelta,
-    UsageReported,
 )
-from helicone_gw.model import Usage
+from helicone_gw.dialects.translate.writers import SingleAnswerWriter
 from helicone_gw.sse import encode_event
 
 MOST_KEPT = 16 << 20
@@ -66,66 +63,29 @@ class _Item(Struct):
         return {"item_id": self.id, "output_index": self.index}
 
 
-class ResponsesStreamWriter:
+class ResponsesStreamWriter(SingleAnswerWriter):
     """Writes the events of a response. The last one repeats the whole of it, as the dialect has it: so it is kept."""
 
     def __init__(self, asked: ConversationRequest, loss: Loss) -> None:
-        self._asked = asked
-        self._loss = loss
+        super().__init__(asked, loss)
         self._response: dict[str, Any] = {}
         self._items: dict[int, _Item] = {}
         self._output: dict[int, dict[str, Any]] = {}
-        self._usage: Usage | None = None
-        self._tier: str | None = None
-        self._stopped: Stopped | None = None
-        self._refused = False
         self._kept = 0
-        self._done = False
-        self.sequence = 0
 
-    def feed(self, event: StreamEvent) -> bytes:
-        """See `StreamWriter.feed`."""
-        if isinstance(event, Started):
-            return self._begin(event.id, event.model, event.created)
-        if isinstance(event, UsageReported):
-            self._usage, self._tier = event.usage, event.service_tier
-            return b""
-        if isinstance(event, Ended):
-            return self.finish()
-        if getattr(event, "choice", 0) != 0:
-            self._loss.note("choices")
-            return b""
-        if isinstance(event, Stopped):
-            self._stopped = event
-            return b""
-        if isinstance(event, PartStarted):
-            return self._begin("", "", None) + self._start(event)
-        item = self._items.get(getattr(event, "index", -1))
-        if item is None:
-            return b""
-        if isinstance(event, PartEnded):
-            del self._items[event.index]
-            return self._end(item)
-        return self._delta(event, item)
-
-    def finish(self) -> bytes:
-        """See `StreamWriter.finish`."""
-        if self._done:
-            return b""
-        self._done = True
-        begun = self._begin("", "", None)
-        stop = None if self._stopped is None else self._stopped.reason
-        self._response |= ending(stop, refused=self._refused, usage=self._usage) | only(service_tier=self._tier)
-        self._response["output"] = [self._output[index] for index in sorted(self._output)]
-        return begun + self._event(f"response.{self._response['status']}", response=self._response)
-
-    def _begin(self, id: str, model: str, created: int | None) -> bytes:
+    def _begin(self, event: Started) -> bytes:
         if self._response:
             return b""
-        self._response = response_object(self._asked, id=id, model=model, created=created)
+        self._response = response_object(self._asked, id=event.id, model=event.model, created=event.created)
         return self._event("response.created", response=self._response) + self._event(
             "response.in_progress", response=self._response
         )
+
+    def _close(self) -> bytes:
+        stop = None if self._stopped is None else self._stopped.reason
+        self._response |= ending(stop, refused=self._refused, usage=self._usage) | only(service_tier=self._tier)
+        self._response["output"] = [self._output[index] for index in sorted(self._output)]
+        return self._event(f"response.{self._response['status']}", response=self._response)
 
     def _start(self, event: PartStarted) -> bytes:
         stem = f"{self._response['id'].removeprefix('resp_')}_{event.index}"
@@ -141,7 +101,6 @@ class ResponsesStreamWriter:
                 item = self._open(event, event.id or f"rs_{stem}")
                 begun = reasoning_item(item.id, Thinking())
             case _:
-                self._refused = self._refused or event.kind == "refusal"
                 item = self._open(event, f"msg_{stem}")
                 begun = message_item(item.id, [], "in_progress")
         out = before + self._event("response.output_item.added", output_index=item.index, item=begun)
@@ -163,7 +122,10 @@ class ResponsesStreamWriter:
             "response.output_item.done", output_index=index, item=item
         )
 
-    def _delta(self, event: StreamEvent, item: _Item) -> bytes:
+    def _delta(self, event: StreamEvent) -> bytes:
+        item = self._items.get(getattr(event, "index", -1))
+        if item is None:
+            return b""
         match event:
             case TextDelta():
                 self._keep(item, event.text)
@@ -214,7 +176,10 @@ class ResponsesStreamWriter:
             annotation=annotations[0],
         )
 
-    def _end(self, item: _Item) -> bytes:
+    def _end(self, event: PartEnded) -> bytes:
+        item = self._items.pop(event.index, None)
+        if item is None:
+            return b""
         whole = item.whole
         match item.started.kind:
             case "tool_call":

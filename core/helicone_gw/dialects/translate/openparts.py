@@ -6,7 +6,13 @@ from collections.abc import Hashable
 
 import msgspec
 
-from helicone_gw.dialects.translate.reply import PartEnded, PartKind, PartStarted, StreamEvent
+from helicone_gw.dialects.translate.reply import (
+    PartEnded,
+    PartKind,
+    PartStarted,
+    StreamEvent,
+    ToolArgumentsDelta,
+)
 
 MOST_ARGUMENTS = 1 << 20
 """Characters of a call's arguments that are looked at; a longer call ends when its choice stops."""
@@ -17,12 +23,16 @@ class OpenParts:
 
     A part ends when another one begins. Only tool calls may go on meanwhile: one whose arguments are not complete JSON
     yet stays open until they are, or until the choice stops.
+
+    With ``filled``, a call of which no arguments came gets an empty object: what its dialect leaves out is nowhere else
+    left out.
     """
 
-    __slots__ = ("_arguments", "_choice", "_current", "_indexes", "_next", "_open", "_sizes")
+    __slots__ = ("_arguments", "_choice", "_current", "_filled", "_indexes", "_next", "_open", "_sizes")
 
-    def __init__(self, choice: int = 0) -> None:
+    def __init__(self, choice: int = 0, *, filled: bool = False) -> None:
         self._choice = choice
+        self._filled = filled
         self._next = 0
         self._current: Hashable = None
         self._indexes: dict[Hashable, int] = {}
@@ -78,8 +88,10 @@ class OpenParts:
         """The dialect says that this part is complete."""
         if key in self._open:
             del self._open[key]
-            self._arguments.pop(key, None)
+            pieces = self._arguments.pop(key, None)
             self._sizes.pop(key, None)
+            if self._filled and pieces == []:
+                events.append(ToolArgumentsDelta(self._indexes[key], "{}", self._choice))
             events.append(PartEnded(self._indexes[key], self._choice))
         if key == self._current:
             self._current = None

@@ -7,6 +7,7 @@ what is written here is for the client alone.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -31,9 +32,12 @@ from helicone_gw.dialects.translate.loss import Loss
 from helicone_gw.dialects.translate.names import Renaming
 from helicone_gw.dialects.translate.reply import ConversationReply
 from helicone_gw.dialects.translate.streaming import StreamTranslator
+from helicone_gw.dialects.translate.vectors import Answering, Asking
 from helicone_gw.errors import BadRequest
 from helicone_gw.model import Request
 
+_Q = TypeVar("_Q")
+_A = TypeVar("_A")
 _CONVERSATIONS = {(codec.dialect, name): codec for codec in CONVERSATION_INGRESS for name in codec.operations}
 _EMBEDDINGS = {(codec.dialect, name): codec for codec in EMBEDDINGS_INGRESS for name in codec.operations}
 _RERANKS = {(codec.dialect, name): codec for codec in RERANK_INGRESS for name in codec.operations}
@@ -136,9 +140,9 @@ def translate(request: Request, dialect: str, to: Destination, *, strict: bool =
             raise not_offered(request, dialect, to)
         return _conversation(request, writer.write_request(asked, to, loss), loss, speaker, writer, asked, to.names)
     if key in _EMBEDDINGS:
-        return _embeddings(request, body, dialect, to, loss, model)
+        return _whole(request, body, _EMBEDDINGS[key], EMBEDDINGS_EGRESS.get(dialect), dialect, to, loss)
     if key in _RERANKS:
-        return _rerank(request, body, dialect, to, loss, model)
+        return _whole(request, body, _RERANKS[key], RERANK_EGRESS.get(dialect), dialect, to, loss)
     if request.operation == "count_tokens":
         return _count(request, body, dialect, to, loss, model)
     raise not_offered(request, dialect, to)
@@ -160,24 +164,19 @@ def _relayed(request: Request, body: bytes, home: Home, to: Destination) -> Tran
     return Translation(home.dialect, outgoing, Loss(), Loss())
 
 
-def _embeddings(request: Request, body: bytes, dialect: str, to: Destination, loss: Loss, model: str) -> Translation:
-    speaker, writer = _EMBEDDINGS[request.dialect, request.operation], EMBEDDINGS_EGRESS.get(dialect)
+def _whole(
+    request: Request,
+    body: bytes,
+    speaker: Asking[_Q, _A],
+    writer: Answering[_Q, _A] | None,
+    dialect: str,
+    to: Destination,
+    loss: Loss,
+) -> Translation:
+    """A request whose answer is never streamed: for vectors, or for an order of documents."""
     if writer is None:
         raise not_offered(request, dialect, to)
-    asked = speaker.read_request(body, loss, model=model)
-    reply_loss = Loss()
-
-    def reply(data: bytes, made: Made) -> bytes:
-        return speaker.write_reply(writer.read_reply(data, reply_loss), asked, reply_loss)
-
-    return Translation(writer.dialect, writer.write_request(asked, to, loss), loss, reply_loss, reply)
-
-
-def _rerank(request: Request, body: bytes, dialect: str, to: Destination, loss: Loss, model: str) -> Translation:
-    speaker, writer = _RERANKS[request.dialect, request.operation], RERANK_EGRESS.get(dialect)
-    if writer is None:
-        raise not_offered(request, dialect, to)
-    asked = speaker.read_request(body, loss, model=model)
+    asked = speaker.read_request(body, loss, model=request.model or to.model)
     reply_loss = Loss()
 
     def reply(data: bytes, made: Made) -> bytes:

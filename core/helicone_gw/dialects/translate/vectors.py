@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from msgspec import Struct, field
 
 from helicone_gw.dialects.translate.base import Destination, Outgoing
 from helicone_gw.dialects.translate.loss import Loss
 from helicone_gw.model import Usage
+
+Asked = TypeVar("Asked")
+Answer = TypeVar("Answer", contravariant=True)
+Question = TypeVar("Question", contravariant=True)
+Answered = TypeVar("Answered", covariant=True)
 
 
 class EmbeddingsRequest(Struct):
@@ -40,31 +45,6 @@ class EmbeddingsReply(Struct):
     id: str | None = None
 
 
-class EmbeddingsIngress(Protocol):
-    """A dialect in which clients ask for embeddings."""
-
-    dialect: str
-    operations: tuple[str, ...]
-
-    def read_request(self, body: bytes, loss: Loss, *, model: str) -> EmbeddingsRequest:
-        """The request in neutral form. Raises `MalformedBody`."""
-
-    def write_reply(self, reply: EmbeddingsReply, asked: EmbeddingsRequest, loss: Loss) -> bytes:
-        """The body of the answer to ``asked``."""
-
-
-class EmbeddingsEgress(Protocol):
-    """A dialect in which providers are asked for embeddings."""
-
-    dialect: str
-
-    def write_request(self, request: EmbeddingsRequest, to: Destination, loss: Loss) -> Outgoing:
-        """The request in the provider's dialect. Raises `BadRequest` for token arrays where only text is understood."""
-
-    def read_reply(self, body: bytes, loss: Loss) -> EmbeddingsReply:
-        """The answer. Raises `ValueError` for what is not one."""
-
-
 class RerankRequest(Struct):
     """Documents (texts, or objects whose ``text`` counts) to order by relevance to ``query``."""
 
@@ -93,26 +73,32 @@ class RerankReply(Struct):
     usage: Usage | None = None
 
 
-class RerankIngress(Protocol):
-    """A dialect in which clients ask for reranking."""
+class Asking(Protocol[Asked, Answer]):
+    """A dialect in which clients ask for vectors or for an order, in one whole answer."""
 
     dialect: str
     operations: tuple[str, ...]
 
-    def read_request(self, body: bytes, loss: Loss, *, model: str) -> RerankRequest:
+    def read_request(self, body: bytes, loss: Loss, *, model: str) -> Asked:
         """The request in neutral form. Raises `MalformedBody`."""
 
-    def write_reply(self, reply: RerankReply, asked: RerankRequest, loss: Loss) -> bytes:
+    def write_reply(self, reply: Answer, asked: Asked, loss: Loss) -> bytes:
         """The body of the answer to ``asked``."""
 
 
-class RerankEgress(Protocol):
-    """A dialect in which providers rerank."""
+class Answering(Protocol[Question, Answered]):
+    """A dialect in which providers are asked for that."""
 
     dialect: str
 
-    def write_request(self, request: RerankRequest, to: Destination, loss: Loss) -> Outgoing:
-        """The request in the provider's dialect."""
+    def write_request(self, request: Question, to: Destination, loss: Loss) -> Outgoing:
+        """The request in the provider's dialect. Raises `BadRequest` for what only another dialect understands."""
 
-    def read_reply(self, body: bytes, loss: Loss) -> RerankReply:
+    def read_reply(self, body: bytes, loss: Loss) -> Answered:
         """The answer. Raises `ValueError` for what is not one."""
+
+
+EmbeddingsIngress = Asking[EmbeddingsRequest, EmbeddingsReply]
+EmbeddingsEgress = Answering[EmbeddingsRequest, EmbeddingsReply]
+RerankIngress = Asking[RerankRequest, RerankReply]
+RerankEgress = Answering[RerankRequest, RerankReply]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from helicone_gw.dialects.translate.openparts import OpenParts
-from helicone_gw.dialects.translate.reply import PartEnded, PartStarted, StreamEvent
+from helicone_gw.dialects.translate.reply import PartEnded, PartStarted, StreamEvent, ToolArgumentsDelta
 
 
 def test_a_part_ends_when_another_begins():
@@ -39,3 +41,16 @@ def test_calls_may_take_turns_until_they_are_whole():
     parts.end_all(events)
     parts.end_all(events)
     assert [event for event in events if isinstance(event, PartEnded)] == [PartEnded(0), PartEnded(1), PartEnded(2)]
+
+
+@pytest.mark.parametrize("filled", [False, True])
+def test_a_call_without_arguments_gets_an_empty_object_where_that_is_wanted(filled: bool) -> None:
+    parts, events = OpenParts(filled=filled), list[StreamEvent]()
+    parts.enter("a", "tool_call", events, name="f")
+    parts.enter("b", "tool_call", events, name="g")
+    assert parts.arguments("b", '{"x": 1}')
+    parts.enter("c", "text", events)
+    parts.end_all(events)
+    assert [event for event in events if isinstance(event, ToolArgumentsDelta)] == (
+        [ToolArgumentsDelta(0, "{}")] if filled else []
+    )
