@@ -48,6 +48,9 @@ _HINT = re.compile(rb'"(?:file_id|container)')
 _LEADS_TO_CONTAINER = re.compile(rb'"(?:code_execution|container")')
 _MADE = re.compile(rb'"id"\s*:\s*"(' + _ID.encode() + rb')"')
 
+GOOGLES = frozenset({"gemini", "vertex"})
+"""Dialects whose resources have names of their own."""
+
 # Gemini's API names resources by collection and id; Vertex AI's puts the project before them.
 _NAMED = r"(?:files|cachedContents|batches|tunedModels|fileSearchStores)/[\w-]{1,120}"
 _NAME_IN_PATH = re.compile(rf"/({_NAMED})(?=[/:]|$)", re.ASCII)
@@ -63,7 +66,7 @@ def ids_of(request: Request) -> list[str]:
     if len(body) > LARGEST_SEARCHED:
         body = b""
     found: list[str] = []
-    if request.dialect == "gemini":
+    if request.dialect in GOOGLES:
         if operation not in KEEPS_NOTHING:
             found += _NAME_IN_PATH.findall(request.path)
         if b'"file' in body or b'"cached' in body:
@@ -102,7 +105,7 @@ def id_made(exchange: Exchange) -> str | None:
     ):
         return None
     data = _plain(capture.data[:CAPTURED], response.headers.get("content-encoding"), CAPTURED)
-    found = (_NAME_MADE if request.dialect == "gemini" else _MADE).search(data)
+    found = (_NAME_MADE if request.dialect in GOOGLES else _MADE).search(data)
     return None if found is None else found[1].decode("ascii")
 
 

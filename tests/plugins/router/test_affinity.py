@@ -156,6 +156,9 @@ def test_what_an_answer_made() -> None:
     cache = exchange(b'{"name": "cachedContents/xyz", "model": "models/m"}', operation="cachedContents")
     cache.request = cache.request.replace(dialect="gemini")
     assert id_made(cache) == "cachedContents/xyz"
+    cache = exchange(b'{"name": "projects/p/locations/l/cachedContents/12"}', operation="cachedContents")
+    cache.request = cache.request.replace(dialect="vertex")
+    assert id_made(cache) == "cachedContents/12"
     upload = exchange(b'{"file": {"name": "files/abc", "uri": "https://x/v1beta/files/abc"}}', operation="files")
     upload.request = upload.request.replace(dialect="gemini")
     assert id_made(upload) == "files/abc"
