@@ -81,8 +81,12 @@ class DiskBackend:
         """Open the file and begin to sweep it. Raises `ConfigError`."""
         try:
             await self._read(lambda connection: None)
-        except (sqlite3.Error, OSError) as problem:
-            raise ConfigError([f"backend.url: cannot use {self._file.path}: {problem}"]) from problem
+        except BaseException as problem:
+            # Whoever did not start is not closed.
+            await self.close()
+            if isinstance(problem, (sqlite3.Error, OSError)):
+                raise ConfigError([f"backend.url: cannot use {self._file.path}: {problem}"]) from problem
+            raise
         self._sweeping = asyncio.create_task(self._keep_sweeping(), name="cache.sweep")
 
     async def get_many(self, keys: Sequence[str]) -> list[Entry | None]:
