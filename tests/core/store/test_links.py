@@ -6,9 +6,10 @@ import asyncio
 import ssl
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from redis.asyncio import SSLConnection
+from redis.asyncio import Connection, SSLConnection
 from structlog.testing import capture_logs
 
 from helicone_gw import ConfigError, StoreUnavailable
@@ -16,6 +17,7 @@ from helicone_gw.clock import SystemClock
 from helicone_gw.store import open_store, parse_address
 from helicone_gw.store.links import PooledLink
 from helicone_gw.store.opening import open_link
+from helicone_gw.store.pool import Pool
 from tests.core.engines.certificates import make_certificate
 from tests.core.store.helpers import ADD, PATIENT, Start, opened, until_it_answers, works
 from tests.fixtures.redis_server import RedisServer
@@ -109,6 +111,48 @@ async def test_a_server_that_is_full_cannot_serve(start: Start) -> None:
             assert await store.problem() == "its memory is full"
             with pytest.raises(StoreUnavailable):
                 await call()
+
+
+class Stubborn(Connection):
+    """A connection that stays open whatever happens to a call on it, until it is closed by name."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        super().__init__(protocol=2)
+
+    @property
+    def is_connected(self) -> bool:
+        return not self.closed
+
+    async def connect(self) -> None:
+        return None
+
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        return None
+
+    async def read_response(self, *args: Any, **kwargs: Any) -> Any:
+        await asyncio.sleep(3600)
+
+    async def disconnect(self, *args: Any, **kwargs: Any) -> None:
+        self.closed = True
+
+
+async def test_a_connection_with_a_reply_to_come_is_closed_by_the_link_itself() -> None:
+    made: list[Stubborn] = []
+
+    def make() -> Stubborn:
+        made.append(Stubborn())
+        return made[-1]
+
+    pool: Pool[Any] = Pool(make, size=1, connect_timeout=1)
+    call = asyncio.ensure_future(PooledLink(pool).send([("GET", "a")]))
+    await asyncio.sleep(0.01)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert [one.closed for one in made] == [True]
+    assert len(pool) == 0
 
 
 async def test_nobody_there() -> None:
