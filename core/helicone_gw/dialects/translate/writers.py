@@ -23,6 +23,8 @@ from helicone_gw.model import Usage
 from helicone_gw.sse import encode_event
 
 _UNNAMED = Started("", "")
+_FRAME = frozenset({Started, UsageReported, Ended})
+"""Events of the whole answer; all others are of a choice."""
 
 
 class SingleAnswerWriter:
@@ -40,13 +42,8 @@ class SingleAnswerWriter:
 
     def feed(self, event: StreamEvent) -> bytes:
         """See `StreamWriter.feed`."""
-        if isinstance(event, Started):
-            return self._begin(event)
-        if isinstance(event, UsageReported):
-            self._usage, self._tier = event.usage, event.service_tier
-            return b""
-        if isinstance(event, Ended):
-            return self.finish()
+        if event.__class__ in _FRAME:
+            return self._framed(event)
         if getattr(event, "choice", 0) != 0:
             self._loss.note("choices")
             return b""
@@ -59,6 +56,14 @@ class SingleAnswerWriter:
         if isinstance(event, PartEnded):
             return self._end(event)
         return self._delta(event)
+
+    def _framed(self, event: StreamEvent) -> bytes:
+        if isinstance(event, Started):
+            return self._begin(event)
+        if isinstance(event, UsageReported):
+            self._usage, self._tier = event.usage, event.service_tier
+            return b""
+        return self.finish()
 
     def finish(self) -> bytes:
         """See `StreamWriter.finish`."""
@@ -105,6 +110,8 @@ class ChunkWriter:
 
     def feed(self, event: StreamEvent) -> bytes:
         """See `StreamWriter.feed`."""
+        if event.__class__ not in _FRAME:
+            return self._part(event)
         if isinstance(event, Started):
             self._head = {
                 "id": event.id,
@@ -118,7 +125,7 @@ class ChunkWriter:
             if self.tells_tier:
                 self._head |= only(service_tier=event.service_tier)
             return b""
-        return self.finish() if isinstance(event, Ended) else self._part(event)
+        return self.finish()
 
     def finish(self) -> bytes:
         """See `StreamWriter.finish`."""
