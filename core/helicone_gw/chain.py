@@ -29,7 +29,7 @@ class Hook:
 
     ``index`` is the plugin's place in the list, 0 outermost. ``closed`` and ``timeout`` are the plugin's failure mode.
     ``plain``: it is none of the coroutine functions that the hook may be (see `MAY_BE_PLAIN`). ``on_request``: it is
-    called only where the plugin asked for it (`Exchange.watch_stream`).
+    called only where the plugin asked for it (`Exchange.watch_stream`, `Exchange.read_answer`).
     """
 
     name: str
@@ -42,9 +42,9 @@ class Hook:
     plain: bool = False
     on_request: bool = False
 
-    def wanted(self, watchers: int) -> bool:
-        """Whether it is called in an exchange whose stream the layers of ``watchers`` (a bit each) asked for."""
-        return not self.on_request or bool(watchers >> self.index & 1)
+    def wanted(self, askers: int) -> bool:
+        """Whether it is called in an exchange for which the layers of ``askers`` (a bit each) asked."""
+        return not self.on_request or bool(askers >> self.index & 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,10 @@ class Chain:
         """SHA-256 over names and configuration of the plugins inside ``plugin``: its safety policy, to a cache."""
         inside = self._identities[self.layers.index(plugin) + 1 :]
         return hashlib.sha256("\x00".join(inside).encode()).hexdigest()
+
+    def reads_answer(self, readers: int) -> bool:
+        """Whether any layer reads the answer of an exchange for which the layers of ``readers`` (a bit each) asked."""
+        return any(hook.wanted(readers) for hook in self.on_response)
 
     def hooks(self) -> dict[str, tuple[Hook, ...]]:
         """Every request hook with its implementations, in calling order."""
@@ -112,7 +116,8 @@ def _hook(
 ) -> Hook:
     call = _with_all(function, argnames, specified)
     plain = name in MAY_BE_PLAIN and not inspect.iscoroutinefunction(function)
-    on_request = name == "on_stream_chunk" and plugin.chunks_on_request
+    on_request = plugin.chunks_on_request if name == "on_stream_chunk" else plugin.answers_on_request
+    on_request = on_request and name in ("on_stream_chunk", "on_response")
     closed = plugin.on_failure == "closed"
     return Hook(name, index, plugin.name, call, closed, plugin.timeout, plugin.tick, plain, on_request)
 

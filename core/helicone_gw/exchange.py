@@ -27,6 +27,7 @@ class Exchange:
         "_end_stream",
         "_holds",
         "_layer",
+        "_readers",
         "_upload",
         "_upload_length",
         "_uploaded",
@@ -116,10 +117,11 @@ class Exchange:
         self._uploaded = 0
         self._wake: Callable[[], None] | None = None
         # Who holds the exchange, what its client's departure does once nobody does, and the layers (a bit each) that
-        # asked for its stream.
+        # asked for its stream and for its answer.
         self._holds = 0
         self._departure: Callable[[], object] | None = None
         self._watchers = 0
+        self._readers = 0
 
     @property
     def annotations(self) -> Mapping[str, Any]:
@@ -155,6 +157,13 @@ class Exchange:
         To be called in ``pre_request`` or whatever comes before the answer leaves; later it changes nothing.
         """
         self._watchers |= 1 << self._layer
+
+    def read_answer(self) -> None:
+        """Ask for ``on_response`` of this exchange, for a plugin that declares `Plugin.answers_on_request`.
+
+        To be called before the provider is, in ``pre_request`` as a rule.
+        """
+        self._readers |= 1 << self._layer
 
     def hold(self) -> Callable[[], None]:
         """Keep the exchange going although its client leaves, because somebody else waits for the same answer.

@@ -98,9 +98,9 @@ class Gateway:
             ITSELF.name: LocalModels(self._own_models(), int(self.clock.now())),
         }
         self._outside: Upstream = upstream or self._network
-        services = self._services(self.chain, decode_replies=bool(self.chain.on_response))
+        services = self._services(self.chain, decode_replies=self.chain.reads_answer)
         self.pipeline = Pipeline(services, self._settling)
-        bare = self._services(compile_chain((), new_manager()), decode_replies=True)
+        bare = self._services(compile_chain((), new_manager()), decode_replies=lambda readers: True)
         self.ask = Asking(
             replace(bare, default_route=asked_route, max_attempts=1), self._settling, self.routing.targets
         )
@@ -113,7 +113,7 @@ class Gateway:
         self._sharing: asyncio.Task[None] | None = None
         self.ready = False
 
-    def _services(self, chain: Chain, *, decode_replies: bool) -> Services:
+    def _services(self, chain: Chain, *, decode_replies: Callable[[int], bool]) -> Services:
         limits, max_event = self.config.limits, int(self.config.server.max_body)
         attempts = Attempts(
             prepare=self._preparer,

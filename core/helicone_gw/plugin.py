@@ -30,9 +30,10 @@ class Plugin:
     checked, never used to sort.
 
     ``chunks_on_request``: ``on_stream_chunk`` is called only for exchanges whose stream the plugin asked for with
-    `Exchange.watch_stream`; all other streams cost nothing. ``vary`` (set it on the instance) names what the plugin's
-    decisions depend on beside address and body of a request: "user", "session", "key", "header:<name>",
-    "property:<name>"; a cache outside it then tells such requests apart.
+    `Exchange.watch_stream`; all other streams cost nothing. ``answers_on_request``: likewise ``on_response``, with
+    `Exchange.read_answer`; an answer that nobody reads passes in the coding in which it came. ``vary`` (set it on the
+    instance) names what the plugin's decisions depend on beside address and body of a request: "user", "session",
+    "key", "header:<name>", "property:<name>"; a cache outside it then tells such requests apart.
     """
 
     Config: ClassVar[type[PluginConfig]] = PluginConfig
@@ -41,6 +42,7 @@ class Plugin:
     tick: ClassVar[float | None] = None
     capture_bytes: int = 0
     chunks_on_request: ClassVar[bool] = False
+    answers_on_request: ClassVar[bool] = False
     vary: tuple[str, ...] = ()
     after: ClassVar[tuple[str, ...]] = ()
     before: ClassVar[tuple[str, ...]] = ()

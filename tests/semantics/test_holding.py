@@ -151,6 +151,23 @@ async def test_a_stream_is_watched_where_the_plugin_asked_for_it(asks: bool) -> 
     assert seen[-1:] == (["end"] if asks else [])
 
 
+@pytest.mark.parametrize("asks", [True, False])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_so_is_an_answer_read(asks: bool, stream: bool) -> None:
+    seen: list[bool] = []
+    reader = plugin(
+        "reader",
+        pre_request=lambda exchange: exchange.read_answer() if asks else None,
+        on_response=lambda exchange, response: seen.append(response.streamed),
+    )
+    type(reader).answers_on_request = True
+    answer = openai_chat.stream("Hi") if stream else openai_chat.reply("Hi").gzipped()
+    sink = await handle(gateway([reader], ScriptedProvider(answer)), exchange(stream=stream))
+    assert seen == ([stream] if asks else [])
+    # What nobody reads passes in the coding in which it came.
+    assert (sink.headers.get("content-encoding") == "gzip") is (not stream and not asks)
+
+
 async def test_an_early_end_is_told(gateway: GatewayFactory) -> None:
     class Ender(Plugin):
         @hookimpl

@@ -52,7 +52,13 @@ class Answering:
     """Makes the call of an opened attempt and an `Answer` of the reply. See `Attempts` for what the arguments mean."""
 
     def __init__(
-        self, upstream: Upstream, clock: Clock, max_body: int, commit_timeout: float, *, decode_replies: bool
+        self,
+        upstream: Upstream,
+        clock: Clock,
+        max_body: int,
+        commit_timeout: float,
+        *,
+        decode_replies: Callable[[int], bool],
     ) -> None:
         self._upstream = upstream
         self._clock = clock
@@ -125,7 +131,7 @@ class Answering:
         exchange, attempt, wire, headers = opened.exchange, opened.attempt, opened.wire, response.headers
         plain = decode(body, encoding, self._max_body)
         if plain is not None:
-            if encoding != "identity" and self._decode_replies:
+            if encoding != "identity" and self._decode_replies(exchange._readers):
                 body, headers = plain, headers.without("content-encoding")
             if wire is not None:
                 facts = wire.reply(plain)

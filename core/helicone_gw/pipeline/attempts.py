@@ -36,7 +36,9 @@ Prepare = Callable[[Exchange, Target], Awaitable[Call]]
 class Attempts:
     """Makes attempts. ``max_body`` bounds a buffered reply and a single event, in bytes.
 
-    ``usage_refused`` is told when a provider answered 400 because of the usage that the gateway asked for.
+    ``decode_replies`` says whether any layer reads the answer of an exchange for which these asked
+    (`Chain.reads_answer`); ``usage_refused`` is told when a provider answered 400 because of the usage that the gateway
+    asked for.
     """
 
     def __init__(
@@ -49,7 +51,7 @@ class Attempts:
         clock: Clock,
         max_body: int,
         commit_timeout: float,
-        decode_replies: bool,
+        decode_replies: Callable[[int], bool],
         usage_refused: Callable[[Target], None],
     ) -> None:
         self.prepare = prepare

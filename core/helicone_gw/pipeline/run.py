@@ -131,7 +131,7 @@ class Run:
         response = Response(answer.status, answer.headers, answer.body)
         exchange.response = response
         for hook in services.chain.on_response:
-            if hook.index >= min(answer.layer, self.depth):
+            if hook.index >= min(answer.layer, self.depth) or not hook.wanted(exchange._readers):
                 continue
             result = await services.caller.call(hook, exchange, response)
             if result is None:
@@ -230,7 +230,7 @@ class Run:
         if self._sent.broken:
             return
         for hook in services.chain.on_response:
-            if hook.index < min(answer.layer, self.depth):
+            if hook.index < min(answer.layer, self.depth) and hook.wanted(exchange._readers):
                 await services.caller.tell(hook, exchange, exchange.response)
 
     # END

@@ -180,6 +180,7 @@ class Lookup:
             return
         shared = shared and policy.settings.single_flight
         visit.flight = self._flights.lead(slot, exchange, self._clock.monotonic(), shared=shared)
+        exchange.read_answer()
         if exchange.request.stream:
             exchange.watch_stream()
 

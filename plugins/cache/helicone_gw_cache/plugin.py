@@ -31,6 +31,7 @@ class CachePlugin(Plugin):
     Config = CacheConfig
     on_failure = "open"
     chunks_on_request = True
+    answers_on_request = True
     after = ("logging", "security")
     config: CacheConfig
     backend: Backend
