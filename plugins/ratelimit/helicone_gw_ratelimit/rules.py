@@ -139,8 +139,13 @@ class PolicyRule:
         fields, quota, window = claim.fields, self.policy.quota, self.policy.microseconds
         if fields is None or not claim.admitted:
             return None
-        taken = fields[1] if self._moving else bucket.amount_of((fields[2], fields[3]), quota, window)
         used, known = self.used(exchange)
+        if self._mode == ALL:
+            taken = self._scale
+        elif self._moving:
+            taken = fields[1]
+        else:
+            taken = bucket.amount_of((fields[2], fields[3]), quota, window)
         if not known:
             used = max(used, taken)
         if used == taken:
