@@ -17,7 +17,7 @@ import typer
 
 from helicone_gw import ConfigError, Gateway
 from helicone_gw_cache.backends import Backend, BackendConfig, Selection, Unreachable, open_backend
-from helicone_gw_cache.backends.selection import tally
+from helicone_gw_cache.backends.selection import Tally
 from helicone_gw_cache.describing import entry_as_json, parse_age, stats_as_json
 from helicone_gw_cache.remote import Refused, Remote
 from helicone_gw_cache.rendering import print_entry, print_stats
@@ -62,7 +62,7 @@ def commands(name: str, config: BackendConfig) -> typer.Typer:
             async def look(backend: Backend) -> dict[str, Any]:
                 return stats_as_json(backend.kind, await backend.stats(selection))
 
-            described = _locally(context, name, config, look) or stats_as_json("disk", tally(()))
+            described = _locally(context, name, config, look) or stats_as_json("disk", Tally().stats())
         if as_json:
             _print_json(described)
         else:

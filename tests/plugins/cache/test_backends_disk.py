@@ -212,6 +212,30 @@ async def test_another_databases_file_is_left_alone(path: Path, clock: VirtualCl
     assert path.read_bytes() == was
 
 
+async def test_a_file_that_becomes_another_databases_is_a_miss(
+    backend: DiskBackend, path: Path, clock: VirtualClock
+) -> None:
+    await backend.put(an_entry("a"))
+    for file in path.parent.iterdir():
+        file.unlink()
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE request (id TEXT)")
+    with pytest.raises(Unreachable):
+        await backend.sweep()
+    assert await backend.get_many(["a"]) == [None]
+    assert not await backend.put(an_entry("a"))
+    with closing(sqlite3.connect(path)) as other:
+        assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("request",)]
+
+
+async def test_a_total_that_is_wrong_ends_no_worse_than_in_an_empty_cache(backend: DiskBackend, path: Path) -> None:
+    await backend.put(an_entry("a"))
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute("UPDATE total SET bytes = 1 << 40")
+    assert await backend.put(an_entry("b"))
+    assert await backend.get_many(["a", "b"]) == [None, an_entry("b")]
+
+
 async def test_tables_of_another_version_are_begun_anew(backend: DiskBackend, path: Path, clock: VirtualClock) -> None:
     await backend.put(an_entry("a"))
     await backend.close()

@@ -11,8 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
-from helicone_gw import ConfigError
-
 T = TypeVar("T")
 
 APPLICATION_ID: Final = 0x48474343
@@ -77,7 +75,7 @@ class CacheFile:
     def connect(self) -> sqlite3.Connection:
         """A connection to the file, which is made if it is missing.
 
-        Raises `ConfigError` when it is a database of something else, `sqlite3.Error` and `OSError`.
+        Raises `sqlite3.Error` and `OSError`, also when it is the database of something else.
         """
         with self._lock:
             # SQLite makes its other files with the permissions of this one. A file that is there must not be opened: to
@@ -100,7 +98,7 @@ class CacheFile:
         if application != APPLICATION_ID:
             others = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
             if application or others:
-                raise ConfigError([f"backend.url: {self.path} is the database of something else"])
+                raise OSError("it is the database of something else")
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         _use_wal(connection)
         connection.execute("PRAGMA synchronous = NORMAL")

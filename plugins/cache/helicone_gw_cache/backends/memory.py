@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from helicone_gw import Clock
 from helicone_gw_cache.backends.base import Counters
-from helicone_gw_cache.backends.selection import Selection, Stats, Summary, tally
+from helicone_gw_cache.backends.selection import Selection, Stats, Summary, Tally
 from helicone_gw_cache.compression import Codec, shrinks
 from helicone_gw_cache.entry import Entry
 
@@ -99,7 +99,11 @@ class MemoryBackend:
 
     async def stats(self, selection: Selection) -> Stats:
         """What there is of ``selection``."""
-        return tally(summary for _, summary in await self._summaries() if selection.covers(summary))
+        tally = Tally()
+        for _, summary in await self._summaries():
+            if selection.covers(summary):
+                tally.add(summary)
+        return tally.stats()
 
     async def close(self) -> None:
         """Forget everything."""

@@ -16,7 +16,7 @@ import msgspec
 from helicone_gw import Clock, Store, StoreOperation, StoreUnavailable
 from helicone_gw_cache.backends.base import Counters, Unreachable
 from helicone_gw_cache.backends.operations import DROP, FORGET, INDEX, KEEP, PAGE
-from helicone_gw_cache.backends.selection import Selection, Stats, Summary, tally
+from helicone_gw_cache.backends.selection import Selection, Stats, Summary, Tally
 from helicone_gw_cache.compression import Codec
 from helicone_gw_cache.entry import Entry
 
@@ -141,7 +141,7 @@ class RedisBackend:
     async def stats(self, selection: Selection) -> Stats:
         """What there is of ``selection``, as the index says: what Redis evicted is in it until it would be due."""
         now = self._clock.now()
-        found: list[Summary] = []
+        tally = Tally()
         try:
             for tag in await self._tags(selection):
                 listed = 0
@@ -150,10 +150,10 @@ class RedisBackend:
                     for _, facts in page:
                         summary = _summary_of(facts)
                         if summary is not None and summary.stale_until > now and selection.covers(summary):
-                            found.append(summary)
+                            tally.add(summary)
         except StoreUnavailable as problem:
             raise self._unreachable() from problem
-        return tally(found)
+        return tally.stats()
 
     async def close(self) -> None:
         """Nothing: the store is the gateway's."""

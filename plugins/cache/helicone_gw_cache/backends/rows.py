@@ -69,8 +69,8 @@ def put(
         )
         if _bytes(connection) > max_bytes:
             expired = _expire(connection, now)
-        while (excess := _bytes(connection) - max_bytes) > 0:
-            evicted += _evict(connection, key, excess)
+        while (excess := _bytes(connection) - max_bytes) > 0 and (gone := _evict(connection, key, excess)):
+            evicted += gone
     return expired, evicted
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Protocol
 
 from msgspec import Struct
@@ -90,28 +89,30 @@ class Stats(Struct, frozen=True):
     groups: tuple[Group, ...]
 
 
-def tally(summaries: Iterable[Summary]) -> Stats:
-    """Count entries, in all and by provider and model."""
-    groups: dict[tuple[str | None, str | None], tuple[int, int]] = {}
-    oldest: float | None = None
-    newest: float | None = None
-    for summary in summaries:
-        kind = summary.provider, summary.model
-        entries, size = groups.get(kind, (0, 0))
-        groups[kind] = entries + 1, size + summary.size
-        oldest = summary.stored_at if oldest is None else min(oldest, summary.stored_at)
-        newest = summary.stored_at if newest is None else max(newest, summary.stored_at)
-    counted = [Group(provider, model, entries, size) for (provider, model), (entries, size) in groups.items()]
-    return stats_of(counted, oldest, newest)
+class Tally:
+    """Counts entries, in all and by provider and model."""
 
+    def __init__(self) -> None:
+        self._groups: dict[tuple[str | None, str | None], tuple[int, int]] = {}
+        self._oldest: float | None = None
+        self._newest: float | None = None
 
-def stats_of(groups: Iterable[Group], oldest: float | None, newest: float | None) -> Stats:
-    """The totals of ``groups``, and the largest of them."""
-    ordered = sorted(groups, key=lambda group: (-group.bytes, group.provider or "", group.model or ""))
-    return Stats(
-        entries=sum(group.entries for group in ordered),
-        bytes=sum(group.bytes for group in ordered),
-        oldest=oldest,
-        newest=newest,
-        groups=tuple(ordered[:MAX_GROUPS]),
-    )
+    def add(self, summary: Summary) -> None:
+        """Count one more."""
+        kind, stored_at = (summary.provider, summary.model), summary.stored_at
+        entries, size = self._groups.get(kind, (0, 0))
+        self._groups[kind] = entries + 1, size + summary.size
+        self._oldest = stored_at if self._oldest is None else min(self._oldest, stored_at)
+        self._newest = stored_at if self._newest is None else max(self._newest, stored_at)
+
+    def stats(self) -> Stats:
+        """What was counted; the groups largest first."""
+        groups = [Group(provider, model, entries, size) for (provider, model), (entries, size) in self._groups.items()]
+        groups.sort(key=lambda group: (-group.bytes, group.provider or "", group.model or ""))
+        return Stats(
+            entries=sum(group.entries for group in groups),
+            bytes=sum(group.bytes for group in groups),
+            oldest=self._oldest,
+            newest=self._newest,
+            groups=tuple(groups[:MAX_GROUPS]),
+        )
