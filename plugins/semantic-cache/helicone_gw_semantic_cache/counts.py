@@ -10,12 +10,12 @@ class CacheCounts(Struct):
 
     hits: int = 0
     exact: int = 0
-    """Found by the very same text, without a vector."""
+    """Found by the very same text, without a vector. These are never asked again: they are no guesses."""
     shadowed: int = 0
     """Would-be hits while ``serve`` is false."""
     misses: int = 0
     without_vector: int = 0
-    """Misses for want of a vector."""
+    """Not looked up, or not kept, for want of a vector."""
     stopped: int = 0
     """Not looked up, because the meter stopped their scope or model."""
     unsuitable: int = 0

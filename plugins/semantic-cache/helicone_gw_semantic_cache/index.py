@@ -10,8 +10,9 @@ from helicone_gw import Usage
 from helicone_gw_semantic_cache.facts import Facts
 from helicone_gw_semantic_cache.vectors import Vector, Vectors
 
-OVERHEAD = 2_048
-"""Bytes that an entry takes beside its frames: the structures, the facts, its places in tables."""
+OVERHEAD, OF_WORD, OF_FRAME = 2_048, 112, 40
+"""Bytes that an entry takes beside its frames, about: the structures and its places in tables; each word of its facts;
+each frame."""
 
 SWEPT = 32
 """Entries that one `Index.sweep` takes out at most, so that no request waits for it."""
@@ -46,7 +47,9 @@ class Entry(Struct, eq=False):
     @property
     def size(self) -> int:
         """Bytes of memory, about, without the vector."""
-        return OVERHEAD + sum(len(frame) + 40 for frame in self.kept.frames)
+        facts, frames = self.facts, self.kept.frames
+        verbatim = sum(map(len, facts.quotes)) + sum(map(len, facts.code))
+        return OVERHEAD + OF_WORD * len(facts.words) + verbatim + OF_FRAME * len(frames) + sum(map(len, frames))
 
 
 class Scope:

@@ -27,6 +27,9 @@ class _Read(NamedTuple):
     facts: Facts | None
 
 
+_NOTHING = _Read(None, None, None)
+
+
 class Keeping:
     """Takes answers over from their exchanges. ``name`` is the plugin's, ``limit`` the largest answer in bytes."""
 
@@ -46,16 +49,25 @@ class Keeping:
             pending.trial.judged = True  # by us, whatever comes
         kept = pending.answer(exchange, self._limit)
         if kept is None:
-            self._settle(pending, None, _Read(None, None, None))
-        elif sum(map(len, kept.frames)) <= SMALL_ANSWER and len(pending.text) <= SMALL:
+            if pending.coming is not None:
+                pending.coming.cancel()  # nobody needs it any more
+            self._settle(pending, None, _NOTHING)
+            return
+        if pending.coming is not None and pending.coming.done():
+            pending.arrived()
+        small = sum(map(len, kept.frames)) <= SMALL_ANSWER and len(pending.text) <= SMALL
+        if small and pending.coming is None:
             self._settle(pending, kept, _read(pending, kept))
-        else:
-            try:
-                self._gateway.background.spawn(self._settle_aside(pending, kept), f"{self._name}: keep an answer")
-            except RuntimeError:
-                self._settle(pending, None, _Read(None, None, None))
+            return
+        try:
+            self._gateway.background.spawn(self._settle_aside(pending, kept), f"{self._name}: keep an answer")
+        except RuntimeError:
+            self._settle(pending, None, _NOTHING)
 
     async def _settle_aside(self, pending: Pending, kept: Kept) -> None:
+        if pending.coming is not None:
+            await asyncio.wait({pending.coming})
+            pending.arrived()
         self._settle(pending, kept, await asyncio.to_thread(_read, pending, kept))
 
     def _settle(self, pending: Pending, kept: Kept | None, read: _Read) -> None:
@@ -65,15 +77,16 @@ class Keeping:
                 self._trials.judge(trial, "unknown")
             else:
                 self._trials.begin(trial, read.served, read.text)
-        if pending.vector is None:
             return
-        if kept is None or read.text is None or read.facts is None:
+        if kept is None or read.text is None:
             self._counts.not_stored += 1
-            return
-        now = self._gateway.clock.now()
-        entry = Entry(pending.exact, read.facts, kept, now, now + pending.policy.ttl)
-        self._index.put(pending.key, pending.vector, entry)
-        self._counts.stored += 1
+        elif pending.vector is None or read.facts is None:
+            self._counts.without_vector += 1
+        else:
+            now = self._gateway.clock.now()
+            entry = Entry(pending.exact, read.facts, kept, now, now + pending.policy.ttl)
+            self._index.put(pending.key, pending.vector, entry)
+            self._counts.stored += 1
 
 
 def _read(pending: Pending, kept: Kept) -> _Read:

@@ -33,6 +33,8 @@ class Found(Struct, frozen=True):
 
     entry: Entry
     similarity: float
+    exact: bool = False
+    """The very same text."""
 
 
 class LookupCounts(Struct):
@@ -58,7 +60,7 @@ class Lookup:
         if scope is None or entry is None or not self._fresh(scope, entry, max_age):
             return None
         self._index.used(scope, entry)
-        return Found(entry, EXACT)
+        return Found(entry, EXACT, exact=True)
 
     async def like(
         self, key: bytes, vector: Vector, text: str, policy: Policy, max_age: float | None

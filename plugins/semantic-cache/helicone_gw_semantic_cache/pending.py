@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 from helicone_gw import Exchange, Response
@@ -30,8 +31,9 @@ class Trial:
 class Pending:
     """A question that the cache did not answer.
 
-    Its answer is kept where ``vector`` is set, and compared with that of ``trial`` where that is set. ``frames`` are
-    the events of a stream so far, ``None`` when there are too many bytes of them. Of the exchange nothing is held.
+    Its answer is kept where there is a ``vector``, or one is ``coming``; it is compared with that of ``trial`` where
+    that is set. ``frames`` are the events of a stream so far, ``None`` when there are too many bytes of them. Of the
+    exchange nothing is held.
     """
 
     key: bytes
@@ -42,11 +44,25 @@ class Pending:
     operation: str
     began: float
     vector: Vector | None = None
+    coming: asyncio.Task[list[Vector] | None] | None = None
+    """Asks for the vector beside the call of the provider, where there was nothing to compare it with before."""
     trial: Trial | None = None
     frames: list[bytes] | None = field(default_factory=list)
     size: int = 0
     response: Response | None = None
     """The answer as it came to this layer, whole, or the head of a stream that is over."""
+
+    @property
+    def keeps(self) -> bool:
+        """Whether its answer is wanted for the cache."""
+        return self.vector is not None or self.coming is not None
+
+    def arrived(self) -> None:
+        """Take the vector that was ``coming``, whose task is done."""
+        coming, self.coming = self.coming, None
+        if coming is not None and not coming.cancelled() and coming.exception() is None:
+            vectors = coming.result()
+            self.vector = None if vectors is None else vectors[0]
 
     def add(self, frame: bytes, limit: int) -> None:
         """Note an event of a stream, while all of them together have at most ``limit`` bytes."""

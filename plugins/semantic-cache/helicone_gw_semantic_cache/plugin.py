@@ -59,7 +59,7 @@ class SemanticCachePlugin(Plugin):
         inside = gateway.plugins[gateway.plugins.index(self) + 1 :]
         vary = [fact for plugin in inside for fact in plugin.vary]
         policy = gateway.chain.fingerprint(name)
-        self._clock = gateway.clock
+        self._clock, self._background = gateway.clock, gateway.background
         self._scopes = Scopes(policy, vary, config.ignore_headers, users_apart=config.users_apart)
         self.embedder = Embedder(gateway, config.embeddings, name)
         self.lookup = Lookup(index, gateway.clock.now)
@@ -97,15 +97,17 @@ class SemanticCachePlugin(Plugin):
         if found is None:
             self._go_on(exchange, pending)
             return None
-        trial = Trial(key, found.entry, found.similarity, label, exchange.request_id)
+        # The very same text is no guess: there is nothing to measure.
+        trial = None if found.exact else Trial(key, found.entry, found.similarity, label, exchange.request_id)
         if not self.config.serve:
             self.counts.shadowed += 1
-            self.meter.counts.sampled += 1
             note_found(exchange, found, self.name, "shadow")
+            if trial is not None:
+                self.meter.counts.sampled += 1
             pending.trial, pending.vector = trial, None
             self._go_on(exchange, pending)
             return None
-        if self.random() < self.config.meter.share:
+        if trial is not None and self.random() < self.config.meter.share:
             self.trials.ask_again(exchange, trial)
         return serve(exchange, found, self.name, self.counts, round((self._clock.now() - now) * 1000))
 
@@ -118,34 +120,45 @@ class SemanticCachePlugin(Plugin):
         return None if question is None or len(question.text) > config.max_characters else question
 
     async def _find(self, exchange: Exchange, pending: Pending, normal: str, wishes: Wishes) -> Found | None:
-        """An entry that may answer; otherwise the vector is put on ``pending``, if its answer may be kept."""
-        found, reason = None, None
-        if wishes.read and (found := self.lookup.same_text(pending.key, pending.exact, wishes.max_age)) is not None:
+        """An entry that may answer; otherwise its vector, or its coming, is put on ``pending`` if it may be kept."""
+        reason: str | None = None
+        if wishes.read and (same := self.lookup.same_text(pending.key, pending.exact, wishes.max_age)) is not None:
             self.counts.exact += 1
-            return found
-        vectors = await self.embedder([normal], "embedding", exchange)
-        if vectors is None:
+            return same
+        if not wishes.read or self.index.scope(pending.key) is None:
+            # Nothing to compare with, as in most conversations that go on: nobody waits for the vector.
+            if wishes.store:
+                self._expect(exchange, pending, normal)
+        elif (vectors := await self.embedder([normal], "embedding", exchange)) is None:
             self.counts.without_vector += 1
             reason = "no vector"
         else:
+            found, refused = await self.lookup.like(
+                pending.key, vectors[0], pending.text, pending.policy, wishes.max_age
+            )
+            if found is not None:
+                return found
+            reason = None if refused is None else f"guard: {refused}"
             if wishes.store:
                 pending.vector = vectors[0]
-            if wishes.read:
-                found, refused = await self.lookup.like(
-                    pending.key, vectors[0], pending.text, pending.policy, wishes.max_age
-                )
-                reason = None if refused is None else f"guard: {refused}"
-        if found is None:
-            self.counts.misses += 1
-            exchange.headers.setdefault(CACHE, "MISS")
-            exchange.annotate(f"{self.name}.status", "miss")
-            if reason is not None:
-                exchange.annotate(f"{self.name}.reason", reason)
-        return found
+        self.counts.misses += 1
+        exchange.headers.setdefault(CACHE, "MISS")
+        exchange.annotate(f"{self.name}.status", "miss")
+        if reason is not None:
+            exchange.annotate(f"{self.name}.reason", reason)
+        return None
+
+    def _expect(self, exchange: Exchange, pending: Pending, normal: str) -> None:
+        """Ask for the vector of a question beside the call of the provider."""
+        try:
+            asking = self.embedder([normal], "embedding", exchange)
+            pending.coming = self._background.spawn(asking, f"{self.name}: embed a question")
+        except RuntimeError:
+            self.counts.without_vector += 1
 
     def _go_on(self, exchange: Exchange, pending: Pending) -> None:
         """Let the provider answer, and look at the answer where something is to be done with it."""
-        if pending.vector is not None or pending.trial is not None:
+        if pending.keeps or pending.trial is not None:
             exchange.stash[self._pending] = pending
             exchange.watch_stream()
 

@@ -54,6 +54,8 @@ class _Chat(Struct):
 
 class _Responses(Struct):
     input: str | list[Raw]
+    previous_response_id: Any = None
+    conversation: Any = None
 
 
 class _Contents(Struct):
@@ -110,7 +112,10 @@ def _of_chat(body: bytes) -> str | None:
 
 
 def _of_responses(body: bytes) -> str | None:
-    given = _RESPONSES.decode(body).input
+    asked = _RESPONSES.decode(body)
+    if asked.previous_response_id is not None or asked.conversation is not None:
+        return None  # the history is at the provider, and goes on there
+    given = asked.input
     if isinstance(given, str):
         return given
     return _of_message(given[-1]) if given else None

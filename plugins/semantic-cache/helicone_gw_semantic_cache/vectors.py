@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 Vector: TypeAlias = NDArray[np.float32]
 
-FIRST: Final = 8
+FIRST: Final = 4
 """Rows of the first block, and of the second; every further block has as many as all before it."""
 
 
@@ -91,7 +91,8 @@ def _place(row: int) -> tuple[int, int]:
 def unit(values: object) -> Vector | None:
     """``values`` as a vector of length 1; ``None`` for what has no direction: empty, zero, infinite, not numbers."""
     try:
-        vector: Vector = np.asarray(values, dtype=np.float32)
+        with np.errstate(over="ignore"):
+            vector: Vector = np.asarray(values, dtype=np.float32)
     except (TypeError, ValueError, OverflowError):
         return None
     if vector.ndim != 1 or not vector.size:

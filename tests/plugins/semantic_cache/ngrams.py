@@ -42,7 +42,9 @@ def asked(body: Any) -> str:
 
 
 def answering(
-    answers: Mapping[str, str] | Callable[[str], str] = lambda question: f"The answer to {question!r}.",
+    answers: Mapping[str, str] | Callable[[str], str] | ScriptedResponse = lambda question: (
+        f"The answer to {question!r}."
+    ),
     embedder: Callable[[RecordedRequest], ScriptedResponse] | None = None,
 ) -> Callable[[RecordedRequest], ScriptedResponse]:
     """A provider of every dialect: vectors of `embed` (or ``embedder``'s answer), and ``answers`` to questions."""
@@ -51,6 +53,8 @@ def answering(
         body = request.json()
         if request.path.endswith("/embeddings"):
             return vectors(request) if embedder is None else embedder(request)
+        if isinstance(answers, ScriptedResponse):
+            return answers
         question = asked(body)
         text = answers(question) if callable(answers) else answers[question]
         if request.path.endswith("/messages"):

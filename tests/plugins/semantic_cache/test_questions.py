@@ -114,6 +114,12 @@ def test_items_of_a_response(given_input: Any, text: str | None) -> None:
     assert (None if question is None else question.text) == text
 
 
+@pytest.mark.parametrize("state", [{"previous_response_id": "resp_1"}, {"conversation": "conv_1"}])
+def test_a_history_that_the_provider_keeps_goes_on_there(state: dict[str, str]) -> None:
+    assert question_of(request({"input": "Hi", **state}, operation="responses")) is None
+    assert question_of(request({"input": "Hi", "previous_response_id": None}, operation="responses")) is not None
+
+
 def test_the_same_text_elsewhere_in_the_body_leaves_no_room_for_another() -> None:
     # The last place is cut out, which need not be the message: then the message itself surrounds it.
     body = {"messages": [{"role": "user", "content": "auto"}], "tool_choice": "auto"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import openai
 import pytest
 
-from helicone_gw.testing import ScriptedProvider
+from helicone_gw.testing import RecordedRequest, ScriptedProvider, ScriptedResponse
 from tests.plugins.semantic_cache.ngrams import answering
 from tests.program import gateway
 
@@ -63,9 +64,26 @@ async def unary(client: openai.AsyncOpenAI, text: str) -> tuple[str, str | None,
     return said, raw.headers.get("helicone-cache-semantic"), raw.headers["helicone-id"]
 
 
+def recent(provider: ScriptedProvider) -> list[RecordedRequest]:
+    """The requests since the answer before the last one."""
+    answers = [each.number for each in provider.requests if not each.path.endswith("embeddings")]
+    since = answers[-2] if len(answers) > 1 else 0
+    return [each for each in provider.requests if each.number > since]
+
+
 @pytest.mark.parametrize("engine", ["hypercorn", "uvicorn"])
 async def test_an_sdk_is_answered_from_the_cache(engine: str, tmp_path: Path) -> None:
-    provider = ScriptedProvider(default=answering())
+    usual = answering()
+
+    async def after_its_vector(request: RecordedRequest) -> ScriptedResponse:
+        # A first question is not kept before its vector has come, for which no answer waits.
+        if not request.path.endswith("embeddings"):
+            while not any(each.path.endswith("embeddings") and each.answered.is_set() for each in recent(provider)):
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.2)
+        return usual(request)
+
+    provider = ScriptedProvider(default=after_its_vector)
     async with provider.serve() as base_url:
         with gateway(configuration(base_url, engine), tmp_path) as url:
             client = openai.AsyncOpenAI(
@@ -85,4 +103,5 @@ async def test_an_sdk_is_answered_from_the_cache(engine: str, tmp_path: Path) ->
                     assert 0.5 < float(similarity) < 1
                     assert (third, other) == (f"The answer to {UNLIKE!r}.", None)
     paths = [request.path.rpartition("/")[2] for request in provider.requests]
-    assert paths == ["embeddings", "completions", "embeddings", "embeddings", "completions"] * 2
+    assert [sorted(paths[start : start + 2]) for start in (0, 5)] == [["completions", "embeddings"]] * 2
+    assert [paths[start + 2 : start + 5] for start in (0, 5)] == [["embeddings", "embeddings", "completions"]] * 2
