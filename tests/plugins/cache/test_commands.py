@@ -244,6 +244,33 @@ def test_memory_is_the_running_gateways_and_shows_what_belongs_to_the_key(tmp_pa
         assert (owner.exit_code, "--owner" in owner.output) == (1, True)
 
 
+def test_workers_share_a_file_that_the_commands_look_into_meanwhile(tmp_path: Path) -> None:
+    path = tmp_path / "cache.db"
+    backend = BackendConfig(url=f"disk://{path}")
+    config = {
+        "server": {"workers": 2},
+        "database": {"url": f"sqlite:///{tmp_path}/gateway.db"},
+        "providers": {"demo": {}},
+        "plugins": [{"cache": {"enabled": True, "backend": {"url": backend.url}}}],
+    }
+    body = {"model": "demo", "messages": [{"role": "user", "content": "Hello!"}]}
+    with gateway(config, tmp_path) as url:
+
+        def ask() -> str | None:
+            # A connection of its own each time: the system gives it to either worker.
+            reply = httpx.post(f"{url}/v1/chat/completions", json=body, trust_env=False)
+            assert reply.status_code == 200, reply.text
+            return reply.headers.get("helicone-cache")
+
+        ask()
+        run = runner(backend)
+        while json.loads(run("stats", "--json").output)["entries"] == 0:
+            time.sleep(0.02)
+        assert [ask() for _ in range(12)] == ["HIT"] * 12
+        assert run("clear", "--all").output == "1 entry cleared.\n"
+        assert ask() != "HIT"
+
+
 def test_the_filters_and_the_key_travel(running: tuple[str, type[Answering]]) -> None:
     url, server = running
     server.answers = {"/v1/cache": (200, {"data": {"cleared": 3}, "error": None})}
