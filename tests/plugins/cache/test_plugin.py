@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from helicone_gw import Cost, Exchange, Plugin, Request, Response, Route, Target, hookimpl
+from helicone_gw.config import load_config
 from helicone_gw.registry import load
 from helicone_gw.testing import GatewayFactory, RunningGateway, ScriptedProvider, of_bytes, of_json
 from helicone_gw.testing.dialects import anthropic, openai_chat
@@ -26,6 +29,15 @@ async def twice(running: RunningGateway, **asked: Any) -> tuple[Any, Any]:
 def test_it_is_offered_as_a_plugin() -> None:
     assert load("cache") is CachePlugin
     assert CachePlugin.on_failure == "open"
+
+
+def test_the_readmes_example_is_a_configuration(tmp_path: Path) -> None:
+    readme = Path(__file__).parents[3] / "plugins" / "cache" / "README.md"
+    (example,) = re.findall(r"^```yaml\n(.*?)^```", readme.read_text(), re.MULTILINE | re.DOTALL)
+    file = tmp_path / "gateway.yaml"
+    file.write_text(example)
+    config = load_config(file, environ={}, plugin_class=load)
+    assert [plugin.name for plugin in config.plugins] == ["security", "cache", "router"]
 
 
 async def test_nothing_is_cached_that_does_not_ask(gateway: GatewayFactory) -> None:
