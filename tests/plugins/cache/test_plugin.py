@@ -36,7 +36,7 @@ def test_the_readmes_example_is_a_configuration(tmp_path: Path) -> None:
     (example,) = re.findall(r"^```yaml\n(.*?)^```", readme.read_text(), re.MULTILINE | re.DOTALL)
     file = tmp_path / "gateway.yaml"
     file.write_text(example)
-    config = load_config(file, environ={}, plugin_class=load)
+    config = load_config(file, environ={}, plugin_class=load, known_providers=())
     assert [plugin.name for plugin in config.plugins] == ["security", "cache", "router"]
 
 
