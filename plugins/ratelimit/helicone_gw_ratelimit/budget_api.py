@@ -11,7 +11,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from helicone_gw import StoreUnavailable, caller
 from helicone_gw_ratelimit.budget_report import concerns, described
 from helicone_gw_ratelimit.budgeting import Budgeting
-from helicone_gw_ratelimit.segments import clean
 
 MOST: Final = 1000
 """Accounts of one answer: those with the largest spending."""
@@ -25,13 +24,12 @@ def routes(name: str, instances: Callable[[], Sequence[Budgeting]]) -> Blueprint
     async def budgets() -> tuple[dict[str, Any], int]:
         key = caller(request.scope)
         data: list[dict[str, Any]] = []
-        own = "" if key is None else f"key:{clean(key.id)}"
         for found in instances():
             try:
                 standings = await found.accounts.standings(MOST)
             except (StoreUnavailable, SQLAlchemyError, OSError):
                 return {"data": None, "error": "What was spent cannot be read at the moment."}, 503
-            seen = [standing for standing in standings if concerns(key, own, standing.place)]
+            seen = [standing for standing in standings if concerns(key, standing.place)]
             data += [described(found.budgets[each.place.budget], each, live=True) for each in seen]
         return {"data": data, "error": None}, 200
 

@@ -66,8 +66,8 @@ class BudgetConfig(ForConfig):
     week_starts: WeekStart = Field(default="monday", description="First day of a week.")
     segment: SegmentName = Field(
         default="global",
-        description="Who has a budget of their own: global (all share one), user, key, model, route, provider, or the "
-        "name of a property (property:model, where it is one of those words).",
+        description="Who has a budget of their own: global (all share one), user, key, owner (of the key), model, "
+        "route, provider, or the name of a property (property:model, where it is one of those words).",
     )
     mode: Literal["hard", "soft"] = Field(
         default="hard", description="Refuse with 402 what exceeds it, or only tell of it."

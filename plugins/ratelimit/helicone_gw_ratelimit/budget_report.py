@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from helicone_gw_ratelimit.accounts import Standing
 from helicone_gw_ratelimit.budget_config import plain
 from helicone_gw_ratelimit.budget_table import Place, Spent, newest_generation
+from helicone_gw_ratelimit.segments import clean
 
 if TYPE_CHECKING:
     from helicone_gw import GatewayKey
@@ -35,7 +36,7 @@ def described(budget: Budget, standing: Standing, *, live: bool) -> dict[str, An
     return report | {"reserved": plain(standing.reserved), "underWay": standing.under_way} if live else report
 
 
-def concerns(key: GatewayKey | None, segment_of_key: str, place: Place) -> bool:
+def concerns(key: GatewayKey | None, place: Place) -> bool:
     """Whether ``key`` may see an account: what all of its organisation share, and its own.
 
     Of other keys, users and properties it learns nothing. Without keys everybody sees everything.
@@ -44,7 +45,8 @@ def concerns(key: GatewayKey | None, segment_of_key: str, place: Place) -> bool:
         return True
     if place.organization != key.organization:
         return False
-    return place.segment.partition(":")[0] in SHARED or place.segment == segment_of_key
+    own = (f"key:{clean(key.id)}", f"owner:{clean(key.owner)}")
+    return place.segment.partition(":")[0] in SHARED or place.segment in own
 
 
 def written(budgets: Mapping[str, Budget], rows: Iterable[Spent], now: float) -> list[Standing]:

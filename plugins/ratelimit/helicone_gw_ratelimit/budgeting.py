@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from helicone_gw import StoreUnavailable
+from helicone_gw import PaymentRequired, StoreUnavailable
 from helicone_gw_ratelimit.accounts import Accounts
 from helicone_gw_ratelimit.backup import Backup
 from helicone_gw_ratelimit.budget_config import dollars
@@ -14,7 +14,7 @@ from helicone_gw_ratelimit.budgets import Budget, named
 from helicone_gw_ratelimit.headers import warn
 from helicone_gw_ratelimit.ledger import CROSSED
 from helicone_gw_ratelimit.live import Live
-from helicone_gw_ratelimit.spending import Charge, Pricing, Spending, SpendingKey
+from helicone_gw_ratelimit.spending import Charge, Pricing, Spending, SpendingKey, actual
 
 if TYPE_CHECKING:
     from helicone_gw import Attempt, Chunk, Exchange, Gateway, Store
@@ -88,10 +88,17 @@ class Budgeting:
             return []
         expected = self._estimator.expected(exchange)
         tokens = expected.input_tokens
-        estimate, of_input = self._pricing.estimate(exchange, tokens, expected.output_tokens)
+        estimate = self._pricing.estimate(exchange, tokens, expected.output_tokens)
         now = self._clock.now()
-        charges = [budget.charge(exchange, estimate, now, self._pricing) for budget in budgets]
-        exchange.stash[self._key] = Spending.of(charges, estimate, of_input, tokens)
+        charges: list[Charge] = []
+        for budget in budgets:
+            try:
+                charges.append(budget.charge(exchange, estimate, now, self._pricing))
+            except PaymentRequired:
+                self._count("refused", budget.name)
+                exchange.annotate(f"{self._name}.refused", [budget.name])
+                raise
+        exchange.stash[self._key] = Spending.of(charges, estimate, tokens)
         return charges
 
     async def prepare(self, charges: Sequence[Charge]) -> None:
@@ -137,9 +144,7 @@ class Budgeting:
         if spending is None:
             return
         self.live.ended(exchange)
-        charge = spending.charges[0]
-        assert isinstance(charge.rule, Budget)
-        _, amount, guessed = charge.rule.settling(exchange, spending, charge)
+        amount, guessed = actual(exchange, spending, spending.charges[0])
         exchange.annotate(f"{self._name}.budget_nano_usd", amount)
         if guessed:
             exchange.annotate(f"{self._name}.budget_estimated", True)

@@ -14,7 +14,7 @@ from helicone_gw_ratelimit.limits import tagged
 from helicone_gw_ratelimit.matching import Targets, compile_matcher
 from helicone_gw_ratelimit.periods import BUCKETS, Span, brief
 from helicone_gw_ratelimit.segments import ANONYMOUS, clean, segment_words
-from helicone_gw_ratelimit.spending import Charge, Spending, actual
+from helicone_gw_ratelimit.spending import Charge, actual
 
 if TYPE_CHECKING:
     from helicone_gw import Exchange, GatewayError
@@ -27,6 +27,9 @@ DAY_MS: Final = 86_400_000
 
 IDLE_MS: Final = 35 * DAY_MS
 """How long the store keeps an account without an end that nobody uses; the table keeps it longer."""
+
+MAX_REMEMBERED: Final = 1024
+"""Accounts whose keys are remembered; when there are more, all are forgotten and it begins anew."""
 
 NO_RETRY: Final = {"x-should-retry": "false"}
 """What SDKs understand: a budget that is used up is so for longer than they wait."""
@@ -53,12 +56,17 @@ class Budget:
         self.count = BUCKETS if self.width else 0
         self._lease = round(lease * 1_000_000)
         self.slice = nano(config.slice)
+        self._span = Span(0, 0)
+        self._places: dict[tuple[str, tuple[str, ...]], tuple[Place, tuple[str, str]]] = {}
         self.largest = None if config.largest_request is None else nano(config.largest_request)
+        self._hard = config.hard
+        self._unknown = config.unknown
+        self._ceiling = self.limit if config.hard else -1
+        self._always = self.largest if config.reserve == "largest" else None
 
     def charge(self, exchange: Exchange, estimate: int | None, now: float, pricing: Pricing) -> Charge:
         """What ``exchange`` asks of this budget. Raises `PaymentRequired` where it cannot be asked for at all."""
-        config, unknown = self.config, self.config.unknown
-        amount = unknown if estimate is None else estimate
+        amount = self._unknown if estimate is None else estimate
         if amount is None:
             raise PaymentRequired(
                 f"Nobody knows the price of this request, and budget {self.name!r} admits none of unknown price.",
@@ -66,43 +74,52 @@ class Budget:
                 headers=NO_RETRY,
                 details={"budget": self.name},
             )
-        if self.largest is not None:
-            if config.hard and amount > self.largest:
-                raise PaymentRequired(
-                    f"This request may cost {dollars(amount)}; budget {self.name!r} admits none dearer than "
-                    f"{dollars(self.largest)}.",
-                    code="request_too_expensive",
-                    headers=NO_RETRY,
-                    details={"budget": self.name, "requested": plain(amount), "largest": plain(self.largest)},
-                )
-            if config.reserve == "largest":
-                amount = self.largest
+        if self.largest is not None and self._hard and amount > self.largest:
+            raise PaymentRequired(
+                f"This request may cost {dollars(amount)}; budget {self.name!r} admits none dearer than "
+                f"{dollars(self.largest)}.",
+                code="request_too_expensive",
+                headers=NO_RETRY,
+                details={"budget": self.name, "requested": plain(amount), "largest": plain(self.largest)},
+            )
+        if self._always is not None:
+            amount = self._always
         span = self.period.at(now)
-        place = Place(exchange.organization, self.name, self.every, ":".join(self._words(exchange, pricing)))
-        limit = self.limit if config.hard else -1
+        place, keys = self._place(exchange.organization, self._words(exchange, pricing), span)
         return Charge(
             BUDGET,
             self,
-            self.keys(place, span),
+            keys,
             (
                 exchange.id,
                 amount,
-                limit,
+                self._ceiling,
                 self._lease,
                 self.keep(span, now),
                 self.width,
                 self.count,
-                config.in_flight or 0,
+                self.config.in_flight or 0,
             ),
             place=place,
             span=span,
             amount=amount,
-            hard=config.hard,
-            unknown=unknown or 0,
-            cut=config.cut,
+            hard=self._hard,
+            unknown=self._unknown or 0,
+            cut=self.config.cut,
             slice=self.slice,
             largest=self.largest,
         )
+
+    def _place(self, organization: str, words: tuple[str, ...], span: Span) -> tuple[Place, tuple[str, str]]:
+        """Where it is counted, and the keys of that account."""
+        if span != self._span or len(self._places) >= MAX_REMEMBERED:
+            self._span = span
+            self._places.clear()
+        found = self._places.get((organization, words))
+        if found is None:
+            place = Place(organization, self.name, self.every, ":".join(words))
+            found = self._places[organization, words] = place, self.keys(place, span)
+        return found
 
     def _words(self, exchange: Exchange, pricing: Pricing) -> tuple[str, ...]:
         """Whose part of the budget it is."""
@@ -172,13 +189,9 @@ class Budget:
         assert isinstance(claim, Charge)
         if claim.admitted is False or claim.spending is None:
             return None
-        return self.settling(exchange, claim.spending, claim)[0]
-
-    def settling(self, exchange: Exchange, spending: Spending, charge: Charge) -> tuple[Sequence[Argument], int, bool]:
-        """The arguments that settle ``charge``, the amount, and whether that is an estimate."""
-        amount, guessed = actual(exchange, spending, charge)
-        _, _, _, lease, keep, *_ = charge.arguments
-        return (exchange.id, amount, lease, keep, self.width, self.count, *self.thresholds), amount, guessed
+        amount, _ = actual(exchange, claim.spending, claim)
+        arguments = claim.arguments
+        return (exchange.id, amount, arguments[3], arguments[4], self.width, self.count, *self.thresholds)
 
     def total(self, charge: Charge, fields: Fields) -> Spent | None:
         """What the table is to be told after a settlement; ``None``: the store did not know what was spent before."""

@@ -18,7 +18,7 @@ BYTES_PER_TOKEN: Final = 4
 
 _OUTPUT: Final = UNITS.index("output")
 
-_STRING: Final = rb'":\s?"((?:[^"\\]|\\.)*)"'
+_STRING: Final = rb'":\s?"([^"\\]*(?:\\.[^"\\]*)*)"'
 
 _FIELDS: Final = rb'"(?:content|text|arguments|partial_json|thinking|reasoning|reasoning_content|refusal|response)'
 _TEXT: Final = re.compile(_FIELDS + _STRING, re.DOTALL)

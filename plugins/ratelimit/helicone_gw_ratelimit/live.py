@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from helicone_gw import PaymentRequired, StoreUnavailable
+from helicone_gw import PaymentRequired, StoreUnavailable, Usage
 from helicone_gw_ratelimit.budgets import NO_RETRY
 from helicone_gw_ratelimit.debit import Debit
 from helicone_gw_ratelimit.ledger import REFUSED, Ledger
@@ -87,7 +87,8 @@ class Live:
     def _debit(self, exchange: Exchange, spending: Spending) -> Debit:
         *before, attempt = exchange.attempts
         price = self._pricing.of_attempt(exchange, attempt)
-        base = billed(before, spending.estimate or 0)[0] + spending.input_cost
+        prompt = None if price is None else price.cost(Usage(input_tokens=spending.input_tokens, output_tokens=0))
+        base = billed(before, spending.estimate or 0)[0] + (0 if prompt is None else prompt.nano_usd)
         return Debit(exchange.original, base, price, spending.input_tokens)
 
     def _short(self, exchange: Exchange, spending: Spending, used: int) -> None:

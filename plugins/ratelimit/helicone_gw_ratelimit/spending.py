@@ -39,14 +39,13 @@ class Charge(Claim, kw_only=True):
 class Spending(Struct):
     """The spending of one exchange; amounts are nano-dollars.
 
-    ``estimate`` is what one attempt may cost as far as one can tell (``None``: no price is known), ``input_cost`` the
-    part of it that its prompt costs, ``input_tokens`` the prompt's length. ``held`` is what is reserved now. ``step``
-    and ``ceiling`` are the smallest slice and the smallest largest request of the budgets that cut streams.
+    ``estimate`` is what one attempt may cost as far as one can tell (``None``: no price is known), ``input_tokens`` the
+    length of its prompt. ``held`` is what is reserved now. ``step`` and ``ceiling`` are the smallest slice and the
+    smallest largest request of the budgets that cut streams.
     """
 
     charges: list[Charge]
     estimate: int | None
-    input_cost: int
     input_tokens: int
     held: int
     step: int
@@ -57,13 +56,12 @@ class Spending(Struct):
     cut_by: str | None = None
 
     @classmethod
-    def of(cls, charges: list[Charge], estimate: int | None, input_cost: int, input_tokens: int) -> Spending:
+    def of(cls, charges: list[Charge], estimate: int | None, input_tokens: int) -> Spending:
         """The spending of an exchange that asks this of its budgets."""
         cutting = [charge for charge in charges if charge.cut]
         spending = cls(
             charges,
             estimate,
-            input_cost,
             input_tokens,
             min(charge.amount for charge in charges),
             min(charge.slice for charge in cutting or charges),
@@ -100,23 +98,20 @@ class Pricing:
                 continue  # the router will say what is wrong with it
         return [target for target in found if self._routing.reachable(exchange, target)] or found
 
-    def estimate(self, exchange: Exchange, input_tokens: int, output_tokens: int) -> tuple[int | None, int]:
-        """What plain text of this length costs where it costs most, and the input alone; ``None``: no price is known.
+    def estimate(self, exchange: Exchange, input_tokens: int, output_tokens: int) -> int | None:
+        """What plain text of this length costs where it costs most; ``None``: no price is known.
 
         Targets without a price are left out.
         """
         override = exchange.request.helicone.model_override
         usage = Usage(input_tokens=input_tokens, output_tokens=output_tokens)
-        prompt = Usage(input_tokens=input_tokens, output_tokens=0)
-        dearest, of_input = None, 0
+        dearest: int | None = None
         for target in self.targets(exchange):
             price = self._prices.find(target.provider, override or target.model)
             cost = None if price is None else price.cost(usage)
-            if price is None or cost is None or (dearest is not None and cost.nano_usd <= dearest):
-                continue
-            alone = price.cost(prompt)
-            dearest, of_input = cost.nano_usd, 0 if alone is None else alone.nano_usd
-        return dearest, of_input
+            if cost is not None and (dearest is None or cost.nano_usd > dearest):
+                dearest = cost.nano_usd
+        return dearest
 
     def of_attempt(self, exchange: Exchange, attempt: Attempt) -> CompiledPrice | None:
         """The price at the target of ``attempt``."""

@@ -411,6 +411,8 @@ async def test_nothing_dearer_than_the_largest_request_is_admitted(start: Start)
     async with start({"largest_request": 0.5}) as running:
         refused = await running.chat(max_tokens=501)
         assert (refused.status, refused.json()["error"]["code"]) == (402, "request_too_expensive")
+        assert of(running).counters == {("refused", "b"): 1}
+        assert running.exchanges[0].annotations["ratelimit.refused"] == ["b"]
         assert (await running.chat(max_tokens=500)).status == 200
 
 
