@@ -14,8 +14,8 @@ from helicone_gw.headers import Headers
 from helicone_gw.model import Attempt, Response
 from helicone_gw.sse import EventSplitter
 
-SAMPLE_BYTES = 16 * 1024
-"""Bytes of a stream's beginning that are looked at should its tokens have to be estimated."""
+SAMPLE_BYTES = 8 * 1024
+"""Bytes of a stream that are kept, from where its content begins, should its tokens have to be estimated."""
 
 
 async def _nothing() -> None:
@@ -49,15 +49,20 @@ class LiveStream(Struct):
     """Whether the provider closed the stream, as opposed to whoever stopped reading it."""
     size: int = 0
     """Bytes that were read."""
+    begun: bool = False
+    """Whether content was seen in them; whoever sees it says so."""
+    before: int = 0
+    """Bytes that came before ``sample``."""
     sample: list[bytes] = field(default_factory=list)
-    """The first `SAMPLE_BYTES` of them and a little more, as they came."""
+    """What was read last before ``begun`` was known, and what came then, `SAMPLE_BYTES` in all."""
+    _room: int = 0
 
     async def read(self) -> bytes | None:
         """The next bytes off the wire, ``None`` at the end."""
         pending = self.pending
         if pending is None:
             data = await anext(self.source, None)
-            if data and self.size >= SAMPLE_BYTES:
+            if data and self.begun and self._room <= 0:
                 self.size += len(data)
                 return data
             return self._noted(data)
@@ -78,8 +83,13 @@ class LiveStream(Struct):
         if data is None:
             self.ended = True
             return None
-        if self.size < SAMPLE_BYTES and self.events:
-            self.sample.append(data)
+        if not self.events:
+            return data
+        if not self.begun:
+            self.before, self.sample, self._room = self.size, [data[:SAMPLE_BYTES]], SAMPLE_BYTES - len(data)
+        elif self._room > 0:
+            self.sample.append(data[: self._room])
+            self._room -= len(data)
         self.size += len(data)
         return data
 

@@ -44,6 +44,7 @@ async def hold_back(live: LiveStream, timeout: float) -> None:
             if facts.terminal and not facts.content and reader.stop_reason is None:
                 raise UpstreamProtocolError("The provider's stream has nothing in it but its end.")
             live.head.append((event, facts))
+            live.begun = live.begun or facts.content
             if not (facts.preamble or facts.usage_only):
                 live.unread = events
                 return

@@ -8,7 +8,6 @@ count stays unknown.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 import msgspec
@@ -16,8 +15,9 @@ from msgspec.structs import replace
 
 from helicone_gw.dialects import wire_format
 from helicone_gw.dialects.base import WireFormat
+from helicone_gw.dialects.deltas import delta_texts, has_deltas
 from helicone_gw.dialects.translate.base import Ingress
-from helicone_gw.dialects.translate.codecs import CONVERSATION_EGRESS, CONVERSATION_INGRESS
+from helicone_gw.dialects.translate.codecs import CONVERSATION_INGRESS
 from helicone_gw.dialects.translate.conversation import (
     Audio,
     ConversationRequest,
@@ -31,42 +31,43 @@ from helicone_gw.dialects.translate.conversation import (
     ToolResult,
 )
 from helicone_gw.dialects.translate.loss import Loss
-from helicone_gw.dialects.translate.reply import (
-    PartStarted,
-    RefusalDelta,
-    StreamEvent,
-    TextDelta,
-    ThinkingDelta,
-    ToolArgumentsDelta,
-)
 from helicone_gw.errors import GatewayError
 from helicone_gw.model import Request, Usage
 from helicone_gw.pipeline.answer import SAMPLE_BYTES, LiveStream
-from helicone_gw.sse import EventSplitter, EventTooLarge, event_data
+from helicone_gw.sse import EventSplitter, EventTooLarge
 
-MAX_PROMPT = 2 << 20
-"""Bytes of a request that is read to count its tokens, on the event loop; those of a longer one stay unknown."""
+READ_PROMPT = 32 << 10
+"""Bytes of a request that is read to count its tokens, on the event loop; a longer one is counted as it stands."""
+MAX_PROMPT = 1 << 20
+"""Bytes of a request that is counted at all; the tokens of a longer one stay unknown."""
 PER_MESSAGE = 4
 """Tokens that set one message apart from the next."""
 
-_ASCII, _WIDE_ALPHABETS, _IDEOGRAPHS = 4.2, 3.5, 1.4  # characters of a token
-_IDEOGRAPH = re.compile("[\u1100-\u11ff\u2e80-\ud7ff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
+_ONE_BYTE, _TWO_BYTES, _THREE_BYTES = 4.2, 3.5, 1.4  # characters of a token, by their length in UTF-8
+_UNSEEN = (
+    b'"image"',
+    b'"image_url"',
+    b'"input_image"',
+    b'"input_audio"',
+    b'"input_file"',
+    b'"file"',
+    b'"file_id"',
+    b'"file_data"',
+    b'"fileData"',
+    b'"inline_data"',
+    b'"inlineData"',
+    b'"document"',
+    b'"container_upload"',
+    b'"previous_response_id"',
+    b'"conversation"',
+    b'"cachedContent"',
+    b'"cached_content"',
+)
+"""Words by which a long request says that it has more than text in it, or that some of it is kept at its provider."""
 
 _INGRESS: dict[tuple[str, str], Ingress] = {
     (codec.dialect, operation): codec for codec in CONVERSATION_INGRESS for operation in codec.operations
 }
-_STREAMS = {
-    ("openai", "chat"): CONVERSATION_EGRESS["openai"],
-    ("openai", "responses"): CONVERSATION_EGRESS["openai.responses"],
-    ("anthropic", "messages"): CONVERSATION_EGRESS["anthropic"],
-    ("gemini", "generate_content"): CONVERSATION_EGRESS["gemini"],
-    ("gemini", "stream_generate_content"): CONVERSATION_EGRESS["gemini"],
-    ("cohere", "chat"): CONVERSATION_EGRESS["cohere"],
-    ("bedrock", "converse"): CONVERSATION_EGRESS["bedrock"],
-    ("ollama", "chat"): CONVERSATION_EGRESS["ollama"],
-    ("replicate", "predictions"): CONVERSATION_EGRESS["replicate"],
-}
-"""Who reads the stream of a wire format."""
 _COMPLETIONS = ("openai", "completions")
 _VECTORS = frozenset({("openai", "embeddings"), ("gemini", "embed_content"), ("gemini", "batch_embed_contents")})
 """Operations that generate nothing."""
@@ -108,6 +109,9 @@ def prompt_tokens(request: Request) -> int | None:
         speaker = _INGRESS.get(key)
         if speaker is None:
             return None
+        if len(body) > READ_PROMPT:
+            unseen = any(word in body for word in _UNSEEN)
+            return None if unseen else round(text_tokens(body.decode("utf-8", "replace")))
         asked = speaker.read_request(body, Loss(), model=request.model or "", stream=request.stream)
         return _conversation_tokens(asked)
     except (GatewayError, ValueError, RecursionError):
@@ -115,49 +119,40 @@ def prompt_tokens(request: Request) -> int | None:
 
 
 def generated_tokens(wire: WireFormat, live: LiveStream) -> int | None:
-    """The output of a stream of ``wire`` as far as it came, estimated from its beginning and its length."""
-    if not live.size:
-        return 0
-    sample = b"".join(live.sample)[:SAMPLE_BYTES]
-    try:
-        events = EventSplitter(SAMPLE_BYTES).feed(sample)
-    except EventTooLarge as problem:
-        events = problem.events
-    read = sum(map(len, events))
-    if not read:
-        # One event that is only beginning says nothing; one that fills the sample may say anything.
-        return 0 if live.size < SAMPLE_BYTES else None
-    tokens = _sampled_tokens(wire, events)
-    return None if tokens is None else round(tokens * live.size / read)
+    """The output of a stream of ``wire`` as far as it came: of its sample, and the rest taken to be alike."""
+    if not has_deltas(wire.dialect, wire.operation):
+        return 0 if not live.size else None
+    data = b"".join(live.sample)
+    tokens, silent, read = 0.0, 0, 0
+    for event in _events(data):
+        words = delta_texts(wire.dialect, wire.operation, event)
+        if words or tokens:
+            read += len(event)
+            tokens += sum(map(text_tokens, words))
+        else:
+            silent += len(event)
+    rest = live.size - live.before - silent
+    if read:
+        return round(tokens * rest / read)
+    # Nothing generated is in sight; more than was kept may hold anything.
+    return 0 if live.size - live.before <= len(data) else None
 
 
 def text_tokens(text: str) -> float:
     """The tokens of ``text``, estimated by its characters: a fraction, so that pieces add up to the whole."""
     if text.isascii():
-        return len(text) / _ASCII
-    plain, wide = len(text.encode("ascii", "ignore")), len(_IDEOGRAPH.findall(text))
-    return plain / _ASCII + wide / _IDEOGRAPHS + (len(text) - plain - wide) / _WIDE_ALPHABETS
+        return len(text) / _ONE_BYTE
+    plain, size = len(text.encode("ascii", "ignore")), len(text.encode("utf-8", "replace"))
+    others = len(text) - plain
+    three = size - plain - 2 * others
+    return plain / _ONE_BYTE + (others - three) / _TWO_BYTES + three / _THREE_BYTES
 
 
-def _sampled_tokens(wire: WireFormat, events: list[bytes]) -> float | None:
-    key = (wire.dialect, wire.operation)
-    if key == _COMPLETIONS:
-        return sum(text_tokens(text) for event in events for text in wire.reply_text(event_data(event)))
-    egress = _STREAMS.get(key)
-    if egress is None:
-        return None
-    reader = egress.stream_reader(Loss())
-    return sum(text_tokens(_generated(said)) for event in events for said in reader.feed(event))
-
-
-def _generated(event: StreamEvent) -> str:
-    match event:
-        case TextDelta() | ThinkingDelta() | RefusalDelta() | ToolArgumentsDelta():
-            return event.text
-        case PartStarted():
-            return event.name or ""
-        case _:
-            return ""
+def _events(sample: bytes) -> list[bytes]:
+    try:
+        return EventSplitter(SAMPLE_BYTES).feed(sample)
+    except EventTooLarge as problem:
+        return problem.events
 
 
 def _conversation_tokens(asked: ConversationRequest) -> int | None:

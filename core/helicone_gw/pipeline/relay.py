@@ -231,6 +231,7 @@ class Relay:
     def _first_content(self) -> None:
         if self._exchange.first_chunk_at is None:
             self._exchange.first_chunk_at = self._clock.now()
+            self._live.begun = True
 
     async def _send(self, sink: Sink, data: bytes) -> None:
         if data:

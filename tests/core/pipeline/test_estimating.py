@@ -16,7 +16,15 @@ from helicone_gw.headers import Headers
 from helicone_gw.helicone import EMPTY
 from helicone_gw.model import Request, Usage
 from helicone_gw.pipeline.answer import SAMPLE_BYTES, LiveStream
-from helicone_gw.pipeline.estimating import MAX_PROMPT, estimate, generated_tokens, prompt_tokens, text_tokens
+from helicone_gw.pipeline.estimating import (
+    MAX_PROMPT,
+    READ_PROMPT,
+    estimate,
+    generated_tokens,
+    prompt_tokens,
+    text_tokens,
+)
+from helicone_gw.sse import split_events
 from helicone_gw.testing.dialects import anthropic, gemini, openai_chat, openai_completions, openai_responses
 from helicone_gw.testing.dialects.content import ToolCall
 
@@ -33,15 +41,18 @@ CHAT = asked({"model": "m", "messages": MESSAGES})
 
 
 async def streamed(dialect: str, operation: str, *pieces: bytes) -> LiveStream:
+    """A stream that was read to its end, as a relay reads it."""
+
     async def source() -> AsyncIterator[bytes]:
         for piece in pieces:
             yield piece
 
     wire = wire_format(dialect, operation)
     assert wire is not None
-    live = LiveStream(source(), True, reader=wire.stream_reader(), wire=wire)
-    while await live.read() is not None:
-        pass
+    reader = wire.stream_reader()
+    live = LiveStream(source(), True, reader=reader, wire=wire)
+    while (data := await live.read()) is not None:
+        live.begun = live.begun or any(reader.feed(event).content for event in split_events(data))
     return live
 
 
@@ -125,6 +136,16 @@ def test_what_is_not_text_that_can_be_seen_is_unknown(request_: Request) -> None
     assert prompt_tokens(request_) is None
 
 
+def test_a_long_prompt_is_counted_as_it_stands() -> None:
+    many = asked({"model": "m", "messages": MESSAGES * (READ_PROMPT // 500)})
+    assert many.body is not None
+    assert len(many.body) > READ_PROMPT
+    whole = text_tokens(PROSE * 10) * (READ_PROMPT // 500)
+    assert prompt_tokens(many) == pytest.approx(whole, rel=0.2)
+    picture = {"role": "user", "content": [PICTURE]}
+    assert prompt_tokens(asked({"model": "m", "messages": [*MESSAGES * (READ_PROMPT // 500), picture]})) is None
+
+
 TEXT = tuple(f"{word} " for word in PROSE.split())
 
 
@@ -158,9 +179,19 @@ async def test_arguments_of_tools_are_generated_too() -> None:
 async def test_a_long_stream_is_estimated_from_its_beginning() -> None:
     parts = openai_chat.stream(TEXT * 100).parts
     live = await streamed("openai", "chat", *parts)
-    assert sum(map(len, live.sample)) < SAMPLE_BYTES + max(map(len, parts))
+    assert sum(map(len, live.sample)) <= SAMPLE_BYTES
     assert live.wire is not None
     assert generated_tokens(live.wire, live) == pytest.approx(text_tokens(PROSE * 100), rel=0.05)
+
+
+@pytest.mark.parametrize("together", [False, True])
+async def test_what_comes_before_the_content_is_none_of_it(together: bool) -> None:
+    """OpenAI's responses begin by repeating the instructions and the tools, however long they are."""
+    echo, *rest = openai_responses.stream(TEXT * 50).parts
+    echo = echo.replace(b'"object"', b'"instructions":"%s","object"' % (b"x" * (SAMPLE_BYTES // 2)))
+    pieces = [b"".join([echo, *rest])] if together else [echo, echo, echo, *rest]
+    found = await generated("openai", "responses", *pieces[:-3] if not together else pieces)
+    assert found == pytest.approx(text_tokens(PROSE * 50), rel=0.3 if together else 0.1)
 
 
 async def test_what_has_no_event_in_it_yet_generated_nothing_that_is_known() -> None:
