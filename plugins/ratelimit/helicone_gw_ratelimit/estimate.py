@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from helicone_gw_ratelimit.config import RatelimitConfig
 
 MAX_DECODED: Final = 2 * 1024 * 1024
-"""Largest body that is decoded, in bytes; of a larger one, all that does not look like base64 counts as text."""
+"""Largest body that is decoded, in bytes; of a larger one so much is looked at, and all but base64 counts as text."""
 
 MAX_NODES: Final = 20_000
-"""Values of a body that are looked at; the rest is taken to go on alike."""
+"""Values of a body that are looked at; where there are more, its bytes are what is counted."""
 
 MEDIA_TOKENS: Final = 1000
 """What a picture, a sound or a file counts."""
@@ -68,7 +68,7 @@ class Expected(Struct, frozen=True):
     asked: bool
 
 
-EXPECTED: StashKey[Expected] = StashKey("ratelimit.expected")
+EXPECTED: StashKey[tuple[Request, Expected]] = StashKey("ratelimit.expected")
 
 
 class Estimator:
@@ -82,9 +82,9 @@ class Estimator:
     def expected(self, exchange: Exchange) -> Expected:
         """The tokens of ``exchange``'s request as it is here."""
         found = exchange.stash.get(EXPECTED)
-        if found is None:
-            found = exchange.stash[EXPECTED] = self._expected(exchange.request)
-        return found
+        if found is None or found[0] is not exchange.request:
+            found = exchange.stash[EXPECTED] = exchange.request, self._expected(exchange.request)
+        return found[1]
 
     def tokens(self, exchange: Exchange) -> int:
         """Tokens of the input and of the longest answer."""
@@ -105,24 +105,31 @@ class Estimator:
         if not body or request.operation == COUNTING:
             return Expected(0, usual, False)
         if len(body) > MAX_DECODED:
-            text = len(body) - sum(len(found) for found in _BASE64.findall(body))
-            return Expected(text // BYTES_PER_TOKEN, usual, False)
+            return Expected(by_size(body), usual, False)
         try:
             decoded = msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             decoded = None
         if not isinstance(decoded, dict):
-            return Expected(len(body) // BYTES_PER_TOKEN, usual, False)
+            return Expected(by_size(body), usual, False)
         most = longest_answer(decoded)
-        tokens = self._input(decoded, request.model or "")
+        tokens = self._input(decoded, request.model or "", body)
         return Expected(tokens, usual if most is None else most, most is not None)
 
-    def _input(self, body: dict[str, Any], model: str) -> int:
+    def _input(self, decoded: dict[str, Any], model: str, body: bytes) -> int:
         found = _Prompt()
         for name in FIELDS.prompt:
-            if name in body:
-                found.add(body[name])
-        return self._counter.count("\n".join(found.texts), model) + found.tokens
+            if name in decoded:
+                found.add(decoded[name])
+        tokens = self._counter.count("\n".join(found.texts), model) + found.tokens
+        return tokens if found.whole else max(tokens, by_size(body))
+
+
+def by_size(body: bytes) -> int:
+    """Tokens of ``body`` by its bytes, without those that look like base64: as its beginning, so the rest."""
+    head = body[:MAX_DECODED]
+    text = len(head) - sum(len(found) for found in _BASE64.findall(head))
+    return text * len(body) // len(head) // BYTES_PER_TOKEN
 
 
 class _Prompt:
@@ -132,6 +139,11 @@ class _Prompt:
         self.texts: list[str] = []
         self.tokens = 0
         self._left = MAX_NODES
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of it was looked at."""
+        return self._left >= 0
 
     def add(self, value: Any) -> None:
         """Look at ``value`` and all within it, without recursion: a body may be nested deeply."""

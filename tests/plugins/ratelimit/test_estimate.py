@@ -100,6 +100,8 @@ def test_tools_count() -> None:
 def test_a_very_large_body_is_not_decoded_and_its_base64_does_not_count() -> None:
     body = b'{"messages": [{"content": "' + b"word " * 1000 + b'"}, {"data": "' + b"A" * MAX_DECODED + b'"}]}'
     assert 1000 <= estimator().expected(exchange(body)).input_tokens <= 2000
+    text = b'{"messages": [{"content": "' + b"word " * MAX_DECODED + b'"}]}'
+    assert estimator().expected(exchange(text)).input_tokens == pytest.approx(5 * MAX_DECODED / 4, rel=0.01)
 
 
 @pytest.mark.parametrize("body", [None, b"", b"no json", b"[1, 2]", b"\xff\xfe", b"{}"])
@@ -109,9 +111,16 @@ def test_what_is_no_request_of_a_model_is_harmless(body: bytes | None) -> None:
     assert expected.input_tokens <= 2
 
 
+def test_a_body_of_very_many_values_counts_by_its_size() -> None:
+    body = {"messages": [{"role": "user", "content": "word"}] * 20_000}
+    tokens = estimator().expected(exchange(body)).input_tokens
+    assert tokens >= len(json.dumps(body)) // 4
+
+
 def test_deep_nesting_is_no_recursion() -> None:
-    body = b'{"messages": ' + b"[" * 400 + b'"' + TEXT.encode() + b'"' + b"]" * 400 + b"}"
-    assert estimator().expected(exchange(body)).input_tokens >= IN_TEXT
+    for depth in (400, 100_000):
+        body = b'{"messages": ' + b"[" * depth + b'"' + TEXT.encode() + b'"' + b"]" * depth + b"}"
+        assert estimator().expected(exchange(body)).input_tokens >= IN_TEXT
 
 
 def test_counting_tokens_is_free() -> None:
@@ -121,7 +130,10 @@ def test_counting_tokens_is_free() -> None:
 
 def test_a_request_is_estimated_once() -> None:
     it, one = exchange({"input": TEXT}), estimator()
-    assert one.expected(it) is one.expected(it)
+    first = one.expected(it)
+    assert one.expected(it) is first
+    it.request = it.request.replace(body=json.dumps({"input": TEXT * 2}).encode())
+    assert one.expected(it).input_tokens > first.input_tokens, "unless another request took its place"
 
 
 def test_the_price_of_what_is_expected() -> None:
