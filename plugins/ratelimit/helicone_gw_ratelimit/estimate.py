@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import Struct
 
-from helicone_gw import StashKey
+from helicone_gw import GatewayError, StashKey
 from helicone_gw_ratelimit.tokens import Counter
 
 if TYPE_CHECKING:
@@ -97,7 +97,10 @@ class Estimator:
         if request.model is None:
             return None
         expected = self.expected(exchange)
-        cost = self._prices.estimate(request.model, request.provider, expected.input_tokens, expected.output_tokens)
+        try:
+            cost = self._prices.estimate(request.model, request.provider, expected.input_tokens, expected.output_tokens)
+        except GatewayError:
+            return None  # the model leads nowhere: whoever routes it will say so
         return None if cost is None else cost.nano_usd
 
     def _expected(self, request: Request) -> Expected:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from helicone_gw import GatewayError
+
 if TYPE_CHECKING:
     from helicone_gw import Exchange, Target
     from helicone_gw_ratelimit.for_config import ForConfig
@@ -52,7 +54,11 @@ def _model(patterns: tuple[str, ...], targets: Targets) -> Matcher:
         if any(_fits(name, patterns) for name in models_in(model)):
             return True
         # Another name for the same model is no way round a limit.
-        return any(each.model is not None and _fits(each.model, patterns) for each in targets(model, exchange))
+        try:
+            reached = targets(model, exchange)
+        except GatewayError:
+            return False  # it leads nowhere: whoever routes it will say so
+        return any(each.model is not None and _fits(each.model, patterns) for each in reached)
 
     return test
 

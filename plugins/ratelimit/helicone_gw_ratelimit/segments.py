@@ -16,11 +16,11 @@ ANONYMOUS = ""
 MAX_VALUE = 256
 """Characters of a value that tell segments apart."""
 
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def clean(value: str) -> str:
-    """``value`` as part of a key: without control characters, ``:`` and braces as ``_``, trimmed, at most 256 long.
+    """``value`` as part of a key: trimmed, at most 256 long, ``:`` and braces as ``_``, no control characters.
 
     >>> clean(" team:a\\n{1} ")
     'team_a_1_'

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from helicone_gw import Exchange, GatewayKey, Headers, HeliconeHeaders, Request, Target
+from helicone_gw import BadRequest, Exchange, GatewayKey, Headers, HeliconeHeaders, Request, Target
 from helicone_gw.helicone import Properties
 from helicone_gw_ratelimit.config import LimitConfig
 from helicone_gw_ratelimit.matching import compile_matcher, models_in
@@ -60,6 +60,15 @@ def test_who_has_no_key_user_or_model_fits_no_pattern() -> None:
         matcher = compile_matcher(LimitConfig.model_validate({"concurrency": 1, field: ["*"]}), targets)
         assert matcher is not None
         assert not matcher(nobody)
+
+
+def test_a_model_that_leads_nowhere_fits_nothing_and_is_refused_by_whoever_routes_it() -> None:
+    def nowhere(model: str, exchange: Exchange) -> list[Target]:
+        raise BadRequest("no provider is left")
+
+    matcher = compile_matcher(LimitConfig.model_validate({"concurrency": 1, "models": ["gpt*"]}), nowhere)
+    assert matcher is not None
+    assert not matcher(exchange())
 
 
 def test_a_list_of_models_asks_for_each_of_them() -> None:

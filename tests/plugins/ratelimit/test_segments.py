@@ -19,12 +19,13 @@ def exchange(user: str | None = None, body_user: str | None = None, **properties
     )
 
 
-@given(st.text(max_size=2000))
+@given(st.text(st.characters(), max_size=2000) | st.just("\ud800\udfff"))
 def test_a_value_is_bounded_and_safe_in_a_key(value: str) -> None:
     safe = clean(value)
     assert len(safe) <= MAX_VALUE
     assert not set(safe) & set(":{}\r\n\x00\x1f\x7f\x85")
     assert safe == safe.strip()
+    assert safe.encode().decode() == safe
 
 
 def test_the_user_is_the_header_s_or_the_body_s() -> None:
