@@ -89,13 +89,16 @@ class Keeping:
         expires_at = now + policy.ttl
         settings = policy.settings
         fields: Headers = response.headers
-        frames = tuple(flight.frames) if response.streamed else (response.body or b"",)
+        frames: tuple[bytes, ...] = (response.body or b"",)
+        gaps: tuple[int, ...] = ()
+        if response.streamed:
+            frames, gaps = _recorded(flight, paced=settings.replay == "paced")
         return Entry(
             key=flight.key,
             status=response.status,
             headers=kept(fields.raw),
             frames=frames,
-            gaps_ms=tuple(flight.gaps) if response.streamed else (),
+            gaps_ms=gaps,
             streamed=response.streamed,
             dialect=exchange.request.dialect,
             operation=exchange.request.operation,
@@ -112,3 +115,14 @@ class Keeping:
             expires_at=expires_at,
             stale_until=expires_at + max(settings.stale_while_revalidate, settings.stale_if_error),
         )
+
+
+def _recorded(flight: Flight, *, paced: bool) -> tuple[tuple[bytes, ...], tuple[int, ...]]:
+    """The stream's events, with the pauses before them where they are to come back in their pace.
+
+    Otherwise as one: to read a hundred events from where they are kept, and to join them, would be most of what a hit
+    costs.
+    """
+    if paced:
+        return tuple(flight.frames), tuple(flight.gaps)
+    return (b"".join(flight.frames),), ()
