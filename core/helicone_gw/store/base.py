@@ -84,8 +84,8 @@ Call: TypeAlias = tuple[Operation, Sequence[str], Sequence[Argument]]
 class Store(Protocol):
     """Namespaced key-value store with expiry, the same interface in memory and on Redis.
 
-    Values are bytes, small enough to travel well within a deadline (a megabyte at most); keys are strings; ``ttl`` is in
-    seconds, down to a millisecond. Every method that is awaited raises `StoreUnavailable`, within the configured
+    Values are bytes, small enough to travel well within a deadline (a megabyte at most); keys are strings; ``ttl`` is
+    in seconds, down to a millisecond. Every method that is awaited raises `StoreUnavailable`, within the configured
     deadline, when the store cannot be reached or is too slow; whether a write then took place is unknown. The store in
     memory is always there.
     """
