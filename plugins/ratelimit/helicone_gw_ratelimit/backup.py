@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from helicone_gw_ratelimit.budget_table import BATCH, Place, SpendTable, Spent
@@ -31,9 +30,16 @@ Reset = Callable[[Spent], Awaitable[None]]
 
 
 class Backup:
-    """Keeps the newest total of every account until it is written. ``on_reset`` is told of generations that began."""
+    """Keeps what every account spent until it is written. ``on_reset`` is told of generations that began.
 
-    def __init__(self, table: SpendTable, clock: Clock, log: Any, *, write_every: float, on_reset: Reset) -> None:
+    ``shared``: the store is one for all processes, and what is put are its totals; otherwise it is what this process
+    spent since it last put something.
+    """
+
+    def __init__(
+        self, table: SpendTable, clock: Clock, log: Any, *, shared: bool, write_every: float, on_reset: Reset
+    ) -> None:
+        self._shared = shared
         self._table = table
         self._clock = clock
         self._log = log
@@ -61,25 +67,30 @@ class Backup:
         self._task = asyncio.get_running_loop().create_task(self._run(), name="ratelimit.backup")
 
     def put(self, total: Spent) -> None:
-        """Take a total for writing."""
+        """Take a total, or an amount, for writing."""
         known = self._waiting.get(total.place, {}).get(total.period)
         if known is None:
             if self._count >= MAX_WAITING:
                 self.dropped += 1
                 return
             self._count += 1
-        self._waiting.setdefault(total.place, {})[total.period] = total.newer(known)
+        self._waiting.setdefault(total.place, {})[total.period] = self._merged(total, known)
+
+    def _merged(self, later: Spent, earlier: Spent | None) -> Spent:
+        return later.newer(earlier) if self._shared else later.plus(earlier)
 
     async def at(self, place: Place, first: int, last: int) -> list[Spent]:
         """The newest totals of a place for periods that began from ``first`` to ``last``, written or not.
 
         Raises what SQLAlchemy raises.
         """
-        found = {row.period: row for row in await self._table.at(place, first, last)}
-        for period, total in self._waiting.get(place, {}).items():
-            if first <= period <= last:
-                found[period] = total.newer(found.get(period))
-        return list(found.values())
+        # Not while something is being written: it would be there twice, or not at all.
+        async with self._working:
+            found = {row.period: row for row in await self._table.at(place, first, last)}
+            for period, waiting in self._waiting.get(place, {}).items():
+                if first <= period <= last:
+                    found[period] = self._merged(waiting, found.get(period))
+            return list(found.values())
 
     async def flush(self) -> None:
         """Write what waits. What the database does not take goes on waiting."""
@@ -88,11 +99,13 @@ class Backup:
 
     async def _flush(self) -> None:
         while self._waiting:
-            batch = list(islice((total for each in self._waiting.values() for total in each.values()), BATCH))
+            batch = self._taken()
             try:
-                await self._table.write(batch, self._clock.now())
+                await self._table.write(batch, self._clock.now(), add=not self._shared)
             except Exception as problem:
                 self.failures += 1
+                for total in batch:
+                    self.put(total)
                 if not self._alarmed:
                     self._alarmed = True
                     self._log.error("spending cannot be written; trying on", problem=type(problem).__name__)
@@ -101,13 +114,18 @@ class Backup:
                 self._alarmed = False
                 self._log.info("spending is written again")
             self.written += len(batch)
-            for total in batch:
-                waiting = self._waiting[total.place]
-                if waiting[total.period] is total:
-                    del waiting[total.period]
-                    self._count -= 1
-                    if not waiting:
-                        del self._waiting[total.place]
+
+    def _taken(self) -> list[Spent]:
+        """The next to be written, which then wait no longer."""
+        batch: list[Spent] = []
+        while self._waiting and len(batch) < BATCH:
+            place, periods = next(iter(self._waiting.items()))
+            while periods and len(batch) < BATCH:
+                batch.append(periods.pop(next(iter(periods))))
+            if not periods:
+                del self._waiting[place]
+        self._count -= len(batch)
+        return batch
 
     async def close(self) -> None:
         """Write what waits, then end."""

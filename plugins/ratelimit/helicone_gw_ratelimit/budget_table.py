@@ -1,7 +1,8 @@
 """The table of what was spent of budgets, by organisation, budget, segment and period: what outlives a process.
 
-A row holds a total and never a difference, so that writing it twice, or from several processes with one store, changes
-nothing. Within a generation the larger total is the newer one; a reset begins the next generation.
+Processes with one store write its totals, so that writing one twice, or late, changes nothing: within a generation the
+larger is the newer one. A process with a store of its own adds what it spent to what others did: workers, and the
+gateway that a reload retires. A reset begins the next generation.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -56,17 +58,24 @@ SPEND: Final = Table(
     Column("reset_at", Float),
 )
 
-_WRITE: Final = sql("""
+_INSERT: Final = """
 INSERT INTO budget_spend (organization_id, budget, every, segment, period, generation, spent, ends_at, updated_at)
 VALUES (:organization_id, :budget, :every, :segment, :period, :generation, :spent, :ends_at, :updated_at)
 ON CONFLICT (organization_id, budget, every, segment, period) DO UPDATE SET
-  spent = CASE
-    WHEN excluded.generation = budget_spend.generation AND excluded.spent < budget_spend.spent THEN budget_spend.spent
-    ELSE excluded.spent END,
+  spent = CASE {rules} ELSE excluded.spent END,
   generation = excluded.generation,
   updated_at = excluded.updated_at
 WHERE excluded.generation >= budget_spend.generation
-""")
+"""
+_WRITE: Final = sql(
+    _INSERT.format(
+        rules="WHEN excluded.generation = budget_spend.generation AND excluded.spent < budget_spend.spent "
+        "THEN budget_spend.spent"
+    )
+)
+_ADD: Final = sql(
+    _INSERT.format(rules="WHEN excluded.generation = budget_spend.generation THEN budget_spend.spent + excluded.spent")
+)
 
 
 class Place(Struct, frozen=True):
@@ -79,7 +88,7 @@ class Place(Struct, frozen=True):
 
 
 class Spent(Struct, frozen=True):
-    """What was spent at a place in one period, or one part of a rolling window.
+    """What was spent at a place in one period, or one part of a rolling window: all of it, or something more.
 
     ``period`` is its beginning in microseconds since the epoch, ``spent`` nano-dollars, ``ends_at`` when it stops to
     count (epoch seconds, ``None``: never).
@@ -97,6 +106,12 @@ class Spent(Struct, frozen=True):
             return self
         return other
 
+    def plus(self, other: Spent | None) -> Spent:
+        """Two amounts of one period together; of two generations, the newer one's."""
+        if other is None or self.generation > other.generation:
+            return self
+        return other if self.generation < other.generation else replace(self, spent=self.spent + other.spent)
+
 
 class SpendTable:
     """Reads and writes the table. Every method raises what SQLAlchemy raises."""
@@ -108,8 +123,8 @@ class SpendTable:
         """Bring the table up to date."""
         await self._database.migrate(BRANCH, VERSIONS)
 
-    async def write(self, rows: Sequence[Spent], now: float) -> None:
-        """Write totals; older ones than those that are there change nothing."""
+    async def write(self, rows: Sequence[Spent], now: float, *, add: bool = False) -> None:
+        """Write totals; older ones than those that are there change nothing. ``add``: what is there, and this."""
         # In one order everywhere: two processes that write the same rows must not wait for each other in a circle.
         ordered = sorted(rows, key=_order)
         for start in range(0, len(ordered), BATCH):
@@ -125,7 +140,7 @@ class SpendTable:
                 for row in ordered[start : start + BATCH]
             ]
             async with self._database.begin() as connection:
-                await connection.execute(_WRITE, values)
+                await connection.execute(_ADD if add else _WRITE, values)
 
     async def at(self, place: Place, first: int, last: int) -> list[Spent]:
         """The totals of a place for periods that began from ``first`` to ``last`` (microseconds), both included."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from helicone_gw import PaymentRequired, StoreUnavailable
 from helicone_gw_ratelimit.accounts import Accounts
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from helicone_gw_ratelimit.config import RatelimitConfig
     from helicone_gw_ratelimit.estimate import Estimator
     from helicone_gw_ratelimit.limits import Claim, Fields, Limits
+
+
+FREE: Final = frozenset({"count_tokens", "models", "moderations"})
+"""Operations that name a model and cost nothing."""
 
 
 class Budgeting:
@@ -46,6 +50,7 @@ class Budgeting:
         self._estimator = estimator
         self._count = count
         self._name = name
+        self._shared = lease > 0
         self._key: SpendingKey = SpendingKey(f"{name}.spending")
         self.budgets = {
             each: Budget(each, budget, gateway.routing.targets, lease)
@@ -56,6 +61,7 @@ class Budgeting:
             self._table,
             gateway.clock,
             gateway.log,
+            shared=self._shared,
             write_every=config.budget_write_every,
             on_reset=lambda row: self.accounts.reset(row),
         )
@@ -81,7 +87,8 @@ class Budgeting:
 
         Requests that name no model (lists, files, ...) are free as far as anybody can tell beforehand.
         """
-        if exchange.request.model is None and exchange.request.router is None:
+        request = exchange.request
+        if (request.model is None and request.router is None) or request.operation in FREE:
             return []
         budgets = [budget for budget in self.budgets.values() if budget.fits is None or budget.fits(exchange)]
         if not budgets:
@@ -98,7 +105,7 @@ class Budgeting:
                 self._count("refused", budget.name)
                 exchange.annotate(f"{self._name}.refused", [budget.name])
                 raise
-        exchange.stash[self._key] = Spending.of(charges, estimate, tokens)
+        exchange.stash[self._key] = Spending.of(charges, self._pricing, estimate, tokens)
         return charges
 
     async def prepare(self, charges: Sequence[Charge]) -> None:
@@ -156,7 +163,7 @@ class Budgeting:
         if not isinstance(claim, Charge) or not isinstance(claim.rule, Budget):
             return
         budget = claim.rule
-        total = budget.total(claim, fields)
+        total = budget.total(claim, fields, shared=self._shared)
         if total is None:
             claim.fields = fields
             self._background.spawn(self._remind(claim), "ratelimit.remind")
@@ -191,6 +198,6 @@ class Budgeting:
         except StoreUnavailable as problem:
             self._log.warning("what was spent of a budget could not be told", problem=type(problem).__name__)
             return
-        total = budget.total(charge, told[0][0])
+        total = budget.total(charge, told[0][0], shared=self._shared)
         if total is not None:
             self.backup.put(total)

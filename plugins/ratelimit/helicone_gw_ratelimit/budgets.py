@@ -189,15 +189,20 @@ class Budget:
         assert isinstance(claim, Charge)
         if claim.admitted is False or claim.spending is None:
             return None
-        amount, _ = actual(exchange, claim.spending, claim)
+        claim.paid, _ = actual(exchange, claim.spending, claim)
         arguments = claim.arguments
-        return (exchange.id, amount, arguments[3], arguments[4], self.width, self.count, *self.thresholds)
+        return (exchange.id, claim.paid, arguments[3], arguments[4], self.width, self.count, *self.thresholds)
 
-    def total(self, charge: Charge, fields: Fields) -> Spent | None:
-        """What the table is to be told after a settlement; ``None``: the store did not know what was spent before."""
+    def total(self, charge: Charge, fields: Fields, *, shared: bool) -> Spent | None:
+        """What the table is to be told after a settlement; ``None``: the store did not know what was spent before.
+
+        The total of a store that is ``shared``, otherwise what was paid.
+        """
         _, part, generation, both = fields
         if generation == UNKNOWN:
             return None
+        if not shared:
+            part = charge.paid
         number = both // CROSSED
         if self.width:
             ends = (number + self.count + 1) * self.width / 1_000_000

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from helicone_gw import GatewayError, StashKey, Target, Usage
+from helicone_gw import Cost, GatewayError, StashKey, Target, Usage
+from helicone_gw_ratelimit.budget_config import MAX_DOLLARS, NANO
 from helicone_gw_ratelimit.limits import Claim
 
 if TYPE_CHECKING:
@@ -18,11 +19,16 @@ if TYPE_CHECKING:
     from helicone_gw_ratelimit.periods import Span
 
 
+MOST: Final = MAX_DOLLARS * NANO
+"""Nano-dollars that one exchange counts at most, whatever tokens it asks for: sums stay exact in every store."""
+
+
 class Charge(Claim, kw_only=True):
     """A budget's claim: ``amount`` (nano-dollars) of what ``place`` has in ``span``; ``hard``: it may be refused.
 
-    ``unknown`` is what counts for an attempt of unknown price, ``spending`` all of the exchange. Of a stream, ``slice``
-    is by how much more it holds as it goes; ``cut``: it ends where the budget, or ``largest``, does.
+    ``unknown`` is what counts for an attempt of unknown price, ``spending`` all of the exchange, ``paid`` what it cost
+    in the end. Of a stream, ``slice`` is by how much more it holds as it goes; ``cut``: it ends where the budget, or
+    ``largest``, does.
     """
 
     place: Place
@@ -34,6 +40,7 @@ class Charge(Claim, kw_only=True):
     slice: int
     largest: int | None
     spending: Spending | None = None
+    paid: int = 0
 
 
 class Spending(Struct):
@@ -45,6 +52,7 @@ class Spending(Struct):
     """
 
     charges: list[Charge]
+    pricing: Pricing
     estimate: int | None
     input_tokens: int
     held: int
@@ -56,11 +64,12 @@ class Spending(Struct):
     cut_by: str | None = None
 
     @classmethod
-    def of(cls, charges: list[Charge], estimate: int | None, input_tokens: int) -> Spending:
+    def of(cls, charges: list[Charge], pricing: Pricing, estimate: int | None, input_tokens: int) -> Spending:
         """The spending of an exchange that asks this of its budgets."""
         cutting = [charge for charge in charges if charge.cut]
         spending = cls(
             charges,
+            pricing,
             estimate,
             input_tokens,
             min(charge.amount for charge in charges),
@@ -107,16 +116,34 @@ class Pricing:
         usage = Usage(input_tokens=input_tokens, output_tokens=output_tokens)
         dearest: int | None = None
         for target in self.targets(exchange):
-            price = self._prices.find(target.provider, override or target.model)
-            cost = None if price is None else price.cost(usage)
-            if cost is not None and (dearest is None or cost.nano_usd > dearest):
-                dearest = cost.nano_usd
-        return dearest
+            for name in (target.model,) if override is None else (target.model, override):
+                price = self._prices.find(target.provider, name)
+                cost = None if price is None else price.cost(usage)
+                if cost is not None and (dearest is None or cost.nano_usd > dearest):
+                    dearest = cost.nano_usd
+        return None if dearest is None else min(dearest, MOST)
 
     def of_attempt(self, exchange: Exchange, attempt: Attempt) -> CompiledPrice | None:
         """The price at the target of ``attempt``."""
         target = attempt.target
-        return self._prices.find(target.provider, exchange.request.helicone.model_override or target.model)
+        return self._prices.find(target.provider, target.model) or self._prices.find(
+            target.provider, exchange.request.helicone.model_override
+        )
+
+    def cost(self, exchange: Exchange) -> Cost | None:
+        """What ``exchange`` cost. Under a model name of the client's own choice, that of the real model if it is more:
+        who names another one pays no less of a budget."""
+        if exchange.request.helicone.model_override is None:
+            return exchange.cost
+        total, known = 0, exchange.cost
+        for attempt in exchange.attempts:
+            target = attempt.target
+            real = self._prices.cost(target.provider, attempt.model or target.model, attempt.usage, asked=target.model)
+            said = attempt.cost
+            if real is None and said is None:
+                return known
+            total += max(0 if real is None else real.nano_usd, 0 if said is None else said.nano_usd)
+        return known if known is not None and known.nano_usd >= total else Cost(total)
 
 
 def billed(attempts: Iterable[Attempt], unknown: int) -> tuple[int, bool]:
@@ -139,9 +166,9 @@ def actual(exchange: Exchange, spending: Spending, charge: Charge) -> tuple[int,
     attempts = exchange.attempts
     if not attempts:
         return 0, False  # no provider was asked: a cached answer, or a refusal further in
-    cost, debit = exchange.cost, spending.debit
+    cost, debit = spending.pricing.cost(exchange), spending.debit
     if cost is not None:
-        return max(0, cost.nano_usd), cost.estimated
+        return max(0, min(cost.nano_usd, MOST)), cost.estimated
     if debit is not None and debit.rate and attempts[-1].cost is None:
         return debit.used, True  # it began with what the attempts before had cost
     return billed(attempts, each_of(spending, charge))

@@ -188,6 +188,29 @@ async def test_only_requests_that_it_is_for_count(start: Start) -> None:
         assert (await running.message(max_tokens=900)).status == 402
 
 
+async def test_who_names_a_cheaper_model_pays_no_less(start: Start) -> None:
+    provider = ScriptedProvider(
+        default=openai_chat.answer(usage=Usage(input_tokens=1, output_tokens=100), model="gpt-dear")
+    )
+    async with start(provider=provider) as running:
+        cheaper = {"Helicone-Model-Override": "gpt-4o-mini"}
+        assert (await running.chat(model="gpt-dear", max_tokens=334, headers=cheaper)).status == 402
+        assert (await running.chat(model="gpt-dear", max_tokens=100, headers=cheaper)).status == 200
+        assert await spent(running) == 300
+
+
+async def test_a_soft_budget_counts_whatever_is_asked_for(start: Start) -> None:
+    async with start({"mode": "soft"}) as running:
+        assert (await running.chat(max_tokens=10**30)).status == 200
+        assert await spent(running) == 100
+
+
+async def test_what_is_free_counts_nothing(start: Start) -> None:
+    async with start({"limit": 0.001}, provider=ScriptedProvider(default=of_json({"input_tokens": 5000}))) as running:
+        body = {"model": "claude-sonnet-4-5", "messages": [{"role": "user", "content": "Hi " * 5000}]}
+        assert (await running.request("POST", "/v1/messages/count_tokens", json=body)).status == 200
+
+
 async def test_what_names_no_model_costs_nothing_beforehand(start: Start) -> None:
     async with start({"limit": 0.001}) as running:
         running.provider.enqueue(openai_chat.reply("files"))
