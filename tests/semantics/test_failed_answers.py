@@ -118,11 +118,12 @@ def only(script: ScriptedResponse, *kept: int) -> ScriptedResponse:
         ({}, of_events(b"data: [DONE]\n\n")),
         ({}, of_events(b": keep-alive\n\n", b"data: [DONE]\n\n")),
         ({}, only(openai_chat.stream("x"), 0, -1)),
+        ({}, only(openai_chat.stream("x"), 0, -2, -1)),
         (MESSAGES, only(anthropic.stream("x"), 0, -1)),
         (RESPONSES, of_events(*openai_responses.stream("x").parts[:2], b"data: [DONE]\n\n")),
         (GEMINI | {"operation": "stream_generate_content"}, of_events()),
     ],
-    ids=["chat", "comment", "preamble", "messages", "responses", "gemini"],
+    ids=["chat", "comment", "preamble", "usage", "messages", "responses", "gemini"],
 )
 async def test_a_stream_of_nothing_but_its_end_is_a_failure(asked: dict[str, Any], script: ScriptedResponse) -> None:
     target = Target(asked.get("dialect", "openai"), "model-a")

@@ -137,7 +137,7 @@ class Answering:
                 facts = wire.reply(plain)
                 attempt.usage = facts.usage
                 attempt.model = facts.model or attempt.target.model
-                if facts.error is not None and exchange.request.method == "POST":
+                if facts.error is not None:
                     raise self._failure(facts, headers, plain, translation)
                 if gated and facts.usage is None and not _is_json(plain):
                     raise UpstreamProtocolError("The provider's answer is not the JSON that it is said to be.")
