@@ -1,0 +1,52 @@
+"""The plugin's configuration: `MetricsConfig`."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from helicone_gw import PluginConfig
+
+LATENCY_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0)
+"""Upper bounds in seconds, up to the longest answers of models."""
+FIRST_TOKEN_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 40.0)
+
+
+def _no_switch(value: object) -> object:
+    # pydantic takes true for 1, which in a file of this kind is a slip of the pen.
+    if isinstance(value, bool):
+        raise ValueError("should be a number, not true or false")
+    return value
+
+
+def _growing(bounds: tuple[float, ...]) -> tuple[float, ...]:
+    if any(upper <= lower for lower, upper in pairwise(bounds)):
+        raise ValueError("should be in order, each bound greater than the one before it")
+    return bounds
+
+
+Buckets = Annotated[
+    tuple[Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_no_switch)], ...],
+    Field(min_length=1, max_length=50),
+    AfterValidator(_growing),
+]
+Bound = Annotated[int, Field(ge=1, le=100_000), BeforeValidator(_no_switch)]
+
+
+class MetricsConfig(PluginConfig):
+    """What is counted, and how many series that may become."""
+
+    latency_buckets: Buckets = Field(
+        default=LATENCY_BUCKETS, description="Upper bounds of the histogram of whole exchanges, in seconds."
+    )
+    first_token_buckets: Buckets = Field(
+        default=FIRST_TOKEN_BUCKETS, description="Upper bounds of the histogram of times to first token, in seconds."
+    )
+    max_values: Bound = Field(
+        default=200, description="Values that one label may have; further ones are counted together as (other)."
+    )
+    max_series: Bound = Field(
+        default=2000, description="Combinations of labels that are told apart; further ones are (other) throughout."
+    )
