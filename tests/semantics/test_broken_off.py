@@ -217,6 +217,17 @@ async def test_what_a_provider_refuses_is_not_billed(stream: bool) -> None:
     await running.stop()
 
 
+async def test_what_an_earlier_attempt_used_is_not_what_the_answer_did() -> None:
+    late, silent = openai_chat.stream(TEXT).cut(events=1), openai_chat.stream(TEXT, usage=None)
+    running, one = priced([router(A, B), BACK], ScriptedProvider(late, silent)), exchange(stream=True)
+    assert (await handle(running, one)).finished == 1
+    first, second = one.attempts
+    assert first.usage is not None
+    assert first.usage.estimated
+    assert (second.usage, one.usage, one.cost) == (None, None, None), "its provider did not say"
+    await running.stop()
+
+
 async def test_what_was_never_sent_is_not_billed() -> None:
     started = asyncio.Event()
 

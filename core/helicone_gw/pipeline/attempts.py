@@ -78,7 +78,7 @@ class Attempts:
                     raise
                 # The provider does not know stream_options: remember that, and ask again as the client did.
                 self._usage_refused(target)
-                attempt.first_byte_at = attempt.status = None
+                attempt.first_byte_at = attempt.status = attempt.provider_request_id = None
                 call = await self.prepare(exchange, target)
                 answer = await self._answering.answer(opened, call, layer, gated)
         if answer.body is not None:

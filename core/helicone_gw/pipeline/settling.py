@@ -46,8 +46,7 @@ class Settling:
         self._health.ended(
             attempt.target, None if attempt.first_byte_at is None else attempt.first_byte_at - attempt.started_at
         )
-        if attempt.usage is not None:
-            exchange.usage = attempt.usage
+        exchange.usage = attempt.usage
         if len(exchange.attempts) == 1:
             exchange.cost = attempt.cost
         else:
@@ -87,7 +86,10 @@ class Settling:
             attempt.cost = self._cost(exchange, attempt) if attempt.usage is not None else NOT_BILLED
         else:
             self._estimate(exchange, attempt, wire, live)
+        before = exchange.usage
         self.settle(exchange, attempt)
+        if attempt.usage is None:
+            exchange.usage = before  # of the last attempt that used anything
 
     def as_answered(self, exchange: Exchange, attempt: Attempt, usage: Usage) -> None:
         """Take ``usage``, of a whole answer to the same request, for that of an attempt which was not waited for.
