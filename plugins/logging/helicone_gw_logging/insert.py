@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import JSON, Integer, Table, insert, select
+from sqlalchemy import JSON, Integer, Table, insert, select, update
 
 from helicone_gw_logging.bodies import StoredBody, pack
 from helicone_gw_logging.record import LogRecord
 from helicone_gw_logging.redact import holds_credential, redact, redact_text
 from helicone_gw_logging.tables import ATTEMPT, BODY, PROPERTY, REQUEST
+from helicone_gw_logging.totals import SEQUENCE
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 
     from helicone_gw import Database
 
-# Columns of ours, in which no client and no provider can put a credential.
-_PLAIN = frozenset({"id", "row_id", "number", "outcome", "method", "dialect", "operation"})
+# Columns in which no client and no provider can put a credential.
+_PLAIN = frozenset({"id", "number", "outcome", "method", "dialect", "operation", "source"})
 
 Values = tuple[Any, ...]
-"""The values of one row, in the order of its table's columns (without ``seq``, which the database gives)."""
+"""The values of one row, in the order of its table's columns, without ``seq``, the first of them."""
 
 GLANCE = 16 << 10
 """Bytes of a body up to which all of a record is searched at once."""
@@ -58,7 +59,7 @@ _REQUEST_TEXTS, _ATTEMPT_TEXTS, _PROPERTY_TEXTS = _texts(REQUEST), _texts(ATTEMP
 
 
 class Rows(Struct):
-    """The rows of one record, whose ``id`` they share."""
+    """The rows of one record, all but the number that they share."""
 
     id: str
     request: Values
@@ -115,14 +116,25 @@ async def write(database: Database, batch: Sequence[Rows], *, again: bool) -> in
     Raises whatever SQLAlchemy raises; nothing was written then.
     """
     async with database.begin() as connection:
+        first = await take_numbers(connection, len(batch))
         if again:
             existing = await _existing(connection, batch)
             batch = [rows for rows in batch if rows.id not in existing]
-        await _insert(connection, REQUEST, [rows.request for rows in batch])
-        await _insert(connection, ATTEMPT, [row for rows in batch for row in rows.attempts])
-        await _insert(connection, PROPERTY, [row for rows in batch for row in rows.properties])
-        await _insert(connection, BODY, [rows.body for rows in batch if rows.body is not None])
+        numbered = [*enumerate(batch, first)]
+        await _insert(connection, REQUEST, [(seq, *rows.request) for seq, rows in numbered])
+        await _insert(connection, ATTEMPT, [(seq, *row) for seq, rows in numbered for row in rows.attempts])
+        await _insert(connection, PROPERTY, [(seq, *row) for seq, rows in numbered for row in rows.properties])
+        await _insert(connection, BODY, [(seq, *rows.body) for seq, rows in numbered if rows.body is not None])
     return len(batch)
+
+
+async def take_numbers(connection: AsyncConnection, count: int) -> int:
+    """The first of ``count`` numbers for requests. Whoever else writes to the log waits from here to the commit."""
+    last = SEQUENCE.c.value
+    own = SEQUENCE.c.name == REQUEST.name
+    await connection.execute(update(SEQUENCE).where(own).values(value=last + count))
+    value: int = (await connection.execute(select(last).where(own))).scalar_one()
+    return value - count + 1
 
 
 async def _existing(connection: AsyncConnection, batch: Sequence[Rows]) -> set[str]:
@@ -154,8 +166,9 @@ async def _insert(connection: AsyncConnection, table: Table, rows: list[Values])
 @lru_cache(maxsize=64)
 def _statement(table: Table, dialect: Dialect) -> str:
     """The insert of one row, whose parameters are `Values`."""
-    compiled = insert(table).compile(dialect=dialect, column_keys=_columns(table))
-    assert compiled.positiontup == _columns(table)
+    names = table.columns.keys()
+    compiled = insert(table).compile(dialect=dialect, column_keys=names)
+    assert compiled.positiontup == names
     return str(compiled)
 
 
@@ -198,8 +211,8 @@ def _body(record: LogRecord, secrets: Sequence[bytes], max_body: int, *, clean: 
         asked = pack(request, secrets, max_body, clean=clean)
         answered = pack(response, secrets, max_body, clean=clean)
     return (
-        record.request["id"],
         record.request["organization_id"],
+        record.request["received_at"],
         asked.data,
         asked.state,
         request.content_type,

@@ -31,14 +31,13 @@ def count(value: int | None) -> int | None:
     return value if value is None or (isinstance(value, int) and 0 <= value <= _MAX_INTEGER) else None
 
 
-def tokens(usage: Usage | None) -> dict[str, int | None]:
-    """The token columns of an attempt."""
-    return _NO_TOKENS if usage is None else dict(zip(_TOKENS, _counts(_tokens(usage)), strict=True))
-
-
-def all_tokens(usage: Usage | None) -> dict[str, int | None]:
-    """The token columns of a request, and what else is counted there."""
-    return _NONE_AT_ALL if usage is None else dict(zip(_ALL, _counts(_all(usage)), strict=True))
+def tokens(usage: Usage | None) -> dict[str, Any]:
+    """The token columns of a request and of an attempt, what else is counted there, and whether it was estimated."""
+    if usage is None:
+        return _UNKNOWN
+    counts = dict[str, Any](zip(_TOKENS, _counts(_tokens(usage)), strict=True))
+    counts["usage_estimated"] = usage.estimated
+    return counts
 
 
 def _counts(values: tuple[Any, ...]) -> tuple[int | None, ...]:
@@ -57,9 +56,6 @@ _TOKENS = {
     "reasoning_tokens": "reasoning_tokens",
     "prompt_cache_read_tokens": "cache_read_tokens",
     "prompt_cache_write_tokens": "cache_write_tokens",
-}
-"""Columns, and what of a usage they hold."""
-_ALL = _TOKENS | {
     "total_tokens": "total_tokens",
     "prompt_cache_write_1h_tokens": "cache_write_1h_tokens",
     "prompt_audio_tokens": "input_audio_tokens",
@@ -69,6 +65,6 @@ _ALL = _TOKENS | {
     "completion_image_tokens": "output_image_tokens",
     "web_searches": "web_searches",
 }
-_tokens, _all = attrgetter(*_TOKENS.values()), attrgetter(*_ALL.values())
-_NO_TOKENS: dict[str, int | None] = dict.fromkeys(_TOKENS)
-_NONE_AT_ALL: dict[str, int | None] = dict.fromkeys(_ALL)
+"""Columns, and what of a usage they hold."""
+_tokens = attrgetter(*_TOKENS.values())
+_UNKNOWN: dict[str, Any] = {**dict.fromkeys(_TOKENS), "usage_estimated": False}

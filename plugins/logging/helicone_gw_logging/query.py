@@ -135,9 +135,9 @@ async def get_request(database: Database, id: str, organization: str = "default"
             return None
         request = found[0]
         attempts = await connection.execute(
-            select(ATTEMPT).where(ATTEMPT.c.row_id == request.row.id).order_by(ATTEMPT.c.number)
+            select(ATTEMPT).where(ATTEMPT.c.seq == request.row.seq).order_by(ATTEMPT.c.number)
         )
-        body = (await connection.execute(select(BODY).where(BODY.c.row_id == request.row.id))).mappings().first()
+        body = (await connection.execute(select(BODY).where(BODY.c.seq == request.row.seq))).mappings().first()
     return RequestDetail(
         request=request,
         attempts=[AttemptRow(**row) for row in attempts.mappings()],
@@ -217,8 +217,8 @@ def _matching(wanted: Filter) -> Select[Any]:
         query = query.where(columns.received_at < wanted.until)
     for key, value in wanted.properties.items():
         query = query.where(
-            columns.id.in_(
-                select(PROPERTY.c.row_id).where(
+            columns.seq.in_(
+                select(PROPERTY.c.seq).where(
                     PROPERTY.c.organization_id == wanted.organization,
                     PROPERTY.c.key_lower == text(key.lower(), KEY_BYTES),
                     PROPERTY.c.value_start == text(value, VALUE_START_BYTES),
@@ -231,13 +231,13 @@ def _matching(wanted: Filter) -> Select[Any]:
 
 async def _requests(connection: AsyncConnection, query: Select[Any]) -> list[LoggedRequest]:
     rows = [RequestRow(**row) for row in (await connection.execute(query)).mappings()]
-    properties: dict[str, dict[str, str]] = {row.id: {} for row in rows}
-    ids = list(properties)
-    for start in range(0, len(ids), 500):
-        some = select(PROPERTY).where(PROPERTY.c.row_id.in_(ids[start : start + 500]))
+    properties: dict[int | None, dict[str, str]] = {row.seq: {} for row in rows}
+    numbers = list(properties)
+    for start in range(0, len(numbers), 500):
+        some = select(PROPERTY).where(PROPERTY.c.seq.in_(numbers[start : start + 500]))
         for row in await connection.execute(some):
-            properties[row.row_id][row.key] = row.value
-    return [LoggedRequest(row, properties[row.id]) for row in rows]
+            properties[row.seq][row.key] = row.value
+    return [LoggedRequest(row, properties[row.seq]) for row in rows]
 
 
 def _body(row: Mapping[Any, Any] | None, which: str) -> LoggedBody | None:

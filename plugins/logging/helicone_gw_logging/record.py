@@ -12,11 +12,14 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from helicone_gw_logging.measures import all_tokens, count, duration, milliseconds, tokens
+from helicone_gw_logging.measures import count, duration, milliseconds, tokens
+from helicone_gw_logging.notes import noted
 
 if TYPE_CHECKING:
     from helicone_gw import Attempt, Capture, Cost, Exchange, GatewayError, Headers
 
+HOUR_MS = 3_600_000
+"""Milliseconds of an hour."""
 NAME_BYTES = 1024
 """Longest identifier or name, in bytes of UTF-8; the rest is cut."""
 TEXT_BYTES = 65_536
@@ -34,7 +37,10 @@ MAX_ANNOTATIONS = 65_536
 
 _ROW_BYTES = 2048  # about what a row without bodies takes in memory
 _LONG = frozenset({"path", "error_message"})
-_NO_COST = dict.fromkeys(("cost_nano_usd", "cost_source", "cost_version"))
+_NO_COST: dict[str, Any] = {"cost_nano_usd": None, "cost_source": None, "cost_version": None, "cost_estimated": False}
+_ELSEWHERE: dict[str, Any] = dict.fromkeys(
+    ("cost_recomputed_at", "trace_id", "span_id", "parent_span_id", "country_code")
+)
 
 
 class RawBody(Struct, frozen=True):
@@ -80,7 +86,8 @@ class LogRecord(Struct, frozen=True):
 def record(exchange: Exchange, *, bodies: bool = True) -> LogRecord:
     """The record of a finished exchange. Never raises for odd values: what a column cannot hold is unknown."""
     organization = label(exchange.organization, 128) or "default"
-    attempts = [_attempt(exchange.id, organization, attempt) for attempt in exchange.attempts]
+    received_at = milliseconds(exchange.received_at) or 0
+    attempts = [_attempt(received_at, organization, attempt) for attempt in exchange.attempts]
     properties = _properties(exchange, organization) if exchange.request.helicone.properties else []
     annotations = _annotations(exchange)
     size = _ROW_BYTES + len(annotations) + 512 * len(attempts)
@@ -123,6 +130,7 @@ def _request(exchange: Exchange, organization: str) -> dict[str, Any]:
     asked, helicone, notes = exchange.original, exchange.request.helicone, exchange.annotations
     outcome, usage, error, key = exchange.outcome, exchange.usage, exchange.error, exchange.key
     received_at, ended_at = exchange.received_at, exchange.ended_at
+    received, last = milliseconds(received_at) or 0, exchange.attempts[-1] if exchange.attempts else None
     first_token_at = exchange.first_chunk_at if asked.stream else None
     row = _texts(
         {
@@ -145,8 +153,9 @@ def _request(exchange: Exchange, organization: str) -> dict[str, Any]:
             "prompt_id": helicone.prompt_id,
             "key_id": key.id if key else None,
             "key_name": key.name if key else None,
-            "cache_status": notes.get("cache.status"),
-            "ratelimit_status": notes.get("ratelimit.status"),
+            "key_owner": key.owner if key else None,
+            "target": str(last.target) if last else None,
+            "provider_request_id": last.provider_request_id if last else None,
             "service_tier": usage.service_tier if usage else None,
         }
     )
@@ -154,7 +163,9 @@ def _request(exchange: Exchange, organization: str) -> dict[str, Any]:
         **row,
         "id": exchange.id,
         "organization_id": organization,
-        "received_at": milliseconds(received_at) or 0,
+        "received_at": received,
+        "hour": received // HOUR_MS,
+        "source": "gateway",
         "first_byte_at": milliseconds(exchange.first_byte_at),
         "first_token_at": milliseconds(first_token_at),
         "ended_at": milliseconds(ended_at),
@@ -168,14 +179,16 @@ def _request(exchange: Exchange, organization: str) -> dict[str, Any]:
         "attempt_count": len(exchange.attempts),
         "request_size": _size(exchange.request_capture, asked.body),
         "response_size": exchange.response_capture.size if exchange.response_capture else None,
-        **all_tokens(usage),
+        **tokens(usage),
         **_cost(exchange.cost),
+        **_ELSEWHERE,
+        **noted(notes, helicone.cache.enabled),
     }
 
 
-def _attempt(row_id: str, organization: str, attempt: Attempt) -> dict[str, Any]:
+def _attempt(received_at: int, organization: str, attempt: Attempt) -> dict[str, Any]:
     error: GatewayError | None = attempt.error
-    target = attempt.target
+    target, usage = attempt.target, attempt.usage
     row = _texts(
         {
             "provider": target.provider,
@@ -184,18 +197,21 @@ def _attempt(row_id: str, organization: str, attempt: Attempt) -> dict[str, Any]
             "deployment": target.deployment,
             "error_code": error.code if error else None,
             "error_message": error.message if error else None,
+            "service_tier": usage.service_tier if usage else None,
+            "provider_request_id": attempt.provider_request_id,
         }
     )
     return {
         **row,
-        "row_id": row_id,
-        "number": attempt.number,
         "organization_id": organization,
+        "received_at": received_at,
+        "number": attempt.number,
         "status": attempt.status,
         "started_at": milliseconds(attempt.started_at) or 0,
         "first_byte_at": milliseconds(attempt.first_byte_at),
         "ended_at": milliseconds(attempt.ended_at),
-        **tokens(attempt.usage),
+        **tokens(usage),
+        "provider_cost_nano_usd": count(usage.cost) if usage else None,
         **_cost(attempt.cost),
     }
 
@@ -208,7 +224,6 @@ def _properties(exchange: Exchange, organization: str) -> list[dict[str, Any]]:
         if lower in rows or len(rows) == MAX_PROPERTIES:
             continue
         rows[lower] = {
-            "row_id": exchange.id,
             "key_lower": lower,
             "organization_id": organization,
             "key": text(key, KEY_BYTES),
@@ -286,6 +301,7 @@ def _cost(cost: Cost | None) -> dict[str, Any]:
         "cost_nano_usd": count(cost.nano_usd),
         "cost_source": label(cost.source) or None,
         "cost_version": label(cost.version) or None,
+        "cost_estimated": cost.estimated,
     }
 
 

@@ -40,7 +40,10 @@ def detail_as_json(detail: RequestDetail) -> bytes:
     return msgspec.json.encode(
         {
             **_values(detail.request),
-            "attempts": [_with_times(row.model_dump(exclude={"row_id", "organization_id"})) for row in detail.attempts],
+            "attempts": [
+                _with_times(row.model_dump(exclude={"seq", "organization_id", "received_at"}))
+                for row in detail.attempts
+            ],
             "request_body": _body_values(detail.request_body),
             "response_body": _body_values(detail.response_body),
         }
@@ -95,7 +98,7 @@ def cells(request: LoggedRequest) -> list[Text]:
 def facts(detail: RequestDetail) -> Iterable[Text]:
     """Everything about one request, line by line."""
     for name, value in _values(detail.request).items():
-        if value is None or value == {} or name == "seq":
+        if value is None or value == {} or name in ("seq", "hour"):
             continue
         shown = dollars(value) if name == "cost_nano_usd" else value
         if isinstance(shown, dict):

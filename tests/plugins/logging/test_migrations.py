@@ -16,7 +16,8 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from helicone_gw.database import Database, MigrationError
 from helicone_gw.exchange import Exchange
-from helicone_gw_logging.insert import prepare, write
+from helicone_gw_logging import get_request
+from helicone_gw_logging.insert import prepare, take_numbers, write
 from helicone_gw_logging.plugin import VERSIONS
 from helicone_gw_logging.record import record
 from helicone_gw_logging.tables import METADATA
@@ -25,7 +26,7 @@ BROKEN = """
 from alembic import op
 
 revision = "9999"
-down_revision = "0001"
+down_revision = "0003"
 
 def upgrade():
     with op.batch_alter_table("request", recreate="always") as request:
@@ -54,8 +55,7 @@ async def test_every_table_carries_the_organization() -> None:
 def test_the_tables_are_valid_for_postgres() -> None:
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     for table in METADATA.sorted_tables:
-        sql = str(CreateTable(table).compile(dialect=dialect))
-        assert "ON DELETE CASCADE" in sql or table.name == "request"
+        CreateTable(table).compile(dialect=dialect)
         for index in table.indexes:
             assert len(index.name or "") <= 63
             CreateIndex(index).compile(dialect=dialect)
@@ -75,16 +75,53 @@ async def test_a_failed_migration_loses_no_log(
         for table, expected in (("request", 1), ("request_attempt", 1), ("request_property", 1), ("request_body", 1)):
             assert await connection.scalar(text(f"SELECT count(*) FROM {table}")) == expected
         assert await connection.scalar(text("SELECT user_id FROM request")) == "u-1"
-        assert await connection.scalar(text("SELECT version_num FROM alembic_version_logging")) == "0001"
+        assert await connection.scalar(text("SELECT version_num FROM alembic_version_logging")) == "0003"
 
 
-async def test_deleting_a_request_deletes_what_is_beside_it(
-    database: Database, exchange: Callable[..., Exchange]
-) -> None:
-    rows = prepare(record(exchange(headers={"Helicone-Property-App": "shop"})), (), 1000)
-    await write(database, [rows], again=False)
+async def test_a_log_of_the_first_version_is_kept(tmp_path: Path) -> None:
+    versions = tmp_path / "versions"
+    versions.mkdir()
+    shutil.copy(VERSIONS / "0001_request.py", versions)
+    database = Database(f"sqlite:///{tmp_path}/old.db")
+    await database.migrate("logging", versions)
+    await fill(database)
+    await database.migrate("logging", VERSIONS)
+    await check(database)
+    await database.close()
+
+
+OLD = """
+    INSERT INTO request (seq, id, organization_id, request_id, received_at, dialect, operation, method, path, stream,
+        status, outcome, attempt_count, cache_status, cost_nano_usd, annotations)
+    VALUES (7, 'one', 'acme', 'theirs', 7200001, 'openai', 'chat', 'POST', '/v1', true,
+        200, 'ok', 1, 'miss', 12, '{"a": 1}');
+    INSERT INTO request_attempt (row_id, number, organization_id, provider, status, started_at, cost_nano_usd)
+    VALUES ('one', 1, 'acme', 'openai', 200, 7200002, 12);
+    INSERT INTO request_property (row_id, key_lower, organization_id, key, value, value_start, received_at)
+    VALUES ('one', 'app', 'acme', 'App', 'shop', 'shop', 7200001);
+    INSERT INTO request_body (row_id, organization_id, request_state, response_state)
+    VALUES ('one', 'acme', 'omitted', 'whole')
+"""
+
+
+async def fill(database: Database) -> None:
+    """One request and what is beside it, as version one kept them."""
     async with database.begin() as connection:
-        await connection.execute(text("DELETE FROM request"))
-    async with database.connect() as connection:
-        for table in ("request_attempt", "request_property", "request_body"):
-            assert await connection.scalar(text(f"SELECT count(*) FROM {table}")) == 0
+        for statement in OLD.split(";"):
+            await connection.exec_driver_sql(statement)
+
+
+async def check(database: Database) -> None:
+    """What `fill` wrote is in the tables of today."""
+    detail = await get_request(database, "one", "acme")
+    assert detail is not None
+    row = detail.request.row
+    assert (row.seq, row.hour, row.source, row.cache_enabled, row.usage_estimated) == (7, 2, "gateway", True, False)
+    assert (row.annotations, row.cost_nano_usd, row.prompt_tokens) == ({"a": 1}, 12, None)
+    assert dict(detail.request.properties) == {"App": "shop"}
+    assert [(each.seq, each.received_at, each.cost_nano_usd) for each in detail.attempts] == [(7, 7_200_001, 12)]
+    assert detail.response_body is not None
+    assert detail.response_body.state == "whole"
+    async with database.begin() as connection:
+        assert await take_numbers(connection, 2) == 8
+        assert await take_numbers(connection, 1) == 10

@@ -1,0 +1,207 @@
+"""The tables of sums over requests, kept in the transaction that writes the requests, and those that count on the side.
+
+Hours are hours since the epoch. A key that a request does not have is "" here (a status that was never sent is 0), so
+that it can be part of a primary key. A sum is over what is known; how many requests had nothing to add to it is counted
+beside it (``unknown_tokens``, ``unknown_costs``) or follows from ``..._count``. Where more values of a dimension come
+in one hour than are told apart, the others are summed up under `OTHER`.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text
+
+from helicone_gw_logging.tables import METADATA
+
+OTHER = "(other)"
+"""Stands for all values of a dimension beyond those that one hour tells apart."""
+
+TOKENS = (
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "reasoning_tokens",
+    "prompt_cache_read_tokens",
+    "prompt_cache_write_tokens",
+    "prompt_cache_write_1h_tokens",
+    "prompt_audio_tokens",
+    "completion_audio_tokens",
+    "prompt_cache_audio_tokens",
+    "prompt_image_tokens",
+    "completion_image_tokens",
+    "web_searches",
+)
+"""Sums of what is counted in columns of the same names."""
+
+SUMS = (
+    "requests",
+    "errors",
+    *TOKENS,
+    "unknown_tokens",
+    "estimated_tokens",
+    "cost_nano_usd",
+    "unknown_costs",
+    "cache_hits",
+    "saved_nano_usd",
+    "saved_ms",
+    "saved_prompt_tokens",
+    "saved_completion_tokens",
+    "latency_sum",
+    "latency_count",
+    "first_token_sum",
+    "first_token_count",
+    "threats",
+    "ratelimited",
+)
+"""The sums of an hour. ``errors`` are requests that ended otherwise than "ok"; ``unknown_tokens`` and ``unknown_costs``
+requests whose tokens, whose cost nobody knows, ``estimated_tokens`` those whose tokens were estimated; times are
+milliseconds; ``ratelimited`` were refused by a limit of the gateway."""
+
+SUMMARY_SUMS = (
+    "requests",
+    "errors",
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "unknown_tokens",
+    "cost_nano_usd",
+    "unknown_costs",
+    "latency_sum",
+    "latency_count",
+)
+"""The sums of a session and of a user."""
+
+
+def _key(name: str) -> Column[str]:
+    return Column(name, String, primary_key=True)
+
+
+def _number(name: str) -> Column[int]:
+    return Column(name, BigInteger, primary_key=True, autoincrement=False)
+
+
+def _sums(names: tuple[str, ...]) -> list[Column[int]]:
+    return [Column(name, BigInteger, nullable=False) for name in names]
+
+
+ROLLUP = Table(
+    "rollup_hour",
+    METADATA,
+    _key("organization_id"),
+    _number("hour"),
+    _key("key_owner"),
+    _key("provider"),
+    _key("model"),
+    Column("status", Integer, primary_key=True, autoincrement=False),
+    Column("cache_hit", Boolean, primary_key=True),
+    _key("source"),
+    *_sums(SUMS),
+    sqlite_with_rowid=False,
+)
+"""Requests of one hour that have all of these in common; ``model`` is the one that answered, else the one asked for."""
+
+DIMENSION = Table(
+    "rollup_dimension_hour",
+    METADATA,
+    _key("organization_id"),
+    _key("dimension"),
+    _number("hour"),
+    _key("value"),
+    *_sums(SUMS),
+    sqlite_with_rowid=False,
+)
+"""Requests of one hour with one value of a dimension: "user", "session" (its name), "prompt", "property:<key>" (in
+lower case)."""
+
+HISTOGRAM = Table(
+    "histogram_hour",
+    METADATA,
+    _key("organization_id"),
+    _key("metric"),
+    _number("hour"),
+    _key("provider"),
+    _key("model"),
+    Column("bucket", Integer, primary_key=True, autoincrement=False),
+    Column("count", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""How many requests of an hour had "latency", "first_token" (both milliseconds) or "total_tokens" in a bucket of
+`helicone_gw_logging.histograms`."""
+
+SESSION = Table(
+    "session_summary",
+    METADATA,
+    _key("organization_id"),
+    _key("session_id"),
+    _key("session_name"),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    *_sums(SUMMARY_SUMS),
+    Index("ix_session_summary_last_at", "organization_id", "last_at"),
+)
+"""A session: the requests with one id and one name ("": none). Times are those of receipt."""
+
+USER = Table(
+    "user_summary",
+    METADATA,
+    _key("organization_id"),
+    _key("user_id"),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    *_sums(SUMMARY_SUMS),
+    Index("ix_user_summary_last_at", "organization_id", "last_at"),
+)
+"""A user: all requests with one user id."""
+
+SESSION_TAG = Table(
+    "session_tag",
+    METADATA,
+    _key("organization_id"),
+    _key("session_id"),
+    Column("tag", String, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+"""The tag that a session was given last."""
+
+HIDDEN_PROPERTY = Table(
+    "hidden_property",
+    METADATA,
+    _key("organization_id"),
+    _key("key_lower"),
+    Column("created_at", BigInteger, nullable=False),
+)
+"""Keys of properties that lists of them leave out."""
+
+SAVED_QUERY = Table(
+    "saved_query",
+    METADATA,
+    _key("organization_id"),
+    _key("id"),
+    Column("key_id", String),
+    Column("name", String, nullable=False),
+    Column("sql", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+"""A SQL query that somebody keeps."""
+
+JOURNAL = Table(
+    "journal_position",
+    METADATA,
+    _key("journal"),
+    Column("organization_id", String, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("segment", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+"""How far each journal is in the database: everything up to ``sequence``, which ends at ``position`` of ``segment``."""
+
+SEQUENCE = Table(
+    "log_sequence",
+    METADATA,
+    _key("name"),
+    Column("organization_id", String, nullable=False),
+    Column("value", BigInteger, nullable=False),
+)
+"""The last number that was given to a request (``name`` "request"). Whoever writes to the log changes this row first,
+so that writers come one after another, and numbers are committed in their order."""
