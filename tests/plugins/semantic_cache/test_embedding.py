@@ -103,6 +103,20 @@ async def test_a_model_that_keeps_failing_is_left_alone(gateway: GatewayFactory,
         assert await embedder(["x"], "embedding") is not None
 
 
+async def test_after_a_rest_one_tries_while_the_others_go_on_resting(
+    gateway: GatewayFactory, virtual_time: VirtualClock
+) -> None:
+    provider = ScriptedProvider(default=embeddings.error(503))
+    async with embedding(gateway, provider) as (embedder, _):
+        for _ in range(FAILURES):
+            await embedder(["x"], "embedding")
+        virtual_time.advance(REST)
+        provider.default = GOOD.delayed(0.1)
+        found = await asyncio.gather(*(embedder(["x"], "embedding") for _ in range(4)))
+        assert sum(each is not None for each in found) == 1
+        assert len(provider.requests) == FAILURES + 1
+
+
 async def test_no_more_are_asked_for_at_once_than_configured(gateway: GatewayFactory) -> None:
     provider = ScriptedProvider(default=GOOD.delayed(0.1))
     async with embedding(gateway, provider, max_in_flight=2) as (embedder, _):

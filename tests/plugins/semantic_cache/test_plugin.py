@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helicone_gw import Exchange, Fallback, Plugin, Request, Response, hookimpl
+from helicone_gw import Exchange, Fallback, PermissionDenied, Plugin, Request, Response, hookimpl
 from helicone_gw.registry import load
 from helicone_gw.testing import (
     GatewayFactory,
@@ -342,6 +342,26 @@ async def test_neither_is_one_that_no_provider_gave(gateway: GatewayFactory) -> 
     async with gateway([caching(), "early"], provider=provider, classes={"early": Early}) as running:
         await chat(running, ASKED)
         assert not hit(await chat(running, ASKED))
+
+
+class Censors(Plugin):
+    """An outer layer that lets no first answer through."""
+
+    first = True
+
+    @hookimpl
+    async def on_response(self, exchange: Exchange, response: Response) -> None:
+        if self.first:
+            self.first = False
+            raise PermissionDenied("Not this one.")
+
+
+async def test_nor_one_that_a_layer_outside_kept_from_the_client(gateway: GatewayFactory) -> None:
+    provider = ScriptedProvider(default=answering())
+    async with gateway(["censors", caching()], provider=provider, classes={"censors": Censors}) as running:
+        assert (await chat(running, ASKED)).status == 403
+        assert not hit(await chat(running, ASKED))
+        assert hit(await chat(running, ASKED))
 
 
 class Falls(Plugin):
