@@ -24,6 +24,7 @@ from helicone_gw.dialects.translate.conversation import (
     ToolCall,
     ToolResult,
 )
+from helicone_gw.dialects.translate.egress_common import spoken
 from helicone_gw.dialects.translate.fields import only
 from helicone_gw.dialects.translate.loss import Loss
 from helicone_gw.dialects.translate.media import guess_type, write_cache
@@ -43,16 +44,9 @@ class Turns(Struct):
 
 def write_turns(request: ConversationRequest, to: Destination, loss: Loss) -> Turns:
     """The messages of ``request``; neighbours of one role are joined."""
-    turns = Turns([])
-    for index, message in enumerate(request.messages):
-        path = f"messages.{index}"
-        if message.role == "system":
-            # There is one system prompt, at the beginning.
-            loss.note(f"{path}.role")
-            turns.system += tuple(part for part in message.parts if isinstance(part, Text))
-            continue
-        if message.name is not None:
-            loss.note(f"{path}.name")
+    system, messages = spoken(request, loss)
+    turns = Turns([], system)
+    for path, message in messages:
         role = "assistant" if message.role == "assistant" else "user"
         blocks = [block for part in message.parts for block in write_blocks(part, to, loss, f"{path}.content")]
         if message.role == "assistant":

@@ -12,6 +12,7 @@ from helicone_gw.dialects.translate.conversation import (
     Message,
     Part,
     Role,
+    Text,
     ToolCall,
 )
 from helicone_gw.dialects.translate.loss import Loss
@@ -81,6 +82,25 @@ def merged(turns: Iterable[tuple[Role, list[dict[str, Any]]]]) -> list[tuple[Rol
         else:
             joined.append((role, list(blocks)))
     return joined
+
+
+def spoken(request: ConversationRequest, loss: Loss) -> tuple[tuple[Text, ...], list[tuple[str, Message]]]:
+    """The messages of ``request`` for a dialect whose one system prompt stands at the beginning, each with its path.
+
+    What a system says later is given apart; that it was said there, and names of participants, are lost.
+    """
+    system: tuple[Text, ...] = ()
+    messages: list[tuple[str, Message]] = []
+    for index, message in enumerate(request.messages):
+        path = f"messages.{index}"
+        if message.role == "system":
+            loss.note(f"{path}.role")
+            system += tuple(part for part in message.parts if isinstance(part, Text))
+            continue
+        if message.name is not None:
+            loss.note(f"{path}.name")
+        messages.append((path, message))
+    return system, messages
 
 
 def called_names(messages: Iterable[Message]) -> dict[str, str]:

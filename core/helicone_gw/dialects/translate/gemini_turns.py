@@ -22,6 +22,7 @@ from helicone_gw.dialects.translate.conversation import (
     ToolResult,
 )
 from helicone_gw.dialects.translate.custom_tools import wrapped
+from helicone_gw.dialects.translate.egress_common import spoken
 from helicone_gw.dialects.translate.fields import only
 from helicone_gw.dialects.translate.gemini_parts import SKIP_SIGNATURE
 from helicone_gw.dialects.translate.loss import Loss
@@ -42,16 +43,9 @@ class Contents(Struct):
 def write_contents(request: ConversationRequest, to: Destination, loss: Loss) -> Contents:
     """The contents of ``request``; neighbours of one role are joined."""
     writer = _Contents(request, to, loss)
-    found = Contents([])
-    for index, message in enumerate(request.messages):
-        path = f"messages.{index}"
-        if message.role == "system":
-            # There is one system instruction, at the beginning.
-            loss.note(f"{path}.role")
-            found.system += tuple(part for part in message.parts if isinstance(part, Text))
-            continue
-        if message.name is not None:
-            loss.note(f"{path}.name")
+    system, messages = spoken(request, loss)
+    found = Contents([], system)
+    for path, message in messages:
         role = "model" if message.role == "assistant" else "user"
         parts = writer.parts(message.parts, f"{path}.content")
         if not parts:
