@@ -40,6 +40,9 @@ VERSIONS: Final = Path(__file__).parent / "migrations" / "versions"
 KEPT: Final = 400 * 86400.0
 """Seconds for which a period is kept after its end."""
 
+MOST_RESETS: Final = 10_000
+"""Resets that are read at once. Where more accounts are reset, gateways follow for the rest at their next start."""
+
 BATCH: Final = 500
 """Rows of one transaction."""
 
@@ -170,8 +173,9 @@ class SpendTable:
         return len(places)
 
     async def resets(self, since: float, now: float) -> list[tuple[Spent, float]]:
-        """Current rows that were reset at ``since`` or later, and when."""
+        """Current rows that were reset at ``since`` or later, and when; the last `MOST_RESETS` of them."""
         query = select(SPEND).where(SPEND.c.reset_at >= since, or_(SPEND.c.ends_at.is_(None), SPEND.c.ends_at > now))
+        query = query.order_by(SPEND.c.reset_at.desc()).limit(MOST_RESETS)
         async with self._database.connect() as connection:
             rows = (await connection.execute(query)).mappings().all()
         return [(_spent(row), row["reset_at"]) for row in rows]

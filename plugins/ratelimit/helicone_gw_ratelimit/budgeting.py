@@ -168,7 +168,8 @@ class Budgeting:
             claim.fields = fields
             self._background.spawn(self._remind(claim), "ratelimit.remind")
             return
-        self.backup.put(total)
+        if total.spent:  # whoever makes up a thousand names that cost nothing fills no table with them
+            self.backup.put(total)
         level = fields[3] % CROSSED
         if level:
             self._alert(budget, claim, fields[0], budget.config.alerts[level - 1])
