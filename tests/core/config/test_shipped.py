@@ -27,7 +27,7 @@ def test_the_default_needs_nothing() -> None:
     config = load("gateway.yaml", {})
     assert (config.server, config.limits) == (GatewayConfig().server, GatewayConfig().limits)
     assert config.database.url == GatewayConfig().database.url
-    names = ["logging", "cost", "security", "ratelimit", "router", "fallbacks", "retries"]
+    names = ["logging", "cost", "security", "ratelimit", "cache", "router", "fallbacks", "retries"]
     assert [spec.name for spec in config.plugins] == names
     assert set(config.providers) == {"openai", "anthropic", "gemini", "demo"}
     assert not any(provider.api_key for provider in config.providers.values())
