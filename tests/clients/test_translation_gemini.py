@@ -124,3 +124,23 @@ async def test_embeddings_elsewhere(models: Any, provider: ScriptedProvider) -> 
     found = await models.embed_content(model="chat", contents=["one", "two"])
     assert [item.values for item in found.embeddings] == [[0.0, 0.5], [1.0, 0.5]]
     assert provider.requests[0].json()["input"] == ["one", "two"]
+
+
+async def test_an_array_that_is_cut_ends_in_an_error_and_a_broken_connection(
+    translating: Running, provider: ScriptedProvider
+) -> None:
+    provider.enqueue(openai_chat.stream(("one ", "two ", "three ")).framed("close").cut(events=3))
+    url = f"{translating.url}/v1beta/models/chat:streamGenerateContent"
+    pieces: list[bytes] = []
+    async with (
+        httpx.AsyncClient() as client,
+        client.stream("POST", url, json={"contents": [{"role": "user", "parts": [{"text": "Count."}]}]}) as answer,
+    ):
+        assert answer.headers["content-type"] == "application/json"
+        with pytest.raises(httpx.HTTPError):
+            async for piece in answer.aiter_bytes():
+                pieces.append(piece)  # noqa: PERF401 (what came before it broke is kept)
+    *parts, last = json.loads(b"".join(pieces))
+    words = [part["text"] for each in parts for part in each["candidates"][0]["content"]["parts"]]
+    assert "".join(words) == "one two "
+    assert last["error"]["code"] == 502
