@@ -26,7 +26,8 @@ def serve(exchange: Exchange, found: Found, name: str, counts: CacheCounts, wait
     """The answer of ``found``, streamed as it was. ``waited_ms``: how long the hit took. ``name`` is the plugin's.
 
     In the log: ``<name>.status``, ``.similarity``, ``.reference_id`` (the original's ``Helicone-Id``) and what was
-    saved (``.saved_ms``, ``.saved_nano_usd``, ``.saved_tokens``; ``None``: unknown).
+    saved: ``.saved_ms``, ``.saved_nano_usd``, ``.saved_prompt_tokens``, ``.saved_completion_tokens`` (``None``:
+    unknown).
     """
     kept = found.entry.kept
     exchange.provider, exchange.model, exchange.stop_reason = kept.provider, kept.model, kept.stop_reason
@@ -35,15 +36,16 @@ def serve(exchange: Exchange, found: Found, name: str, counts: CacheCounts, wait
     exchange.headers[SIMILARITY] = f"{found.similarity:.4f}"
     exchange.headers[LATENCY] = str(kept.latency_ms)
     saved_ms = max(0, kept.latency_ms - waited_ms)
-    tokens = None if kept.usage is None else kept.usage.total_tokens
+    usage = kept.usage or Usage()
     note_found(exchange, found, name, "hit")
     exchange.annotate(f"{name}.saved_ms", saved_ms)
     exchange.annotate(f"{name}.saved_nano_usd", kept.cost_nano_usd)
-    exchange.annotate(f"{name}.saved_tokens", tokens)
+    exchange.annotate(f"{name}.saved_prompt_tokens", usage.input_tokens)
+    exchange.annotate(f"{name}.saved_completion_tokens", usage.output_tokens)
     counts.hits += 1
     counts.saved_ms += saved_ms
     counts.saved_nano_usd += kept.cost_nano_usd or 0
-    counts.saved_tokens += tokens or 0
+    counts.saved_tokens += usage.total_tokens or 0
     headers = Headers({"content-type": kept.content_type})
     if kept.streamed:
         return Response(kept.status, headers, None, _replayed(kept.frames))

@@ -164,7 +164,8 @@ async def test_a_hit_says_what_it_is(gateway: GatewayFactory, virtual_time: Virt
         "semantic-cache.reference_id": original.request_id,
         "semantic-cache.saved_ms": 2000,
         "semantic-cache.saved_nano_usd": 450_000,
-        "semantic-cache.saved_tokens": USAGE.total_tokens,
+        "semantic-cache.saved_prompt_tokens": USAGE.input_tokens,
+        "semantic-cache.saved_completion_tokens": USAGE.output_tokens,
     }
     assert exchange.usage is not None
     assert (exchange.usage.total_tokens, exchange.cost and exchange.cost.nano_usd) == (0, 0)
