@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import msgspec
+
 from helicone_gw.testing.dialects import (
     anthropic,
     embeddings,
@@ -26,8 +28,14 @@ _BY_PATH = (
 
 
 def usual_answer(request: RecordedRequest) -> ScriptedResponse:
-    """The default of a provider without a script: streamed or not as asked; 404 for an operation it does not know."""
+    """The default of a provider without a script: streamed or not as asked.
+
+    400 for a body that strict JSON parsers refuse, a lone surrogate included; 404 for an operation it does not know.
+    """
     for path, answer in _BY_PATH:
         if path.search(request.path):
-            return answer(request)
+            try:
+                return answer(request)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                return openai_chat.error(400, "We could not parse the JSON body of your request.")
     return openai_chat.error(404, f"Invalid URL ({request.method} {request.path})")

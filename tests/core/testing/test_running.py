@@ -99,6 +99,19 @@ async def test_the_usual_answer_knows_the_other_operations(gateway: GatewayFacto
         assert (await running.request("POST", path, json=body)).status == 200
 
 
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/responses", "/v1/embeddings"])
+@pytest.mark.parametrize("member", [rb'"user":"\ud800"', rb'"input":["\udfff"]'])
+async def test_the_usual_answer_refuses_a_body_with_a_lone_surrogate_as_providers_do(
+    gateway: GatewayFactory, path: str, member: bytes
+) -> None:
+    """The gateway leaves such a body to its provider; a 500 of its own it must not become."""
+    async with gateway() as running:
+        for model in (b"gpt-4o", b"claude-sonnet-4-5"):
+            body = b'{"model":"%b",%b,"messages":[]}' % (model, member)
+            reply = await running.request("POST", path, content=body, headers={"content-type": "application/json"})
+            assert reply.status == 400
+
+
 async def test_what_the_usual_answer_does_not_know_is_not_found(gateway: GatewayFactory) -> None:
     async with gateway() as running:
         reply = await running.request("GET", "/v1/files")
