@@ -45,3 +45,8 @@ class LoggingConfig(PluginConfig):
     batch_ms: Annotated[int, Field(ge=0, le=60_000)] = Field(
         default=200, description="How long a row may wait for others to share its transaction, in milliseconds."
     )
+    rollup_values: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        default=1000,
+        description="Models, users, values of a property, ... of one hour that have sums of their own; what comes "
+        "beyond is summed up as (other). Also how many keys of properties an organization may have.",
+    )

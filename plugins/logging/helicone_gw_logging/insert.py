@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
-from functools import lru_cache
-from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import JSON, Integer, Table, insert, select, update
+from sqlalchemy import JSON, Integer, Table, select, update
 
 from helicone_gw_logging.bodies import StoredBody, pack
 from helicone_gw_logging.record import LogRecord
 from helicone_gw_logging.redact import holds_credential, redact, redact_text
+from helicone_gw_logging.rollups import Totals
+from helicone_gw_logging.statements import Values, put
 from helicone_gw_logging.tables import ATTEMPT, BODY, PROPERTY, REQUEST
 from helicone_gw_logging.totals import SEQUENCE
+from helicone_gw_logging.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Dialect
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from helicone_gw import Database
@@ -28,17 +27,8 @@ if TYPE_CHECKING:
 # Columns in which no client and no provider can put a credential.
 _PLAIN = frozenset({"id", "number", "outcome", "method", "dialect", "operation", "source"})
 
-Values = tuple[Any, ...]
-"""The values of one row, in the order of its table's columns, without ``seq``, the first of them."""
-
 GLANCE = 16 << 10
 """Bytes of a body up to which all of a record is searched at once."""
-
-_GROUPS = (512, 256, 192, 128, 64, *range(56, 0, -8), *range(7, 0, -1))
-"""Rows of one statement: five hundred take four or fewer, and those of all tables are few enough (SQLite's driver
-keeps 128) to stay prepared."""
-
-_MAX_VARIABLES = 32_766 if sqlite3.sqlite_version_info >= (3, 32) else 999
 
 
 def _columns(table: Table) -> list[str]:
@@ -59,7 +49,7 @@ _REQUEST_TEXTS, _ATTEMPT_TEXTS, _PROPERTY_TEXTS = _texts(REQUEST), _texts(ATTEMP
 
 
 class Rows(Struct):
-    """The rows of one record, all but the number that they share."""
+    """The rows of one record, each without ``seq``, the first of its values, which they share."""
 
     id: str
     request: Values
@@ -109,10 +99,13 @@ def request_only(rows: Rows) -> Rows:
     return Rows(rows.id, rows.request)
 
 
-async def write(database: Database, batch: Sequence[Rows], *, again: bool) -> int:
-    """Insert ``batch`` in one transaction; returns how many were new.
+async def write(
+    database: Database, batch: Sequence[Rows], vocabulary: Vocabulary | None = None, *, again: bool = False
+) -> int:
+    """Insert ``batch``, and add it to all sums, in one transaction; returns how many were new.
 
     ``again``: a former attempt may have been committed although it seemed to fail, so rows that exist are left out.
+    ``vocabulary``, if the caller writes more than once, spares reading what it has read.
     Raises whatever SQLAlchemy raises; nothing was written then.
     """
     async with database.begin() as connection:
@@ -121,11 +114,22 @@ async def write(database: Database, batch: Sequence[Rows], *, again: bool) -> in
             existing = await _existing(connection, batch)
             batch = [rows for rows in batch if rows.id not in existing]
         numbered = [*enumerate(batch, first)]
-        await _insert(connection, REQUEST, [(seq, *rows.request) for seq, rows in numbered])
-        await _insert(connection, ATTEMPT, [(seq, *row) for seq, rows in numbered for row in rows.attempts])
-        await _insert(connection, PROPERTY, [(seq, *row) for seq, rows in numbered for row in rows.properties])
-        await _insert(connection, BODY, [(seq, *rows.body) for seq, rows in numbered if rows.body is not None])
+        await put(connection, REQUEST, [(seq, *rows.request) for seq, rows in numbered])
+        await put(connection, ATTEMPT, [(seq, *row) for seq, rows in numbered for row in rows.attempts])
+        await put(connection, PROPERTY, [(seq, *row) for seq, rows in numbered for row in rows.properties])
+        await put(connection, BODY, [(seq, *rows.body) for seq, rows in numbered if rows.body is not None])
+        await (await _totals(connection, batch, vocabulary or Vocabulary())).write(connection)
     return len(batch)
+
+
+async def _totals(connection: AsyncConnection, batch: Sequence[Rows], vocabulary: Vocabulary) -> Totals:
+    while True:
+        folded, totals = vocabulary.folded, Totals()
+        for rows in batch:
+            totals.add(rows.request, rows.properties, vocabulary.fold)
+        if await vocabulary.complete(connection):
+            return totals
+        vocabulary.folded = folded
 
 
 async def take_numbers(connection: AsyncConnection, count: int) -> int:
@@ -144,40 +148,6 @@ async def _existing(connection: AsyncConnection, batch: Sequence[Rows]) -> set[s
         some = wanted[start : start + 500]
         found.update(await connection.scalars(select(REQUEST.c.id).where(REQUEST.c.id.in_(some))))
     return found
-
-
-async def _insert(connection: AsyncConnection, table: Table, rows: list[Values]) -> None:
-    if not rows:
-        return
-    # Past SQLAlchemy's own handling of parameters, which costs several times what the database does.
-    statement = _statement(table, connection.dialect)
-    if connection.dialect.name != "sqlite":
-        await connection.exec_driver_sql(statement, rows)
-        return
-    # Every step of SQLite gives the interpreter lock away and has to wait to get it back: few steps are taken.
-    at, columns = 0, len(rows[0])
-    for size in _GROUPS:
-        while len(rows) - at >= size and size * columns <= _MAX_VARIABLES:
-            group = chain.from_iterable(rows[at : at + size])
-            await connection.exec_driver_sql(_of_rows(statement, columns, size), tuple(group))
-            at += size
-
-
-@lru_cache(maxsize=64)
-def _statement(table: Table, dialect: Dialect) -> str:
-    """The insert of one row, whose parameters are `Values`."""
-    names = table.columns.keys()
-    compiled = insert(table).compile(dialect=dialect, column_keys=names)
-    assert compiled.positiontup == names
-    return str(compiled)
-
-
-@lru_cache(maxsize=128)
-def _of_rows(statement: str, columns: int, size: int) -> str:
-    """The insert of one row as one of ``size`` rows."""
-    row = f"({', '.join('?' * columns)})"
-    assert statement.endswith(row)
-    return statement + f", {row}" * (size - 1)
 
 
 def _clean(row: dict[str, Any], secrets: Sequence[bytes]) -> dict[str, Any]:

@@ -109,8 +109,8 @@ DIMENSION = Table(
     *_sums(SUMS),
     sqlite_with_rowid=False,
 )
-"""Requests of one hour with one value of a dimension: "user", "session" (its name), "prompt", "property:<key>" (in
-lower case)."""
+"""Requests of one hour with one value of a dimension: "user", "session" (its name), "prompt" (its id), "country",
+"property:<key>" (in lower case); keys beyond those that an organization may have are "property:(other)"."""
 
 HISTOGRAM = Table(
     "histogram_hour",
@@ -161,6 +161,18 @@ SESSION_TAG = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 """The tag that a session was given last."""
+
+PROPERTY_KEY = Table(
+    "property_key",
+    METADATA,
+    _key("organization_id"),
+    _key("key_lower"),
+    Column("key", String, nullable=False),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+)
+"""Every key of properties that has sums, as it was first sent."""
 
 HIDDEN_PROPERTY = Table(
     "hidden_property",

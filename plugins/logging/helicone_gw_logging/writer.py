@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from helicone_gw_logging.insert import Rows, prepare, request_only, write
 from helicone_gw_logging.record import LogRecord
+from helicone_gw_logging.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from helicone_gw import Database
@@ -34,7 +35,8 @@ class Counters:
     ``rows_dropped``: the queue was full; ``bodies_dropped``: its memory was, so that rows went without their bodies;
     ``rows_failed``: the database would not have that row; ``bodies_failed``: it had the row, but not all beside it;
     ``rows_lost_at_shutdown``: there was no time left to write them; ``retries``: transactions that were tried again;
-    ``queue_rows`` and ``queue_bytes``: what waits now.
+    ``values_folded``: values that went to "(other)", because their hour tells no more apart; ``queue_rows`` and
+    ``queue_bytes``: what waits now.
     """
 
     rows_written: int = 0
@@ -44,6 +46,7 @@ class Counters:
     bodies_dropped: int = 0
     bodies_failed: int = 0
     retries: int = 0
+    values_folded: int = 0
     queue_rows: int = 0
     queue_bytes: int = 0
 
@@ -72,6 +75,7 @@ class Writer:
         self._log = log
         self._secrets = tuple(secret.encode() for secret in secrets)
         self._sleep = sleep
+        self._vocabulary = Vocabulary(config.rollup_values)
         self._queue: deque[LogRecord] = deque()
         self._waiting_bytes = 0
         self._arrived = asyncio.Event()
@@ -214,7 +218,9 @@ class Writer:
         delay = _FIRST_DELAY
         while True:
             try:
-                return await write(self._database, rows, again=again)
+                written = await write(self._database, rows, self._vocabulary, again=again)
+                self.counters.values_folded = self._vocabulary.folded
+                return written
             except Exception as problem:
                 if _refused(problem):
                     raise

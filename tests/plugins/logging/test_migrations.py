@@ -65,7 +65,7 @@ async def test_a_failed_migration_loses_no_log(
     database: Database, exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     rows = prepare(record(exchange(user="u-1", headers={"Helicone-Property-App": "shop"})), (), 1000)
-    await write(database, [rows], again=False)
+    await write(database, [rows])
     versions = tmp_path / "versions"
     shutil.copytree(VERSIONS, versions)
     (versions / "9999_broken.py").write_text(BROKEN)

@@ -78,6 +78,16 @@ def _beside() -> None:
         sa.PrimaryKeyConstraint("organization_id", "session_id", name="pk_session_tag"),
     )
     op.create_table(
+        "property_key",
+        sa.Column("organization_id", sa.String(), nullable=False),
+        sa.Column("key_lower", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("first_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_at", sa.BigInteger(), nullable=False),
+        sa.Column("requests", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("organization_id", "key_lower", name="pk_property_key"),
+    )
+    op.create_table(
         "hidden_property",
         sa.Column("organization_id", sa.String(), nullable=False),
         sa.Column("key_lower", sa.String(), nullable=False),

@@ -1,0 +1,186 @@
+"""Rollups: what requests add to the sums of their hour, of their session and of their user, gathered for a batch.
+
+The same request adds the same, whenever it comes: late ones go to the hour in which they were received, and one that is
+changed takes away what it had added and adds what it comes to now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from helicone_gw_logging.histograms import METRICS, bucket
+from helicone_gw_logging.statements import Values, add
+from helicone_gw_logging.tables import PROPERTY, REQUEST
+from helicone_gw_logging.totals import (
+    DIMENSION,
+    HISTOGRAM,
+    OTHER,
+    PROPERTY_KEY,
+    ROLLUP,
+    SESSION,
+    SUMMARY_SUMS,
+    SUMS,
+    TOKENS,
+    USER,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+Fold = Callable[[str, int, str, str], str]
+"""Organization, hour, dimension and value -> the value, or `OTHER` where that hour tells no more apart."""
+
+UNTOLD = frozenset({"helicone-session-id", "helicone-session-path"})
+"""Properties without sums of their own: nearly every value is a new one, and sessions are summed up anyway."""
+
+_COLUMNS = [column.name for column in REQUEST.columns if column.name != "seq"]
+
+
+def _columns(*names: str) -> Callable[[Values], Values]:
+    return itemgetter(*(_COLUMNS.index(name) for name in names))
+
+
+_KEY = _columns("organization_id", "hour", "key_owner", "provider", "model", "request_model", "status", "source")
+_CLASSES = _columns(*TOKENS)
+_MEASURES = _columns(
+    "outcome",
+    "status",
+    "usage_estimated",
+    "cost_nano_usd",
+    "cache_status",
+    "saved_nano_usd",
+    "saved_ms",
+    "saved_prompt_tokens",
+    "saved_completion_tokens",
+    "latency",
+    "time_to_first_token",
+    "threat",
+)
+_IN_BUCKETS = _columns("latency", "time_to_first_token", "total_tokens")
+_WHO = _columns("received_at", "user_id", "session_id", "session_name", "prompt_id", "country_code")
+_PROPERTY_COLUMNS = [column.name for column in PROPERTY.columns if column.name != "seq"]
+_PROPERTY = itemgetter(*(_PROPERTY_COLUMNS.index(name) for name in ("key_lower", "key", "value_start")))
+_TOTAL = TOKENS.index("total_tokens")
+_HITS = frozenset({"hit", "joined"})
+_SUMMARY = itemgetter(*(SUMS.index(name) for name in SUMMARY_SUMS))
+_PREFIX = "property:"
+
+
+class Totals(Struct):
+    """Rows for the tables of sums by their primary keys; each is all that was added under that key, one by one."""
+
+    rollups: dict[Values, list[Values]] = {}
+    dimensions: dict[Values, list[Values]] = {}
+    histograms: dict[Values, int] = {}
+    sessions: dict[Values, list[Values]] = {}
+    users: dict[Values, list[Values]] = {}
+    keys: dict[Values, list[Values]] = {}
+    spelled: dict[tuple[str, str], str] = {}
+
+    def add(self, request: Values, properties: Iterable[Values], fold: Fold, sign: int = 1) -> None:
+        """Add a request: its values and those of its properties, without ``seq``. ``sign`` -1 takes it away again."""
+        organization, hour, owner, provider, answered, asked, status, source = _KEY(request)
+        received_at, user, session, name, prompt, country = _WHO(request)
+        model = fold(organization, hour, "model", answered or asked or "")
+        provider = fold(organization, hour, "provider", provider or "")
+        sums = contribution(request)
+        hit = bool(sums[_CACHE_HITS])
+        if sign < 0:
+            sums = tuple([-number for number in sums])
+        _append(self.rollups, (organization, hour, owner or "", provider, model, status or 0, hit, source), sums)
+        for metric, number in zip(METRICS, _IN_BUCKETS(request), strict=True):
+            if number is not None:
+                at = organization, metric, hour, provider, model, bucket(number)
+                self.histograms[at] = self.histograms.get(at, 0) + sign
+        for dimension, value in (("user", user), ("session", name), ("prompt", prompt), ("country", country)):
+            if value:
+                value = fold(organization, hour, dimension, value)
+                _append(self.dimensions, (organization, dimension, hour, value), sums)
+        for values in properties:
+            lower, key, value = _PROPERTY(values)
+            if lower in UNTOLD:
+                continue
+            told = fold(organization, -1, "property", lower)
+            if told == lower:
+                spelled = self.spelled.setdefault((organization, lower), key)
+                _append(self.keys, (organization, lower, spelled), (received_at, received_at, sign))
+                value = fold(organization, hour, _PREFIX + lower, value)
+            else:
+                value = OTHER
+            _append(self.dimensions, (organization, _PREFIX + told, hour, value), sums)
+        if user or session:
+            summary = received_at, received_at, *_SUMMARY(sums)
+            if user:
+                _append(self.users, (organization, user), summary)
+            if session:
+                _append(self.sessions, (organization, session, name or ""), summary)
+
+    async def write(self, connection: AsyncConnection) -> None:
+        """Add everything to the tables."""
+        await add(connection, ROLLUP, _sums(self.rollups))
+        await add(connection, DIMENSION, _sums(self.dimensions))
+        histograms = [(*key, number) for key, number in self.histograms.items() if number]
+        await add(connection, HISTOGRAM, histograms)
+        await add(connection, SESSION, _spans(self.sessions))
+        await add(connection, USER, _spans(self.users))
+        await add(connection, PROPERTY_KEY, _spans(self.keys))
+
+
+def contribution(request: Values) -> Values:
+    """What a request adds to each of `totals.SUMS`."""
+    classes = _CLASSES(request)
+    outcome, status, estimated, cost, cache, saved, saved_ms, saved_in, saved_out, latency, first, threat = _MEASURES(
+        request
+    )
+    return (
+        1,
+        0 if outcome == "ok" else 1,
+        *[number or 0 for number in classes],
+        1 if classes[_TOTAL] is None else 0,
+        1 if estimated else 0,
+        cost or 0,
+        1 if cost is None else 0,
+        1 if cache in _HITS else 0,
+        saved or 0,
+        saved_ms or 0,
+        saved_in or 0,
+        saved_out or 0,
+        latency or 0,
+        0 if latency is None else 1,
+        first or 0,
+        0 if first is None else 1,
+        1 if threat else 0,
+        1 if status == 429 and outcome == "refused" else 0,
+    )
+
+
+_CACHE_HITS = SUMS.index("cache_hits")
+
+
+def _append(rows: dict[Values, list[Values]], key: Values, row: Values) -> None:
+    found = rows.get(key)
+    if found is None:
+        rows[key] = [row]
+    else:
+        found.append(row)
+
+
+def _sums(rows: dict[Values, list[Values]]) -> list[Values]:
+    """One row a key: the key and the sums. What comes to nothing is left out."""
+    summed = [
+        (key, added[0] if len(added) == 1 else tuple(map(sum, zip(*added, strict=True)))) for key, added in rows.items()
+    ]
+    return [(*key, *sums) for key, sums in summed if any(sums)]
+
+
+def _spans(rows: dict[Values, list[Values]]) -> list[Values]:
+    """One row a key: the key, the first and the last time, and the sums of what follows these."""
+    spans = []
+    for key, added in rows.items():
+        firsts, lasts, *sums = zip(*added, strict=True)
+        spans.append((*key, min(firsts), max(lasts), *map(sum, sums)))
+    return spans

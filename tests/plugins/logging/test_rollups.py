@@ -1,0 +1,247 @@
+"""Rollups: they say what the rows say, whenever and in whatever order these came."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import pytest
+from sqlalchemy import case, func, select
+
+from helicone_gw.access import GatewayKey
+from helicone_gw.database import Database
+from helicone_gw.exchange import Exchange
+from helicone_gw.model import Cost, Outcome, Usage
+from helicone_gw_logging.histograms import bucket
+from helicone_gw_logging.insert import prepare, write
+from helicone_gw_logging.record import record
+from helicone_gw_logging.tables import PROPERTY, REQUEST
+from helicone_gw_logging.totals import (
+    DIMENSION,
+    HISTOGRAM,
+    OTHER,
+    PROPERTY_KEY,
+    ROLLUP,
+    SESSION,
+    SUMS,
+    TOKENS,
+    USER,
+)
+from helicone_gw_logging.vocabulary import Vocabulary
+
+Build = Callable[..., Exchange]
+HOUR = 3600.0
+START = 1_767_225_600.0
+
+
+def many(exchange: Build, count: int, seed: int = 6) -> list[Exchange]:
+    """Exchanges of all kinds, over three hours and two organizations, in no order."""
+    dice = random.Random(seed)
+    made = []
+    for _ in range(count):
+        headers = {"Helicone-Property-App": dice.choice(("shop", "blog"))}
+        if dice.random() < 0.5:
+            headers |= {"Helicone-User-Id": dice.choice("abc"), "Helicone-Session-Id": dice.choice("xy")}
+        if dice.random() < 0.3:
+            headers["Helicone-Session-Name"] = "Course"
+        at = START + dice.random() * 3 * HOUR
+        done = exchange(
+            headers=headers,
+            received_at=at,
+            stream=dice.random() < 0.5,
+            model=dice.choice(("gpt-4o", "gpt-4o-mini", None)),
+            organization=dice.choice(("default", "acme")),
+            outcome=dice.choice(
+                (
+                    Outcome("ok", 200),
+                    Outcome("upstream_error", 500),
+                    Outcome("refused", 429),
+                    Outcome("interrupted", None),
+                )
+            ),
+            usage=dice.choice((None, Usage(dice.randrange(100), 5), Usage(7, 3, 2, 1, 1, 2, estimated=True))),
+            cost=dice.choice((None, Cost(dice.randrange(10**9)), Cost(0))),
+            key=dice.choice((None, GatewayKey("1", "alice", "team-a"))),
+        )
+        if dice.random() < 0.3:
+            done.annotate("cache.status", dice.choice(("hit", "miss")))
+            done.annotate("cache.saved_nano_usd", dice.choice((None, 17)))
+            done.annotate("cache.saved_ms", 5)
+        made.append(done)
+    return made
+
+
+async def log(database: Database, exchanges: Iterable[Exchange], vocabulary: Vocabulary | None = None) -> None:
+    await write(database, [prepare(record(one, bodies=False), (), 1000) for one in exchanges], vocabulary)
+
+
+def expected(rows: Sequence[Any]) -> dict[str, int]:
+    """The sums of an hour, as their documentation says it."""
+    sums = {
+        "requests": len(rows),
+        "errors": sum(row.outcome != "ok" for row in rows),
+        "unknown_tokens": sum(row.total_tokens is None for row in rows),
+        "estimated_tokens": sum(row.usage_estimated for row in rows),
+        "cost_nano_usd": sum(row.cost_nano_usd or 0 for row in rows),
+        "unknown_costs": sum(row.cost_nano_usd is None for row in rows),
+        "cache_hits": sum(row.cache_status == "hit" for row in rows),
+        "latency_sum": sum(row.latency or 0 for row in rows),
+        "latency_count": sum(row.latency is not None for row in rows),
+        "first_token_sum": sum(row.time_to_first_token or 0 for row in rows),
+        "first_token_count": sum(row.time_to_first_token is not None for row in rows),
+        "threats": sum(bool(row.threat) for row in rows),
+        "ratelimited": sum(row.status == 429 for row in rows),
+    }
+    for name in (*TOKENS, "saved_nano_usd", "saved_ms", "saved_prompt_tokens", "saved_completion_tokens"):
+        sums[name] = sum(getattr(row, name) or 0 for row in rows)
+    return sums
+
+
+async def check(database: Database) -> None:
+    """Every sum of every table against the rows."""
+    async with database.connect() as connection:
+        rows = (await connection.execute(select(REQUEST))).all()
+        properties = (await connection.execute(select(PROPERTY))).all()
+        tables = {
+            table.name: (await connection.execute(select(table))).all()
+            for table in (ROLLUP, DIMENSION, HISTOGRAM, SESSION, USER, PROPERTY_KEY)
+        }
+
+    def grouped(key: Callable[[Any], Any]) -> dict[Any, list[Any]]:
+        groups: dict[Any, list[Any]] = {}
+        for row in rows:
+            groups.setdefault(key(row), []).append(row)
+        return groups
+
+    def told(row: Any) -> dict[str, int]:
+        return {name: getattr(row, name) for name in SUMS}
+
+    by_key = grouped(
+        lambda row: (
+            *(row.organization_id, row.hour, row.key_owner or "", row.provider or "", row.model or ""),
+            *(row.status or 0, row.cache_status == "hit", row.source),
+        )
+    )
+    assert {tuple(row[:8]): told(row) for row in tables["rollup_hour"]} == {
+        key: expected(group) for key, group in by_key.items()
+    }
+    dimensions: dict[Any, list[Any]] = {}
+    by_seq = {row.seq: row for row in rows}
+    for dimension, column in (("user", "user_id"), ("session", "session_name"), ("prompt", "prompt_id")):
+        for (organization, hour, value), group in grouped(
+            lambda row, column=column: (row.organization_id, row.hour, getattr(row, column))
+        ).items():
+            if value:
+                dimensions[organization, dimension, hour, value] = group
+    for prop in properties:
+        if prop.key_lower not in ("helicone-session-id", "helicone-session-path"):
+            row = by_seq[prop.seq]
+            key = row.organization_id, f"property:{prop.key_lower}", row.hour, prop.value
+            dimensions.setdefault(key, []).append(row)
+    assert {tuple(row[:4]): told(row) for row in tables["rollup_dimension_hour"]} == {
+        key: expected(group) for key, group in dimensions.items()
+    }
+    counted: Counter[Any] = Counter()
+    for row in rows:
+        for metric, number in (
+            ("latency", row.latency),
+            ("first_token", row.time_to_first_token),
+            ("total_tokens", row.total_tokens),
+        ):
+            if number is not None:
+                where = row.organization_id, metric, row.hour, row.provider or "", row.model or ""
+                counted[*where, bucket(number)] += 1
+    assert {tuple(row[:6]): row.count for row in tables["histogram_hour"]} == dict(counted)
+    for table, name, key in (
+        ("user_summary", "user_id", lambda row: (row.organization_id, row.user_id)),
+        ("session_summary", "session_id", lambda row: (row.organization_id, row.session_id, row.session_name or "")),
+    ):
+        groups = {k: group for k, group in grouped(key).items() if k[1]}
+        assert len(tables[table]) == len(groups), name
+        for row in tables[table]:
+            group = groups[tuple(row[: len(next(iter(groups)))])]
+            sums = expected(group)
+            assert (row.first_at, row.last_at) == (
+                min(each.received_at for each in group),
+                max(each.received_at for each in group),
+            )
+            assert {name: getattr(row, name) for name in row._fields if name in sums} == {
+                name: sums[name] for name in row._fields if name in sums
+            }
+
+
+async def test_sums_say_what_the_rows_say(database: Database, exchange: Build) -> None:
+    vocabulary = Vocabulary()
+    made = many(exchange, 300)
+    for start in range(0, 300, 70):
+        await log(database, made[start : start + 70], vocabulary)
+    await check(database)
+
+
+async def test_a_row_that_comes_late_counts_in_the_hour_in_which_it_was_received(
+    database: Database, exchange: Build
+) -> None:
+    await log(database, [exchange(received_at=START + 5 * HOUR)])
+    await log(database, [exchange(received_at=START + 10)])
+    async with database.connect() as connection:
+        hours = (await connection.execute(select(ROLLUP.c.hour, ROLLUP.c.requests).order_by(ROLLUP.c.hour))).all()
+    first = int(START // HOUR)
+    assert hours == [(first, 1), (first + 5, 1)]
+
+
+async def test_what_is_written_again_is_not_counted_again(database: Database, exchange: Build) -> None:
+    rows = [prepare(record(one), (), 1000) for one in many(exchange, 20)]
+    assert await write(database, rows[:15]) == 15
+    assert await write(database, rows, again=True) == 5
+    await check(database)
+
+
+async def test_values_beyond_the_bound_are_summed_up_together(database: Database, exchange: Build) -> None:
+    vocabulary = Vocabulary(3)
+    for user in ("a", "b", "c", "d", "e", "a"):
+        await log(database, [exchange(user=user, model=f"m-{user}", attempts=[], provider=None)], vocabulary)
+    async with database.connect() as connection:
+        sums = dict((await connection.execute(select(DIMENSION.c.value, DIMENSION.c.requests))).all())
+        users = await connection.scalar(select(func.count()).select_from(USER))
+    assert sums == {"a": 2, "b": 1, "c": 1, OTHER: 2}
+    assert vocabulary.folded == 2
+    assert users == 5
+
+
+async def test_a_new_process_folds_what_the_last_one_folded(database: Database, exchange: Build) -> None:
+    for user in ("a", "b", "c", "a"):
+        await log(database, [exchange(user=user)], Vocabulary(2))
+    async with database.connect() as connection:
+        sums = dict((await connection.execute(select(DIMENSION.c.value, DIMENSION.c.requests))).all())
+    assert sums == {"a": 2, "b": 1, OTHER: 1}
+
+
+async def test_models_and_keys_of_properties_are_bounded_too(database: Database, exchange: Build) -> None:
+    vocabulary = Vocabulary(2)
+    for n in range(4):
+        done = exchange(headers={f"Helicone-Property-Key-{n}": "value"})
+        done.model = f"model-{n}"
+        await log(database, [done], vocabulary)
+    async with database.connect() as connection:
+        models = dict((await connection.execute(select(ROLLUP.c.model, ROLLUP.c.requests))).all())
+        keys = set(await connection.scalars(select(DIMENSION.c.dimension)))
+        known = set(await connection.scalars(select(PROPERTY_KEY.c.key)))
+    assert models == {"model-0": 1, "model-1": 1, OTHER: 2}
+    assert keys == {"property:key-0", "property:key-1", f"property:{OTHER}"}
+    assert known == {"key-0", "key-1"}
+
+
+@pytest.mark.parametrize("size", [1, 7, 2000])
+async def test_batches_of_any_size_come_to_the_same(database: Database, exchange: Build, size: int) -> None:
+    made = many(exchange, 30, seed=size)
+    for start in range(0, 30, size):
+        await log(database, made[start : start + size])
+    await check(database)
+    async with database.connect() as connection:
+        numbers = list(await connection.scalars(select(REQUEST.c.seq).order_by(REQUEST.c.seq)))
+        errors = await connection.scalar(select(func.sum(case((REQUEST.c.outcome != "ok", 1), else_=0))))
+        summed = await connection.scalar(select(func.sum(ROLLUP.c.errors)))
+    assert numbers == list(range(1, 31))
+    assert summed == errors
