@@ -11,8 +11,9 @@ from msgspec import Struct
 from sqlalchemy.exc import SQLAlchemyError
 
 from helicone_gw import StoreUnavailable
+from helicone_gw_ratelimit.account import UNKNOWN
 from helicone_gw_ratelimit.budget_table import Place, SpendTable, Spent, newest_generation
-from helicone_gw_ratelimit.ledger import UNKNOWN, Ledger
+from helicone_gw_ratelimit.ledger import Ledger
 from helicone_gw_ratelimit.periods import Span
 
 if TYPE_CHECKING:
@@ -127,6 +128,16 @@ class Accounts:
         given = (row.generation, budget.keep(span, now))
         if (await self._store.run(self._ledger.reset, budget.keys(row.place, span), given))[0]:
             self._log.info("budget was reset", budget=budget.name, segment=row.place.segment)
+
+    async def adopt(self, row: Spent) -> None:
+        """Hear what was spent in all of an account: other workers spend, too. Raises `StoreUnavailable`."""
+        budget = self._budgets.get(row.place.budget)
+        if budget is None or budget.every != row.place.every:
+            return
+        span = budget.period.at(row.period / 1_000_000)
+        part = row.period // budget.width if budget.width else 0
+        given = (row.generation, budget.width, budget.count, part, row.spent, *budget.thresholds)
+        await self._store.run(self._ledger.adopt, budget.keys(row.place, span), given)
 
     async def standings(self, limit: int) -> list[Standing]:
         """The accounts that were spent from, the most first, and those of budgets that all share; at most ``limit``.

@@ -26,20 +26,29 @@ SKEW: Final = 60.0
 
 PRUNE_EVERY: Final = 86400.0
 
-Reset = Callable[[Spent], Awaitable[None]]
+Told = Callable[[Spent], Awaitable[None]]
 
 
 class Backup:
     """Keeps what every account spent until it is written. ``on_reset`` is told of generations that began.
 
-    ``shared``: the store is one for all processes, and what is put are its totals; otherwise it is what this process
-    spent since it last put something.
+    ``shared``: the store is one for all processes, and what is put are its totals. Otherwise it is what this process
+    spent since it last put something, and ``on_total`` is told what that and what others wrote amount to.
     """
 
     def __init__(
-        self, table: SpendTable, clock: Clock, log: Any, *, shared: bool, write_every: float, on_reset: Reset
+        self,
+        table: SpendTable,
+        clock: Clock,
+        log: Any,
+        *,
+        shared: bool,
+        write_every: float,
+        on_reset: Told,
+        on_total: Told,
     ) -> None:
         self._shared = shared
+        self._on_total = on_total
         self._table = table
         self._clock = clock
         self._log = log
@@ -114,6 +123,13 @@ class Backup:
                 self._alarmed = False
                 self._log.info("spending is written again")
             self.written += len(batch)
+            if not self._shared:
+                await self._tried(self._tell(batch), "what other processes spent cannot be read")
+
+    async def _tell(self, batch: list[Spent]) -> None:
+        for total in await self._table.again(batch):
+            waiting = self._waiting.get(total.place, {}).get(total.period)
+            await self._on_total(total if waiting is None else waiting.plus(total))
 
     def _taken(self) -> list[Spent]:
         """The next to be written, which then wait no longer."""

@@ -72,7 +72,10 @@ def lines(budgets: Mapping[str, BudgetConfig], *, shared: bool, workers: int, wr
         yield f"budget {name}: {dollars(budget.nano)} {budget.when().describe()}{whose}, {budget.mode}: {_say(budget)}"
     if budgets and not shared:
         if workers > 1:
-            yield f"store.url is memory://: each of the {workers} workers has these budgets for itself"
+            yield (
+                f"store.url is memory://: each of the {workers} workers counts for itself, and hears what others spent "
+                "when it writes down what it spent"
+            )
         yield (
             f"store.url is memory://: what was settled in the last {write_every:g} s before a process is killed is "
             "forgotten, with what is under way then"

@@ -26,6 +26,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy import text as sql
@@ -149,6 +150,11 @@ class SpendTable:
         """The totals of a place for periods that began from ``first`` to ``last`` (microseconds), both included."""
         query = select(SPEND).where(_is(place), SPEND.c.period.between(first, last))
         return await self._read(query)
+
+    async def again(self, rows: Sequence[Spent]) -> list[Spent]:
+        """The totals of the places and periods of ``rows``, at most `BATCH` of them."""
+        columns = [SPEND.c[name] for name in ("organization_id", "budget", "every", "segment", "period")]
+        return await self._read(select(SPEND).where(tuple_(*columns).in_([_order(row) for row in rows])))
 
     async def current(self, now: float, limit: int, budget: str | None = None) -> list[Spent]:
         """Totals of the periods that have not ended, the largest first, at most ``limit``."""

@@ -64,6 +64,7 @@ class Budgeting:
             shared=self._shared,
             write_every=config.budget_write_every,
             on_reset=lambda row: self.accounts.reset(row),
+            on_total=lambda row: self.accounts.adopt(row),
         )
         self.accounts = Accounts(gateway, store, self.budgets, self._table, self.backup)
         self._pricing = Pricing(gateway)

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from helicone_gw import PaymentRequired, TooManyRequests
+from helicone_gw_ratelimit.account import UNKNOWN
 from helicone_gw_ratelimit.budget_config import BudgetConfig, dollars, nano, plain
 from helicone_gw_ratelimit.budget_table import Place, Spent
-from helicone_gw_ratelimit.ledger import CROSSED, UNKNOWN, BudgetKind
+from helicone_gw_ratelimit.ledger import CROSSED, BudgetKind
 from helicone_gw_ratelimit.limits import tagged
 from helicone_gw_ratelimit.matching import Targets, compile_matcher
 from helicone_gw_ratelimit.periods import BUCKETS, Span, brief

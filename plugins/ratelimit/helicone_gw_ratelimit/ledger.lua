@@ -190,6 +190,18 @@
       expire(keys, now)
       return {spent(keys[1], width, count, now), field(keys[1], 'r'), generation(keys[1]), field(keys[1], 'n')}
     end,
+    adopt = function(keys, args, now)
+      local given = numbers(args, 1)
+      local epoch, width, count, part, total = unpack(given)
+      local name = width == 0 and 's' or 's:' .. whole(part)
+      local more = total - field(keys[1], name)
+      if generation(keys[1]) ~= epoch or more <= 0 then
+        return {0}
+      end
+      redis.call('HINCRBY', keys[1], name, whole(more))
+      redis.call('HSET', keys[1], 'l', level(spent(keys[1], width, count, now), given, 6))
+      return {more}
+    end,
     reset = function(keys, args, now)
       local epoch, keep = unpack(numbers(args, 1))
       local known = generation(keys[1])

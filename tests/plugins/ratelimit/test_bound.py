@@ -72,7 +72,10 @@ def test_check_says_so_for_every_budget() -> None:
         ),
         "budget exact: $1.00 within any 12h, hard: at most $1.00 are spent (each request holds $0.10)",
         "budget tell: $1.00 in total for each team, soft: tells of it and refuses nothing",
-        "store.url is memory://: each of the 2 workers has these budgets for itself",
+        (
+            "store.url is memory://: each of the 2 workers counts for itself, and hears what others spent when it "
+            "writes down what it spent"
+        ),
         (
             "store.url is memory://: what was settled in the last 1 s before a process is killed is forgotten, "
             "with what is under way then"

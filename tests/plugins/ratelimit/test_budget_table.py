@@ -129,10 +129,10 @@ async def flaky(tmp_path: Path) -> AsyncIterator[Flaky]:
 def writer(
     table: SpendTable, clock: VirtualClock, log: Log, told: list[Spent] | None = None, *, shared: bool = True
 ) -> Backup:
-    async def on_reset(row: Spent) -> None:
+    async def tell(row: Spent) -> None:
         (told if told is not None else []).append(row)
 
-    return Backup(table, clock, log, shared=shared, write_every=1.0, on_reset=on_reset)
+    return Backup(table, clock, log, shared=shared, write_every=1.0, on_reset=tell, on_total=tell)
 
 
 async def test_what_is_put_is_written_within_its_interval(virtual_time: VirtualClock, flaky: Flaky) -> None:
@@ -175,6 +175,20 @@ async def test_processes_with_stores_of_their_own_add_up(virtual_time: VirtualCl
     flaky.away = False
     await one.flush()
     assert await one.at(PLACE, 0, 0) == [total(23)]
+
+
+async def test_who_writes_hears_what_others_wrote(virtual_time: VirtualClock, flaky: Flaky) -> None:
+    told: list[Spent] = []
+    one, other = (
+        writer(flaky, virtual_time, Log(), told, shared=False),
+        writer(flaky, virtual_time, Log(), shared=False),
+    )
+    other.put(total(7))
+    await other.flush()
+    one.put(total(5))
+    one.put(total(2, place=OTHER, period=9))
+    await one.flush()
+    assert sorted(told, key=lambda row: row.spent) == [total(2, place=OTHER, period=9), total(12)]
 
 
 async def test_what_was_spent_before_a_reset_is_not_added_to_what_came_after(

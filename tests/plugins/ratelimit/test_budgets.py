@@ -531,6 +531,22 @@ async def test_nor_does_a_rolling_window(start: Start, tmp_path: Path, virtual_t
         assert await spent(running) == 0
 
 
+async def test_workers_with_a_store_each_hear_of_each_other(start: Start, tmp_path: Path) -> None:
+    """Two workers, or a gateway and the one that a reload retires: within a second of spending something."""
+    database = {"database": {"url": f"sqlite:///{tmp_path}/db"}}
+    async with start(config=database) as one, start(config=database) as other:
+        for running in (one, other, other):
+            await running.chat(max_tokens=100)
+        await asyncio.sleep(1.5)
+        assert await spent(one) == 100
+        await one.chat(max_tokens=100)
+        await asyncio.sleep(1.5)
+        assert await spent(one) == 400
+        assert (await one.chat(max_tokens=601)).status == 402
+    async with start(config=database) as running:
+        assert await spent(running) == 400
+
+
 async def test_what_was_told_of_a_threshold_is_not_told_again_after_a_restart(start: Start, tmp_path: Path) -> None:
     database = {"database": {"url": f"sqlite:///{tmp_path}/db"}}
     for alerts in (1, 0):

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from helicone_gw.store.memory import MemoryStore
 from helicone_gw.testing import VirtualClock
-from helicone_gw_ratelimit.ledger import CROSSED, EXTENDED, GONE, REFUSED, UNKNOWN, BudgetKind, Ledger
+from helicone_gw_ratelimit.account import UNKNOWN
+from helicone_gw_ratelimit.ledger import CROSSED, EXTENDED, GONE, REFUSED, BudgetKind, Ledger
 from helicone_gw_ratelimit.limits import Limits, tagged
 
 DOLLAR = 1_000_000_000
@@ -90,6 +91,11 @@ class Books:
 
     def reset(self, name: str, generation: int) -> bool:
         return bool(self.run(self.ledger.reset, self.keys(name), (generation, KEEP))[0])
+
+    def adopt(self, name: str, total: int, generation: int = 0, width: int = 0, part: int = 0) -> int:
+        given = (generation, width, 3, part, total, 500, 800)
+        answer: int = self.run(self.ledger.adopt, self.keys(name), given)[0]
+        return answer
 
     def forget(self, name: str) -> None:
         """As a Redis that lost its data, or a memory that was full."""
@@ -303,6 +309,26 @@ def test_a_reset_leaves_alone_what_is_not_seeded_yet(books: Books) -> None:
     assert books.read("b") == (47, 0, 1, 0)
 
 
+def test_what_others_spent_is_adopted_once(books: Books) -> None:
+    books.seed("b", (0, 100))
+    assert [books.adopt("b", 700), books.adopt("b", 700), books.adopt("b", 60)] == [600, 0, 0]
+    assert books.read("b")[0] == 700
+    assert books.settle("b", "1", 50, 500, 800)[4] == 0  # who spent it was told of the threshold
+
+
+def test_but_not_what_is_of_another_generation_or_of_an_account_that_nobody_knows(books: Books) -> None:
+    books.seed("b", (0, 100), generation=1)
+    assert books.adopt("b", 700, generation=0) == books.adopt("c", 700) == 0
+
+
+def test_a_part_of_a_window_is_adopted_on_its_own(books: Books) -> None:
+    part = books.now // MINUTE
+    books.seed("b", (part, 100), (part - 1, 10), width=MINUTE, count=3)
+    assert books.adopt("b", 150, width=MINUTE, part=part) == 50
+    assert books.adopt("b", 5, width=MINUTE, part=part - 2) == 5
+    assert books.read("b", MINUTE, 3)[0] == 165
+
+
 def test_a_window_lets_go_of_what_was_spent_part_by_part(books: Books) -> None:
     rolling = {"width": MINUTE, "count": 5}
     books.seed("b", **rolling)
@@ -345,6 +371,7 @@ STEPS = st.lists(
         st.tuples(st.just("wait"), st.integers(0, 4 * MINUTE)),
         st.tuples(st.just("seed"), st.integers(0, 400), st.integers(0, 3)),
         st.tuples(st.just("reset"), st.integers(0, 4)),
+        st.tuples(st.just("adopt"), st.integers(0, 2000), st.integers(0, 3)),
         st.tuples(st.just("forget")),
     ),
     max_size=40,
@@ -372,6 +399,8 @@ def test_redis_and_memory_never_differ(client: Any, steps: Any, width: int, leas
                 case "seed", amount, generation:
                     part = books.now // MINUTE - 1
                     answer = books.seed("b", (part, amount), generation=generation, width=width, count=3)
+                case "adopt", amount, generation:
+                    answer = books.adopt("b", amount, generation, width, books.now // MINUTE)
                 case "reset", generation:
                     answer = books.reset("b", generation)
                 case _:
