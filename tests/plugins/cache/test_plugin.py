@@ -419,15 +419,6 @@ async def test_a_backend_that_fails_is_a_miss(gateway: GatewayFactory, monkeypat
         assert running.faults == {("cache", "pre_request"): 2}
 
 
-@pytest.mark.parametrize("place", ["memory", "disk"])
-async def test_entries_outlive_what_they_should(gateway: GatewayFactory, place: str, tmp_path: Any) -> None:
-    url = "memory://" if place == "memory" else f"disk://{tmp_path}/cache.db"
-    plugins = [{"cache": {"backend": {"url": url, "deadline": 60}}}]
-    for expected in ("MISS", "MISS" if place == "memory" else "HIT"):
-        async with gateway(plugins) as running:
-            assert said(await running.chat(headers=ON)) == expected
-
-
 async def test_what_the_plugins_inside_look_at_is_told_apart(gateway: GatewayFactory) -> None:
     class Tiered(Plugin):
         vary = ("property:tier",)

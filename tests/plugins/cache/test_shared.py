@@ -1,7 +1,8 @@
-"""Two gateways on one Redis: what one was answered the other serves, and a Redis that is away costs hits alone."""
+"""Places outside the process, in real time: a file, and a Redis that two gateways share or that is away."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -32,6 +33,37 @@ async def pair(own_redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[l
             made = factory([CACHE], provider=provider, config={"store": store})
             running.append(await stack.enter_async_context(made))
         yield running
+
+
+def on_disk(directory: Path) -> dict[str, Any]:
+    return {"cache": {"backend": {"url": f"disk://{directory}/cache.db", "deadline": 60}}}
+
+
+async def test_entries_on_disk_outlive_the_gateway(gateway: GatewayFactory, tmp_path: Path) -> None:
+    for plugins, expected in (
+        (["cache"], "MISS"),
+        (["cache"], "MISS"),
+        ([on_disk(tmp_path)], "MISS"),
+        ([on_disk(tmp_path)], "HIT"),
+    ):
+        async with gateway(plugins) as running:
+            assert said(await running.chat(headers=ON)) == expected
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_hundred_at_once_are_one_call_and_one_entry(
+    gateway: GatewayFactory, stream: bool, tmp_path: Path
+) -> None:
+    async with gateway([on_disk(tmp_path)]) as running:
+        asking = (running.chat(stream=stream, headers=ON) for _ in range(100))
+        replies = await asyncio.gather(*asking)
+        assert calls(running) == 1
+        assert {reply.body for reply in replies} == {replies[0].body}
+        again = await running.chat(stream=stream, headers=ON)
+        assert (said(again), again.body, calls(running)) == ("HIT", replies[0].body, 1)
+        await plugin(running)._keeping.settle()
+        assert (len(plugin(running).flights), plugin(running).flights.held) == (0, 0)
+        assert plugin(running).backend.counters.stored == 1
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -9,8 +9,16 @@ from typing import Any
 
 import pytest
 
-from helicone_gw import Exchange, Plugin, hookimpl
-from helicone_gw.testing import GatewayFactory, LiveReply, Reply, RunningGateway, ScriptedProvider, ScriptedResponse
+from helicone_gw import Chunk, Exchange, Plugin, hookimpl
+from helicone_gw.testing import (
+    GatewayFactory,
+    LiveReply,
+    Reply,
+    RunningGateway,
+    ScriptedProvider,
+    ScriptedResponse,
+    of_events,
+)
 from helicone_gw.testing.dialects import anthropic, openai_chat
 from tests.plugins.cache.running import DEBUG, ON, calls, notes, plugin, said
 
@@ -54,11 +62,10 @@ async def live(running: RunningGateway, count: int, **headers: str) -> AsyncIter
 
 
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("url", ["memory://", "disk"])
-async def test_a_hundred_at_once_are_one_call(gateway: GatewayFactory, stream: bool, url: str, tmp_path: Any) -> None:
-    place = url if url != "disk" else f"disk://{tmp_path}/cache.db"
-    plugins = ["logging", "cost", {"cache": {"backend": {"url": place, "deadline": 60}}}]
-    async with gateway(plugins, provider=ScriptedProvider(default=openai_chat.answer("Hello!"))) as running:
+async def test_a_hundred_at_once_are_one_call(gateway: GatewayFactory, stream: bool) -> None:
+    async with gateway(
+        ["logging", "cost", "cache"], provider=ScriptedProvider(default=openai_chat.answer("Hello!"))
+    ) as running:
         replies = await together(running, 100, stream=stream, headers=ON)
         assert calls(running) == 1
         assert {reply.body for reply in replies} == {replies[0].body}
@@ -67,10 +74,47 @@ async def test_a_hundred_at_once_are_one_call(gateway: GatewayFactory, stream: b
         assert sum(exchange.cost.nano_usd > 0 for exchange in running.exchanges if exchange.cost) == 1
         assert plugin(running).savings.total.hits == 99
         assert plugin(running).flights.counters.joined == 99
-        await plugin(running)._keeping.settle()
         assert (len(plugin(running).flights), plugin(running).flights.held) == (0, 0)
         again = await running.chat(stream=stream, headers=ON)
         assert (said(again), again.body, calls(running)) == ("HIT", replies[0].body, 1)
+
+
+async def test_one_that_was_answered_while_another_looked_is_not_asked_again(
+    gateway: GatewayFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with gateway(["cache"]) as running:
+        backend = plugin(running).backend
+        look = backend.get_many
+
+        async def slow_once(keys: Any) -> Any:
+            monkeypatch.setattr(backend, "get_many", look)
+            found = await look(keys)
+            await asyncio.sleep(5)
+            return found
+
+        monkeypatch.setattr(backend, "get_many", slow_once)
+        slow = asyncio.ensure_future(running.chat(headers=ON))
+        await asyncio.sleep(1)
+        assert said(await running.chat(headers=ON)) == "MISS"
+        assert said(await slow) == "HIT"
+        assert calls(running) == 1
+
+
+async def test_events_without_their_end_stay_apart(gateway: GatewayFactory) -> None:
+    class Last(Plugin):
+        """Says something after the end."""
+
+        @hookimpl
+        def on_stream_chunk(self, exchange: Exchange, chunk: Chunk) -> list[Chunk] | None:
+            return [Chunk(b": bye\n\n")] if chunk.kind == "end" else None
+
+    answer = openai_chat.stream("Hello!")
+    unended = of_events(*answer.parts[:-1], answer.parts[-1].rstrip(b"\n"))
+    async with gateway(["cache", "last"], classes={"last": Last}, provider=ScriptedProvider(unended)) as running:
+        first = await running.chat(stream=True, headers=ON)
+        second = await running.chat(stream=True, headers=ON)
+        assert first.body.endswith(b"data: [DONE]\n\n: bye\n\n")
+        assert (said(second), second.body) == ("HIT", first.body)
 
 
 async def test_different_questions_do_not_wait_for_each_other(gateway: GatewayFactory) -> None:
