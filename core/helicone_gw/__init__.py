@@ -8,6 +8,7 @@ from helicone_gw.clock import Clock
 from helicone_gw.config import GatewayConfig, ModelConfig, PositiveSeconds, PriceConfig, Seconds, Secret, Size
 from helicone_gw.database import Database
 from helicone_gw.decisions import Fallback, Retry
+from helicone_gw.dialects import wire_format
 from helicone_gw.errors import (
     AuthenticationFailed,
     BadRequest,
@@ -36,14 +37,17 @@ from helicone_gw.exchange import Exchange
 from helicone_gw.gateway import Gateway
 from helicone_gw.headers import Headers
 from helicone_gw.health import Health
-from helicone_gw.helicone import HeliconeHeaders
+from helicone_gw.helicone import HeliconeHeaders, parse_helicone_headers
 from helicone_gw.hookspecs import hookimpl
+from helicone_gw.ids import new_id
 from helicone_gw.ingress.fallbacks import FallbackTarget
+from helicone_gw.measurement import Measurement, measured
 from helicone_gw.model import Attempt, Capture, Chunk, Cost, Outcome, Request, Response, Route, Target, Usage
 from helicone_gw.pipeline.asking import Asked, AskedTotal, Asking
 from helicone_gw.plugin import Plugin, PluginConfig
 from helicone_gw.price import UNITS, CompiledPrice, Tiered
 from helicone_gw.prices import Prices, PriceSource
+from helicone_gw.shared import shared_directory
 from helicone_gw.stash import Stash, StashKey
 from helicone_gw.store import LocalKeys, Store
 from helicone_gw.store import Operation as StoreOperation
@@ -82,6 +86,7 @@ __all__ = [
     "KeySource",
     "LocalKeys",
     "MalformedBody",
+    "Measurement",
     "MethodNotAllowed",
     "ModelConfig",
     "NotFound",
@@ -123,4 +128,9 @@ __all__ = [
     "Usage",
     "caller",
     "hookimpl",
+    "measured",
+    "new_id",
+    "parse_helicone_headers",
+    "shared_directory",
+    "wire_format",
 ]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import httpx
 import structlog
 
+from helicone_gw import measuring, parts
 from helicone_gw.access import KeyRing
 from helicone_gw.background import Background
 from helicone_gw.chain import Chain, compile_chain, lifecycle_hooks
@@ -23,6 +24,7 @@ from helicone_gw.exchange import Exchange
 from helicone_gw.health import Health
 from helicone_gw.ids import new_id
 from helicone_gw.ingress.origin import check_bind
+from helicone_gw.measurement import Measurement
 from helicone_gw.model import Request, Target, Upstream, UpstreamRequest, UpstreamResponse
 from helicone_gw.pipeline import Pipeline
 from helicone_gw.pipeline.asking import Asking, asked_route
@@ -30,13 +32,13 @@ from helicone_gw.pipeline.attempts import Attempts
 from helicone_gw.pipeline.hooks import HookCaller
 from helicone_gw.pipeline.nowhere import Nowhere
 from helicone_gw.pipeline.services import Services
+from helicone_gw.pipeline.timing import Timing
 from helicone_gw.plugin import Plugin
 from helicone_gw.prices import Prices
 from helicone_gw.registry import new_manager
 from helicone_gw.routing import DEMO_PROVIDER, DefaultRoutes, Routing
-from helicone_gw.store import MemoryStore, Store, open_store
+from helicone_gw.store import MemoryStore, Store
 from helicone_gw.upstream.addresses import AllowedTargets
-from helicone_gw.upstream.client import NetworkUpstream, Timeouts
 from helicone_gw.upstream.demo import DemoUpstream
 from helicone_gw.upstream.local_models import LocalModels
 from helicone_gw.upstream.prepare import ITSELF, Preparer, speaks
@@ -67,7 +69,7 @@ class Gateway:
         clock: Clock | None = None,
     ) -> None:
         self.plugins = tuple(plugins)
-        self.config = _as_kept(config, self.plugins)
+        self.config = parts.as_kept(config, self.plugins)
         self.clock: Clock = clock or SystemClock()
         self.log = log
         self.background = Background()
@@ -75,7 +77,7 @@ class Gateway:
         self._settling = Background(limit=sys.maxsize)
         self.catalogue = Catalogue.build(config.providers)
         self.database = Database(config.database.url)
-        self.store: Store = _store(config, self.clock)
+        self.store: Store = parts.store(config, self.clock)
         self._routes = DefaultRoutes(self.catalogue, config.models)
         self.routing = Routing(self.catalogue, self._routes)
         self.prices = Prices(self.clock.now, targets=self.routing.targets, on_fault=self._price_fault)
@@ -86,7 +88,7 @@ class Gateway:
             self.manager.register(plugin, name=plugin.name)
         self.manager.check_pending()
         self.chain = compile_chain(self.plugins, self.manager)
-        self._network = _network(config)
+        self._network = parts.network(config)
         self.http = httpx.AsyncClient(transport=self._network.transport, follow_redirects=False)
         """For plugins' own calls: the same connection pool, no redirects followed."""
         AllowedTargets(config.server.allowed_targets)  # a wrong entry is to be told now, not at the first request
@@ -98,6 +100,7 @@ class Gateway:
             ITSELF.name: LocalModels(self._own_models(), int(self.clock.now())),
         }
         self._outside: Upstream = upstream or self._network
+        self._timing = Timing()
         services = self._services(self.chain, decode_replies=self.chain.reads_answer)
         self.pipeline = Pipeline(services, self._settling)
         bare = self._services(compile_chain((), new_manager()), decode_replies=lambda readers: True)
@@ -111,6 +114,7 @@ class Gateway:
         self._running: set[asyncio.Task[Any]] = set()
         self._started: set[str] = set()
         self._sharing: asyncio.Task[None] | None = None
+        self._measured: list[Callable[[], Iterable[Measurement]]] = []
         self.ready = False
 
     def _services(self, chain: Chain, *, decode_replies: Callable[[int], bool]) -> Services:
@@ -137,6 +141,7 @@ class Gateway:
             max_attempts=limits.max_attempts,
             deadline=limits.deadline,
             max_event=max_event,
+            timing=self._timing,
         )
 
     def call(self, request: UpstreamRequest) -> Awaitable[UpstreamResponse]:
@@ -254,6 +259,33 @@ class Gateway:
         finally:
             self.left(task)
 
+    def time_hooks(self, when: Callable[[Exchange], bool]) -> None:
+        """Tell ``Server-Timing`` of the exchanges for which ``when`` says so; it is asked before the first hook."""
+        self._timing.when = when
+
+    def measure(self, source: Callable[[], Iterable[Measurement]]) -> None:
+        """Ask ``source``, too, whenever `measurements` are wanted."""
+        self._measured.append(source)
+
+    def measurements(self) -> Iterator[Measurement]:
+        """Every figure that the core and its plugins have, as of now. A source that fails gives none."""
+        yield Measurement("exchanges_active", "gauge", "Exchanges under way.", self.active)
+        yield from measuring.of_network(self._network)
+        yield from measuring.of_store(self.store)
+        yield from measuring.of_health(self.health)
+        yield from measuring.of_hooks(self.pipeline.services.caller.faults)
+        yield from measuring.of_prices(self.prices)
+        yield from measuring.of_background(self.background, self._settling)
+        yield from measuring.of_questions(self.ask.totals)
+        for source in (
+            *self._measured,
+            *(plugin.measurements for plugin in self.plugins if plugin.name in self._started),
+        ):
+            try:
+                yield from source()
+            except Exception as fault:
+                self.log.error("some measurements cannot be had", exc_info=fault)
+
     def lifecycle(self, hook: str) -> list[tuple[Plugin, Callable[..., Any]]]:
         """The plugins that implement ``hook``, one outside the request's path, outermost first."""
         return lifecycle_hooks(self.plugins, self.manager, hook)
@@ -271,40 +303,3 @@ class Gateway:
             self._running.discard(task)
         if not self.active:
             self._idle.set()
-
-
-def _store(config: GatewayConfig, clock: Clock) -> Store:
-    store = config.store
-    return open_store(
-        store.url,
-        clock,
-        namespace=store.namespace,
-        deadline=store.deadline,
-        retry_after=store.retry_after,
-        max_connections=store.max_connections,
-        ca_file=store.tls.ca,
-        verify=store.tls.verify,
-    )
-
-
-def _network(config: GatewayConfig) -> NetworkUpstream:
-    limits, upstream = config.limits, config.upstream
-    return NetworkUpstream(
-        Timeouts(limits.connect_timeout, limits.first_byte_timeout, limits.idle_timeout),
-        upstream.transport,
-        proxy=upstream.proxy,
-        http2=upstream.http2,
-        max_connections=upstream.max_connections,
-        max_connections_per_host=upstream.max_connections_per_host,
-        max_idle_connections=upstream.max_idle_connections,
-        keep_alive=upstream.keep_alive,
-    )
-
-
-def _as_kept(config: GatewayConfig, plugins: Sequence[Plugin]) -> GatewayConfig:
-    """The configuration with each plugin's block as the plugin kept it, without secrets that it dropped."""
-    kept = {plugin.name: plugin.config for plugin in plugins}
-    specs = tuple(
-        spec.model_copy(update={"config": kept[spec.name]}) if spec.name in kept else spec for spec in config.plugins
-    )
-    return config.model_copy(update={"plugins": specs})

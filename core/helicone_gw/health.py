@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import exp, inf
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
@@ -36,6 +36,10 @@ ALIVE = frozenset({400, 404, 405, 406, 409, 410, 411, 413, 414, 415, 416, 418, 4
 
 SHARED = "health:resting"
 """Key of the store under which workers tell each other which targets rest."""
+
+
+State = Literal["open", "half_open", "resting"]
+"""Why a target is left alone: its breaker is open, or tries whether it works again; or it rests for another reason."""
 
 
 @dataclass(slots=True)
@@ -83,6 +87,8 @@ class Health:
         self._unwell: set[Target] = set()
         """Those that rest, or whose breaker is open; what else is asked for needs no look."""
         self._worker = uuid.uuid4().hex
+        self.set_aside = 0
+        """How often a target, or a key, was set aside by this process."""
 
     def of(self, target: Target) -> TargetHealth:
         """The state of ``target``, healthy when never seen."""
@@ -135,6 +141,20 @@ class Health:
             if target.base_url is None and (reason := self._reason(target)) is not None
         }
 
+    def states(self) -> dict[str, State]:
+        """The state of every target and key that is left alone now; none whose address a client named."""
+        now = self._clock.monotonic()
+        found: dict[str, State] = {}
+        for target in self._unwell:
+            state = self._targets[target]
+            if target.base_url is not None:
+                continue
+            if state.cooling_until > now:
+                found[str(target)] = "open" if state.breaker.opened else "resting"
+            elif state.breaker.opened:
+                found[str(target)] = "half_open"
+        return found
+
     def cool_down(self, target: Target, seconds: float, reason: str) -> None:
         """Leave ``target`` alone for so long; ``reason`` is shown to people."""
         state = self.of(target)
@@ -145,6 +165,7 @@ class Health:
         state.aside_at = self._clock.now()
         state.rests_until = state.aside_at + seconds
         self._unwell.add(target)
+        self.set_aside += 1
         log.warning("target set aside", target=str(target), reason=reason, seconds=round(seconds, 3))
 
     def recover(self, target: Target) -> None:

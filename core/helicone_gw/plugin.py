@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
     from helicone_gw.config import GatewayConfig
+    from helicone_gw.measurement import Measurement
 
 FailureMode = Literal["open", "closed"]
 
@@ -56,5 +57,12 @@ class Plugin:
         """What ``helicone-gw check`` is to say of this plugin under ``config``, a line each.
 
         Called on a plugin that was not started, in a gateway that is connected to nothing.
+        """
+        return ()
+
+    def measurements(self) -> Iterable[Measurement]:
+        """What the plugin counts, beside what is known of every exchange; asked now and then, and not to wait.
+
+        A plugin that was not started is not asked.
         """
         return ()

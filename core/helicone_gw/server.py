@@ -6,7 +6,7 @@ import asyncio
 import gc
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import structlog
 
@@ -14,9 +14,11 @@ from helicone_gw.app import App
 from helicone_gw.asgi.types import Receive, Scope, Send
 from helicone_gw.config import GatewayConfig
 from helicone_gw.engines import BACKLOG, load_engine
+from helicone_gw.engines.http1.lane import LANES
 from helicone_gw.engines.tls import server_context
 from helicone_gw.errors import ConfigError
 from helicone_gw.gateway import Gateway
+from helicone_gw.measurement import Measurement, measured
 
 log = structlog.get_logger("helicone_gw.server")
 
@@ -86,6 +88,7 @@ class Serving:
     async def start(self) -> None:
         """Build a gateway, start it, and put it in service. Raises `ConfigError`, and then nothing has changed."""
         gateway = self._build()
+        gateway.measure(self._measurements)
         await gateway.start()
         try:
             app = App(gateway)
@@ -99,6 +102,13 @@ class Serving:
             retiring = asyncio.ensure_future(self._retire(previous))
             self._tasks.add(retiring)
             retiring.add_done_callback(self._tasks.discard)
+
+    def _measurements(self) -> Iterator[Measurement]:
+        """What the connections of clients come to, where the engine has the gateway's own HTTP/1.1."""
+        for lane in LANES:
+            if lane.app is self:
+                yield Measurement("clients_connected", "gauge", "Connections of clients now.", len(lane.connections))
+                yield from measured("clients", lane.counters, "Connections of clients")
 
     def ask_to_reload(self) -> None:
         """`reload`, from a signal handler; one that comes while another is under way waits for it."""

@@ -359,3 +359,16 @@ def test_the_log_says_when_and_why(clock: VirtualClock) -> None:
         ("target set aside", "openai/a"),
         ("target is used again", "openai/a"),
     ]
+
+
+def test_why_targets_are_left_alone_in_a_word(clock: VirtualClock) -> None:
+    one = Health(clock, BreakerPolicy())
+    one.cool_down(A, 10, "429")
+    for _ in range(5):
+        one.observe(B, UpstreamConnectError("gone", target=B), started_at=clock.now())
+    assert one.states() == {"openai/a": "resting", "openai/b": "open"}
+    assert one.set_aside == 2
+    clock.advance(11)
+    assert one.states() == {"openai/b": "half_open"}
+    one.recover(B)
+    assert one.states() == {}

@@ -22,13 +22,13 @@ SHARED = {("helicone_gw_dashboard", "helicone_gw_logging"), ("helicone_gw_alerts
 
 PUBLIC = """
 UNITS Asked AskedTotal Asking Attempt AuthenticationFailed Background BadRequest BreakerPolicy Capture Chain Chunk
-Clock CompiledPrice ConfigError Cost Database DeadlineExceeded Exchange Fallback FallbackTarget Gateway
-GatewayConfig GatewayError GatewayKey Headers Health HeliconeHeaders InternalError KeyRing KeySource LocalKeys
-MalformedBody MethodNotAllowed ModelConfig NotFound Outcome PayloadTooLarge PaymentRequired PermissionDenied Permits
+Clock CompiledPrice ConfigError Cost Database DeadlineExceeded Exchange Fallback FallbackTarget Gateway GatewayConfig
+GatewayError GatewayKey Headers Health HeliconeHeaders InternalError KeyRing KeySource LocalKeys MalformedBody
+Measurement MethodNotAllowed ModelConfig NotFound Outcome PayloadTooLarge PaymentRequired PermissionDenied Permits
 Plugin PluginConfig PluginFault PositiveSeconds PriceConfig PriceSource Prices ProviderCredential Request Response
 Retry Route Seconds Secret Size Stash StashKey Store StoreOperation StoreUnavailable Target Tiered TooManyRequests
 Unavailable UpstreamConnectError UpstreamError UpstreamProtocolError UpstreamStatus UpstreamStreamError
-UpstreamTimeout Usage caller hookimpl
+UpstreamTimeout Usage caller hookimpl measured new_id parse_helicone_headers shared_directory wire_format
 """
 
 

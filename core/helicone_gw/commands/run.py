@@ -15,6 +15,7 @@ from helicone_gw.errors import ConfigError
 from helicone_gw.gateway import Gateway
 from helicone_gw.logs import configure_logging
 from helicone_gw.routing import DEMO_PROVIDER
+from helicone_gw.shared import making_shared_directory
 from helicone_gw.workers import run_workers
 
 
@@ -24,18 +25,22 @@ def run(context: typer.Context) -> None:
     config = loaded.config
     configure_logging()
     try:
-        if config.server.workers > 1:
-            code = run_workers(config, str(loaded.path), work, lambda url: _greet(loaded, url, demo=_has_demo(loaded)))
-        else:
-            code = server.run(
-                config,
-                lambda: build_gateway(load(loaded.path).config),
-                lambda gateway, url: _started(loaded, gateway, url),
-            )
+        with making_shared_directory():
+            code = _serve(loaded, config)
     except ConfigError as error:
         typer.echo(f"The gateway cannot start:\n{error}", err=True)
         raise typer.Exit(2) from None
     raise typer.Exit(code)
+
+
+def _serve(loaded: Loaded, config: GatewayConfig) -> int:
+    if config.server.workers > 1:
+        return run_workers(config, str(loaded.path), work, lambda url: _greet(loaded, url, demo=_has_demo(loaded)))
+    return server.run(
+        config,
+        lambda: build_gateway(load(loaded.path).config),
+        lambda gateway, url: _started(loaded, gateway, url),
+    )
 
 
 def work(path: str, port: int) -> None:

@@ -14,6 +14,7 @@ from helicone_gw.exchange import Exchange
 from helicone_gw.pipeline.run import Run
 from helicone_gw.pipeline.services import MakeAttempt, Services
 from helicone_gw.pipeline.sink import Sink
+from helicone_gw.pipeline.timing import timed
 
 log = structlog.get_logger("helicone_gw.pipeline")
 
@@ -27,7 +28,10 @@ class Pipeline:
 
     async def handle(self, exchange: Exchange, sink: Sink, make: MakeAttempt | None = None) -> None:
         """Answer ``exchange`` into ``sink``. ``make`` replaces the ordinary HTTP attempt (WebSockets do)."""
-        run = Run(self.services, exchange, sink, make or self.services.attempts.make)
+        services = self.services
+        if services.timing.when is not None and make is None and services.timing.wanted(exchange):
+            services, sink = timed(services, exchange, sink)
+        run = Run(services, exchange, sink, make or services.attempts.make)
         await self._live(run, None)
 
     async def refuse(self, exchange: Exchange, error: GatewayError, sink: Sink) -> None:

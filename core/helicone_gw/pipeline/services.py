@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from helicone_gw.chain import Chain
 from helicone_gw.clock import Clock
@@ -14,6 +14,9 @@ from helicone_gw.model import Request, Route, Target
 from helicone_gw.pipeline.answer import Answer
 from helicone_gw.pipeline.attempts import Attempts
 from helicone_gw.pipeline.hooks import HookCaller
+
+if TYPE_CHECKING:
+    from helicone_gw.pipeline.timing import Timing
 
 LONG_DEADLINE = 1800.0
 """Seconds that ``Helicone-Increase-Timeout`` gives an exchange to commit."""
@@ -33,7 +36,7 @@ class Services:
 
     ``default_route`` is the core's own table, the last word when no plugin routes. ``same_dialect`` says whether a
     target speaks the dialect of a request, so that its errors may pass as they are. ``max_attempts``, ``deadline``
-    (seconds until commit) and ``max_event`` (bytes) bound one exchange.
+    (seconds until commit) and ``max_event`` (bytes) bound one exchange. ``timing`` says which ones are timed.
     """
 
     chain: Chain
@@ -46,3 +49,4 @@ class Services:
     max_attempts: int
     deadline: float
     max_event: int
+    timing: Timing

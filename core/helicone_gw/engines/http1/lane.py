@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import WeakSet
 
 from helicone_gw.engines import Application
 from helicone_gw.engines.http1.connection import Connection
@@ -16,6 +17,9 @@ HandOver = Callable[[asyncio.Transport, bytes], None]
 
 Access = Callable[[Cycle], None]
 """Hears of every answer that was sent whole."""
+
+LANES: WeakSet[Lane] = WeakSet()
+"""The lanes of this process, for whoever shows their counters."""
 
 CANCELLING = 2.0
 """Seconds that cancelled calls of the application have to end."""
@@ -56,6 +60,7 @@ class Lane:
         self._ticking: asyncio.TimerHandle | None = None
         self._stopping = False
         self._empty: asyncio.Future[None] | None = None
+        LANES.add(self)
 
     def __call__(self) -> Connection:
         """A protocol for a connection that is about to be made."""
