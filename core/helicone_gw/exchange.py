@@ -88,6 +88,7 @@ class Exchange:
         self.permits: Permits | None = None
         self.route: Route | None = None
         self.attempts: list[Attempt] = []
+        """In the order in which they began, but that the one whose answer was taken is the last."""
         self.response: Response | None = None
         self.error: GatewayError | None = None
         self.provider: str | None = None

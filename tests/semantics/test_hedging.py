@@ -78,7 +78,8 @@ async def test_the_slow_one_may_still_win() -> None:
     sink = await handle(running, one)
     assert b"first" in sink.body
     assert (one.provider, now()) == ("openai", pytest.approx(3))
-    assert one.model == one.attempts[0].model
+    assert [(attempt.number, attempt.target) for attempt in one.attempts] == [(2, B), (1, A)], "the winner is the last"
+    assert one.model == one.attempts[-1].model
     await running.stop()
 
 

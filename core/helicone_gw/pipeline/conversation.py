@@ -87,6 +87,8 @@ class Conversation:
 
         answer = await hedged(ask, target, spare, after, self.discard)
         if answer.attempt is not None:
+            # Whoever asks which attempt answered looks at the last one.
+            exchange.attempts.sort(key=lambda each: each is answer.attempt)
             self._settle_losers(answer.attempt)
         return answer
 
@@ -183,9 +185,9 @@ class Conversation:
         same, failed = False, None
         if self._exchange.attempts:
             failed = next((each for each in self._exchange.attempts if each.error is error), None)
-            target = self._exchange.attempts[-1].target
+            target = (failed or self._exchange.attempts[-1]).target
             same = self._services.same_dialect(self._exchange.original, target)
-            if isinstance(error, UpstreamError):
+            if isinstance(error, UpstreamError) or (failed is not None and len(self._exchange.attempts) > 1):
                 self._exchange.provider = target.provider
         response = render_error(self._exchange, error, same_dialect=same)
         return Answer(response.status, response.headers, 0, body=response.body, attempt=failed)

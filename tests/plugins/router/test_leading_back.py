@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from helicone_gw.testing import GatewayFactory, ScriptedProvider
-from helicone_gw.testing.dialects import anthropic, gemini
+from helicone_gw.testing.dialects import anthropic, gemini, openai_responses
 from helicone_gw.testing.script import event, of_events, of_json
 
 KEYS: dict[str, Any] = {
@@ -115,3 +115,22 @@ async def test_a_file_that_nobody_saw_is_found_by_falling_back(gateway: GatewayF
     attempts = [len(exchange.attempts) for exchange in running.exchanges]
     assert attempts[0] <= 2
     assert attempts[1:] == [1, 1, 1]
+
+
+@pytest.mark.virtual_time
+async def test_a_response_leads_back_to_the_target_whose_answer_was_taken(gateway: GatewayFactory) -> None:
+    """Of two that were asked, the first one may be the quicker all the same."""
+
+    def answered(request: Any) -> Any:
+        first = request.headers.get("authorization") == "Bearer sk-o"
+        return openai_responses.reply().delayed(3 if first else 60) if request.method == "POST" else of_json({})
+
+    route = {"strategy": "priority", "targets": ["gpt-4o/openai", "m/groq"], "hedge": {"after": 1}}
+    config = {"providers": {**KEYS, "groq": {"api_key": "sk-g"}}}
+    plugins = [{"router": {"routes": {"r": route}}}]
+    async with gateway(plugins, provider=ScriptedProvider(default=answered), config=config) as running:
+        made = await running.request("POST", "/v1/responses", json={"model": "r", "input": "Hi"})
+        await asyncio.sleep(1)
+        await running.request("GET", f"/v1/responses/{made.json()['id']}")
+    targets = [[attempt.target.provider for attempt in exchange.attempts] for exchange in running.exchanges]
+    assert targets == [["groq", "openai"], ["openai"]]
