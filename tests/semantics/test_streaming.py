@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from typing import Any
 
 import pytest
 from onion import A, B, ListSink, exchange, gateway, handle, plugin, router
 
-from helicone_gw import Chunk, Fallback, Headers, PermissionDenied, Response, Retry
+from helicone_gw import Chunk, Fallback, Headers, PermissionDenied, Response, Retry, UpstreamStreamError
 from helicone_gw.testing import ScriptedProvider, ScriptedResponse, of_bytes
 from helicone_gw.testing.dialects import anthropic, openai_chat
 
@@ -272,12 +273,37 @@ async def test_a_client_that_leaves_cancels_the_upstream_and_everyone_is_told_on
 
 async def test_a_bad_word_in_a_log_is_not_a_cut_stream() -> None:
     """A provider's own error event after content passes as it is, once, and the outcome says so."""
+    news: list[Any] = []
+    told = plugin(
+        "told",
+        on_error=lambda exchange, error: news.append(error.code),
+        on_attempt=lambda exchange, attempt: news.append(attempt.error),
+    )
     one = exchange(stream=True)
     script = with_events(stream(), *stream().parts[:3], openai_chat.error_event())
-    sink = await handle(gateway([], ScriptedProvider(script)), one)
+    sink = await handle(gateway([told], ScriptedProvider(script)), one)
     assert sink.body == script.body
     assert one.outcome is not None
     assert one.outcome.kind == "upstream_error"
+    assert news == ["upstream_stream_error", one.error], "the attempt failed, however it began"
+    assert one.attempts[0].error is one.error is not None
+
+
+async def test_an_error_event_is_the_attempts_error_also_where_the_client_leaves_then() -> None:
+    """SDKs close the connection at once, and the provider may keep its own open."""
+
+    def leave(data: bytes) -> None:
+        if b'"error"' in data:
+            sink.disconnected = True
+            task.cancel()
+
+    one, sink = exchange(stream=True), ListSink(leave)
+    script = with_events(stream(), *stream().parts[:3], openai_chat.error_event(), b": still here\n\n")
+    running = gateway([], ScriptedProvider(script.paced(0.001)))
+    task = asyncio.ensure_future(running.pipeline.handle(one, sink))
+    await asyncio.wait({task})
+    await running.stop()
+    assert isinstance(one.attempts[0].error, UpstreamStreamError)
 
 
 async def test_a_cancellation_while_finishing_still_tells_every_layer() -> None:

@@ -24,6 +24,7 @@ class Relay:
     def __init__(self, chain: Chain, caller: HookCaller, clock: Clock, exchange: Exchange, answer: Answer) -> None:
         assert answer.live is not None
         self._live: LiveStream = answer.live
+        self._attempt = answer.attempt
         self._caller = caller
         self._clock = clock
         self._exchange = exchange
@@ -204,14 +205,19 @@ class Relay:
             if facts.usage_only and self._live.drop_usage_events:
                 return []
             if facts.error is not None:
-                self._exchange.error = self._exchange.error or UpstreamStreamError(
-                    facts.error, event=event, status=facts.error_status
-                )
+                self._failed(UpstreamStreamError(facts.error, event=event, status=facts.error_status))
         if self._live.translator is not None:
             return self._hooked(self._live.translator.feed(event))
         if not self._hooks:
             return [event]
         return [chunk.data for chunk in self._caller.chunk(self._hooks, self._exchange, Chunk(event))]
+
+    def _failed(self, error: UpstreamStreamError) -> None:
+        """The provider said so itself; the first word counts, whether its client stays for the rest or not."""
+        self._exchange.error = self._exchange.error or error
+        if self._attempt is not None and self._attempt.error is None:
+            error.target = self._attempt.target
+            self._attempt.error = error
 
     def _hooked(self, data: bytes) -> list[bytes]:
         """What a translator made of one event, which may be several, through the hooks."""

@@ -192,19 +192,19 @@ class Run:
             return
         await live.aclose()
         await self.sink.finish()
+        if exchange.error is not None:
+            await self._tell_of_break(answer, exchange.error, answer.layer)
         await self._after_stream(answer)
         self._answer = None
 
     async def _break(self, answer: Answer, error: GatewayError, layer: int) -> None:
         """A stream that cannot go on: say so in the client's dialect, then break the connection."""
-        services, exchange = self.services, self.exchange
+        exchange = self.exchange
         exchange.error = exchange.error or error
         self._sent.broken = True
         live = answer.live
         assert live is not None
         await live.aclose()
-        if answer.attempt is not None and isinstance(error, UpstreamError):
-            answer.attempt.error = error
         if live.events:
             formatter = error_format(exchange.original.dialect)
             sequence = 0 if live.reader is None else live.reader.sequence
@@ -213,10 +213,17 @@ class Run:
             if self._relay is not None:
                 self._relay.capture.add(event)
         await self.sink.abort()
-        for hook in services.chain.on_error:
-            if hook.index < min(layer, self.depth):
-                await services.caller.tell(hook, exchange, error)
+        await self._tell_of_break(answer, error, layer)
         await self._after_stream(answer)
+
+    async def _tell_of_break(self, answer: Answer, error: GatewayError, layer: int) -> None:
+        """What ended a stream is its attempt's error, and news to the layers outside ``layer``."""
+        if answer.attempt is not None and isinstance(error, UpstreamError):
+            answer.attempt.error = error
+            error.target = error.target or answer.attempt.target
+        for hook in self.services.chain.on_error:
+            if hook.index < min(layer, self.depth):
+                await self.services.caller.tell(hook, self.exchange, error)
 
     async def _after_stream(self, answer: Answer) -> None:
         """Usage and cost are known now: settle the attempt, and let the layers outside see what went by."""
