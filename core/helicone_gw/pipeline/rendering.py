@@ -23,7 +23,7 @@ def error_facts(exchange: Exchange, error: GatewayError) -> ErrorFacts:
     """``error`` as a dialect needs it, with the status that the client gets and the attempts that led there."""
     targets = {attempt.target for attempt in exchange.attempts}
     details = error.details
-    if details is None and isinstance(error, UpstreamError) and len(targets) > 1:
+    if details is None and len(targets) > 1 and _ended_an_attempt(exchange, error):
         details = [_attempt_details(attempt) for attempt in exchange.attempts]
     return ErrorFacts(
         status=_status(exchange, error),
@@ -54,13 +54,20 @@ def render_error(exchange: Exchange, error: GatewayError, *, same_dialect: bool)
 
 def _status(exchange: Exchange, error: GatewayError) -> int:
     """The last attempt's status, unless that is about a fallback's own credentials or models: then the primary's."""
-    if not isinstance(error, UpstreamError) or error.status not in NOT_THE_CLIENTS_FAULT or not exchange.attempts:
+    if error.status not in NOT_THE_CLIENTS_FAULT or not _ended_an_attempt(exchange, error):
         return error.status
     primary = exchange.attempts[0]
     if exchange.attempts[-1].target == primary.target:
         return error.status
     on_primary = [attempt.error for attempt in exchange.attempts if attempt.target == primary.target and attempt.error]
     return on_primary[-1].status if on_primary else error.status
+
+
+def _ended_an_attempt(exchange: Exchange, error: GatewayError) -> bool:
+    """Whether ``error`` is what a provider answered, or what kept the gateway from asking it."""
+    return bool(exchange.attempts) and (
+        isinstance(error, UpstreamError) or any(each.error is error for each in exchange.attempts)
+    )
 
 
 def _attempt_details(attempt: Attempt) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from helicone_gw import (
     Attempt,
+    AuthenticationFailed,
+    BadRequest,
     Cost,
     Exchange,
     GatewayError,
@@ -22,7 +24,6 @@ from helicone_gw import (
     Target,
     TooManyRequests,
     UpstreamConnectError,
-    UpstreamError,
     UpstreamStatus,
 )
 from helicone_gw.helicone import EMPTY, parse_helicone_headers
@@ -38,7 +39,7 @@ def exchange(dialect: str = "openai", model: str | None = "asked", **headers: st
     return Exchange("the-id", request, 100.0)
 
 
-def attempted(one: Exchange, *attempts: tuple[Target, UpstreamError | None]) -> Exchange:
+def attempted(one: Exchange, *attempts: tuple[Target, GatewayError | None]) -> Exchange:
     for number, (target, error) in enumerate(attempts, 1):
         status = error.status if isinstance(error, UpstreamStatus) else None
         one.attempts.append(Attempt(number, target, 100.0, ended_at=101.0, status=status, error=error))
@@ -93,6 +94,20 @@ def test_the_status_is_the_last_ones_unless_it_speaks_of_a_fallbacks_own_configu
 ) -> None:
     error = status(last)
     assert render_error(attempted(exchange(), (A, status(first)), (B, error)), error, same_dialect=True).status == shown
+
+
+@pytest.mark.parametrize(
+    ("refused", "shown"),
+    [
+        (BadRequest("It cannot be carried there.", code="translation_loss"), 400),
+        (AuthenticationFailed("There is no credential for it.", code="provider_key_not_found"), 503),
+    ],
+)
+def test_what_kept_the_gateway_from_asking_a_fallback_hides_no_attempt(refused: GatewayError, shown: int) -> None:
+    answer = render_error(attempted(exchange(), (A, status(503)), (B, refused)), refused, same_dialect=True)
+    assert answer.status == shown
+    details = [(each["source"], each["type"]) for each in answer.json()["error"]["details"]]
+    assert details == [("openai/a", "upstream_status"), ("groq/b", refused.code)]
 
 
 def test_a_refusal_carries_its_headers_and_details_and_no_attempts() -> None:
