@@ -117,7 +117,8 @@ class RouteConfig(PluginConfig):
 
     @model_validator(mode="after")
     def _shares(self) -> RouteConfig:
-        percents = [target.percent for target in self.targets if isinstance(target, TargetConfig) and target.percent]
+        given = [target.percent for target in self.targets if isinstance(target, TargetConfig)]
+        percents = [percent for percent in given if percent is not None]
         if sum(percents) > 100:
             raise ValueError(f"the targets' percent add up to {sum(percents):g}, which is more than 100")
         if percents and self.strategy != "canary":

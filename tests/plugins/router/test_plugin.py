@@ -243,6 +243,7 @@ async def test_what_is_quick(gateway: GatewayFactory) -> None:
         ({"routes": {"a": {"targets": []}}}, "targets"),
         ({"routes": {"a": {"strategy": "canary", "targets": [{"model": "m", "percent": 60}] * 2}}}, "more than 100"),
         ({"routes": {"a": {"targets": [{"model": "m", "percent": 60}]}}}, "canary alone"),
+        ({"routes": {"a": {"strategy": "least_busy", "targets": [{"model": "m", "percent": 0}]}}}, "canary alone"),
         ({"strategy": "fastest"}, "strategy"),
         ({"routes": {"a": {"targets": ["m"], "hedge": {}}}}, "needs percentile or after"),
     ],
