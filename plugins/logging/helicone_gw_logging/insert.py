@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 from sqlalchemy import JSON, Integer, Table, select, update
 
 from helicone_gw_logging.bodies import StoredBody, pack
+from helicone_gw_logging.partitions import Partitions
 from helicone_gw_logging.record import LogRecord
 from helicone_gw_logging.redact import holds_credential, redact, redact_text
 from helicone_gw_logging.rollups import Totals
@@ -45,7 +47,16 @@ _is_text = cast("Callable[[object], TypeGuard[str]]", str.__instancecheck__)  # 
 _REQUEST_VALUES = itemgetter(*(name for name in _columns(REQUEST) if name != "annotations"))
 _ATTEMPT_VALUES = itemgetter(*_columns(ATTEMPT))
 _PROPERTY_VALUES = itemgetter(*_columns(PROPERTY))
+_RECEIVED_AT = _columns(REQUEST).index("received_at")
 _REQUEST_TEXTS, _ATTEMPT_TEXTS, _PROPERTY_TEXTS = _texts(REQUEST), _texts(ATTEMPT), _texts(PROPERTY)
+
+
+class Knowledge(Struct):
+    """What a writer knows from what it has written before, and the clock that it goes by (epoch seconds)."""
+
+    vocabulary: Vocabulary = field(default_factory=Vocabulary)
+    partitions: Partitions = field(default_factory=Partitions)
+    now: Callable[[], float] = time.time
 
 
 class Rows(Struct):
@@ -56,6 +67,12 @@ class Rows(Struct):
     attempts: list[Values] = []
     properties: list[Values] = []
     body: Values | None = None
+
+    @property
+    def received_at(self) -> int:
+        """When the request was received, in epoch milliseconds."""
+        at: int = self.request[_RECEIVED_AT]
+        return at
 
 
 def prepare(record: LogRecord, secrets: Sequence[bytes], max_body: int) -> Rows:
@@ -100,25 +117,28 @@ def request_only(rows: Rows) -> Rows:
 
 
 async def write(
-    database: Database, batch: Sequence[Rows], vocabulary: Vocabulary | None = None, *, again: bool = False
+    database: Database, batch: Sequence[Rows], knowledge: Knowledge | None = None, *, again: bool = False
 ) -> int:
     """Insert ``batch``, and add it to all sums, in one transaction; returns how many were new.
 
     ``again``: a former attempt may have been committed although it seemed to fail, so rows that exist are left out.
-    ``vocabulary``, if the caller writes more than once, spares reading what it has read.
-    Raises whatever SQLAlchemy raises; nothing was written then.
+    Whoever writes more than once keeps ``knowledge``. Raises whatever SQLAlchemy raises; nothing was written then.
     """
+    knowledge = knowledge or Knowledge()
+    times, now = {rows.received_at for rows in batch}, round(knowledge.now() * 1000)
     async with database.begin() as connection:
         first = await take_numbers(connection, len(batch))
         if again:
             existing = await _existing(connection, batch)
             batch = [rows for rows in batch if rows.id not in existing]
+        await knowledge.partitions.ensure(connection, times, now)
         numbered = [*enumerate(batch, first)]
         await put(connection, REQUEST, [(seq, *rows.request) for seq, rows in numbered])
         await put(connection, ATTEMPT, [(seq, *row) for seq, rows in numbered for row in rows.attempts])
         await put(connection, PROPERTY, [(seq, *row) for seq, rows in numbered for row in rows.properties])
         await put(connection, BODY, [(seq, *rows.body) for seq, rows in numbered if rows.body is not None])
-        await (await _totals(connection, batch, vocabulary or Vocabulary())).write(connection)
+        await (await _totals(connection, batch, knowledge.vocabulary)).write(connection)
+    knowledge.partitions.committed()
     return len(batch)
 
 

@@ -46,7 +46,8 @@ class LoggingPlugin(Plugin):
             for provider in gateway.config.providers.values()
             if provider.api_key is not None
         ]
-        self._writer = Writer(gateway.database, self.config, gateway.log.bind(plugin=self.name), secrets=secrets)
+        log = gateway.log.bind(plugin=self.name)
+        self._writer = Writer(gateway.database, self.config, log, secrets=secrets, now=gateway.clock.now)
         self._writer.start()
 
     @hookimpl

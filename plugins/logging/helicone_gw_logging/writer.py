@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import DBAPIError, IntegrityError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from helicone_gw_logging.insert import Rows, prepare, request_only, write
+from helicone_gw_logging.insert import Knowledge, Rows, prepare, request_only, write
 from helicone_gw_logging.record import LogRecord
 from helicone_gw_logging.vocabulary import Vocabulary
 
@@ -67,6 +68,7 @@ class Writer:
         log: Any,
         *,
         secrets: Sequence[str] = (),
+        now: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.counters = Counters()
@@ -75,7 +77,7 @@ class Writer:
         self._log = log
         self._secrets = tuple(secret.encode() for secret in secrets)
         self._sleep = sleep
-        self._vocabulary = Vocabulary(config.rollup_values)
+        self._knowledge = Knowledge(Vocabulary(config.rollup_values), now=now)
         self._queue: deque[LogRecord] = deque()
         self._waiting_bytes = 0
         self._arrived = asyncio.Event()
@@ -218,8 +220,8 @@ class Writer:
         delay = _FIRST_DELAY
         while True:
             try:
-                written = await write(self._database, rows, self._vocabulary, again=again)
-                self.counters.values_folded = self._vocabulary.folded
+                written = await write(self._database, rows, self._knowledge, again=again)
+                self.counters.values_folded = self._knowledge.vocabulary.folded
                 return written
             except Exception as problem:
                 if _refused(problem):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from helicone_gw.access import GatewayKey
+from helicone_gw.clock import SystemClock
 from helicone_gw.database import Database
 from helicone_gw.exchange import Exchange
 from helicone_gw.headers import Headers
@@ -118,11 +119,26 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     await database.close()
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+async def any_database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+    """A migrated database: a SQLite file, and then one of a real PostgreSQL server."""
+    if request.param == "sqlite":
+        database = Database(f"sqlite:///{tmp_path}/any.db")
+    else:
+        database = Database(request.getfixturevalue("postgres_url"))
+    try:
+        await database.migrate("logging", VERSIONS)
+        yield database
+    finally:
+        await database.close()
+
+
 @pytest.fixture
 def gateway(log: Log) -> Callable[[Database], Any]:
     """What the plugin needs of a gateway."""
 
     def make(database: Database, providers: dict[str, Any] | None = None) -> Any:
-        return SimpleNamespace(database=database, log=log, config=SimpleNamespace(providers=providers or {}))
+        config = SimpleNamespace(providers=providers or {})
+        return SimpleNamespace(database=database, log=log, config=config, clock=SystemClock())
 
     return make

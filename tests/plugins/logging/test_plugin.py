@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from helicone_gw.clock import SystemClock
 from helicone_gw.database import Database
 from helicone_gw.exchange import Exchange
 from helicone_gw_logging import get_request, list_requests
@@ -105,7 +106,8 @@ def worker(path: str, rows: int) -> None:
     async def run() -> None:
         database = Database(f"sqlite:///{path}")
         plugin = LoggingPlugin(LoggingConfig(batch_rows=10, batch_ms=1), "logging")
-        gateway: Any = SimpleNamespace(database=database, log=kit.Log(), config=SimpleNamespace(providers={}))
+        config = SimpleNamespace(providers={})
+        gateway: Any = SimpleNamespace(database=database, log=kit.Log(), config=config, clock=SystemClock())
         await plugin.startup(gateway)
         for _ in range(rows):
             plugin.on_finish(kit.build())

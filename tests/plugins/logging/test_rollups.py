@@ -15,7 +15,7 @@ from helicone_gw.database import Database
 from helicone_gw.exchange import Exchange
 from helicone_gw.model import Cost, Outcome, Usage
 from helicone_gw_logging.histograms import bucket
-from helicone_gw_logging.insert import prepare, write
+from helicone_gw_logging.insert import Knowledge, prepare, write
 from helicone_gw_logging.record import record
 from helicone_gw_logging.tables import PROPERTY, REQUEST
 from helicone_gw_logging.totals import (
@@ -34,6 +34,11 @@ from helicone_gw_logging.vocabulary import Vocabulary
 Build = Callable[..., Exchange]
 HOUR = 3600.0
 START = 1_767_225_600.0
+
+
+@pytest.fixture
+def database(any_database: Database) -> Database:
+    return any_database
 
 
 def many(exchange: Build, count: int, seed: int = 6) -> list[Exchange]:
@@ -74,7 +79,8 @@ def many(exchange: Build, count: int, seed: int = 6) -> list[Exchange]:
 
 
 async def log(database: Database, exchanges: Iterable[Exchange], vocabulary: Vocabulary | None = None) -> None:
-    await write(database, [prepare(record(one, bodies=False), (), 1000) for one in exchanges], vocabulary)
+    knowledge = Knowledge(vocabulary or Vocabulary())
+    await write(database, [prepare(record(one, bodies=False), (), 1000) for one in exchanges], knowledge)
 
 
 def expected(rows: Sequence[Any]) -> dict[str, int]:
