@@ -13,6 +13,7 @@ from helicone_gw_logging.writer import Counters, Writer
 
 if TYPE_CHECKING:
     import typer
+    from quart import Blueprint
 
     from helicone_gw import Exchange, Gateway
 
@@ -55,6 +56,16 @@ class LoggingPlugin(Plugin):
         """Write what is still waiting."""
         if self._writer is not None:
             await self._writer.close()
+
+    @hookimpl
+    def register_routes(self, gateway: Gateway) -> Blueprint | None:
+        """Serve the REST API over the log, once: every instance of this plugin has the same database."""
+        if next(plugin for plugin in gateway.plugins if isinstance(plugin, LoggingPlugin)) is not self:
+            return None
+        from helicone_gw_logging.api.blueprint import blueprint
+        from helicone_gw_logging.api.routes import Service
+
+        return blueprint(self.name, Service(gateway.database, gateway.clock, self.flush))
 
     @hookimpl
     def register_commands(self, cli: typer.Typer) -> None:

@@ -1,4 +1,4 @@
-"""Query: reads the log. This is the plugin's public read API."""
+"""Log: lists, details and following, for the command line and for other plugins."""
 
 from __future__ import annotations
 

@@ -1,0 +1,104 @@
+"""Blueprint: the operations of the REST API, mounted; from bytes to typed bodies, and from results to envelopes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+from quart import Blueprint, Response, request
+from sqlalchemy.exc import SQLAlchemyError
+
+from helicone_gw import caller
+from helicone_gw_logging.api.openapi import document
+from helicone_gw_logging.api.routes import Call, Operation, Plain, Refused, Routes, Service
+from helicone_gw_logging.query.reading import SECONDS, TooLong
+from helicone_gw_logging.query.scope import scope_of
+
+MODULES: Final[tuple[Routes, ...]] = ()
+"""The modules of this package that have operations."""
+
+MAX_BODY: Final = 10 << 20
+"""Longest body of a request, in bytes."""
+
+WRITE_SECONDS: Final = SECONDS + 5
+"""How long an operation may take as a whole, what it waits for included."""
+
+
+def blueprint(name: str, service: Service, modules: Sequence[Routes] = MODULES) -> Blueprint:
+    """The pages of the plugin instance ``name``."""
+    pages = Blueprint(f"{name}-api", __name__)
+    operations = [operation for module in modules for operation in module.operations]
+    for operation in operations:
+        rule = operation.path.replace("{", "<").replace("}", ">")
+        view = _view(operation, service)
+        pages.add_url_rule(rule, operation.name, view, methods=[operation.method], provide_automatic_options=False)
+    described = msgspec.json.encode(document(operations))
+
+    @pages.get("/v1/openapi.json")
+    async def openapi() -> Response:
+        return Response(described, content_type="application/json")
+
+    return pages
+
+
+def _view(operation: Operation, service: Service) -> Callable[..., Awaitable[Response]]:
+    decoder = None if operation.body is None else msgspec.json.Decoder(operation.body)
+
+    async def view(**path: str) -> Response:
+        key = caller(request.scope)
+        headers: dict[str, str] = {}
+        try:
+            query = None if operation.query is None else _query(operation.query)
+            call = Call(service, scope_of(key), path, query, request.host_url.rstrip("/"), headers)
+            arguments: tuple[Any, ...] = (call,) if decoder is None else (call, decoder.decode(await _body()))
+            async with asyncio.timeout(WRITE_SECONDS):
+                result = await operation.handler(*arguments)
+        except Refused as refused:
+            return _bad(refused.status, refused.message, headers)
+        except msgspec.ValidationError as problem:
+            return _bad(400, str(problem))
+        except msgspec.DecodeError:
+            return _bad(400, "The body is not JSON.")
+        except (TooLong, TimeoutError):
+            return _bad(503, "The answer took too long to find; a shorter time or a narrower filter is found sooner.")
+        except (SQLAlchemyError, OSError):
+            return _bad(503, "The log cannot be reached at the moment.")
+        return _good(operation, result, headers)
+
+    return view
+
+
+async def _body() -> bytes:
+    if (request.content_length or 0) > MAX_BODY:
+        raise Refused(413, "The body is too large.")
+    body = bytes(await request.get_data(as_text=False))  # type: ignore[arg-type]
+    if len(body) > MAX_BODY:
+        raise Refused(413, "The body is too large.")
+    return body or b"{}"
+
+
+def _query(wanted: type[msgspec.Struct]) -> msgspec.Struct:
+    given: dict[str, str] = {}
+    for name, value in request.args.items(multi=True):
+        if name in given:
+            raise Refused(400, f"The parameter {name[:100]!r} is given twice.")
+        given[name] = value
+    return msgspec.convert(given, wanted, strict=False)
+
+
+def _good(operation: Operation, result: Any, headers: dict[str, str]) -> Response:
+    if isinstance(result, Plain):
+        content: bytes | AsyncIterator[bytes] = result.content
+        return Response(content, operation.status, headers, content_type=result.content_type)
+    more: dict[str, Any] = {}
+    if operation.more:
+        result, more = result
+    body = msgspec.json.encode({"data": result, "error": None, **more})
+    return Response(body, operation.status, headers, content_type="application/json")
+
+
+def _bad(status: int, error: str, headers: dict[str, str] | None = None) -> Response:
+    body = msgspec.json.encode({"data": None, "error": error})
+    return Response(body, status, headers, content_type="application/json")
