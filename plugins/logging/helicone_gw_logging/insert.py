@@ -48,6 +48,7 @@ _REQUEST_VALUES = itemgetter(*(name for name in _columns(REQUEST) if name != "an
 _ATTEMPT_VALUES = itemgetter(*_columns(ATTEMPT))
 _PROPERTY_VALUES = itemgetter(*_columns(PROPERTY))
 _RECEIVED_AT = _columns(REQUEST).index("received_at")
+_HOUR = itemgetter(*map(_columns(REQUEST).index, ("organization_id", "hour")))
 _REQUEST_TEXTS, _ATTEMPT_TEXTS, _PROPERTY_TEXTS = _texts(REQUEST), _texts(ATTEMPT), _texts(PROPERTY)
 
 
@@ -143,6 +144,7 @@ async def write(
 
 
 async def _totals(connection: AsyncConnection, batch: Sequence[Rows], vocabulary: Vocabulary) -> Totals:
+    await vocabulary.expect(connection, {_HOUR(rows.request) for rows in batch})
     while True:
         folded, totals = vocabulary.folded, Totals()
         for rows in batch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Select, select
@@ -31,6 +32,8 @@ class Vocabulary:
         self.folded = 0
         self._known: OrderedDict[Place, set[str]] = OrderedDict()
         self._missing: dict[Place, None] = {}
+        self._hours: OrderedDict[tuple[str, int], None] = OrderedDict()
+        self._dimensions: dict[str, set[str]] = {}
 
     def fold(self, organization: str, hour: int, dimension: str, value: str) -> str:
         """``value``, or `OTHER`. Right only once `complete` said so of everything that was asked."""
@@ -49,13 +52,28 @@ class Vocabulary:
         self.folded += 1
         return OTHER
 
+    async def expect(self, connection: AsyncConnection, hours: Iterable[tuple[str, int]]) -> None:
+        """Read beforehand what values of these organizations and hours will be asked for, as far as that is known."""
+        for organization, hour in hours:
+            if (organization, hour) in self._hours:
+                continue
+            self._hours[organization, hour] = None
+            for dimension in self._dimensions.get(organization, ()):
+                self._missing[organization, hour, dimension] = None
+        await self.complete(connection)
+
     async def complete(self, connection: AsyncConnection) -> bool:
         """Whether every place that was asked for is known; those that are not are read now, to be asked again."""
         if not self._missing:
             while len(self._known) > MAX_PLACES:
                 self._known.popitem(last=False)
+            while len(self._hours) > MAX_PLACES:
+                self._hours.popitem(last=False)
             return True
         for place in self._missing:
+            organization, hour, dimension = place
+            if hour >= 0:
+                self._dimensions.setdefault(organization, set()).add(dimension)
             self._known[place] = set(await connection.scalars(_there(*place).limit(self.most + 1)))
         self._missing.clear()
         return False
