@@ -113,3 +113,12 @@ async def test_what_a_dead_gateway_held_is_free_when_its_lease_ends(start: Start
                 await asyncio.sleep(0.05)
         under_way.cancel()
         await asyncio.wait({under_way})
+
+
+async def test_no_number_is_too_large(start: Start) -> None:
+    answer = openai_chat.answer(usage=Usage(input_tokens=10, output_tokens=600), model="gpt-4o-mini")
+    async with start({"mode": "soft"}, ScriptedProvider(default=answer)) as running:
+        for _ in range(3):
+            assert (await running.chat(max_tokens=10**30)).status == 200
+        assert running.faults == {}
+        assert await settled(running) == 1800
