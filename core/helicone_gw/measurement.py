@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from types import MappingProxyType
 from typing import Any, Literal
@@ -33,18 +33,20 @@ def measured(
     counters: object,
     help: str,
     *,
-    gauges: tuple[str, ...] = (),
+    gauges: Collection[str] = (),
+    without: Collection[str] = (),
     labels: Mapping[str, str] = _NO_LABELS,
 ) -> Iterator[Measurement]:
     """A measurement for every number in ``counters`` (a dataclass or a msgspec struct), named ``<prefix>_<field>``.
 
-    Those in ``gauges`` are gauges, the others counters. ``help`` says what they are together.
+    Those in ``gauges`` are gauges, the others counters; those in ``without`` are left out. ``help`` says what they are
+    together.
     """
     for name in _names(counters):
         value: Any = getattr(counters, name)
-        if isinstance(value, (int, float)):
+        if isinstance(value, (int, float)) and name not in without:
             kind: Kind = "gauge" if name in gauges else "counter"
-            yield Measurement(f"{prefix}_{name}", kind, f"{help}: {name.replace('_', ' ')}.", value, labels)
+            yield Measurement(f"{prefix}_{name}", kind, f"{help}: {name.replace('_', ' ')}.", +value, labels)
 
 
 def _names(counters: object) -> Iterator[str]:

@@ -28,7 +28,9 @@ def of_network(network: NetworkUpstream) -> Iterator[Measurement]:
 
 def of_store(store: Store) -> Iterator[Measurement]:
     """What became of the calls to the store."""
-    yield from measured("store", store.stats, "Calls to the shared store", gauges=("open", "slowest"))
+    stats = store.stats
+    yield from measured("store", stats, "Calls to the shared store", gauges=("open",), without=("slowest",))
+    yield Measurement("store_slowest_seconds", "gauge", "The longest call to the shared store.", stats.slowest)
 
 
 def of_health(health: Health) -> Iterator[Measurement]:

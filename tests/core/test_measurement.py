@@ -14,6 +14,8 @@ from helicone_gw import Measurement, measured
 class Counted:
     done: int = 3
     waiting: int = 1
+    full: bool = True
+    hidden: int = 5
     name: str = "pool"
 
 
@@ -22,11 +24,13 @@ class Summed(Struct):
 
 
 def test_every_number_is_one_of_them_and_nothing_else() -> None:
-    figures = list(measured("pool", Counted(), "Work", gauges=("waiting",), labels={"pool": "a"}))
+    figures = list(measured("pool", Counted(), "Work", gauges=("waiting",), without=("hidden",), labels={"pool": "a"}))
     assert figures == [
         Measurement("pool_done", "counter", "Work: done.", 3, {"pool": "a"}),
         Measurement("pool_waiting", "gauge", "Work: waiting.", 1, {"pool": "a"}),
+        Measurement("pool_full", "counter", "Work: full.", 1, {"pool": "a"}),
     ]
+    assert type(figures[-1].value) is int
 
 
 def test_structs_are_counters_too() -> None:

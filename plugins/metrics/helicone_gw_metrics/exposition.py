@@ -8,16 +8,22 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from helicone_gw_metrics.config import MetricsConfig
 from helicone_gw_metrics.families import attempt_families, error_families, exchange_families
-from helicone_gw_metrics.tally import Tally
+from helicone_gw_metrics.figures import figure_families
+from helicone_gw_metrics.snapshot import Snapshot
 
 
-def families(tally: Tally, config: MetricsConfig) -> Iterator[Metric]:
-    """Everything that is to be shown."""
-    yield from exchange_families(tally.exchanges.items(), config.latency_buckets, config.first_token_buckets)
-    yield from attempt_families(tally.attempts.items())
-    yield from error_families(tally.errors.items())
+def families(shown: Snapshot) -> Iterator[Metric]:
+    """Everything in ``shown``, by name of the metric."""
+    names = set()
+    for family in (
+        *exchange_families(shown.exchanges, shown.latency, shown.first_token),
+        *attempt_families(shown.attempts),
+        *error_families(shown.errors),
+    ):
+        names.add(family.name)
+        yield family
+    yield from figure_families(shown.figures, names)
 
 
 def page(metrics: Iterable[Metric], accept: str) -> tuple[bytes, str]:

@@ -83,7 +83,7 @@ class Tally:
         self.code = Label("code", max_values)
         self.overflowed = 0
         """How often a combination of labels had no series of its own."""
-        self._latency, self._first_token = tuple(latency), tuple(first_token)
+        self.latency, self.first_token = tuple(latency), tuple(first_token)
         self._max_series = max_series
 
     def add(self, exchange: Exchange) -> None:
@@ -98,20 +98,22 @@ class Tally:
         row = self.exchanges.get(key) or self._row(key)
         seconds = exchange.ended_at - exchange.received_at
         row.count += 1
-        row.latency[bisect_left(self._latency, seconds)] += 1
+        row.latency[bisect_left(self.latency, seconds)] += 1
         if seconds > 0:  # a wall clock may be set back meanwhile
             row.seconds += seconds
         if stream and exchange.first_chunk_at is not None:
             seconds = exchange.first_chunk_at - exchange.received_at
-            row.first_token[bisect_left(self._first_token, seconds)] += 1
+            row.first_token[bisect_left(self.first_token, seconds)] += 1
             if seconds > 0:
                 row.first_token_seconds += seconds
         usage, cost = exchange.usage, exchange.cost
         if usage is not None:
-            tokens = row.tokens
-            for at, number in enumerate(_tokens(usage)):
-                if number:
-                    tokens[at] += number
+            tokens, parts = row.tokens, _parts(usage)
+            tokens[0] += usage.input_tokens or 0
+            tokens[1] += usage.output_tokens or 0
+            if any(parts):
+                for at, number in enumerate(parts, 2):
+                    tokens[at] += number or 0
         elif attempts:
             row.tokens_unknown += 1
         if cost is None:
@@ -149,7 +151,7 @@ class Tally:
             row = self.exchanges.get(found)
         if row is None:
             row = self.exchanges[found] = ExchangeRow(
-                [0] * (len(self._latency) + 1), [0] * (len(self._first_token) + 1), [0] * len(TOKENS), [0] * len(SAVED)
+                [0] * (len(self.latency) + 1), [0] * (len(self.first_token) + 1), [0] * len(TOKENS), [0] * len(SAVED)
             )
         return row
 
@@ -178,4 +180,4 @@ def _add_saved(saved: list[int], notes: Mapping[str, Any]) -> None:
             saved[at] += number
 
 
-_tokens = attrgetter(*TOKENS.values())
+_parts = attrgetter(*list(TOKENS.values())[2:])
