@@ -91,6 +91,21 @@ async def test_what_says_that_there_is_no_error_is_none(error: Any) -> None:
     assert (sink.status, sink.body) == (200, answer.body)
 
 
+@pytest.mark.parametrize(
+    ("asked", "body"),
+    [
+        ({}, {"choices": [{"index": 0, "message": {"content": "Hi"}}], "error": {"message": "Odd.", "code": 0}}),
+        (RESPONSES, {"status": "failed", "error": {"code": "server_error"}, "output": [{"type": "message"}]}),
+    ],
+    ids=["chat", "responses"],
+)
+async def test_what_has_an_answer_beside_its_error_is_an_answer(asked: dict[str, Any], body: dict[str, Any]) -> None:
+    """As with a stream that fails on its way: what came is the client's."""
+    answer = of_json(body)
+    sink = await handle(gateway([BACK], ScriptedProvider(answer)), exchange(**asked))
+    assert (sink.status, sink.body) == (200, answer.body)
+
+
 async def test_a_failed_response_that_is_looked_at_again_is_an_answer() -> None:
     shown = of_json({"id": "resp_1", "status": "failed", "error": {"code": "server_error", "message": "It failed."}})
     one = exchange(method="GET", operation="responses.other", path="/v1/responses/resp_1", body=b"")

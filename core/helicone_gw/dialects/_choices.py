@@ -214,8 +214,8 @@ def _may_report(data: bytes) -> bool:
 
 
 def _error(chunk: _Head, choices: list[Choice]) -> Any:
-    """What the provider put at ``error``, if it is not falsy (as SDKs see it)."""
-    if chunk.error:
+    """What the provider put at ``error`` in place of choices, or into one, if it is not falsy (as SDKs see it)."""
+    if chunk.error and not choices:
         return chunk.error
     if chunk.object == "error":
         return {"message": chunk.message, "code": chunk.code}

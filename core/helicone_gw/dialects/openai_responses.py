@@ -18,6 +18,7 @@ from helicone_gw.model import Usage
 from helicone_gw.sse import encode_event, event_data, event_name
 
 _ABSENT = (b"", b"null")
+_EMPTY = (*_ABSENT, b"[]")
 _TERMINAL = frozenset({"response.completed", "response.incomplete", "response.failed"})
 _PROGRESS = (".created", ".in_progress", ".queued", ".added", ".searching", ".generating", ".interpreting")
 MOST_KEPT = 1 << 20
@@ -126,13 +127,14 @@ class ResponsesFormat(JsonFormat):
             response = _RESPONSE.decode(body)
         except (ValueError, RecursionError):
             return Reply()
-        made_here = self._reports_usage or response.status is None
+        # Of a response that failed on its way, and of one that is only shown, the output is an answer.
+        is_answer = bytes(response.output) not in _EMPTY or not (self._reports_usage or response.status is None)
         reply = Reply(
             model=text(response.model),
             usage=_usage(response) if self._reports_usage else None,
             stop_reason=_stop_reason(response),
         )
-        return with_error(reply, response.error) if made_here else reply
+        return reply if is_answer else with_error(reply, response.error)
 
     def stream_reader(self) -> ResponsesReader:
         """See `WireFormat.stream_reader`."""
