@@ -1,0 +1,293 @@
+"""Where: nodes as conditions of SQL over the requests, every value a bound parameter."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Float,
+    String,
+    Table,
+    and_,
+    case,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from helicone_gw_logging.query.columns import ANSWERED_MODEL, STATUS
+from helicone_gw_logging.query.nodes import Both, Condition, FilterError, Node
+from helicone_gw_logging.query.scope import Scope
+from helicone_gw_logging.record import KEY_BYTES, NAME_BYTES, TEXT_BYTES, VALUE_START_BYTES, text
+from helicone_gw_logging.tables import FEEDBACK, PROPERTY, REQUEST, SCORE
+from helicone_gw_logging.totals import SESSION, SESSION_TAG, USER
+
+Leaf = Callable[[Condition], ColumnElement[bool]]
+
+_NEGATIVE: Final = {"not-equals": "equals", "not-contains": "contains"}
+_LARGEST: Final = 2**63 - 1
+
+LOGGED_STATUS: Final[ColumnElement[int]] = func.coalesce(
+    REQUEST.c.status,
+    case(
+        (REQUEST.c.outcome == "timeout", -2),
+        (REQUEST.c.outcome == "client_disconnected", -3),
+        (REQUEST.c.threat.is_(True), -4),
+        else_=-100,
+    ),
+)
+"""The status, or Helicone's number for why there is none: -2 a timeout, -3 the client left, -4 a threat, else -100."""
+
+MODEL: Final[ColumnElement[str]] = func.coalesce(REQUEST.c.model, REQUEST.c.request_model)
+"""The model that answered, else the one asked for."""
+
+
+def where(node: Node, scope: Scope) -> ColumnElement[bool]:
+    """The requests of ``scope`` for which ``node`` holds. Raises `FilterError` for what SQL cannot be asked."""
+    return and_(scope.of(REQUEST), joined(node, lambda condition: leaf(condition, scope)))
+
+
+def joined(node: Node, leaf: Leaf) -> ColumnElement[bool]:
+    """``node`` with each of its conditions made by ``leaf``."""
+    if isinstance(node, Both):
+        parts = [joined(part, leaf) for part in node.parts]
+        return and_(true(), *parts) if node.operator == "and" else or_(false(), *parts)
+    return leaf(node)
+
+
+def leaf(condition: Condition, scope: Scope) -> ColumnElement[bool]:
+    """One condition over the requests."""
+    field = condition.field
+    if field.kind == "body":
+        raise FilterError(
+            f"filter: {field.table}.{field.name}: bodies are stored compressed and cannot be searched; filter by a "
+            "property"
+        )
+    match field.source:
+        case "request":
+            return _of_request(condition)
+        case "nothing":
+            unknown = (
+                condition.operator not in _NEGATIVE if condition.value is None else condition.operator in _NEGATIVE
+            )
+            return true() if unknown else false()
+        case "property" | "property-key" | "score" | "feedback":
+            return _beside(condition, scope)
+        case "session" | "tag":
+            return _of_session(condition, scope)
+        case "user":
+            found = select(USER.c.user_id).where(
+                scope.of(USER), USER.c.user_id == REQUEST.c.user_id, compare(USER.c[field.column], condition)
+            )
+            return found.exists()
+
+
+def compare(expression: ColumnElement[Any], condition: Condition) -> ColumnElement[bool]:
+    """``expression`` against the condition's value. What is unknown differs from everything that is known."""
+    value, operator = condition.value, condition.operator
+    if value is None:
+        return expression.is_not(None) if operator == "not-equals" else expression.is_(None)
+    if operator == "is":
+        operator = "equals"
+    if operator == "in":
+        return expression.in_(_members(condition))
+    if condition.field.kind == "text":
+        return _texts(expression, operator, value)
+    if condition.field.kind == "boolean":
+        return expression.is_(value) if operator == "equals" else expression.is_not(value)
+    if condition.field.source == "score":
+        return _numbers(expression, operator, literal(float(value), Float))
+    return _integers(expression, operator, _scaled(value, condition.field.scale))
+
+
+def _members(condition: Condition) -> list[Any]:
+    field = condition.field
+    if field.kind == "text":
+        return [text(one, NAME_BYTES if field.source == "request" else TEXT_BYTES) or "" for one in condition.value]
+    if field.source == "score":
+        return [float(one) for one in condition.value]
+    scaled = (_scaled(one, field.scale) for one in condition.value)
+    return [literal(int(one), BigInteger) for one in scaled if int(one) == one and abs(one) <= _LARGEST]
+
+
+def _texts(expression: ColumnElement[Any], operator: str, value: str) -> ColumnElement[bool]:
+    # Stored texts are without NUL, and cut: so must be what they are compared with.
+    said = text(value, TEXT_BYTES) or ""
+    if operator == "equals":
+        return expression == said
+    if operator == "not-equals":
+        return expression.is_distinct_from(literal(said, String))
+    if operator == "like":
+        return Like(expression, said)
+    if operator == "ilike":
+        return expression.ilike(_pattern(said), escape="\\")
+    found = expression.ilike(f"%{_escaped(said)}%", escape="\\")
+    return found if operator == "contains" else or_(expression.is_(None), ~found)
+
+
+def _integers(expression: ColumnElement[Any], operator: str, value: int | float) -> ColumnElement[bool]:
+    """Whole numbers against any number: one between two of them is moved to the right side."""
+    if isinstance(value, float) and not value.is_integer():
+        if operator in ("equals", "not-equals"):
+            return false() if operator == "equals" else true()
+        value = math.floor(value) if operator in ("gt", "lte") else math.ceil(value)
+    clamped = max(-_LARGEST, min(_LARGEST, int(value)))
+    return _numbers(expression, operator, literal(clamped, BigInteger))
+
+
+def _numbers(expression: ColumnElement[Any], operator: str, value: ColumnElement[Any]) -> ColumnElement[bool]:
+    match operator:
+        case "equals":
+            return expression == value
+        case "not-equals":
+            return expression.is_distinct_from(value)
+        case "gt":
+            return expression > value
+        case "gte":
+            return expression >= value
+        case "lt":
+            return expression < value
+        case _:
+            return expression <= value
+
+
+def _scaled(value: int | float, scale: int) -> int | float:
+    if scale == 1 or isinstance(value, int):
+        return value * scale
+    # 0.1 dollars are 100,000,000 nano-dollars, whatever a binary fraction makes of them.
+    return round(value * scale, 3)
+
+
+def _of_request(condition: Condition) -> ColumnElement[bool]:
+    columns, column, value = REQUEST.c, condition.field.column, condition.value
+    if column == STATUS:
+        # A real status is found by its index; only the numbers below stand for one that was never sent.
+        real = condition.operator in ("equals", "gt", "gte") and value is not None and value >= 0
+        return compare(columns.status if real else LOGGED_STATUS, condition)
+    if column == ANSWERED_MODEL:
+        if condition.operator == "equals" and value is not None:
+            answered, asked = compare(columns.model, condition), compare(columns.request_model, condition)
+            return or_(answered, and_(columns.model.is_(None), asked))
+        return compare(MODEL, condition)
+    if condition.field.kind == "text" and isinstance(value, str) and condition.operator in ("equals", "not-equals"):
+        limit = TEXT_BYTES if column in ("path", "error_message", "target_url") else NAME_BYTES
+        condition = Condition(condition.field, condition.operator, text(value, limit) or "")
+    return compare(columns[column], condition)
+
+
+def _beside(condition: Condition, scope: Scope) -> ColumnElement[bool]:
+    """What is in a table beside the request, where there may be nothing: that is unknown."""
+    operator = condition.operator
+    positive = Condition(condition.field, _NEGATIVE.get(operator, operator), condition.value, condition.key)  # type: ignore[arg-type]
+    negative = operator in _NEGATIVE
+    table, key, value = _place(positive)
+    held = and_(table.c.organization_id == scope.organization, table.c.seq == REQUEST.c.seq, key)
+    if condition.value is None:
+        # Known to be null is what is not there at all.
+        known = select(table.c.seq).where(held, value.is_not(None)).exists()
+        return known if negative else ~known
+    found = select(table.c.seq).where(held, _of_value(table, value, positive)).exists()
+    return ~found if negative else found
+
+
+def _place(condition: Condition) -> tuple[Table, ColumnElement[bool], ColumnElement[Any]]:
+    key = condition.key or ""
+    match condition.field.source:
+        case "property":
+            return PROPERTY, PROPERTY.c.key_lower == property_key(key), PROPERTY.c.value
+        case "property-key":
+            return PROPERTY, true(), PROPERTY.c.key_lower
+        case "score":
+            return SCORE, SCORE.c.name == (text(key) or ""), SCORE.c.value
+        case _:
+            return FEEDBACK, FEEDBACK.c.rating.is_not(None), FEEDBACK.c[condition.field.column]
+
+
+def _of_value(table: Table, value: ColumnElement[Any], condition: Condition) -> ColumnElement[bool]:
+    if condition.field.source == "property" and condition.operator in ("equals", "is"):
+        return and_(
+            table.c.value_start == text(condition.value, VALUE_START_BYTES),
+            table.c.value == text(condition.value, TEXT_BYTES),
+        )
+    if condition.field.source == "property-key" and isinstance(condition.value, str):
+        condition = Condition(condition.field, condition.operator, property_key(condition.value))
+    return compare(value, condition)
+
+
+def property_key(key: str) -> str:
+    """A property's key as it is stored for comparing."""
+    return text(key.lower(), KEY_BYTES) or ""
+
+
+def _of_session(condition: Condition, scope: Scope) -> ColumnElement[bool]:
+    """The sums, or the tag, of the session that the request is part of."""
+    negative = condition.operator in _NEGATIVE and condition.field.source == "tag"
+    if condition.field.source == "tag":
+        positive = Condition(condition.field, "equals" if negative else condition.operator, condition.value)
+        held = and_(scope.of(SESSION_TAG), SESSION_TAG.c.session_id == REQUEST.c.session_id)
+        if condition.value is None:
+            known = select(SESSION_TAG.c.session_id).where(held).exists()
+            return known if negative else ~known
+        found = select(SESSION_TAG.c.session_id).where(held, compare(SESSION_TAG.c.tag, positive)).exists()
+        return ~found if negative else found
+    held = and_(
+        scope.of(SESSION),
+        SESSION.c.session_id == REQUEST.c.session_id,
+        SESSION.c.session_name == func.coalesce(REQUEST.c.session_name, ""),
+    )
+    return select(SESSION.c.session_id).where(held, compare(SESSION.c[condition.field.column], condition)).exists()
+
+
+class Like(FunctionElement[bool]):
+    """SQL's LIKE that tells upper from lower case everywhere, with ``\\`` as its escape."""
+
+    inherit_cache = True
+    name = "like"
+
+    def __init__(self, expression: ColumnElement[Any], pattern: str) -> None:
+        super().__init__(expression, literal(_pattern(pattern), String), literal(_glob(pattern), String))
+
+
+@compiles(Like)
+def _like(element: Like, compiler: SQLCompiler, **options: Any) -> str:
+    expression, pattern, _ = element.clauses
+    return f"({compiler.process(expression, **options)} LIKE {compiler.process(pattern, **options)} ESCAPE '\\')"
+
+
+@compiles(Like, "sqlite")
+def _sqlite_like(element: Like, compiler: SQLCompiler, **options: Any) -> str:
+    # SQLite's own LIKE has no case; its GLOB has.
+    expression, _, pattern = element.clauses
+    return f"({compiler.process(expression, **options)} GLOB {compiler.process(pattern, **options)})"
+
+
+def _escaped(said: str) -> str:
+    return re.sub(r"([\\%_])", r"\\\1", said)
+
+
+def _pattern(said: str) -> str:
+    """A pattern whose last backslash escapes something: databases disagree on one that does not."""
+    return re.sub(r"\\(.?)", lambda found: "\\" + (found[1] or "\\"), said, flags=re.DOTALL)
+
+
+def _glob(said: str) -> str:
+    pieces = {"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"}
+    glob = []
+    for found in re.finditer(r"\\(.)|(.)", _pattern(said), re.DOTALL):
+        escaped, plain = found.groups()
+        if escaped is None:
+            glob.append(pieces.get(plain, plain))
+        else:
+            glob.append(f"[{escaped}]" if escaped in "*?[" else escaped)
+    return "".join(glob)
