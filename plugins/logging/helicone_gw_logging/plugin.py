@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from quart import Blueprint
 
     from helicone_gw import Exchange, Gateway
+    from helicone_gw_logging.record import LogRecord
 
 VERSIONS = Path(__file__).parent / "migrations" / "versions"
 """The Alembic revisions of this plugin's tables, branch ``logging``."""
@@ -59,13 +60,17 @@ class LoggingPlugin(Plugin):
 
     @hookimpl
     def register_routes(self, gateway: Gateway) -> Blueprint | None:
-        """Serve the REST API over the log, once: every instance of this plugin has the same database."""
+        """Serve the REST API over the log and take what is told afterwards, once: all instances share a database."""
         if next(plugin for plugin in gateway.plugins if isinstance(plugin, LoggingPlugin)) is not self:
             return None
         from helicone_gw_logging.api.blueprint import blueprint
         from helicone_gw_logging.api.routes import Service
+        from helicone_gw_logging.ingest.routes import Ingestion, routes
 
-        return blueprint(self.name, Service(gateway.database, gateway.clock, self.flush))
+        pages = blueprint(self.name, Service(gateway.database, gateway.clock, self.flush))
+        bodies, max_body = self.config.bodies == "full", self.config.max_body + OVERLAP
+        pages.register_blueprint(routes(self.name, Ingestion(gateway, self.take, bodies=bodies, max_body=max_body)))
+        return pages
 
     @hookimpl
     def register_commands(self, cli: typer.Typer) -> None:
@@ -82,6 +87,15 @@ class LoggingPlugin(Plugin):
         if self._writer is None:
             raise RuntimeError("the plugin was not started")
         self._writer.put(record(exchange, bodies=self.config.bodies == "full"))
+
+    def take(self, record: LogRecord) -> bool:
+        """Hand over the record of an exchange that somebody told of; whether there was room for it."""
+        if self._writer is None:
+            raise RuntimeError("the plugin was not started")
+        counters = self._writer.counters
+        lost = counters.rows_dropped + counters.rows_lost_at_shutdown
+        self._writer.put(record)
+        return counters.rows_dropped + counters.rows_lost_at_shutdown == lost
 
     async def flush(self) -> None:
         """Wait until everything that was logged so far is in the database."""

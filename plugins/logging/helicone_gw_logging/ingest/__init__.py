@@ -1,0 +1,1 @@
+"""Ingestion: exchanges that did not go through the gateway, told afterwards, become rows like all others."""
