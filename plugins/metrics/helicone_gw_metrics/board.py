@@ -50,16 +50,17 @@ class Board:
         if fcntl is None:
             return
         with self._locked(exclusive=True):
-            held = _still_to_be_counted(self._read(), without=self._name)
+            found = self._read()
+            held = _still_to_be_counted(found, without=self._name)
             gone = {name: one for name, one in held.items() if name == PAST or one.final or not _alive(one.pid)}
-            absorbed = sorted(gone.keys() - {PAST})
-            if not absorbed:
-                return
-            past = merged((one.without_gauges() for one in gone.values()), latency, first_token)
-            past.absorbed, past.final = absorbed, True
+            absorbed = gone.keys() - {PAST}
             # Whoever dies in the middle of this leaves files that the sum names: they are not counted twice.
-            self._write(PAST, encode(past))
-            for name in absorbed:
+            left = found.keys() - held.keys() - {self._name}
+            if absorbed:
+                past = merged((one.without_gauges() for one in gone.values()), latency, first_token)
+                past.absorbed, past.final = sorted(absorbed | left), True
+                self._write(PAST, encode(past))
+            for name in absorbed | left:
                 (self._directory / name).unlink(missing_ok=True)
 
     def _read(self) -> dict[str, Snapshot]:

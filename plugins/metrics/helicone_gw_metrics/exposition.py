@@ -18,7 +18,7 @@ def families(shown: Snapshot) -> Iterator[Metric]:
     names = set()
     for family in (
         *exchange_families(shown.exchanges, shown.latency, shown.first_token),
-        *attempt_families(shown.attempts),
+        *attempt_families(shown.attempts, shown.exchanges),
         *error_families(shown.errors),
     ):
         names.add(family.name)

@@ -64,13 +64,19 @@ def exchange_families(
     yield _single("cache_saved_tokens", "Tokens that hits would have used.", saved[2] + saved[3])
 
 
-def attempt_families(rows: Iterable[tuple[AttemptKey, AttemptRow]]) -> Iterator[Metric]:
-    """The metrics of calls to providers."""
+def attempt_families(
+    rows: Iterable[tuple[AttemptKey, AttemptRow]], exchanges: Iterable[tuple[ExchangeKey, ExchangeRow]]
+) -> Iterator[Metric]:
+    """The metrics of calls to providers, a part of which is in the rows of ``exchanges``."""
     labels = (*PLACE, "status", "code")
     counts, seconds = _sums(), _sums()
     for (provider, model, status, code), row in rows:
         counts[provider, model or "", "" if status is None else str(status), code or ""] += row.count
         seconds[provider, model or ""] += row.seconds
+    for (asked, of, _, _, ended, _, _), one in exchanges:
+        if one.attempts:
+            counts[asked or "", of or "", str(ended), ""] += one.attempts
+            seconds[asked or "", of or ""] += one.attempt_seconds
     yield _counter("attempts", "Calls of providers that ended, by status and error code.", labels, counts)
     yield _counter("attempt_duration_seconds", "How long calls of providers took together.", PLACE, seconds)
 

@@ -12,7 +12,7 @@ import msgspec
 from helicone_gw_metrics.labels import OTHER, Label
 
 if TYPE_CHECKING:
-    from helicone_gw import Exchange
+    from helicone_gw import Attempt, Exchange
 
 TOKENS: Final[Mapping[str, str]] = {
     "input": "input_tokens",
@@ -42,7 +42,8 @@ class ExchangeRow(msgspec.Struct, array_like=True):
     """Sums over the exchanges with one key. Times are in seconds, money is in nano-dollars.
 
     The lists of buckets have a place more than there are bounds: what is longer than all of them. ``tokens`` and
-    ``saved`` are in the order of `TOKENS` and `SAVED`.
+    ``saved`` are in the order of `TOKENS` and `SAVED`. ``attempts`` are those of exchanges that took a single good one,
+    with the exchange's status.
     """
 
     latency: list[int]
@@ -56,10 +57,12 @@ class ExchangeRow(msgspec.Struct, array_like=True):
     cost: int = 0
     cost_estimated: int = 0
     cost_unknown: int = 0
+    attempts: int = 0
+    attempt_seconds: float = 0.0
 
 
 class AttemptRow(msgspec.Struct, array_like=True):
-    """Sums over the attempts with one key; ``seconds`` is to their ends."""
+    """Sums over the attempts with one key that are in no `ExchangeRow`; ``seconds`` is to their ends."""
 
     count: int = 0
     seconds: float = 0.0
@@ -88,25 +91,22 @@ class Tally:
 
     def add(self, exchange: Exchange) -> None:
         """Count a finished exchange, with its attempts."""
-        outcome, original, attempts = exchange.outcome, exchange.original, exchange.attempts
-        if outcome is None or exchange.ended_at is None:
-            return
-        notes = exchange.annotations
+        outcome, original, notes = exchange.outcome, exchange.original, exchange.annotations
+        received, ended = exchange.received_at, exchange.ended_at
+        assert outcome is not None
+        assert ended is not None
         cache = notes.get("cache.status") if notes else None
-        stream, kind = original.stream, outcome.kind
-        key = (exchange.provider, exchange.model, original.operation, kind, outcome.status, stream, cache)
+        stream, kind, status = original.stream, outcome.kind, outcome.status
+        key = (exchange.provider, exchange.model, original.operation, kind, status, stream, cache)
         row = self.exchanges.get(key) or self._row(key)
-        seconds = exchange.ended_at - exchange.received_at
+        seconds = ended - received
         row.count += 1
         row.latency[bisect_left(self.latency, seconds)] += 1
         if seconds > 0:  # a wall clock may be set back meanwhile
             row.seconds += seconds
-        if stream and exchange.first_chunk_at is not None:
-            seconds = exchange.first_chunk_at - exchange.received_at
-            row.first_token[bisect_left(self.first_token, seconds)] += 1
-            if seconds > 0:
-                row.first_token_seconds += seconds
-        usage, cost = exchange.usage, exchange.cost
+        if stream:
+            self._streamed(row, received, exchange.first_chunk_at)
+        attempts, usage, cost = exchange.attempts, exchange.usage, exchange.cost
         if usage is not None:
             tokens, parts = row.tokens, _parts(usage)
             tokens[0] += usage.input_tokens or 0
@@ -127,17 +127,26 @@ class Tally:
         if kind != "ok":
             self._failed(kind, outcome.code)
         for attempt in attempts:
-            target, error = attempt.target, attempt.error
-            called = (
-                target.provider,
-                attempt.model or target.model,
-                attempt.status,
-                None if error is None else error.code,
-            )
-            sums = self.attempts.get(called) or self._attempt(called)
-            sums.count += 1
-            if attempt.ended_at is not None and attempt.ended_at > attempt.started_at:
-                sums.seconds += attempt.ended_at - attempt.started_at
+            if attempt.error is None and attempt.status == status and len(attempts) == 1:
+                # Nearly always so: its provider and model are the exchange's, and need not be looked up again.
+                row.attempts += 1
+                row.attempt_seconds += (attempt.ended_at or ended) - attempt.started_at
+            else:
+                self._attempted(attempt, ended)
+
+    def _streamed(self, row: ExchangeRow, received_at: float, first_chunk_at: float | None) -> None:
+        if first_chunk_at is not None:
+            seconds = max(0.0, first_chunk_at - received_at)
+            row.first_token[bisect_left(self.first_token, seconds)] += 1
+            row.first_token_seconds += seconds
+
+    def _attempted(self, attempt: Attempt, ended: float) -> None:
+        target, error = attempt.target, attempt.error
+        code = None if error is None else error.code
+        called = (target.provider, attempt.model or target.model, attempt.status, code)
+        sums = self.attempts.get(called) or self._attempt(called)
+        sums.count += 1
+        sums.seconds += max(0.0, (attempt.ended_at or ended) - attempt.started_at)
 
     def _row(self, key: ExchangeKey) -> ExchangeRow:
         """The row of a key that has none, or that of those that shall have none of their own."""
