@@ -131,8 +131,9 @@ def condition(field: Field, operator: str, value: Any, key: str | None = None) -
         if not isinstance(value, list) or len(value) > MAX_VALUES:
             raise FilterError(f"{where}: 'in' needs a list of at most {MAX_VALUES} values")
         return Condition(field, "in", tuple(_value(where, field, convert, one) for one in value), key)
-    if value is None or value == "null":
-        if operator not in ("equals", "not-equals", "is"):
+    of_equality = operator in ("equals", "not-equals", "is")
+    if value is None or (value == "null" and of_equality):
+        if not of_equality:
             raise FilterError(f"{where}: nothing is known to be {operator} null")
         return Condition(field, operator, None, key)
     return Condition(field, operator, _value(where, field, convert, value), key)

@@ -1,0 +1,258 @@
+"""Filters: what is refused, by name; and that SQL says what the filter says, on every database."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from helicone_gw.database import Database
+from helicone_gw.exchange import Exchange
+from helicone_gw_logging.query.filters import read_filter
+from helicone_gw_logging.query.nodes import ALL, Both, Condition, FilterError, conditions
+from helicone_gw_logging.query.scope import Scope
+from helicone_gw_logging.query.where import where
+from helicone_gw_logging.tables import PROPERTY, REQUEST
+from tests.plugins.logging.asking import holds, log_all, many
+
+Build = Callable[..., Exchange]
+
+
+def rmt(column: str, operator: str, value: Any) -> dict[str, Any]:
+    return {"request_response_rmt": {column: {operator: value}}}
+
+
+class TestReading:
+    @pytest.mark.parametrize(
+        "filter", ["all", {}, [], {"type": "all"}, ["all", {}], {"type": "and", "expressions": []}]
+    )
+    def test_what_holds_for_everything(self, filter: Any) -> None:
+        assert read_filter(filter) == ALL
+
+    def test_a_leaf_is_one_condition(self) -> None:
+        node = read_filter(rmt("status", "gte", 400))
+        assert isinstance(node, Condition)
+        assert (node.field.name, node.operator, node.value) == ("status", "gte", 400)
+
+    def test_branches_of_one_operator_become_flat(self) -> None:
+        one, two, three = (rmt("status", "equals", number) for number in (1, 2, 3))
+        folded = {"left": one, "operator": "and", "right": {"left": two, "operator": "and", "right": three}}
+        node = read_filter(folded)
+        assert isinstance(node, Both)
+        assert [part.value for part in node.parts if isinstance(part, Condition)] == [1, 2, 3]
+        assert read_filter([one, two, three]) == node
+
+    def test_all_beside_or_is_all(self) -> None:
+        assert read_filter({"left": "all", "operator": "or", "right": rmt("status", "equals", 1)}) == ALL
+
+    def test_several_operators_of_one_column_must_all_hold(self) -> None:
+        node = read_filter({"request_response_rmt": {"latency": {"gte": 1, "lt": 5}, "status": {"equals": 200}}})
+        assert [(one.field.name, one.operator) for one in conditions(node)] == [
+            ("latency", "gte"),
+            ("latency", "lt"),
+            ("status", "equals"),
+        ]
+
+    @pytest.mark.parametrize(
+        ("expression", "same"),
+        [
+            (("request_response_rmt", "status", "eq", 200), rmt("status", "equals", 200)),
+            (("request_response_rmt", "model", "neq", "x"), rmt("model", "not-equals", "x")),
+            (("request_response_rmt", "user_id", "is", None), rmt("user_id", "is", None)),
+            (("request_response_rmt", "status", "in", [1, 2]), rmt("status", "in", [1, 2])),
+        ],
+    )
+    def test_expressions_say_the_same(self, expression: tuple[str, str, str, Any], same: Any) -> None:
+        table, column, operator, value = expression
+        field = {"table": table, "column": column}
+        said = {"type": "condition", "field": field, "operator": operator, "value": value}
+        assert read_filter(said) == read_filter(same)
+        assert read_filter({"type": "or", "expressions": [said]}) == read_filter(same)
+
+    @pytest.mark.parametrize("column", ["properties", "app"])
+    def test_an_expression_about_a_property(self, column: str) -> None:
+        field = {"table": "request_response_rmt", "column": column, "subtype": "property", "key": "app"}
+        said = {"type": "condition", "field": field, "operator": "contains", "value": "x"}
+        assert read_filter(said) == read_filter(rmt("properties", "app", {"contains": "x"}) | {})
+
+    @pytest.mark.parametrize(
+        ("filter", "named"),
+        [
+            (None, "None"),
+            ("nothing", "'nothing'"),
+            (5, "'5'"),
+            ({"nowhere": {"status": {"equals": 1}}}, "'nowhere'"),
+            (rmt("colour", "equals", "red"), "'colour'"),
+            (rmt("status", "like", "2%"), "'like'"),
+            (rmt("status", "equals", "many"), "'many'"),
+            (rmt("status", "equals", 1e400), "'inf'"),
+            (rmt("status", "gt", None), "gt null"),
+            (rmt("user_id", "equals", 5), "'5'"),
+            (rmt("user_id", "equals", "x" * 10_001), "'xxx"),
+            (rmt("threat", "equals", "maybe"), "'maybe'"),
+            (rmt("request_created_at", "gte", "yesterday"), "'yesterday'"),
+            (rmt("request_created_at", "not-equals", "2026-01-01"), "'not-equals'"),
+            (rmt("organization_id", "equals", "acme"), "'organization_id'"),
+            (rmt("user_id", "in", "ann"), "'in'"),
+            (rmt("user_id", "in", ["x"] * 1001), "'in'"),
+            (rmt("properties", "", {"equals": "x"}), "key"),
+            ({"request_response_rmt": {}}, "'request_response_rmt'"),
+            ({"request_response_rmt": {"status": {}}}, "'status'"),
+            ({"request_response_rmt": {"status": 5}}, "'status'"),
+            ({"left": "all", "operator": "and"}, "right"),
+            ({"left": "all", "operator": "xor", "right": "all"}, "'xor'"),
+            ({"left": "all", "operator": "and", "right": rmt("colour", "equals", 1)}, "'colour'"),
+            ({"type": "some"}, "'some'"),
+            ({"type": "all", "more": 1}, "more"),
+            ({"type": "or", "expressions": []}, "'or'"),
+            ({"type": "and", "expressions": "all"}, "'and'"),
+            ({"type": "and", "expressions": ["all"]}, "'all'"),
+            ({"type": "condition", "field": {"column": "x"}, "operator": "eq", "value": 1}, "'x'"),
+            ({"type": "condition", "field": {"column": "status"}, "operator": "equals", "value": 1}, "'equals'"),
+            ({"type": "condition", "field": {"coulmn": "status"}, "operator": "eq", "value": 1}, "coulmn"),
+            ([rmt("status", "equals", 1)] * 501, "500"),
+        ],
+    )
+    def test_what_is_wrong_is_named(self, filter: Any, named: str) -> None:
+        with pytest.raises(FilterError) as refused:
+            read_filter(filter)
+        assert named in str(refused.value)
+        assert len(str(refused.value)) < 500
+
+    @pytest.mark.parametrize("side", ["left", "right"])
+    @pytest.mark.parametrize("operators", [("and", "and"), ("and", "or")])
+    def test_no_filter_is_too_deep_to_be_refused(self, side: str, operators: tuple[str, str]) -> None:
+        folded: Any = rmt("status", "equals", 1)
+        for depth in range(5000):
+            other = "right" if side == "left" else "left"
+            folded = {side: folded, "operator": operators[depth % 2], other: rmt("status", "equals", 2)}
+        with pytest.raises(FilterError):
+            read_filter(folded)
+
+    @given(
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["all", "and", "equals", "null"]),
+            lambda inner: (
+                st.lists(inner, max_size=3)
+                | st.dictionaries(
+                    st.sampled_from(
+                        [
+                            "left",
+                            "right",
+                            "operator",
+                            "type",
+                            "expressions",
+                            "field",
+                            "value",
+                            "request_response_rmt",
+                            "status",
+                        ]
+                    ),
+                    inner,
+                    max_size=4,
+                )
+            ),
+            max_leaves=20,
+        )
+    )
+    def test_anything_is_read_or_refused(self, filter: Any) -> None:
+        with contextlib.suppress(FilterError):
+            read_filter(filter)
+
+
+TEXTS = [
+    "ann",
+    "Ann",
+    "bob",
+    "an",
+    "",
+    "null",
+    "gpt-4o",
+    "gpt-4o-mini",
+    "shop",
+    "a%b",
+    "%o%",
+    "A_b",
+    "[x]*?",
+    "\\",
+    "\0",
+]
+_text = st.tuples(
+    st.sampled_from(["equals", "not-equals", "like", "ilike", "contains", "not-contains", "is"]), st.sampled_from(TEXTS)
+)
+_number = st.tuples(
+    st.sampled_from(["equals", "not-equals", "gt", "gte", "lt", "lte"]),
+    st.sampled_from([0, 1, 5, 12, 13, 200, 429, -3, -100, 0.5, 12.5, 10**30, -(10**30), "null"]),
+).filter(lambda asked: asked[1] != "null" or asked[0] in ("equals", "not-equals"))
+COLUMNS: dict[str, Any] = {
+    "user_id": _text,
+    "model": _text,
+    "request_id": _text,
+    "node_id": _text,
+    "status": _number,
+    "latency": _number,
+    "total_tokens": _number,
+    "prompt_tokens": _number,
+    "threat": st.tuples(st.just("equals"), st.sampled_from([True, False, "null"])),
+    "app": _text,
+    "stage": _text,
+}
+_leaf = st.sampled_from([*COLUMNS]).flatmap(lambda column: st.tuples(st.just(column), COLUMNS[column]))
+_tree = st.recursive(_leaf, lambda inner: st.tuples(inner, st.sampled_from(["and", "or"]), inner), max_leaves=6)
+
+
+def as_filter(tree: Any) -> Any:
+    if len(tree) == 3:
+        return {"left": as_filter(tree[0]), "operator": tree[1], "right": as_filter(tree[2])}
+    column, (operator, value) = tree
+    if column in ("app", "stage"):
+        return {"request_response_rmt": {"properties": {column.upper(): {operator: value}}}}
+    return rmt(column, operator, value)
+
+
+def told(tree: Any, row: Any, properties: dict[str, str]) -> bool:
+    if len(tree) == 3:
+        left, right = told(tree[0], row, properties), told(tree[2], row, properties)
+        return (left and right) if tree[1] == "and" else (left or right)
+    column, (operator, value) = tree
+    held = {
+        "app": lambda: properties.get("app"),
+        "stage": lambda: properties.get("stage"),
+        "node_id": lambda: None,
+        "model": lambda: row.model or row.request_model,
+        "status": lambda: row.status or {"timeout": -2, "client_disconnected": -3}.get(row.outcome, -100),
+    }.get(column, lambda: getattr(row, column))()
+    if isinstance(value, str):
+        value = value.replace("\0", "\ufffd")
+    return holds(operator, held, value)
+
+
+async def test_sql_says_what_the_filter_says(any_database: Database, exchange: Build) -> None:
+    await log_all(any_database, many(exchange, 120))
+    async with any_database.connect() as connection:
+        rows = [row for row in await connection.execute(select(REQUEST)) if row.organization_id == "default"]
+        properties: dict[int, dict[str, str]] = {row.seq: {} for row in rows}
+        for one in await connection.execute(select(PROPERTY)):
+            properties.get(one.seq, {})[one.key_lower] = one.value
+
+    async def found(filter: Any) -> set[int]:
+        async with any_database.connect() as connection:
+            return set(await connection.scalars(select(REQUEST.c.seq).where(where(read_filter(filter), Scope()))))
+
+    loop = asyncio.get_running_loop()
+
+    @settings(
+        max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
+    )
+    @given(_tree)
+    def same(tree: Any) -> None:
+        expected = {row.seq for row in rows if told(tree, row, properties[row.seq])}
+        assert asyncio.run_coroutine_threadsafe(found(as_filter(tree)), loop).result(30) == expected
+
+    await asyncio.to_thread(same)
