@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import ByteSize, Field, WithJsonSchema
+from pydantic import BeforeValidator, ByteSize, Field, WithJsonSchema
 
 from helicone_gw import PluginConfig
 
@@ -21,6 +22,46 @@ Size = Annotated[
     ),
 ]
 """Bytes: an integer, or a number with a unit (``512KiB``, ``64MiB``)."""
+
+
+def _of_days(value: object) -> object:
+    """``30d`` is 30; everything else is as it is."""
+    found = re.fullmatch(r"\s*(\d{1,5})\s*d\s*", value) if isinstance(value, str) else None
+    return int(found[1]) if found else value
+
+
+Days = Annotated[
+    int,
+    BeforeValidator(_of_days),
+    Field(ge=1, le=36_500),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": 36_500},
+                {"type": "string", "pattern": r"^\s*\d{1,5}\s*d\s*$|\$\{"},
+            ]
+        }
+    ),
+]
+"""A number of days: ``30d``, or 30."""
+
+
+class Retention(PluginConfig):
+    """For how many days each kind of row is kept (``30d``); left out: for ever."""
+
+    bodies: Days | None = Field(default=None, description="Bodies of requests and responses.")
+    requests: Days | None = Field(
+        default=None,
+        description="Requests with everything beside them: attempts, properties, bodies, scores, feedback.",
+    )
+    rollups: Days | None = Field(default=None, description="Hourly sums and histograms, from which charts are made.")
+    summaries: Days | None = Field(
+        default=None, description="Sums of sessions and of users that were last heard of so long ago."
+    )
+
+    def days(self) -> list[tuple[str, int]]:
+        """The kinds that are not kept for ever, and their days."""
+        return [(kind, days) for kind in type(self).model_fields if (days := getattr(self, kind)) is not None]
 
 
 class LoggingConfig(PluginConfig):
@@ -49,4 +90,8 @@ class LoggingConfig(PluginConfig):
         default=1000,
         description="Models, users, values of a property, ... of one hour that have sums of their own; what comes "
         "beyond is summed up as (other). Also how many keys of properties an organization may have.",
+    )
+    retention: Retention = Field(
+        default=Retention(),
+        description="For how many days what is logged is kept: bodies, requests, rollups, summaries.",
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from helicone_gw import Plugin, hookimpl
 from helicone_gw_logging.config import LoggingConfig
+from helicone_gw_logging.janitor import Janitor
 from helicone_gw_logging.record import record
 from helicone_gw_logging.redact import OVERLAP
 from helicone_gw_logging.writer import Counters, Writer
@@ -33,6 +34,7 @@ class LoggingPlugin(Plugin):
         super().__init__(config, name)
         self.capture_bytes = config.max_body + OVERLAP if config.bodies == "full" else 0
         self._writer: Writer | None = None
+        self._janitor: Janitor | None = None
 
     @property
     def counters(self) -> Counters:
@@ -51,10 +53,14 @@ class LoggingPlugin(Plugin):
         log = gateway.log.bind(plugin=self.name)
         self._writer = Writer(gateway.database, self.config, log, secrets=secrets, now=gateway.clock.now)
         self._writer.start()
+        self._janitor = Janitor(gateway.database, self.config.retention, gateway.clock, log, self._writer.counters)
+        self._janitor.start()
 
     @hookimpl
     async def shutdown(self, gateway: Gateway) -> None:
         """Write what is still waiting."""
+        if self._janitor is not None:
+            await self._janitor.close()
         if self._writer is not None:
             await self._writer.close()
 
@@ -74,12 +80,14 @@ class LoggingPlugin(Plugin):
 
     @hookimpl
     def register_commands(self, cli: typer.Typer) -> None:
-        """Add ``helicone-gw logs``, once: every instance of this plugin has the same database."""
+        """Add ``helicone-gw logs`` and ``db``, once: every instance of this plugin has the same database."""
         if any(group.name == "logs" for group in cli.registered_groups):
             return
         from helicone_gw_logging.commands import commands
+        from helicone_gw_logging.database_commands import database_commands
 
         cli.add_typer(commands(), name="logs")
+        cli.add_typer(database_commands(self.config, VERSIONS), name="db")
 
     @hookimpl
     def on_finish(self, exchange: Exchange) -> None:

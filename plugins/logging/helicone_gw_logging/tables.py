@@ -224,6 +224,7 @@ class BodyRow(_OfRequest, table=True):
     """
 
     __tablename__ = "request_body"
+    __table_args__ = (Index(None, "received_at", postgresql_using="brin"),)
 
     seq: int = Field(sa_column=Column(SEQUENCE, primary_key=True, autoincrement=False))
     request: bytes | None = Field(default=None, sa_type=LargeBinary)

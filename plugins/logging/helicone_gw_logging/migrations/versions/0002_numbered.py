@@ -65,6 +65,8 @@ def upgrade() -> None:
         for table in _MONTHLY:
             op.execute(f"CREATE TABLE {table}_default PARTITION OF {table} DEFAULT")
             op.execute(f"CREATE INDEX ix_{table}_received_at ON {table} USING brin (received_at)")
+    else:
+        op.create_index("ix_request_body_received_at", "request_body", ["received_at"])
     _take_over()
     for table in _OLD:
         op.drop_table(f"{table}_v1")

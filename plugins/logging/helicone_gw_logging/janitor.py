@@ -1,0 +1,63 @@
+"""Janitor: deletes what retention does not keep, once an hour, beside the requests."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from helicone_gw_logging.retention import prune
+
+if TYPE_CHECKING:
+    from helicone_gw import Clock, Database
+    from helicone_gw_logging.config import Retention
+    from helicone_gw_logging.writer import Counters
+
+EVERY = 3600.0
+"""Seconds from one time to the next."""
+AT_FIRST = 60.0
+"""Seconds from the start to the first time: a starting gateway has other things to do."""
+
+
+class Janitor:
+    """Runs `prune` from time to time. What fails is logged, and tried again the next time."""
+
+    def __init__(self, database: Database, retention: Retention, clock: Clock, log: Any, counters: Counters) -> None:
+        self._database = database
+        self._retention = retention
+        self._clock = clock
+        self._log = log
+        self._counters = counters
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin, if there is anything to do: months to make ahead on Postgres, or rows that are not kept for ever."""
+        if self._retention.days() or not self._database.sqlite:
+            self._task = asyncio.get_running_loop().create_task(self._run(), name="logging.janitor")
+
+    async def close(self) -> None:
+        """Break off whatever is being done: it goes on after the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def once(self) -> None:
+        """Delete what is too old now."""
+        try:
+            done: dict[str, int] = {}
+            async for pruned in prune(self._database, self._retention, self._clock.now(), sleep=self._clock.sleep):
+                self._counters.rows_pruned += pruned.rows - done.get(pruned.kind, 0)
+                done[pruned.kind] = pruned.rows
+            if any(done.values()):
+                self._log.info("rows deleted that were too old", **done)
+        except Exception as problem:
+            self._log.error("what is too old could not be deleted", problem=type(problem).__name__)
+
+    async def _run(self) -> None:
+        # Several workers share the work, and do not begin at once.
+        await self._clock.sleep(AT_FIRST * random.uniform(1, 5))
+        while True:
+            await self.once()
+            await self._clock.sleep(EVERY * random.uniform(0.9, 1.1))

@@ -1,0 +1,248 @@
+"""Retention: what is too old goes, with everything beside it; what is not stays, and so do the sums of what went."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import typer
+from pydantic import ValidationError
+from sqlalchemy import Table, func, select
+from typer.testing import CliRunner
+
+from helicone_gw.database import Database
+from helicone_gw.exchange import Exchange
+from helicone_gw_logging import retention as retention_module
+from helicone_gw_logging.config import LoggingConfig, Retention
+from helicone_gw_logging.corrections import set_feedback
+from helicone_gw_logging.database_commands import database_commands
+from helicone_gw_logging.insert import Knowledge, prepare, write
+from helicone_gw_logging.janitor import Janitor
+from helicone_gw_logging.partitions import months
+from helicone_gw_logging.plugin import VERSIONS
+from helicone_gw_logging.record import record
+from helicone_gw_logging.retention import Pruned, prune
+from helicone_gw_logging.tables import ATTEMPT, BODY, FEEDBACK, PARTITIONED, PROPERTY, REQUEST, SCORE
+from helicone_gw_logging.totals import DIMENSION, HISTOGRAM, ROLLUP, SESSION, USER
+from helicone_gw_logging.writer import Counters
+
+Build = Callable[..., Exchange]
+DAY = 86_400.0
+START = 1_767_225_600.0  # 2026-01-01T00:00:00Z
+NOW = START + 100 * DAY
+
+
+@pytest.fixture
+def database(any_database: Database) -> Database:
+    return any_database
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few rows at once, so that more than one step is needed."""
+    monkeypatch.setattr(retention_module, "AT_ONCE", 3)
+
+
+async def no_sleep(seconds: float) -> None:
+    await asyncio.sleep(0)
+
+
+async def log(database: Database, exchange: Build, *days: float, organization: str = "default") -> None:
+    knowledge = Knowledge(now=lambda: NOW)
+    for day in days:
+        headers = {"Helicone-Property-App": "shop", "Helicone-Session-Id": f"s-{day}"}
+        done = exchange(received_at=START + day * DAY, headers=headers, user=f"u-{day}", organization=organization)
+        await write(database, [prepare(record(done), (), 1000)], knowledge)
+        await set_feedback(database, organization, done.id, rating=True, now=1)
+
+
+async def run(database: Database, dry_run: bool = False, **days: int) -> list[Pruned]:
+    done: dict[str, Pruned] = {}
+    async for pruned in prune(database, Retention(**days), NOW, dry_run=dry_run, sleep=no_sleep):
+        done[pruned.kind] = pruned
+    return list(done.values())
+
+
+async def count(database: Database, *tables: Table) -> list[int]:
+    async with database.connect() as connection:
+        return [(await connection.scalar(select(func.count()).select_from(table))) or 0 for table in tables]
+
+
+async def test_requests_go_with_everything_beside_them(database: Database, exchange: Build) -> None:
+    await log(database, exchange, 0, 1, 2, 3, 40, 90, 99)
+    await log(database, exchange, 5, 95, organization="acme")
+    (done,) = await run(database, requests=30)
+    assert (done.kind, done.rows, done.of, done.before) == ("requests", 6, 6, round((START + 70 * DAY) * 1000))
+    assert await count(database, REQUEST, ATTEMPT, PROPERTY, BODY, SCORE, FEEDBACK) == [3, 3, 6, 3, 3, 3]
+    assert await count(database, ROLLUP, USER) == [9, 9]
+
+
+async def test_bodies_may_go_before_their_requests(database: Database, exchange: Build) -> None:
+    await log(database, exchange, 0, 1, 2, 3, 4, 98, 99)
+    bodies, requests = await run(database, bodies=30, requests=99)
+    assert (bodies.rows, requests.rows) == (5, 1)
+    assert await count(database, REQUEST, BODY) == [6, 2]
+
+
+async def test_what_is_as_old_as_that_stays(database: Database, exchange: Build) -> None:
+    await log(database, exchange, 70, 70 - 1 / DAY)
+    (done,) = await run(database, requests=30)
+    assert done.rows == 1
+    assert await count(database, REQUEST) == [1]
+
+
+async def test_sums_have_a_retention_of_their_own(database: Database, exchange: Build) -> None:
+    await log(database, exchange, 0, 1, 2, 3, 4, 98, 99)
+    rollups, summaries = await run(database, rollups=30, summaries=99)
+    assert (rollups.rows, summaries.rows) == (5 * (1 + 2 + 2), 2)
+    assert await count(database, REQUEST, ROLLUP, DIMENSION, HISTOGRAM, SESSION, USER) == [7, 2, 4, 4, 6, 6]
+
+
+async def test_a_dry_run_deletes_nothing_and_says_what_it_would(database: Database, exchange: Build) -> None:
+    await log(database, exchange, 0, 1, 99)
+    done = await run(database, dry_run=True, bodies=30, requests=30, rollups=30, summaries=30)
+    assert [(each.kind, each.rows, each.of) for each in done] == [
+        ("bodies", 0, 2),
+        ("requests", 0, 2),
+        ("rollups", 0, 10),
+        ("summaries", 0, 4),
+    ]
+    assert await count(database, REQUEST, BODY, ROLLUP, USER) == [3, 3, 3, 3]
+
+
+async def test_it_may_be_broken_off_and_goes_on(database: Database, exchange: Build) -> None:
+    await log(database, exchange, *range(61, 69))
+    steps = prune(database, Retention(requests=30), NOW, sleep=no_sleep)
+    seen = [pruned.rows async for pruned in _first(steps, 2)]
+    assert seen == [0, 3]
+    assert await count(database, REQUEST, ATTEMPT) == [5, 5]
+    await run(database, requests=30)
+    assert await count(database, REQUEST, ATTEMPT) == [0, 0]
+
+
+async def _first(steps: Any, number: int) -> Any:
+    for _ in range(number):
+        yield await anext(steps)
+    await steps.aclose()
+
+
+async def test_numbers_are_not_given_again(database: Database, exchange: Build) -> None:
+    await log(database, exchange, 1, 2)
+    await run(database, requests=30)
+    await log(database, exchange, 99)
+    async with database.connect() as connection:
+        assert await connection.scalar(select(REQUEST.c.seq)) == 3
+
+
+async def test_months_on_postgres_are_dropped_as_a_whole(postgres_url: str, exchange: Build) -> None:
+    database = Database(postgres_url)
+    await database.migrate("logging", VERSIONS)
+    await log(database, exchange, 0, 31, 60, 65, 99)
+    (done,) = await run(database, requests=38)
+    assert (done.rows, done.of) == (3, 3)
+    async with database.connect() as connection:
+        for table in PARTITIONED:
+            assert [month % 12 + 1 for month in await months(connection, table.name)] == [3, 4, 5]
+    assert await count(database, REQUEST, ATTEMPT, BODY) == [2, 2, 2]
+    await database.close()
+
+
+class Clock:
+    """A clock that stands still, and remembers what was slept."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    def now(self) -> float:
+        return NOW
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        await asyncio.sleep(0)
+        if len(self.slept) > 20:
+            await asyncio.Event().wait()
+
+
+class Log:
+    def __init__(self) -> None:
+        self.events: list[tuple[str, dict[str, Any]]] = []
+
+    def info(self, event: str, **facts: Any) -> None:
+        self.events.append((event, facts))
+
+    error = info
+
+
+async def test_the_janitor_deletes_and_says_so(database: Database, exchange: Build) -> None:
+    await log(database, exchange, 0, 1, 2, 3, 99)
+    written, counters, clock = Log(), Counters(), Clock()
+    janitor = Janitor(database, Retention(requests=30, bodies=10), clock, written, counters)
+    janitor.start()
+    while not written.events:
+        await asyncio.sleep(0.001)
+    await janitor.close()
+    assert counters.rows_pruned == 8
+    assert written.events == [("rows deleted that were too old", {"bodies": 4, "requests": 4})]
+    assert 60 <= clock.slept[0] <= 300
+
+
+async def test_a_janitor_whose_database_is_away_tries_again_later(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/none/at/all.db")
+    written = Log()
+    await Janitor(database, Retention(requests=30), Clock(), written, Counters()).once()
+    assert [event for event, _ in written.events] == ["what is too old could not be deleted"]
+    await database.close()
+
+
+def test_days_are_told_with_or_without_their_letter() -> None:
+    config = LoggingConfig.model_validate({"retention": {"bodies": "30d", "requests": 365}})
+    assert config.retention.days() == [("bodies", 30), ("requests", 365)]
+    for wrong in ("30h", 0, "0d", "forever", -1):
+        with pytest.raises(ValidationError):
+            LoggingConfig.model_validate({"retention": {"bodies": wrong}})
+
+
+def command(url: str, config: LoggingConfig) -> typer.Typer:
+    cli = typer.Typer()
+
+    @cli.callback()
+    def root(context: typer.Context) -> None:
+        context.obj = SimpleNamespace(config=SimpleNamespace(database=SimpleNamespace(url=url)))
+
+    cli.add_typer(database_commands(config, VERSIONS), name="db")
+    return cli
+
+
+def test_the_command_line(tmp_path: Path, exchange: Build) -> None:
+    url = f"sqlite:///{tmp_path}/log.db"
+    cli = command(url, LoggingConfig(retention=Retention(requests=30)))
+    runner = CliRunner()
+    missing = runner.invoke(cli, ["db", "status"])
+    assert (missing.exit_code, missing.stderr) == (1, "There is no log yet.\n")
+    assert not (tmp_path / "log.db").exists()
+    assert runner.invoke(cli, ["db", "upgrade"]).stdout == "The log's tables are up to date.\n"
+
+    async def fill() -> None:
+        database = Database(url)
+        await log(database, exchange, 0, 1)
+        await database.close()
+
+    asyncio.run(fill())
+    status = runner.invoke(cli, ["db", "status", "--json"]).stdout
+    assert '"revision":"0003"' in status
+    assert '"request":2' in status
+    dry = runner.invoke(cli, ["db", "prune", "--dry-run"])
+    assert dry.exit_code == 0, dry.output
+    assert dry.stdout.startswith("requests: 2 rows from before ")
+    assert dry.stdout.endswith("would be deleted\n")
+    assert "2 rows" in runner.invoke(cli, ["db", "prune"]).stdout
+    assert '"request":0' in runner.invoke(cli, ["db", "status", "--json"]).stdout
+    for_ever = runner.invoke(command(url, LoggingConfig()), ["db", "prune"])
+    assert (for_ever.exit_code, "kept for ever" in for_ever.stderr) == (1, True)
