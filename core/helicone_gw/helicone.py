@@ -144,6 +144,7 @@ class HeliconeHeaders:
     fallbacks_error: str | None = None
     gateway_body_mapping: BodyMapping | None = None
     increase_timeout: bool = False
+    server_timing: bool = False
     translation_strict: bool | None = None
     stream_force_format: bool = False
     stream_usage: bool = False

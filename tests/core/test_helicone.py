@@ -85,6 +85,7 @@ def test_headers_with_other_names() -> None:
         ("Omit-Request", "omit_request", False),
         ("Omit-Response", "omit_response", False),
         ("Increase-Timeout", "increase_timeout", False),
+        ("Server-Timing", "server_timing", False),
         ("Stream-Force-Format", "stream_force_format", False),
         ("Stream-Usage", "stream_usage", False),
         ("Moderations-Enabled", "moderations_enabled", None),

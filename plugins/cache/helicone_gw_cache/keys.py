@@ -48,6 +48,7 @@ HARMLESS = frozenset(
         "fallbacks",  # fallbacks_raw says the same
         "fallbacks_error",
         "increase_timeout",
+        "server_timing",
         "cache",  # a part of its own
         "retry",
         "rate_limit_policy",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -49,4 +49,8 @@ class MetricsConfig(PluginConfig):
     )
     max_series: Bound = Field(
         default=2000, description="Combinations of labels that are told apart; further ones are (other) throughout."
+    )
+    server_timing: Literal["asked", "always", "never"] = Field(
+        default="asked",
+        description="Whether answers say in Server-Timing how long each plugin took: asked by Helicone-Server-Timing.",
     )

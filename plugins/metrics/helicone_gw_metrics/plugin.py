@@ -45,6 +45,10 @@ class MetricsPlugin(Plugin):
             gateway.log.bind(plugin=self.name),
         )
         await self._publishing.start()
+        if self.config.server_timing == "always":
+            gateway.time_hooks(lambda exchange: True)
+        elif self.config.server_timing == "asked":
+            gateway.time_hooks(lambda exchange: exchange.request.helicone.server_timing)
 
     @hookimpl
     async def shutdown(self, gateway: Gateway) -> None:

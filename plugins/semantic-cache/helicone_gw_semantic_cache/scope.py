@@ -39,6 +39,7 @@ MEANINGLESS: Final = frozenset(
         "webhook_enabled",
         # How it is tried, not what is asked.
         "increase_timeout",
+        "server_timing",
         "rate_limit_policy",
         "retry",
         # Read apart: `user_id` by configuration, `cache` in parts, `fallbacks` as it was written.
