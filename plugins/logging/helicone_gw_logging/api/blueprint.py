@@ -11,12 +11,15 @@ from quart import Blueprint, Response, request
 from sqlalchemy.exc import SQLAlchemyError
 
 from helicone_gw import caller
+from helicone_gw_logging.api import requests
 from helicone_gw_logging.api.openapi import document
 from helicone_gw_logging.api.routes import Call, Operation, Plain, Refused, Routes, Service
+from helicone_gw_logging.api.schemas import filter_schemas
+from helicone_gw_logging.query.nodes import FilterError
 from helicone_gw_logging.query.reading import SECONDS, TooLong
 from helicone_gw_logging.query.scope import scope_of
 
-MODULES: Final[tuple[Routes, ...]] = ()
+MODULES: Final[tuple[Routes, ...]] = (requests.ROUTES,)
 """The modules of this package that have operations."""
 
 MAX_BODY: Final = 10 << 20
@@ -34,7 +37,7 @@ def blueprint(name: str, service: Service, modules: Sequence[Routes] = MODULES) 
         rule = operation.path.replace("{", "<").replace("}", ">")
         view = _view(operation, service)
         pages.add_url_rule(rule, operation.name, view, methods=[operation.method], provide_automatic_options=False)
-    described = msgspec.json.encode(document(operations))
+    described = msgspec.json.encode(document(operations, filter_schemas()))
 
     @pages.get("/v1/openapi.json")
     async def openapi() -> Response:
@@ -57,10 +60,10 @@ def _view(operation: Operation, service: Service) -> Callable[..., Awaitable[Res
                 result = await operation.handler(*arguments)
         except Refused as refused:
             return _bad(refused.status, refused.message, headers)
-        except msgspec.ValidationError as problem:
+        except (msgspec.ValidationError, FilterError) as problem:
             return _bad(400, str(problem))
-        except msgspec.DecodeError:
-            return _bad(400, "The body is not JSON.")
+        except (msgspec.DecodeError, RecursionError):
+            return _bad(400, "The body is not JSON, or nests too deep.")
         except (TooLong, TimeoutError):
             return _bad(503, "The answer took too long to find; a shorter time or a narrower filter is found sooner.")
         except (SQLAlchemyError, OSError):

@@ -1,0 +1,142 @@
+"""Requests: those that a filter matches, with what is beside them; one by its id; how many; bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+from sqlalchemy import ColumnElement, RowMapping, and_, func, select
+
+from helicone_gw_logging.bodies import unpack
+from helicone_gw_logging.query.log import Cursor, LoggedBody
+from helicone_gw_logging.query.nodes import Node
+from helicone_gw_logging.query.scope import Scope
+from helicone_gw_logging.query.sorts import Order, beyond, is_cached, ordering
+from helicone_gw_logging.query.where import where
+from helicone_gw_logging.record import text
+from helicone_gw_logging.tables import BODY, FEEDBACK, PROPERTY, REQUEST, SCORE
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+_CHUNK: Final = 500
+
+
+class Wanted(Struct, frozen=True):
+    """Which requests: a filter, and what is asked beside it; ``None`` asks nothing."""
+
+    filter: Node
+    cached: bool | None = None
+    scored: bool | None = None
+
+    def where(self, scope: Scope) -> ColumnElement[bool]:
+        """As a condition over the requests of ``scope``."""
+        clauses = [where(self.filter, scope)]
+        if self.cached is not None:
+            clauses.append(is_cached() if self.cached else ~is_cached())
+        if self.scored is not None:
+            scored = select(SCORE.c.seq).where(SCORE.c.seq == REQUEST.c.seq).exists()
+            clauses.append(scored if self.scored else ~scored)
+        return and_(*clauses)
+
+
+class Found(Struct, frozen=True):
+    """A request's row by column, its properties (keys as sent), scores, its rating, and whether it has bodies."""
+
+    row: RowMapping
+    properties: dict[str, str]
+    scores: dict[str, float]
+    rating: RowMapping | None
+    has_bodies: bool
+
+    @property
+    def cursor(self) -> Cursor:
+        """Its place in a list sorted by time."""
+        return Cursor(self.row["received_at"], self.row["seq"])
+
+
+async def find(
+    connection: AsyncConnection,
+    scope: Scope,
+    wanted: Wanted,
+    order: Order,
+    *,
+    limit: int,
+    offset: int = 0,
+    after: Cursor | None = None,
+) -> list[Found]:
+    """At most ``limit`` requests in order, behind ``offset`` others or behind the place ``after``.
+
+    Raises `nodes.FilterError` for what cannot be asked.
+    """
+    query = select(REQUEST).where(wanted.where(scope)).order_by(*ordering(order, scope)).limit(limit)
+    if after is not None:
+        query = query.where(beyond(after, order))
+    if offset:
+        query = query.offset(offset)
+    return await _with_the_rest(connection, (await connection.execute(query)).mappings().all())
+
+
+async def count(connection: AsyncConnection, scope: Scope, wanted: Wanted) -> int:
+    """How many requests there are."""
+    found = await connection.scalar(select(func.count()).select_from(REQUEST).where(wanted.where(scope)))
+    return int(found or 0)
+
+
+async def by_ids(connection: AsyncConnection, scope: Scope, ids: Sequence[str]) -> list[Found]:
+    """The requests with these ids (the exchange's, or what its client was told), newest first; of several with one
+    request id the newest."""
+    wanted = list(dict.fromkeys(text(one) or "" for one in ids))
+    own, seq = scope.of(REQUEST), REQUEST.c.seq
+    numbers: dict[str, int] = {}
+    for start in range(0, len(wanted), _CHUNK):
+        some = wanted[start : start + _CHUNK]
+        # How often a client may repeat an id is not bounded, so that not all of its rows are read.
+        for column in (REQUEST.c.id, REQUEST.c.request_id):
+            newest = select(column, func.max(seq)).where(own, column.in_(some)).group_by(column)
+            for name, number in await connection.execute(newest):
+                numbers[name] = max(number, numbers.get(name, 0))
+    rows: list[RowMapping] = []
+    found = sorted(set(numbers.values()), reverse=True)
+    for start in range(0, len(found), _CHUNK):
+        some_rows = select(REQUEST).where(seq.in_(found[start : start + _CHUNK])).order_by(seq.desc())
+        rows += (await connection.execute(some_rows)).mappings().all()
+    return await _with_the_rest(connection, rows)
+
+
+async def by_id(connection: AsyncConnection, scope: Scope, id: str) -> Found | None:
+    """The request with this id, or with this request id, the newest of several."""
+    found = await by_ids(connection, scope, [id])
+    return found[0] if found else None
+
+
+async def bodies(connection: AsyncConnection, scope: Scope, seq: int) -> tuple[LoggedBody | None, LoggedBody | None]:
+    """Request and response body of a request, decompressed; ``None`` when bodies are not stored."""
+    row = (await connection.execute(select(BODY).where(scope.of(BODY), BODY.c.seq == seq))).mappings().first()
+    if row is None:
+        return None, None
+    asked = LoggedBody(unpack(row["request"]), row["request_state"], row["request_type"])
+    return asked, LoggedBody(unpack(row["response"]), row["response_state"], row["response_type"])
+
+
+async def _with_the_rest(connection: AsyncConnection, rows: Sequence[RowMapping]) -> list[Found]:
+    properties: dict[int, dict[str, str]] = {row["seq"]: {} for row in rows}
+    scores: dict[int, dict[str, float]] = {row["seq"]: {} for row in rows}
+    ratings: dict[int, RowMapping] = {}
+    kept: set[int] = set()
+    numbers = list(properties)
+    for start in range(0, len(numbers), _CHUNK):
+        some = numbers[start : start + _CHUNK]
+        for row in await connection.execute(select(PROPERTY).where(PROPERTY.c.seq.in_(some))):
+            properties[row.seq][row.key] = row.value
+        for row in await connection.execute(select(SCORE).where(SCORE.c.seq.in_(some))):
+            scores[row.seq][row.name] = row.value
+        rated = select(FEEDBACK).where(FEEDBACK.c.seq.in_(some), FEEDBACK.c.rating.is_not(None))
+        for row in await connection.execute(rated.order_by(FEEDBACK.c.created_at)):
+            ratings[row.seq] = row._mapping
+        kept.update(await connection.scalars(select(BODY.c.seq).where(BODY.c.seq.in_(some))))
+    return [
+        Found(row, properties[row["seq"]], scores[row["seq"]], ratings.get(row["seq"]), row["seq"] in kept)
+        for row in rows
+    ]
