@@ -295,6 +295,8 @@ dialects which the provider has there (Anthropic's chat completions).
 - **System prompts** in the middle of a conversation are moved to its beginning where a provider has one place for them.
 - **Structured output** that a model has no mode for is asked for in the system prompt, which counts as a loss.
 - **Errors** keep the provider's status and words, in the shape of the client's dialect.
+- **Arrays.** A Gemini client that streams without `alt=sse` gets its JSON array, element by element; every provider,
+  Gemini too, is asked for events, so that such a stream can fall back, be read and be guarded like any other.
 
 ## What is lost
 

@@ -10,7 +10,7 @@ from onion import A, exchange, gateway, handle, plugin, router
 
 from helicone_gw import Chunk, Fallback, Headers, PermissionDenied, Response, Target
 from helicone_gw.sse import EventSplitter, event_data
-from helicone_gw.testing import ScriptedProvider, of_bytes, of_events, of_json
+from helicone_gw.testing import ScriptedProvider, ScriptedResponse, of_bytes, of_events, of_json
 from helicone_gw.testing.dialects import anthropic, gemini, openai_chat
 
 CLAUDE = Target("anthropic", "claude-sonnet-4-5")
@@ -136,17 +136,46 @@ ARRAY: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("model", [CLAUDE, Target("openai", "gpt-4o")])
-async def test_a_cut_stream_ends_in_an_error_that_is_the_last_element_of_an_array(model: Target) -> None:
-    module = anthropic if model is CLAUDE else openai_chat
-    sink = await handle(
-        gateway([router(model)], ScriptedProvider(module.stream(TEXT).cut(events=4))), exchange(**ARRAY)
-    )
+GEMINI = Target("gemini", "gemini-2.5-flash")
+
+
+@pytest.mark.parametrize(
+    ("model", "cut"),
+    [
+        (CLAUDE, anthropic.stream(TEXT).cut(events=4)),
+        (Target("openai", "gpt-4o"), openai_chat.stream(TEXT).cut(events=4)),
+        (GEMINI, gemini.stream(TEXT).cut(events=2)),
+    ],
+)
+async def test_a_cut_stream_ends_in_an_error_that_is_the_last_element_of_an_array(
+    model: Target, cut: ScriptedResponse
+) -> None:
+    sink = await handle(gateway([router(model)], ScriptedProvider(cut)), exchange(**ARRAY))
     *parts, error = json.loads(sink.body)
     assert "".join(part["candidates"][0]["content"]["parts"][0]["text"] for part in parts).startswith("Hello")
     assert (error["error"]["code"], error["error"]["status"]) == (502, "UNAVAILABLE")
     assert sink.headers.get("content-type") == "application/json"
     assert (sink.finished, sink.aborted) == (0, 1)
+
+
+async def test_an_array_of_geminis_own_is_asked_for_as_events_and_arrives_piece_by_piece() -> None:
+    script = gemini.stream(TEXT)
+    provider = ScriptedProvider(script)
+    sink = await handle(gateway([router(GEMINI)], provider), exchange(**ARRAY, query="key=x"))
+    assert provider.requests[0].target.endswith(":streamGenerateContent?key=x&alt=sse")
+    assert sink.headers.get("content-type") == "application/json"
+    assert len(sink.pieces) > 2
+    elements = [json.loads(event_data(part)) for part in script.parts]
+    assert json.loads(sink.body) == elements
+
+
+async def test_an_array_that_begins_with_an_error_falls_back() -> None:
+    begun = gemini.stream(TEXT).interrupted(gemini.error_event(), events=0)
+    layers = [router(GEMINI, CLAUDE), plugin("fallbacks", on_error=lambda exchange, error: Fallback())]
+    one = exchange(**ARRAY)
+    sink = await handle(gateway(layers, ScriptedProvider(begun, anthropic.stream(TEXT))), one)
+    assert [attempt.ok for attempt in one.attempts] == [False, True]
+    assert "error" not in json.dumps(json.loads(sink.body))
 
 
 async def test_a_providers_own_error_after_content_closes_an_array() -> None:

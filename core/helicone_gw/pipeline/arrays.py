@@ -1,6 +1,7 @@
 """Arrays: a stream of Gemini's for a client that asked for no server-sent events is one long JSON array.
 
-Everything in the pipeline sees events; the last thing before the client makes them elements.
+Everything in the pipeline sees events, and providers are asked for them; the last thing before the client makes them
+elements. So an array, too, is held back, read, guarded and relayed piece by piece.
 """
 
 from __future__ import annotations
@@ -11,11 +12,24 @@ from helicone_gw.pipeline.sink import Sink
 from helicone_gw.sse import EventSplitter, event_data
 
 _UNBOUNDED = 1 << 62  # whoever wrote the events has bounded them
+_ALT = frozenset({"alt", "$alt", "%24alt"})
+"""Names of the parameter that says how an answer is written (cloud.google.com/apis/docs/system-parameters)."""
 
 
 def wants_array(request: Request) -> bool:
     """Whether the client reads a stream as a JSON array (ai.google.dev: ``streamGenerateContent``, no ``alt=sse``)."""
-    return request.operation == "stream_generate_content" and "alt=sse" not in request.query.split("&")
+    return request.operation == "stream_generate_content" and not _asks_for_events(request.query)
+
+
+def asking_for_events(query: str) -> str:
+    """``query`` (raw), asking for server-sent events."""
+    rest = [part for part in query.split("&") if part and part.partition("=")[0] not in _ALT]
+    return query if _asks_for_events(query) else "&".join((*rest, "alt=sse"))
+
+
+def _asks_for_events(query: str) -> bool:
+    parameters = [part.partition("=") for part in query.split("&")]
+    return any(name in _ALT and value == "sse" for name, _, value in parameters)
 
 
 class ArraySink:

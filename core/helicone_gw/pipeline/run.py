@@ -171,9 +171,7 @@ class Run:
         services, exchange = self.services, self.exchange
         live = answer.live
         assert live is not None
-        # A provider's own stream passes as it is.
-        ours = live.translation is not None or answer.attempt is None
-        if live.events and ours and wants_array(exchange.original):
+        if live.events and wants_array(exchange.original):
             self.sink = ArraySink(self.sink)
         await self._commit(Response(answer.status, answer.headers, None, live.source, streamed=True), unary=False)
         self._relay = relay = Relay(services.chain, services.caller, services.clock, exchange, answer)

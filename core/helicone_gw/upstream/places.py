@@ -13,6 +13,7 @@ from helicone_gw.errors import BadRequest
 from helicone_gw.ingress.fallbacks import FallbackTarget
 from helicone_gw.ingress.operations import OPENAI_BASE_PATHS
 from helicone_gw.model import Request, Target
+from helicone_gw.pipeline.arrays import asking_for_events
 from helicone_gw.upstream.addresses import check_target
 from helicone_gw.upstream.operations import refusal, way
 from helicone_gw.upstream.provider import Provider
@@ -108,7 +109,7 @@ class Places:
         if provider is ITSELF:
             url = f"{provider.base_url}/{request.dialect}{path}"
         else:
-            url = upstream_url(provider, provider.base_url, path, _with_model_in_query(request, target))
+            url = upstream_url(provider, provider.base_url, path, _query(request, target))
         return Place(provider, url, origin, wire)
 
     async def named(self, request: Request, target: Target, base_url: str) -> Place:
@@ -120,7 +121,7 @@ class Places:
         if not takes(provider, request, target):
             return Place(provider, checked.url, origin, wire, speaks=False, address=checked.address)
         path = _with_model_in_path(request, target) if is_entry(request, target) else request.path
-        url = target_url(provider, checked.url, path, _with_model_in_query(request, target))
+        url = target_url(provider, checked.url, path, _query(request, target))
         return Place(provider, url, origin, wire, address=checked.address)
 
 
@@ -148,8 +149,10 @@ def is_entry(request: Request, target: Target) -> bool:
     )
 
 
-def _with_model_in_query(request: Request, target: Target) -> str:
-    """The query, its ``model`` (of a realtime session) the target's."""
+def _query(request: Request, target: Target) -> str:
+    """The query, its ``model`` (of a realtime session) the target's. Streams of Gemini's are asked for as events."""
+    if request.operation == "stream_generate_content":
+        return asking_for_events(request.query)
     if target.model is None or target.model == request.model or wire_format(request.dialect, request.operation):
         return request.query
     parts = request.query.split("&")

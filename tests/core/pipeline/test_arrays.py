@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from helicone_gw.headers import Headers, RawHeaders
 from helicone_gw.helicone import EMPTY
 from helicone_gw.model import Request
-from helicone_gw.pipeline.arrays import ArraySink, wants_array
+from helicone_gw.pipeline.arrays import ArraySink, asking_for_events, wants_array
 from helicone_gw.sse import encode_event
 
 
@@ -50,12 +50,26 @@ EVENTS = [encode_event(json.dumps({"n": number}).encode()) for number in range(4
         ("stream_generate_content", "", True),
         ("stream_generate_content", "key=x&alt=json", True),
         ("stream_generate_content", "key=x&alt=sse", False),
+        ("stream_generate_content", "%24alt=sse", False),
         ("generate_content", "", False),
     ],
 )
 def test_who_wants_an_array(operation: str, query: str, wanted: bool) -> None:
     request = Request("POST", "/x", query, Headers(), b"{}", "gemini", operation, EMPTY)
     assert wants_array(request) is wanted
+
+
+@pytest.mark.parametrize(
+    ("query", "asked"),
+    [
+        ("", "alt=sse"),
+        ("key=x%26", "key=x%26&alt=sse"),
+        ("alt=json&key=x&$alt=proto", "key=x&alt=sse"),
+        ("key=x&alt=sse&b", "key=x&alt=sse&b"),
+    ],
+)
+def test_providers_are_asked_for_events_all_the_same(query: str, asked: str) -> None:
+    assert asking_for_events(query) == asked
 
 
 @given(st.lists(st.integers(1, 40)))
