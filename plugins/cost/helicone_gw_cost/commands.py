@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from fractions import Fraction
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Table
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from helicone_gw import UNITS, CompiledPrice, ConfigError, Prices
 from helicone_gw_cost.catalogue import Catalogue
-from helicone_gw_cost.config import CostConfig
+from helicone_gw_cost.config import CostConfig, PriceEntry
 from helicone_gw_cost.overrides import Overrides, built_in, from_entries, from_models
 from helicone_gw_cost.tables import table
+
+PRICES = "helicone_gw.prices"
+"""Where the context says how prices are opened, for commands of other plugins in this group: a file of prices that win
+over all others, or ``None``, and the clock by which prices are chosen (epoch seconds)."""
 
 
 def commands(config: CostConfig) -> typer.Typer:
@@ -25,8 +33,17 @@ def commands(config: CostConfig) -> typer.Typer:
     group = typer.Typer(help="Prices of models.", no_args_is_help=True)
 
     @group.callback()
-    def root() -> None:
+    def root(context: typer.Context) -> None:
         """Prices of models."""
+
+        def opened(price_file: Path | None, now: Callable[[], float]) -> Prices:
+            try:
+                return open_prices(config, context.find_root().obj.config.models, now, price_file)
+            except ConfigError as problem:
+                typer.echo(str(problem), err=True)
+                raise typer.Exit(2) from None
+
+        context.meta[PRICES] = opened
 
     @group.command()
     def price(
@@ -58,14 +75,41 @@ def commands(config: CostConfig) -> typer.Typer:
     return group
 
 
-def open_prices(config: CostConfig, models: Mapping[str, Any]) -> Prices:
-    """The price service as the gateway would have it. Raises `ConfigError` for a wrong price under ``models``."""
-    prices = Prices(time.time)
+def open_prices(
+    config: CostConfig,
+    models: Mapping[str, Any],
+    now: Callable[[], float] = time.time,
+    price_file: Path | None = None,
+) -> Prices:
+    """The price service as the gateway would have it, with the prices in force at ``now`` (epoch seconds).
+
+    Those in ``price_file`` win. Raises `ConfigError` for a wrong price under ``models`` or in that file.
+    """
+    prices = Prices(now)
+    if price_file is not None:
+        prices.use(Overrides(from_entries(read_entries(price_file), source=price_file.name)))
     prices.use(Overrides((*from_models(models), *from_entries(config.prices))))
     prices.use(built_in(version("helicone-gw-cost")))
     if config.catalogue:
         prices.use(Catalogue.load())
     return prices
+
+
+def read_entries(path: Path) -> list[PriceEntry]:
+    """The entries of a YAML file: a list as under the plugin's ``prices``, or a mapping that has it there.
+
+    Raises `ConfigError`, with a line for each problem.
+    """
+    try:
+        content = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, YAMLError) as problem:
+        raise ConfigError([f"{path.name}: {problem}".splitlines()[0]]) from None
+    entries = content.get("prices") if isinstance(content, Mapping) else content
+    try:
+        return TypeAdapter(list[PriceEntry]).validate_python(entries)
+    except ValidationError as problem:
+        lines = [(".".join(map(str, error["loc"])), error["msg"]) for error in problem.errors()]
+        raise ConfigError([f"{path.name}: {f'{where}: ' if where else ''}{what}" for where, what in lines]) from None
 
 
 def every_provider(config: CostConfig, models: Mapping[str, Any]) -> list[str]:

@@ -34,7 +34,12 @@ class CostPlugin(Plugin):
 
     @hookimpl
     def register_commands(self, cli: typer.Typer) -> None:
-        """Add ``helicone-gw cost``."""
+        """Add ``helicone-gw cost``, and whatever other plugins have put into that group."""
         from helicone_gw_cost.commands import commands
 
-        cli.add_typer(commands(self.config), name="cost")
+        group = commands(self.config)
+        for other in [each for each in cli.registered_groups if each.name == "cost"]:
+            if other.typer_instance is not None:
+                group.registered_commands += other.typer_instance.registered_commands
+            cli.registered_groups.remove(other)
+        cli.add_typer(group, name="cost")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from helicone_gw import Plugin, hookimpl
+from helicone_gw import Plugin, hookimpl, measured
 from helicone_gw_logging.config import LoggingConfig
 from helicone_gw_logging.janitor import Janitor
 from helicone_gw_logging.record import record
@@ -13,10 +13,12 @@ from helicone_gw_logging.redact import OVERLAP
 from helicone_gw_logging.writer import Counters, Writer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import typer
     from quart import Blueprint
 
-    from helicone_gw import Exchange, Gateway
+    from helicone_gw import Exchange, Gateway, Measurement
     from helicone_gw_logging.record import LogRecord
 
 VERSIONS = Path(__file__).parent / "migrations" / "versions"
@@ -83,11 +85,17 @@ class LoggingPlugin(Plugin):
         """Add ``helicone-gw logs`` and ``db``, once: every instance of this plugin has the same database."""
         if any(group.name == "logs" for group in cli.registered_groups):
             return
+        from helicone_gw_logging import cost_commands
         from helicone_gw_logging.commands import commands
         from helicone_gw_logging.database_commands import database_commands
 
         cli.add_typer(commands(), name="logs")
         cli.add_typer(database_commands(self.config, VERSIONS), name="db")
+        cost_commands.add_to(cli)
+
+    def measurements(self) -> Iterator[Measurement]:
+        """What became of the records, and how many wait."""
+        yield from measured(self.name, self.counters, "Records of exchanges", gauges=("queue_rows", "queue_bytes"))
 
     @hookimpl
     def on_finish(self, exchange: Exchange) -> None:

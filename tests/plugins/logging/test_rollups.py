@@ -160,11 +160,12 @@ async def check(database: Database) -> None:
                 where = row.organization_id, metric, row.hour, row.provider or "", row.model or ""
                 counted[*where, bucket(number)] += 1
     assert {tuple(row[:6]): row.count for row in tables["histogram_hour"]} == dict(counted)
-    for table, name, key in (
+    summaries: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
         ("user_summary", "user_id", lambda row: (row.organization_id, row.user_id)),
         ("session_summary", "session_id", lambda row: (row.organization_id, row.session_id, row.session_name or "")),
-    ):
-        groups = {k: group for k, group in grouped(key).items() if k[1]}
+    )
+    for table, name, of in summaries:
+        groups = {k: group for k, group in grouped(of).items() if k[1]}
         assert len(tables[table]) == len(groups), name
         for row in tables[table]:
             group = groups[tuple(row[: len(next(iter(groups)))])]
