@@ -40,8 +40,9 @@ def measured(
     """A measurement for every number in ``counters`` (a dataclass or a msgspec struct), named ``<prefix>_<field>``.
 
     Those in ``gauges`` are gauges, the others counters; those in ``without`` are left out. ``help`` says what they are
-    together.
+    together. ``prefix`` may be a plugin's name.
     """
+    prefix = prefix.replace("-", "_").lower()
     for name in _names(counters):
         value: Any = getattr(counters, name)
         if isinstance(value, (int, float)) and name not in without:

@@ -24,11 +24,11 @@ class Summed(Struct):
 
 
 def test_every_number_is_one_of_them_and_nothing_else() -> None:
-    figures = list(measured("pool", Counted(), "Work", gauges=("waiting",), without=("hidden",), labels={"pool": "a"}))
+    figures = list(measured("Po-ol", Counted(), "Work", gauges=("waiting",), without=("hidden",), labels={"pool": "a"}))
     assert figures == [
-        Measurement("pool_done", "counter", "Work: done.", 3, {"pool": "a"}),
-        Measurement("pool_waiting", "gauge", "Work: waiting.", 1, {"pool": "a"}),
-        Measurement("pool_full", "counter", "Work: full.", 1, {"pool": "a"}),
+        Measurement("po_ol_done", "counter", "Work: done.", 3, {"pool": "a"}),
+        Measurement("po_ol_waiting", "gauge", "Work: waiting.", 1, {"pool": "a"}),
+        Measurement("po_ol_full", "counter", "Work: full.", 1, {"pool": "a"}),
     ]
     assert type(figures[-1].value) is int
 

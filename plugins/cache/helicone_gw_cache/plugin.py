@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from helicone_gw import Plugin, StashKey, hookimpl
+from helicone_gw import Plugin, StashKey, hookimpl, measured
 from helicone_gw_cache import headers
 from helicone_gw_cache.backends import Backend, open_backend
 from helicone_gw_cache.config import CacheConfig
@@ -19,10 +19,12 @@ from helicone_gw_cache.shielding import shielded
 from helicone_gw_cache.visit import CacheCounters, Visit, slots
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import typer
     from quart import Blueprint
 
-    from helicone_gw import Chunk, Exchange, Gateway, GatewayError, Response
+    from helicone_gw import Chunk, Exchange, Gateway, GatewayError, Measurement, Response
 
 
 class CachePlugin(Plugin):
@@ -92,6 +94,12 @@ class CachePlugin(Plugin):
         from helicone_gw_cache.commands import commands
 
         cli.add_typer(commands(self.name, self.config.backend), name=self.name)
+
+    def measurements(self) -> Iterator[Measurement]:
+        """What it did, its flights, and its backend."""
+        yield from measured(self.name, self.counters, "The cache")
+        yield from measured(f"{self.name}_flights", self.flights.counters, "Requests that ask the same at once")
+        yield from measured(f"{self.name}_backend", self.backend.counters, "Entries of the cache")
 
     @hookimpl
     async def pre_request(self, exchange: Exchange) -> Response | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from helicone_gw import BadRequest, Plugin, StashKey, StoreUnavailable, hookimpl
+from helicone_gw import BadRequest, Measurement, Plugin, StashKey, StoreUnavailable, hookimpl
 from helicone_gw_ratelimit import bound
 from helicone_gw_ratelimit.budgeting import Budgeting
 from helicone_gw_ratelimit.budgets import BUDGET, named
@@ -19,7 +19,7 @@ from helicone_gw_ratelimit.rules import BUCKET, LEASES, WINDOW, PolicyRule
 from helicone_gw_ratelimit.settling import Settling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import typer
     from quart import Blueprint
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 KINDS: tuple[Kind, ...] = (BUCKET, WINDOW, LEASES)
 """Every way of counting that the plugin knows."""
+
+MAX_SHOWN = 500
+"""Limits, by what happened to them, that measurements tell apart."""
 
 
 class RatelimitPlugin(Plugin):
@@ -225,6 +228,16 @@ class RatelimitPlugin(Plugin):
             raise BadRequest(f"{text}.", code="invalid_rate_limit_policy")
         warn(exchange, f"{text}; the request is not limited by it")
         self._log.warning("rate limit policy ignored", problem=problem, request_id=exchange.request_id)
+
+    def measurements(self) -> Iterator[Measurement]:
+        """What happened to which limit; those past the bound are told together."""
+        totals: dict[tuple[str, str], int] = {}
+        for at, ((what, name), count) in enumerate(self.counters.items()):
+            shown = (what, name if at < MAX_SHOWN else "(other)")
+            totals[shown] = totals.get(shown, 0) + count
+        for (what, name), count in totals.items():
+            labels = {"limit": name, "what": what, "plugin": self.name}
+            yield Measurement("ratelimit_decisions", "counter", "What limits and budgets decided.", count, labels)
 
     def _count(self, what: str, name: str) -> None:
         self.counters[what, name] = self.counters.get((what, name), 0) + 1

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from helicone_gw import Plugin, Retry, StashKey, UpstreamError, hookimpl
+from helicone_gw import Measurement, Plugin, Retry, StashKey, UpstreamError, hookimpl
 from helicone_gw_retries.budget import RetryBudget
 from helicone_gw_retries.config import RetriesConfig
 from helicone_gw_retries.policy import Policies, client_patience
@@ -38,6 +38,11 @@ class RetriesPlugin(Plugin):
     async def startup(self, gateway: Gateway) -> None:
         """Take the clock."""
         self._clock = gateway.clock
+
+    def measurements(self) -> Iterator[Measurement]:
+        """Retries that the budget refused."""
+        labels = {"plugin": self.name}
+        yield Measurement("retries_refused", "counter", "Retries past the budget.", self.budget.refused, labels)
 
     @hookimpl
     async def on_error(self, exchange: Exchange, error: GatewayError) -> Retry | None:

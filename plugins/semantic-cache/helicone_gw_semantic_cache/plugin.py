@@ -6,7 +6,7 @@ import hashlib
 import random
 from typing import TYPE_CHECKING
 
-from helicone_gw import Plugin, StashKey, hookimpl
+from helicone_gw import Plugin, StashKey, hookimpl, measured
 from helicone_gw_semantic_cache.config import SemanticCacheConfig
 from helicone_gw_semantic_cache.counts import CacheCounts
 from helicone_gw_semantic_cache.embedding import Embedder
@@ -22,7 +22,9 @@ from helicone_gw_semantic_cache.trials import Trials
 from helicone_gw_semantic_cache.truth import Meter
 
 if TYPE_CHECKING:
-    from helicone_gw import Chunk, Exchange, Gateway, Response
+    from collections.abc import Iterator
+
+    from helicone_gw import Chunk, Exchange, Gateway, Measurement, Response
 
 LONGEST_LABEL = 128
 """Characters of a model string by which hits are tallied."""
@@ -51,6 +53,10 @@ class SemanticCachePlugin(Plugin):
         self.random = random.random
         self._policies = Policies(config)
         self._pending: StashKey[Pending] = StashKey(f"{name}.pending")
+
+    def measurements(self) -> Iterator[Measurement]:
+        """What became of requests and answers."""
+        yield from measured(self.name, self.counts, "Answers by meaning")
 
     @hookimpl
     async def startup(self, gateway: Gateway) -> None:

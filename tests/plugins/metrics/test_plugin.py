@@ -240,3 +240,18 @@ async def test_nothing_is_asked_of_the_streams_events(gateway: GatewayFactory) -
         assert running.gateway.chain.on_stream_chunk == ()
         assert running.gateway.chain.on_response == ()
         assert [hook.plain for hook in running.gateway.chain.on_finish] == [True]
+
+
+async def test_what_the_official_plugins_count_is_shown(gateway: GatewayFactory) -> None:
+    plugins = ["logging", "metrics", "ratelimit", "cache", "semantic-cache", {"retries": {"enabled": True}}]
+    async with gateway(plugins) as running:
+        await running.chat(headers={"Helicone-Cache-Enabled": "true", "Helicone-RateLimit-Policy": "10;w=60"})
+        await asyncio.sleep(5)
+        shown = await page(running)
+    assert shown.of("logging_rows_written_total") == {(): 1}
+    assert shown.of("logging_queue_rows") == {(): 0}
+    assert shown.of("cache_backend_stored_total") == {(): 1}
+    assert shown.of("cache_flights_led_total") == {(): 1}
+    assert shown.of("semantic_cache_hits_total") == {(): 0}
+    assert shown.sum("ratelimit_decisions_total", what="admitted") == 1
+    assert shown.sum("retries_refused_total") == 0
