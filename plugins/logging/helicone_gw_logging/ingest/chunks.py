@@ -14,7 +14,7 @@ _NAMED = frozenset({("anthropic", "messages"), ("openai", "responses")})
 """Dialects whose events have names: the chunk's ``type``."""
 _ENDED = frozenset({("openai", "chat"), ("openai", "completions")})
 """Dialects whose streams end with ``[DONE]``."""
-_CHUNK_OBJECTS = frozenset({"chat.completion.chunk", "text_completion.chunk"})
+_CHUNK_OBJECTS = ("chat.completion.chunk", "text_completion.chunk")
 _FIELDS = ("event:", "id:", "retry:", ":")
 
 

@@ -92,7 +92,7 @@ def _whole(provider: str, asked: Mapping[str, Any], answer: Any) -> Answer:
 def _helicone_event(asked: Mapping[str, Any], answer: Any) -> Answer | None:
     """A call of a tool, a search in a vector database, or other data: ``_type`` says so (contract 10.4)."""
     kind = asked.get("_type")
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         return None
     name = asked.get("toolName" if kind == "tool" else "name")
     named = isinstance(name, str) and name and kind != "vector_db"
@@ -101,10 +101,10 @@ def _helicone_event(asked: Mapping[str, Any], answer: Any) -> Answer | None:
     message = given.get("message") if isinstance(given.get("message"), str) else None
     return Answer(
         _HELICONE,
-        str(kind),
+        kind,
         msgspec.json.encode(given),
         _JSON,
-        model=f"{kind}:{name}" if named else str(kind),
+        model=f"{kind}:{name}" if named else kind,
         error=(message or "The call failed.") if failed else None,
     )
 
