@@ -7,7 +7,8 @@ import asyncio
 from helicone_gw import Background, Clock, Exchange, Headers, Response
 from helicone_gw_cache.backends import Backend
 from helicone_gw_cache.entry import Entry
-from helicone_gw_cache.flights import Flight, Flights
+from helicone_gw_cache.flight import Flight
+from helicone_gw_cache.flights import Flights
 from helicone_gw_cache.headers import kept
 from helicone_gw_cache.storable import refusal
 from helicone_gw_cache.visit import CacheCounters, Visit

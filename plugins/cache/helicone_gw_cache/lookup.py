@@ -11,7 +11,8 @@ from helicone_gw_cache import headers, replay
 from helicone_gw_cache.backends import Backend
 from helicone_gw_cache.config import CacheConfig
 from helicone_gw_cache.entry import Entry
-from helicone_gw_cache.flights import Flight, Flights
+from helicone_gw_cache.flight import Flight
+from helicone_gw_cache.flights import Flights
 from helicone_gw_cache.policy import Policy
 from helicone_gw_cache.refresh import Refreshes
 from helicone_gw_cache.savings import NO_CHARGE, NO_TOKENS, Savings

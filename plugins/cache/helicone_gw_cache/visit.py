@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from msgspec import Struct
 
 from helicone_gw_cache.entry import Entry
-from helicone_gw_cache.flights import Flight, Follower
+from helicone_gw_cache.flight import Flight, Follower
 from helicone_gw_cache.policy import Policy
 
 

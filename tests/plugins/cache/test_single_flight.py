@@ -361,7 +361,7 @@ async def test_more_questions_than_flights(gateway: GatewayFactory) -> None:
 async def test_one_who_falls_behind_a_long_stream_is_cut_off(
     gateway: GatewayFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("helicone_gw_cache.flights.WINDOW", 50_000)
+    monkeypatch.setattr("helicone_gw_cache.flight.WINDOW", 50_000)
     words = [("x" * 4000 + " ") for _ in range(100)]
     provider = ScriptedProvider(default=openai_chat.stream(words, include_usage=False).paced(1))
     plugins = [{"cache": {"single_flight": {"max_bytes": 100_000}}}]
