@@ -9,7 +9,9 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import httpx
+import openai
 import pytest
 from running import EXECUTABLE, Program, Start
 
@@ -193,3 +195,28 @@ async def test_what_is_spent_while_redis_is_away_is_counted_when_it_is_back(
             while nano((await standing(gateway.url))["spent"]) != till.sold:
                 await asyncio.sleep(0.1)
         assert till.sold == 70_000_000
+
+
+async def test_sdks_do_not_ask_again_where_a_budget_is_used_up(
+    start: Start, tmp_path: Path, provider: ScriptedProvider
+) -> None:
+    """Both retry what they take for passing; 402 with ``x-should-retry: false`` is not."""
+    asked: list[str] = []
+
+    async def note(request: Any) -> None:
+        asked.append(str(request.url.path))
+
+    async with provider.serve() as url, start(config(tmp_path, {"limit": 0.001}), url) as gateway:
+        message: Any = {"role": "user", "content": "Hi"}
+        async with openai.DefaultAsyncHttpxClient(event_hooks={"request": [note]}) as http:
+            client = openai.AsyncOpenAI(api_key="sk-x", base_url=f"{gateway.url}/v1", http_client=http, max_retries=2)
+            with pytest.raises(openai.APIStatusError) as refused:
+                await client.chat.completions.create(model="gpt-4o-mini", max_tokens=10, messages=[message])
+        assert (refused.value.status_code, refused.value.code) == (402, "budget_exceeded")
+        async with anthropic.DefaultAsyncHttpxClient(event_hooks={"request": [note]}) as http:
+            other = anthropic.AsyncAnthropic(api_key="sk-x", base_url=gateway.url, http_client=http, max_retries=2)
+            with pytest.raises(anthropic.APIStatusError) as too:
+                await other.messages.create(model="gpt-4o-mini", max_tokens=10, messages=[message])
+        assert too.value.status_code == 402
+        assert asked == ["/v1/chat/completions", "/v1/messages"]
+        assert provider.requests == []

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 MAX_KNOWN: Final = 100_000
 """Accounts of which it is remembered that the store knows them; for others it is asked, which costs a query."""
 
-LOAD_TIMEOUT: Final = 1.0
-"""Seconds that the database has to say what was spent before."""
+LOAD_TIMEOUT: Final = 10.0
+"""Seconds that the database has to say what was spent before. It is asked once an account and period, and a gateway
+that has much to do must not take its own lateness for the database's."""
 
 READ_AT_ONCE: Final = 100
 
@@ -60,6 +61,17 @@ class Accounts:
         """Accounts that the store was told of."""
         self.failures = 0
         """Times that the database could not say what was spent."""
+
+    async def warm(self) -> None:
+        """Tell the store of the accounts that all share, so that the first request need not wait for that.
+
+        Raises `StoreUnavailable`.
+        """
+        now = self._clock.now()
+        for name, budget in self._budgets.items():
+            if budget.config.segment == "global":
+                place, span = Place("default", name, budget.every, "global"), budget.period.at(now)
+                await self._load(budget.keys(place, span)[0], place, span)
 
     async def prepare(self, charges: Sequence[Charge]) -> None:
         """See to it that the store knows every account.

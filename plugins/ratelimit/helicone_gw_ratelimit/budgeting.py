@@ -27,6 +27,13 @@ FREE: Final = frozenset({"count_tokens", "models", "moderations"})
 """Operations that name a model and cost nothing."""
 
 
+REMIND_AGAIN: Final = 5.0
+"""Seconds until a store that forgot an account is told again what was spent, where the database was away."""
+
+MAX_REMINDERS: Final = 1000
+"""Settlements that wait for that; further ones are not in the table, and are counted."""
+
+
 class Budgeting:
     """The budgets of the plugin instance ``name``. ``count(what, budget)`` counts what happened to which budget."""
 
@@ -50,6 +57,9 @@ class Budgeting:
         self._estimator = estimator
         self._count = count
         self._name = name
+        self._reminders = 0
+        self.unwritten = 0
+        """Settlements that the store knows of and the table does not, because neither could be told of the other."""
         self._shared = lease > 0
         self._key: SpendingKey = SpendingKey(f"{name}.spending")
         self.budgets = {
@@ -74,6 +84,11 @@ class Budgeting:
         """Bring the table up to date and begin to write. Raises `helicone_gw.MigrationError` and SQLAlchemy's."""
         await self._table.migrate()
         self.backup.start()
+        try:
+            await self.accounts.warm()
+        except StoreUnavailable as problem:
+            # Requests try again; a gateway that starts without its store goes on as it would if that went away.
+            self._log.warning("what was spent of budgets is not known yet", problem=type(problem).__name__)
 
     async def close(self) -> None:
         """Write what is still to be written."""
@@ -166,6 +181,9 @@ class Budgeting:
         budget = claim.rule
         total = budget.total(claim, fields, shared=self._shared)
         if total is None:
+            if self._reminders >= MAX_REMINDERS:
+                self.unwritten += 1
+                return
             claim.fields = fields
             self._background.spawn(self._remind(claim), "ratelimit.remind")
             return
@@ -188,18 +206,25 @@ class Budgeting:
         )
 
     async def _remind(self, charge: Charge) -> None:
-        """Tell a store that forgot an account what was spent, and hear the new total."""
+        """Tell a store that forgot an account what was spent, and hear the new total; for as long as it takes."""
         budget = charge.rule
         assert isinstance(budget, Budget)
+        _, _, _, _, keep, *_ = charge.arguments
+        # Nothing more is settled, for nobody: the answer is what matters.
+        nothing: tuple[Any, ...] = ("", 0, 0, keep, budget.width, budget.count, *budget.thresholds)
+        self._reminders += 1
         try:
-            await self.recall([charge])
-            _, _, _, _, keep, *_ = charge.arguments
-            # Nothing more is settled, for nobody: the answer is what matters.
-            nothing: tuple[Any, ...] = ("", 0, 0, keep, budget.width, budget.count, *budget.thresholds)
-            told = await self._limits.settle(self._store, [[(charge, nothing)]])
-        except StoreUnavailable as problem:
-            self._log.warning("what was spent of a budget could not be told", problem=type(problem).__name__)
-            return
+            while True:
+                try:
+                    await self.recall([charge])
+                    told = await self._limits.settle(self._store, [[(charge, nothing)]])
+                except StoreUnavailable as problem:
+                    self._log.warning("what was spent of a budget could not be told", problem=type(problem).__name__)
+                    await self._clock.sleep(REMIND_AGAIN)
+                else:
+                    break
+        finally:
+            self._reminders -= 1
         total = budget.total(charge, told[0][0], shared=self._shared)
         if total is not None:
             self.backup.put(total)

@@ -555,10 +555,20 @@ async def test_what_was_told_of_a_threshold_is_not_told_again_after_a_restart(st
             assert of(running).counters.get(("50%", "b"), 0) == alerts
 
 
+async def test_what_was_spent_is_known_before_the_first_request(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with start() as running:
+
+        async def away(*_: Any) -> Any:
+            raise OSError("no")
+
+        monkeypatch.setattr(of(running).budgeting.accounts._backup, "at", away)
+        assert (await running.chat(max_tokens=2000)).status == 402
+
+
 async def test_a_database_that_is_away_at_first_use_refuses_nobody_in_open_mode(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with start() as running:
+    async with start({"segment": "user"}) as running:
 
         async def away(*_: Any) -> Any:
             raise OSError("no")
@@ -571,7 +581,7 @@ async def test_a_database_that_is_away_at_first_use_refuses_nobody_in_open_mode(
 async def test_what_was_not_reserved_while_the_store_was_away_is_settled_all_the_same(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with start() as running:
+    async with start({"segment": "user"}) as running:
         accounts = of(running).budgeting.accounts
         at = accounts._backup.at
 
@@ -581,7 +591,11 @@ async def test_what_was_not_reserved_while_the_store_was_away_is_settled_all_the
         monkeypatch.setattr(accounts._backup, "at", away)
         await running.chat(max_tokens=500)
         monkeypatch.setattr(accounts._backup, "at", at)
-        assert await spent(running) == 100
+        await running.chat(max_tokens=500)
+        assert await spent(running, "b/user") == 200
+        await asyncio.sleep(10)
+        rows = await of(running).budgeting._table.current(0.0, 10)
+        assert [row.spent for row in rows] == [200_000_000]
 
 
 async def test_without_budgets_nothing_listens(gateway: GatewayFactory) -> None:
