@@ -13,7 +13,7 @@ import structlog
 
 from helicone_gw.breaker import Breaker, BreakerPolicy
 from helicone_gw.clock import Clock
-from helicone_gw.errors import GatewayError, UpstreamError, UpstreamStatus
+from helicone_gw.errors import GatewayError, UpstreamError, UpstreamStatus, UpstreamStreamError
 from helicone_gw.model import Target
 from helicone_gw.store import Store
 
@@ -197,7 +197,8 @@ class Health:
             return
         if not isinstance(error, UpstreamError):
             return  # the gateway's own refusal: the target was never asked
-        status = error.status if isinstance(error, UpstreamStatus) else None
+        # An error in a stream stands for a status as well; one without any says something of the connection.
+        status = error.status if isinstance(error, (UpstreamStatus, UpstreamStreamError)) else None
         if status in (401, 402, 403, 429) and own_key:
             return
         if status in KEY_REFUSED or status == 403:

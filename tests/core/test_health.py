@@ -151,7 +151,10 @@ def test_a_success_in_between_begins_anew(clock: VirtualClock) -> None:
     assert one.available(A)
 
 
-@pytest.mark.parametrize("error", [status(400), status(404), status(422), BadRequest("ours")])
+@pytest.mark.parametrize(
+    "error",
+    [status(400), status(404), status(422), UpstreamStreamError("no", event=b"", status=400), BadRequest("ours")],
+)
 def test_what_is_wrong_with_a_request_says_nothing_of_the_target(clock: VirtualClock, error: GatewayError) -> None:
     one = Health(clock, BreakerPolicy(failures=1))
     failed(one, error, 50)
@@ -265,10 +268,14 @@ def test_retry_after_is_honoured_within_bounds(clock: VirtualClock) -> None:
     assert one.available(B)
 
 
-@pytest.mark.parametrize("code", [401, 402])
-def test_a_refused_key_rests_for_all_of_its_models_and_other_keys_do_not(clock: VirtualClock, code: int) -> None:
+@pytest.mark.parametrize(
+    ("error", "code"), [(status(401), 401), (status(402), 402), (UpstreamStreamError("no", event=b"", status=401), 401)]
+)
+def test_a_refused_key_rests_for_all_of_its_models_and_other_keys_do_not(
+    clock: VirtualClock, error: UpstreamError, code: int
+) -> None:
     one = Health(clock, BreakerPolicy(key_rest=300))
-    failed(one, status(code))
+    failed(one, error)
     assert not one.available(A)
     assert not one.available(B)
     assert one.available(Target("openai", "a", deployment="second"))
