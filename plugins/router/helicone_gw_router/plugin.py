@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from helicone_gw import BadRequest, Plugin, Response, Route, StashKey, Target, hookimpl
+from helicone_gw import BadRequest, NotFound, Plugin, Response, Route, StashKey, Target, hookimpl
 from helicone_gw_router import listing, loading, prompts
 from helicone_gw_router.affinity import Memory
 from helicone_gw_router.config import RouterConfig
@@ -20,6 +20,7 @@ from helicone_gw_router.references import (
 from helicone_gw_router.registry import Registry
 from helicone_gw_router.resolving import DEMO, Resolver
 from helicone_gw_router.routes import Routes
+from helicone_gw_router.strategies import LONGEST_LABELLED
 from helicone_gw_router.varying import varies
 
 if TYPE_CHECKING:
@@ -194,35 +195,46 @@ class RouterPlugin(Plugin):
 
     def _models(self, exchange: Exchange) -> Response | None:
         request, wanted = exchange.request, exchange.request.model
+        everything = "all=true" in request.query.split("&")
         if wanted is None:
-            everything = "all=true" in request.query.split("&")
-            listed = self._listed(exchange, everything=everything)
+            listed = (*self._named(), *self._listed(exchange, everything=everything))
             return Response.of_json(listing.many(listed, request.dialect, self._created))
-        for line in self._listed(exchange, everything=True):
-            if line.id == wanted:
-                return Response.of_json(listing.one(line, request.dialect, self._created))
-        known = self.registry.find(wanted)
-        if known is None:
-            return None  # a fine-tune, or newer than the registry: its provider knows
-        return Response.of_json(listing.one(_line(known, wanted, known.providers()), request.dialect, self._created))
+        line = next((each for each in self._named() if each.id == wanted), None)
+        if line is None:
+            known = self.registry.find(wanted)
+            if known is None:
+                return None  # a fine-tune, or newer than the registry: its provider knows
+            providers = self._offering(exchange, known, everything=everything)
+            if not providers:
+                raise NotFound(
+                    f"Model {wanted[:LONGEST_LABELLED]!r} cannot be called here; ?all=true shows it all the same.",
+                    code="model_not_found",
+                )
+            line = _line(known, wanted, providers)
+        return Response.of_json(listing.one(line, request.dialect, self._created))
 
-    def _listed(self, exchange: Exchange, *, everything: bool) -> Iterator[listing.Listed]:
-        """What this caller may and can use, named routes first."""
-        permits = exchange.permits
+    def _named(self) -> Iterator[listing.Listed]:
+        """What the configuration has names for, and nobody else."""
         for name in self.routes.names:
             yield listing.Listed(name, "helicone-gw")
         if self._gateway.catalogue.is_configured(DEMO):
             yield listing.Listed(DEMO, DEMO, (DEMO,))
-        reachable = self._gateway.routing.reachable
+
+    def _listed(self, exchange: Exchange, *, everything: bool) -> Iterator[listing.Listed]:
+        """The models that this caller may and can use."""
         for model in self.registry.models():
-            providers = [
-                name
-                for name in model.providers()
-                if (everything or reachable(exchange, Target(name)))
-                and (permits is None or (permits.allows_provider(name) and permits.allows_model(model.id)))
-            ]
-            if providers:
-                yield _line(model, model.id, tuple(providers))
+            if providers := self._offering(exchange, model, everything=everything):
+                yield _line(model, model.id, providers)
+
+    def _offering(self, exchange: Exchange, model: Model, *, everything: bool) -> tuple[str, ...]:
+        """At whom this caller may and can use a model; ``everything``: or could, with a key for them."""
+        permits, reachable = exchange.permits, self._gateway.routing.reachable
+        return tuple(
+            name
+            for name in model.providers()
+            if (everything or reachable(exchange, Target(name)))
+            and (permits is None or (permits.allows_provider(name) and permits.allows_model(model.id)))
+        )
 
 
 def _line(model: Model, id: str, providers: tuple[str, ...]) -> listing.Listed:

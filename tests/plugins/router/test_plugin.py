@@ -435,11 +435,31 @@ async def test_one_model_and_one_that_nobody_knows(gateway: GatewayFactory) -> N
     assert unknown.json() == {"id": "ft:gpt-4o:me", "object": "model"}, "its provider knows"
 
 
+@pytest.mark.parametrize(
+    ("headers", "path"),
+    [
+        ({}, "/v1/models/sonar"),
+        ({"anthropic-version": "2023-06-01"}, "/v1/models/sonar"),
+        ({}, "/v1beta/models/sonar"),
+    ],
+)
+async def test_one_model_that_cannot_be_called(gateway: GatewayFactory, headers: dict[str, str], path: str) -> None:
+    async with gateway(["router"]) as running:
+        refused = await running.request("GET", path, headers=headers)
+        shown = await running.request("GET", f"{path}?all=true", headers=headers)
+    assert (refused.status, shown.status) == (404, 200)
+    assert b"?all=true" in refused.body
+    assert running.provider.requests == []
+
+
 async def test_a_key_sees_what_it_may_use(gateway: GatewayFactory) -> None:
     key = {"key": "any-key-of-mine", "models": ["gpt-4o*"], "providers": ["openai"]}
     headers = {"Authorization": "Bearer any-key-of-mine"}
     async with gateway([{"security": {"keys": {"me": key}}}, "router"], config=CONFIG) as running:
         listed = (await running.request("GET", "/v1/models", headers=headers)).json()["data"]
+        one = await running.request("GET", "/v1/models/gpt-4o-mini", headers=headers)
+        other = await running.request("GET", "/v1/models/claude-sonnet-4-5?all=true", headers=headers)
+    assert (one.json()["providers"], other.status) == (["openai"], 404)
     assert listed
     assert all(model["id"].startswith("gpt-4o") and model["providers"] == ["openai"] for model in listed)
 
