@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Table, delete, func, select, text, tuple_
 from helicone_gw_logging.partitions import beginning, make_ahead, months, partition
 from helicone_gw_logging.record import HOUR_MS
 from helicone_gw_logging.tables import ATTEMPT, BODY, FEEDBACK, PARTITIONED, PROPERTY, REQUEST, SCORE
-from helicone_gw_logging.totals import DIMENSION, HISTOGRAM, ROLLUP, SESSION, USER
+from helicone_gw_logging.totals import DIMENSION, DIMENSION_DAY, HISTOGRAM, HISTOGRAM_DAY, ROLLUP, SESSION, USER
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -79,7 +79,12 @@ def _what(kind: str, before: int) -> tuple[Sequence[Table], Callable[[Table], Co
         return (REQUEST,), lambda table: table.c.received_at < before
     if kind == "summaries":
         return (SESSION, USER), lambda table: table.c.last_at < before
-    return (ROLLUP, DIMENSION, HISTOGRAM), lambda table: table.c.hour < before // HOUR_MS
+    hours = before // HOUR_MS
+
+    def old(table: Table) -> ColumnElement[bool]:
+        return table.c.hour < hours if "hour" in table.c else table.c.day < hours // 24
+
+    return (ROLLUP, DIMENSION, DIMENSION_DAY, HISTOGRAM, HISTOGRAM_DAY), old
 
 
 async def _count(database: Database, tables: Sequence[Table], old: Callable[[Table], ColumnElement[bool]]) -> int:
@@ -126,7 +131,7 @@ async def _delete_some(
 
 async def _parts(connection: AsyncConnection, table: Table) -> list[list[ColumnElement[bool]]]:
     """Conditions that take ``table`` apart by organization, which its index begins with, where it has one."""
-    if table in (BODY, HISTOGRAM, DIMENSION):
+    if table in (BODY, DIMENSION, DIMENSION_DAY, HISTOGRAM, HISTOGRAM_DAY):
         return [[]]
     column, found = table.c.organization_id, list[str]()
     while True:

@@ -16,8 +16,11 @@ from helicone_gw_logging.histograms import METRICS, bucket
 from helicone_gw_logging.statements import Values, add
 from helicone_gw_logging.tables import PROPERTY, REQUEST
 from helicone_gw_logging.totals import (
+    ALL,
     DIMENSION,
+    DIMENSION_DAY,
     HISTOGRAM,
+    HISTOGRAM_DAY,
     OTHER,
     PROPERTY_KEY,
     ROLLUP,
@@ -94,7 +97,7 @@ class Totals(Struct):
         _append(self.rollups, (organization, hour, owner or "", provider, model, status or 0, hit, source), sums)
         for metric, number in zip(METRICS, _IN_BUCKETS(request), strict=True):
             if number is not None:
-                at = organization, metric, hour, provider, model, bucket(number)
+                at = organization, metric, provider, model, hour, bucket(number)
                 self.histograms[at] = self.histograms.get(at, 0) + sign
         for dimension, value in (("user", user), ("session", name), ("prompt", prompt), ("country", country)):
             if value:
@@ -122,12 +125,33 @@ class Totals(Struct):
     async def write(self, connection: AsyncConnection) -> None:
         """Add everything to the tables."""
         await add(connection, ROLLUP, _sums(self.rollups))
-        await add(connection, DIMENSION, _sums(self.dimensions))
-        histograms = [(*key, number) for key, number in self.histograms.items() if number]
-        await add(connection, HISTOGRAM, histograms)
+        days: dict[Values, list[Values]] = {}
+        hours = _sums(self.dimensions)
+        for organization, dimension, hour, value, *sums in hours:
+            _append(days, (organization, dimension, hour // 24, value), tuple(sums))
+        await add(connection, DIMENSION, hours)
+        await add(connection, DIMENSION_DAY, _sums(days))
+        by_hour, by_day = self._counts()
+        await add(connection, HISTOGRAM, by_hour)
+        await add(connection, HISTOGRAM_DAY, by_day)
         await add(connection, SESSION, _spans(self.sessions))
         await add(connection, USER, _spans(self.users))
         await add(connection, PROPERTY_KEY, _spans(self.keys))
+
+    def _counts(self) -> tuple[list[Values], list[Values]]:
+        """The rows of the histograms by the hour and by the day, those for all providers and models among them."""
+        hours: dict[Values, int] = dict(self.histograms)
+        days: dict[Values, int] = {}
+        for (organization, metric, provider, model, hour, index), number in self.histograms.items():
+            day = hour // 24
+            all_day = organization, metric, ALL, ALL, day, index
+            all_hour = organization, metric, ALL, ALL, hour, index
+            of_day = organization, metric, provider, model, day, index
+            hours[all_hour] = hours.get(all_hour, 0) + number
+            days[all_day] = days.get(all_day, 0) + number
+            days[of_day] = days.get(of_day, 0) + number
+        by_hour = [(*key, number) for key, number in hours.items() if number]
+        return by_hour, [(*key, number) for key, number in days.items() if number]
 
 
 def contribution(request: Values) -> Values:

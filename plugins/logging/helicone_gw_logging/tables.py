@@ -34,6 +34,9 @@ SEQUENCE = BigInteger().with_variant(Integer(), "sqlite")
 _CLUSTERED = {"sqlite_with_rowid": False}
 
 
+_FILTERS = ("status", "provider", "model", "latency", "total_tokens", "cost_nano_usd", "cache_status", "key_id")
+
+
 def _where_known(column: str) -> dict[str, Any]:
     """Options of an index over the rows in which ``column`` is known."""
     return {f"{dialect}_where": text(f"{column} IS NOT NULL") for dialect in ("sqlite", "postgresql")}
@@ -69,7 +72,8 @@ class RequestRow(_Table, table=True):
         # Two rows of one exchange were received at the same time, so that this is as good as unique ids; and a table
         # in partitions can hold it.
         Unique("id", "received_at"),
-        Index(None, "organization_id", "received_at"),
+        # With what lists are filtered by, so that rows which do not match are not even looked at.
+        Index("ix_request_list", "organization_id", "received_at", "seq", *_FILTERS),
         Index(None, "organization_id", "status", "received_at"),
         Index(None, "organization_id", "model", "received_at"),
         Index(None, "organization_id", "user_id", "received_at", **_where_known("user_id")),

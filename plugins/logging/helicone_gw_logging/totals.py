@@ -15,6 +15,9 @@ from helicone_gw_logging.tables import METADATA
 OTHER = "(other)"
 """Stands for all values of a dimension beyond those that one hour tells apart."""
 
+ALL = "(all)"
+"""Stands for all providers, and all models, in histograms."""
+
 TOKENS = (
     "prompt_tokens",
     "completion_tokens",
@@ -99,33 +102,48 @@ ROLLUP = Table(
 )
 """Requests of one hour that have all of these in common; ``model`` is the one that answered, else the one asked for."""
 
-DIMENSION = Table(
-    "rollup_dimension_hour",
-    METADATA,
-    _key("organization_id"),
-    _key("dimension"),
-    _number("hour"),
-    _key("value"),
-    *_sums(SUMS),
-    sqlite_with_rowid=False,
-)
+
+def _dimension(name: str, span: str) -> Table:
+    return Table(
+        name,
+        METADATA,
+        _key("organization_id"),
+        _key("dimension"),
+        _number(span),
+        _key("value"),
+        *_sums(SUMS),
+        sqlite_with_rowid=False,
+    )
+
+
+DIMENSION = _dimension("rollup_dimension_hour", "hour")
 """Requests of one hour with one value of a dimension: "user", "session" (its name), "prompt" (its id), "country",
 "property:<key>" (in lower case); keys beyond those that an organization may have are "property:(other)"."""
+DIMENSION_DAY = _dimension("rollup_dimension_day", "day")
+"""The same by the day (since the epoch, in UTC): the hours of `DIMENSION` added up, for whoever looks far back."""
 
-HISTOGRAM = Table(
-    "histogram_hour",
-    METADATA,
-    _key("organization_id"),
-    _key("metric"),
-    _number("hour"),
-    _key("provider"),
-    _key("model"),
-    Column("bucket", Integer, primary_key=True, autoincrement=False),
-    Column("count", BigInteger, nullable=False),
-    sqlite_with_rowid=False,
-)
+
+def _histogram(name: str, span: str) -> Table:
+    return Table(
+        name,
+        METADATA,
+        _key("organization_id"),
+        _key("metric"),
+        _key("provider"),
+        _key("model"),
+        _number(span),
+        Column("bucket", Integer, primary_key=True, autoincrement=False),
+        Column("count", BigInteger, nullable=False),
+        sqlite_with_rowid=False,
+    )
+
+
+HISTOGRAM = _histogram("histogram_hour", "hour")
 """How many requests of an hour had "latency", "first_token" (both milliseconds) or "total_tokens" in a bucket of
-`helicone_gw_logging.histograms`."""
+`helicone_gw_logging.histograms`. Provider and model are those of `ROLLUP`; where both are `ALL`, the row is the sum
+over all of them: read either that, or the others."""
+HISTOGRAM_DAY = _histogram("histogram_day", "day")
+"""The same by the day (since the epoch, in UTC)."""
 
 SESSION = Table(
     "session_summary",

@@ -29,7 +29,7 @@ from helicone_gw_logging.record import record
 from helicone_gw_logging.repricing import Progress, recompute
 from helicone_gw_logging.tables import ATTEMPT, REQUEST
 from helicone_gw_logging.totals import ROLLUP, USER
-from tests.plugins.logging.test_rollups import check
+from tests.plugins.logging.sums import check
 
 Build = Callable[..., Exchange]
 START = 1_767_225_600.0

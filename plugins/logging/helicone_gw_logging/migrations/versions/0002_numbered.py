@@ -104,7 +104,9 @@ def _request() -> None:
     """
     _create("request", columns, sa.UniqueConstraint("id", "received_at", name="uq_request_id_received_at"), rowid=True)
     op.create_index("ix_request_request_id", "request", ["request_id"])
-    for column in ("", "status", "model"):
+    filters = ["status", "provider", "model", "latency", "total_tokens", "cost_nano_usd", "cache_status", "key_id"]
+    op.create_index("ix_request_list", "request", ["organization_id", "received_at", "seq", *filters])
+    for column in ("status", "model"):
         _index_of_request(column)
     for column in ("user_id", "session_id"):
         _index_of_request(
@@ -113,7 +115,7 @@ def _request() -> None:
 
 
 def _index_of_request(column: str, **options: Any) -> None:
-    names = ["organization_id", *filter(None, [column]), "received_at"]
+    names = ["organization_id", column, "received_at"]
     op.create_index(f"ix_request_{'_'.join(names)}", "request", names, **options)
 
 

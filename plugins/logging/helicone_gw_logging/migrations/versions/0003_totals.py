@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -34,20 +35,13 @@ def upgrade() -> None:
         "rollup_hour",
         ["organization_id", "hour", "key_owner", "provider", "model", "status", "cache_hit", "source"],
         _SUMS.split(),
-        hour=sa.BigInteger(),
-        status=sa.Integer(),
-        cache_hit=sa.Boolean(),
+        types={"hour": sa.BigInteger(), "status": sa.Integer(), "cache_hit": sa.Boolean()},
     )
-    _create(
-        "rollup_dimension_hour", ["organization_id", "dimension", "hour", "value"], _SUMS.split(), hour=sa.BigInteger()
-    )
-    _create(
-        "histogram_hour",
-        ["organization_id", "metric", "hour", "provider", "model", "bucket"],
-        ["count"],
-        hour=sa.BigInteger(),
-        bucket=sa.Integer(),
-    )
+    for span in ("hour", "day"):
+        key = ["organization_id", "dimension", span, "value"]
+        _create(f"rollup_dimension_{span}", key, _SUMS.split(), types={span: sa.BigInteger()})
+        key = ["organization_id", "metric", "provider", "model", span, "bucket"]
+        _create(f"histogram_{span}", key, ["count"], types={span: sa.BigInteger(), "bucket": sa.Integer()})
     _create("session_summary", ["organization_id", "session_id", "session_name"], _SUMMARY.split(), rowid=True)
     _create("user_summary", ["organization_id", "user_id"], _SUMMARY.split(), rowid=True)
     for table in ("session_summary", "user_summary"):
@@ -57,11 +51,11 @@ def upgrade() -> None:
 
 
 def _create(
-    table: str, key: list[str], sums: list[str], *, rowid: bool = False, **types: sa.types.TypeEngine[Any]
+    table: str, key: list[str], sums: list[str], *, rowid: bool = False, types: Mapping[str, Any] | None = None
 ) -> None:
     op.create_table(
         table,
-        *(sa.Column(name, types.get(name, sa.String()), nullable=False, autoincrement=False) for name in key),
+        *(sa.Column(name, (types or {}).get(name, sa.String()), nullable=False, autoincrement=False) for name in key),
         *(sa.Column(name, sa.BigInteger(), nullable=False) for name in sums),
         sa.PrimaryKeyConstraint(*key, name=f"pk_{table}"),
         sqlite_with_rowid=rowid,

@@ -1,0 +1,128 @@
+"""What the tables of sums must say, computed from the rows, the slow and plain way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import select
+
+from helicone_gw.database import Database
+from helicone_gw_logging.histograms import bucket
+from helicone_gw_logging.tables import PROPERTY, REQUEST
+from helicone_gw_logging.totals import (
+    ALL,
+    DIMENSION,
+    DIMENSION_DAY,
+    HISTOGRAM,
+    HISTOGRAM_DAY,
+    PROPERTY_KEY,
+    ROLLUP,
+    SESSION,
+    SUMS,
+    TOKENS,
+    USER,
+)
+
+
+def expected(rows: Sequence[Any]) -> dict[str, int]:
+    """The sums of an hour, as their documentation says it."""
+    sums = {
+        "requests": len(rows),
+        "errors": sum(row.outcome != "ok" for row in rows),
+        "unknown_tokens": sum(row.total_tokens is None for row in rows),
+        "estimated_tokens": sum(row.usage_estimated for row in rows),
+        "cost_nano_usd": sum(row.cost_nano_usd or 0 for row in rows),
+        "unknown_costs": sum(row.cost_nano_usd is None for row in rows),
+        "cache_hits": sum(row.cache_status == "hit" for row in rows),
+        "latency_sum": sum(row.latency or 0 for row in rows),
+        "latency_count": sum(row.latency is not None for row in rows),
+        "first_token_sum": sum(row.time_to_first_token or 0 for row in rows),
+        "first_token_count": sum(row.time_to_first_token is not None for row in rows),
+        "threats": sum(bool(row.threat) for row in rows),
+        "ratelimited": sum(row.status == 429 for row in rows),
+    }
+    for name in (*TOKENS, "saved_nano_usd", "saved_ms", "saved_prompt_tokens", "saved_completion_tokens"):
+        sums[name] = sum(getattr(row, name) or 0 for row in rows)
+    return sums
+
+
+async def check(database: Database) -> None:
+    """Every sum of every table against the rows."""
+    async with database.connect() as connection:
+        rows = (await connection.execute(select(REQUEST))).all()
+        properties = (await connection.execute(select(PROPERTY))).all()
+        tables = {
+            table.name: (await connection.execute(select(table))).all()
+            for table in (ROLLUP, DIMENSION, DIMENSION_DAY, HISTOGRAM, HISTOGRAM_DAY, SESSION, USER, PROPERTY_KEY)
+        }
+
+    def grouped(key: Callable[[Any], Any]) -> dict[Any, list[Any]]:
+        groups: dict[Any, list[Any]] = {}
+        for row in rows:
+            groups.setdefault(key(row), []).append(row)
+        return groups
+
+    def told(row: Any) -> dict[str, int]:
+        return {name: getattr(row, name) for name in SUMS}
+
+    by_key = grouped(
+        lambda row: (
+            *(row.organization_id, row.hour, row.key_owner or "", row.provider or "", row.model or ""),
+            *(row.status or 0, row.cache_status == "hit", row.source),
+        )
+    )
+    assert {tuple(row[:8]): told(row) for row in tables["rollup_hour"]} == {
+        key: expected(group) for key, group in by_key.items()
+    }
+    dimensions: dict[Any, list[Any]] = {}
+    by_seq = {row.seq: row for row in rows}
+    for dimension, column in (("user", "user_id"), ("session", "session_name"), ("prompt", "prompt_id")):
+        for (organization, hour, value), group in grouped(
+            lambda row, column=column: (row.organization_id, row.hour, getattr(row, column))
+        ).items():
+            if value:
+                dimensions[organization, dimension, hour, value] = group
+    for prop in properties:
+        if prop.key_lower not in ("helicone-session-id", "helicone-session-path"):
+            row = by_seq[prop.seq]
+            key = row.organization_id, f"property:{prop.key_lower}", row.hour, prop.value
+            dimensions.setdefault(key, []).append(row)
+    assert {tuple(row[:4]): told(row) for row in tables["rollup_dimension_hour"]} == {
+        key: expected(group) for key, group in dimensions.items()
+    }
+    days: dict[Any, list[Any]] = {}
+    for (organization, dimension, hour, value), group in dimensions.items():
+        days.setdefault((organization, dimension, hour // 24, value), []).extend(group)
+    assert {tuple(row[:4]): told(row) for row in tables["rollup_dimension_day"]} == {
+        key: expected(group) for key, group in days.items()
+    }
+    for name, hours in (("histogram_hour", 1), ("histogram_day", 24)):
+        counted: Counter[Any] = Counter()
+        for row in rows:
+            for metric, number in (
+                ("latency", row.latency),
+                ("first_token", row.time_to_first_token),
+                ("total_tokens", row.total_tokens),
+            ):
+                for whose in ((row.provider or "", row.model or ""), (ALL, ALL)) if number is not None else ():
+                    counted[row.organization_id, metric, *whose, row.hour // hours, bucket(number)] += 1
+        assert {tuple(row[:6]): row.count for row in tables[name]} == dict(counted)
+    summaries: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
+        ("user_summary", "user_id", lambda row: (row.organization_id, row.user_id)),
+        ("session_summary", "session_id", lambda row: (row.organization_id, row.session_id, row.session_name or "")),
+    )
+    for table, name, of in summaries:
+        groups = {k: group for k, group in grouped(of).items() if k[1]}
+        assert len(tables[table]) == len(groups), name
+        for row in tables[table]:
+            group = groups[tuple(row[: len(next(iter(groups)))])]
+            sums = expected(group)
+            assert (row.first_at, row.last_at) == (
+                min(each.received_at for each in group),
+                max(each.received_at for each in group),
+            )
+            assert {name: getattr(row, name) for name in row._fields if name in sums} == {
+                name: sums[name] for name in row._fields if name in sums
+            }
