@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from helicone_gw import PaymentRequired, StoreUnavailable
+from helicone_gw import Measurement, PaymentRequired, StoreUnavailable
 from helicone_gw_ratelimit.accounts import Accounts
 from helicone_gw_ratelimit.backup import Backup
 from helicone_gw_ratelimit.budget_config import dollars
@@ -95,6 +95,24 @@ class Budgeting:
         await self.live.close()
         await self.accounts.close()
         await self.backup.close()
+
+    def measurements(self, labels: Mapping[str, str]) -> Iterator[Measurement]:
+        """What became of what was spent, on its way to the database and back."""
+        backup, accounts = self.backup, self.accounts
+        for name, says, value in (
+            ("under_way", "Requests that hold something of a budget.", len(self.live)),
+            ("totals_waiting", "Totals that wait for the database.", len(backup)),
+        ):
+            yield Measurement(f"ratelimit_budget_{name}", "gauge", says, value, labels)
+        for name, says, value in (
+            ("totals_written", "Totals that were written to the database.", backup.written),
+            ("totals_dropped", "Totals that found no room to wait.", backup.dropped),
+            ("totals_unwritten", "Settlements that the database does not know of.", self.unwritten),
+            ("write_failures", "Times that the database took no totals.", backup.failures),
+            ("accounts_seeded", "Accounts that the store was told of.", accounts.seeded),
+            ("read_failures", "Times that the database could not say what was spent.", accounts.failures),
+        ):
+            yield Measurement(f"ratelimit_budget_{name}", "counter", says, value, labels)
 
     # DOWN
 

@@ -102,7 +102,7 @@ class Live:
                 self._cut(exchange, spending)
         else:
             spending.extending = True
-            self._start(self._extend(exchange, spending, used + 2 * spending.step))
+            self._start(self._extend(exchange, spending, used + 2 * spending.step), spending)
 
     def _cut(self, exchange: Exchange, spending: Spending) -> None:
         cutting = next((charge for charge in spending.charges if charge.cut), None)
@@ -124,9 +124,12 @@ class Live:
         finally:
             spending.extending = False
 
-    def _start(self, work: Any) -> None:
+    def _start(self, work: Any, spending: Spending) -> None:
         if self._lease:
-            self._background.spawn(work, "ratelimit.extend")
+            try:
+                self._background.spawn(work, "ratelimit.extend")
+            except RuntimeError:  # too many tasks: the next event asks again
+                spending.extending = False
             return
         # The store in memory never waits, so that its coroutine ends at once.
         try:

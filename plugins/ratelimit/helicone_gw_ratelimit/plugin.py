@@ -238,6 +238,14 @@ class RatelimitPlugin(Plugin):
         for (what, name), count in totals.items():
             labels = {"limit": name, "what": what, "plugin": self.name}
             yield Measurement("ratelimit_decisions", "counter", "What limits and budgets decided.", count, labels)
+        labels = {"plugin": self.name}
+        if self.budgeting is not None:
+            yield from self.budgeting.measurements(labels)
+        if self.queues:
+            for name, waiting in self.queues.lines.waiting.items():
+                yield Measurement(
+                    "ratelimit_waiting", "gauge", "Requests that wait at a limit.", waiting, {**labels, "limit": name}
+                )
 
     def _count(self, what: str, name: str) -> None:
         self.counters[what, name] = self.counters.get((what, name), 0) + 1

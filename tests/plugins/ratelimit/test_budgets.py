@@ -598,6 +598,24 @@ async def test_what_was_not_reserved_while_the_store_was_away_is_settled_all_the
         assert [row.spent for row in rows] == [200_000_000]
 
 
+async def test_what_happens_to_spending_is_measured(start: Start) -> None:
+    async with start() as running:
+        await running.chat(max_tokens=500)
+        await asyncio.sleep(2)
+        found = {each.name: each.value for each in of(running).measurements()}
+        assert found == {
+            "ratelimit_decisions": 1,
+            "ratelimit_budget_under_way": 0,
+            "ratelimit_budget_totals_waiting": 0,
+            "ratelimit_budget_totals_written": 1,
+            "ratelimit_budget_totals_dropped": 0,
+            "ratelimit_budget_totals_unwritten": 0,
+            "ratelimit_budget_write_failures": 0,
+            "ratelimit_budget_accounts_seeded": 1,
+            "ratelimit_budget_read_failures": 0,
+        }
+
+
 async def test_without_budgets_nothing_listens(gateway: GatewayFactory) -> None:
     async with gateway(plugins=["ratelimit"], provider=ScriptedProvider(default=usual_answer)) as running:
         chain = running.gateway.chain

@@ -340,6 +340,8 @@ async def test_a_client_that_leaves_while_it_waits_makes_room(start: Callable[..
         async with running.stream("POST", "/v1/chat/completions", json=body) as live:
             await asyncio.sleep(1)
             assert running.gateway.plugins[0].queues.lines.waiting == {"one": 1}
+            measured = {each.name: each.value for each in running.gateway.plugins[0].measurements()}
+            assert measured["ratelimit_waiting"] == 1
             await live.leave()
         assert running.gateway.plugins[0].queues.lines.waiting == {}
         assert (await first).status == 200
