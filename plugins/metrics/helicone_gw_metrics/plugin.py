@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from helicone_gw import Measurement, Plugin, hookimpl, shared_directory
+from helicone_gw import Measurement, Plugin, hookimpl, measured, shared_directory
 from helicone_gw_metrics.config import MetricsConfig
 from helicone_gw_metrics.publishing import Publishing
 from helicone_gw_metrics.tally import Tally
+from helicone_gw_metrics.tracing import Tracing, tracing
 
 if TYPE_CHECKING:
     from quart import Blueprint
 
-    from helicone_gw import Exchange, Gateway
+    from helicone_gw import Exchange, Gateway, Request
 
 
 class MetricsPlugin(Plugin):
@@ -32,6 +33,10 @@ class MetricsPlugin(Plugin):
             max_series=config.max_series,
         )
         self._publishing: Publishing | None = None
+        self._tracing: Tracing | None = None
+        if config.otlp is None or not config.otlp.traces:
+            # A hook that is not there costs nothing.
+            vars(self)["pre_request"] = None
 
     @hookimpl
     async def startup(self, gateway: Gateway) -> None:
@@ -45,6 +50,9 @@ class MetricsPlugin(Plugin):
             gateway.log.bind(plugin=self.name),
         )
         await self._publishing.start()
+        if self.config.otlp is not None:
+            self._tracing = tracing(self.config.otlp, self._publishing, gateway, self.name)
+            self._tracing.start()
         if self.config.server_timing == "always":
             gateway.time_hooks(lambda exchange: True)
         elif self.config.server_timing == "asked":
@@ -52,7 +60,9 @@ class MetricsPlugin(Plugin):
 
     @hookimpl
     async def shutdown(self, gateway: Gateway) -> None:
-        """Leave the last figures to the others."""
+        """Leave the last figures to the others, and send what waits."""
+        if self._tracing is not None:
+            await self._tracing.stop()
         if self._publishing is not None:
             await self._publishing.stop()
 
@@ -88,7 +98,17 @@ class MetricsPlugin(Plugin):
                 f"{self.name}_share_failures", "counter", "Snapshots that were not shared.", self._publishing.failures
             )
 
+        if self._tracing is not None:
+            yield from measured(f"{self.name}_otlp", self._tracing.counters, "Exports", gauges=("waiting",))
+
+    @hookimpl
+    async def pre_request(self, exchange: Exchange) -> Request | None:
+        """Tell whoever is asked next of the trace, or take it away: it is the client's own affair."""
+        return None if self._tracing is None else self._tracing.passed_on(exchange)
+
     @hookimpl
     def on_finish(self, exchange: Exchange) -> None:
-        """Count it."""
+        """Count it, and hand over what its trace needs."""
         self.tally.add(exchange)
+        if self._tracing is not None:
+            self._tracing.finished(exchange)

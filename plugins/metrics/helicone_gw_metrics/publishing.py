@@ -46,12 +46,22 @@ class Publishing:
         self._log = log
         self._pid = os.getpid()
         # A reload makes another one in the same process, while this one's last exchanges still end.
-        self._board = None if directory is None else Board(directory, f"{self._pid}-{next(_NUMBERS)}")
+        self._number = next(_NUMBERS)
+        self._board = None if directory is None else Board(directory, self.worker)
         self._one_at_a_time = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self._left = b""
         self.failures = 0
         """How often a snapshot could not be left, or those of the others not be read."""
+
+    @property
+    def worker(self) -> str:
+        """A name of this worker that no other of this machine has."""
+        return f"{self._pid}-{self._number}"
+
+    def mine(self) -> Snapshot:
+        """The figures of this worker, a copy that is counted on no further."""
+        return decode(encode(self._snapshot()))
 
     async def start(self) -> None:
         """Begin to leave snapshots, and tidy up after those that are gone."""

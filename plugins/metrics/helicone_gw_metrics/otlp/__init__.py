@@ -1,0 +1,1 @@
+"""OpenTelemetry: traces and metrics over OTLP, in the background. Needs the extra ``otlp``."""
