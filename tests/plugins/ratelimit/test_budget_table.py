@@ -27,9 +27,18 @@ def total(
     return Spent(place, period, generation, spent, ends)
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/db"
+    found: str = request.getfixturevalue("postgres_url")
+    return found
+
+
 @pytest.fixture
-async def table(tmp_path: Path) -> AsyncIterator[SpendTable]:
-    database = Database(f"sqlite:///{tmp_path}/db")
+async def table(url: str) -> AsyncIterator[SpendTable]:
+    database = Database(url)
     found = SpendTable(database)
     await found.migrate()
     yield found
@@ -80,6 +89,14 @@ async def test_a_reset_begins_a_generation_at_every_current_period(table: SpendT
     assert (generation, [row.spent for row in rows]) == (1, [0, 0])
     assert {at for _, at in await table.resets(NOW, NOW)} == {NOW + 1}
     assert await table.resets(NOW + 2, NOW) == []
+
+
+async def test_rows_are_read_again_by_place_and_period(table: SpendTable) -> None:
+    rows = [total(1), total(2, period=5), total(3, place=OTHER)]
+    await table.write(rows, NOW)
+    await table.write([total(4), total(4, place=OTHER)], NOW, add=True)
+    again = await table.again([total(0), total(0, place=OTHER)])
+    assert sorted(row.spent for row in again) == [5, 7]
 
 
 async def test_what_ended_long_ago_is_forgotten(table: SpendTable) -> None:
