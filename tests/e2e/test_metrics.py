@@ -8,8 +8,8 @@ import signal
 from pathlib import Path
 
 import httpx
-
 from running import Start
+
 from tests.plugins.metrics.reading import Page
 
 REQUESTS = 24
