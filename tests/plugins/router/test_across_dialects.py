@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from helicone_gw.testing import GatewayFactory, ScriptedProvider
+from helicone_gw.testing import GatewayFactory, ScriptedProvider, of_json
 from helicone_gw.testing.dialects import anthropic, openai_chat
 
 CONFIG: dict[str, Any] = {
@@ -75,3 +75,13 @@ async def test_an_operation_that_no_other_provider_has_stays(gateway: GatewayFac
         reply = await running.request("POST", "/v1/audio/speech", json={"model": "both", "input": "x", "voice": "a"})
     assert reply.status == 200
     assert [str(attempt.target) for attempt in running.exchanges[0].attempts] == ["openai/both"]
+
+
+async def test_an_answer_that_names_no_model_is_of_the_one_that_answered(gateway: GatewayFactory) -> None:
+    """Gemini's vectors say nothing of it, and a list is no name of a model."""
+    provider = ScriptedProvider(openai_chat.error(500), of_json({"embeddings": [{"values": [0.5]}]}))
+    config = {"providers": {"openai": {"api_key": "sk-o"}, "gemini": {"api_key": "g"}}}
+    body = {"model": "text-embedding-3-small/openai, gemini-embedding-001/gemini", "input": ["x"]}
+    async with gateway(["router", "fallbacks"], provider=provider, config=config) as running:
+        reply = await running.request("POST", "/v1/embeddings", json=body)
+    assert (reply.status, reply.json()["model"]) == (200, "gemini-embedding-001")

@@ -132,7 +132,7 @@ def translate(request: Request, dialect: str, to: Destination, *, strict: bool =
     if home is not None and home.dialect == request.dialect and request.operation in home.operations:
         return _relayed(request, body, home, to)
     loss = Loss(strict=strict)
-    model = request.model or to.model
+    model = _called(request, to)
     if (speaker := _CONVERSATIONS.get(key)) is not None:
         asked = speaker.read_request(body, loss, model=model, stream=request.stream)
         writer = conversation_egress(dialect, to, asked)
@@ -146,6 +146,11 @@ def translate(request: Request, dialect: str, to: Destination, *, strict: bool =
     if request.operation == "count_tokens":
         return _count(request, body, dialect, to, loss, model)
     raise not_offered(request, dialect, to)
+
+
+def _called(request: Request, to: Destination) -> str:
+    """What an answer says of its model where the provider does not: of a list or route, the one that answered."""
+    return to.model or request.model or ""
 
 
 def not_offered(request: Request, dialect: str, to: Destination) -> BadRequest:
@@ -176,7 +181,7 @@ def _whole(
     """A request whose answer is never streamed: for vectors, or for an order of documents."""
     if writer is None:
         raise not_offered(request, dialect, to)
-    asked = speaker.read_request(body, loss, model=request.model or to.model)
+    asked = speaker.read_request(body, loss, model=_called(request, to))
     reply_loss = Loss()
 
     def reply(data: bytes, made: Made) -> bytes:
