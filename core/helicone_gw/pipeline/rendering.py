@@ -7,6 +7,7 @@ from typing import Any
 
 from helicone_gw.dialects import error_format
 from helicone_gw.dialects.base import ErrorFacts
+from helicone_gw.dialects.errors import read_refusal
 from helicone_gw.errors import GatewayError, TooManyRequests, UpstreamError, UpstreamStatus
 from helicone_gw.exchange import Exchange
 from helicone_gw.headers import Headers
@@ -20,18 +21,18 @@ FORWARDED = ("retry-after", "retry-after-ms", "x-request-id", "x-should-retry")
 
 
 def error_facts(exchange: Exchange, error: GatewayError) -> ErrorFacts:
-    """``error`` as a dialect needs it, with the status that the client gets and the attempts that led there."""
+    """``error`` as a dialect needs it: what the client is told of it, and the attempts that led there."""
     targets = {attempt.target for attempt in exchange.attempts}
-    details = error.details
+    details, told = error.details, _told(exchange, error)
     if details is None and len(targets) > 1 and _ended_an_attempt(exchange, error):
         details = [_attempt_details(attempt) for attempt in exchange.attempts]
     return ErrorFacts(
-        status=_status(exchange, error),
-        type=error.type,
-        code=error.code,
-        message=error.message,
+        status=told.status,
+        type=told.type,
+        code=told.code,
+        message=_words(told),
         details=details,
-        helicone_shape=error.shape == "helicone",
+        helicone_shape=told.shape == "helicone",
         request_id=exchange.request_id,
     )
 
@@ -43,24 +44,34 @@ def render_error(exchange: Exchange, error: GatewayError, *, same_dialect: bool)
     dialect with every attempt in ``error.details``.
     """
     targets = {attempt.target for attempt in exchange.attempts}
-    headers = {"content-type": "application/json", **error.headers}
-    if isinstance(error, UpstreamStatus):
+    told = _told(exchange, error)
+    headers = {"content-type": "application/json", **told.headers}
+    if isinstance(told, UpstreamStatus):
         if same_dialect and len(targets) == 1:
-            return error.response
-        headers |= {name: value for name in FORWARDED if (value := error.response.headers.get(name)) is not None}
+            return told.response
+        headers |= {name: value for name in FORWARDED if (value := told.response.headers.get(name)) is not None}
     facts = error_facts(exchange, error)
     return Response(facts.status, Headers(headers), error_format(exchange.original.dialect).body(facts))
 
 
-def _status(exchange: Exchange, error: GatewayError) -> int:
-    """The last attempt's status, unless that is about a fallback's own credentials or models: then the primary's."""
+def _told(exchange: Exchange, error: GatewayError) -> GatewayError:
+    """What the client is told: ``error``, unless that is about a fallback's own credentials or models.
+
+    Then what the primary failed with, its words and its wish to be asked later as well as its status.
+    """
     if error.status not in NOT_THE_CLIENTS_FAULT or not _ended_an_attempt(exchange, error):
-        return error.status
+        return error
     primary = exchange.attempts[0]
     if exchange.attempts[-1].target == primary.target:
-        return error.status
+        return error
     on_primary = [attempt.error for attempt in exchange.attempts if attempt.target == primary.target and attempt.error]
-    return on_primary[-1].status if on_primary else error.status
+    return on_primary[-1] if on_primary else error
+
+
+def _words(error: GatewayError) -> str:
+    """An error in words: a provider's own, where it has some."""
+    said = read_refusal(error.response.body or b"") if isinstance(error, UpstreamStatus) else None
+    return error.message if said is None else said.message
 
 
 def _ended_an_attempt(exchange: Exchange, error: GatewayError) -> bool:
@@ -76,7 +87,7 @@ def _attempt_details(attempt: Attempt) -> dict[str, Any]:
         "source": str(attempt.target),
         "statusCode": None if error is None else error.status,
         "type": None if error is None else error.code,
-        "message": None if error is None else error.message,
+        "message": None if error is None else _words(error),
     }
 
 

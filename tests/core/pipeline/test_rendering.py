@@ -51,6 +51,12 @@ def status(code: int, **headers: str) -> UpstreamStatus:
     return UpstreamStatus(Response(code, Headers(fields), b"the provider's own words"))
 
 
+def said(code: int, message: str, **headers: str) -> UpstreamStatus:
+    error = status(code, **headers)
+    body = json.dumps({"error": {"message": message, "type": "x"}}).encode()
+    return UpstreamStatus(error.response.replace(body=body))
+
+
 def test_one_target_of_the_same_dialect_speaks_for_itself() -> None:
     error = status(429, retry_after="7")
     answer = render_error(attempted(exchange(), (A, status(500)), (A, error)), error, same_dialect=True)
@@ -94,6 +100,18 @@ def test_the_status_is_the_last_ones_unless_it_speaks_of_a_fallbacks_own_configu
 ) -> None:
     error = status(last)
     assert render_error(attempted(exchange(), (A, status(first)), (B, error)), error, same_dialect=True).status == shown
+
+
+def test_where_the_primary_is_told_of_it_speaks_for_itself_and_every_provider_in_its_own_words() -> None:
+    slow, wrong = said(429, "Slow down.", retry_after="7"), said(401, "Who are you?", retry_after="9")
+    answer = render_error(attempted(exchange(), (A, slow), (B, wrong)), wrong, same_dialect=True)
+    assert (answer.status, answer.headers.get("retry-after")) == (429, "7")
+    error = answer.json()["error"]
+    assert (error["message"], error["code"]) == ("Slow down.", "upstream_status")
+    assert [(each["statusCode"], each["message"]) for each in error["details"]] == [
+        (429, "Slow down."),
+        (401, "Who are you?"),
+    ]
 
 
 @pytest.mark.parametrize(
