@@ -11,7 +11,7 @@ from quart import Blueprint, Response, request
 from sqlalchemy.exc import SQLAlchemyError
 
 from helicone_gw import caller
-from helicone_gw_logging.api import requests
+from helicone_gw_logging.api import feedback, properties, requests
 from helicone_gw_logging.api.openapi import document
 from helicone_gw_logging.api.routes import Call, Operation, Plain, Refused, Routes, Service
 from helicone_gw_logging.api.schemas import filter_schemas
@@ -19,7 +19,7 @@ from helicone_gw_logging.query.nodes import FilterError
 from helicone_gw_logging.query.reading import SECONDS, TooLong
 from helicone_gw_logging.query.scope import scope_of
 
-MODULES: Final[tuple[Routes, ...]] = (requests.ROUTES,)
+MODULES: Final[tuple[Routes, ...]] = (requests.ROUTES, feedback.ROUTES, properties.ROUTES)
 """The modules of this package that have operations."""
 
 MAX_BODY: Final = 10 << 20

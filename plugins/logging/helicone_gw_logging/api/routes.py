@@ -14,6 +14,7 @@ msgspec's: what a body's type refuses is a 400 that says where and why. The answ
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
+
+
+FLUSH_SECONDS = 2.0
+"""How long an operation waits for what is still to be written."""
 
 
 class Refused(Exception):
@@ -67,6 +72,14 @@ class Call:
     def database(self) -> Database:
         """The gateway's database."""
         return self.service.database
+
+    async def flushed(self) -> None:
+        """Wait until what was logged so far is in the database, or for two seconds."""
+        try:
+            async with asyncio.timeout(FLUSH_SECONDS):
+                await self.service.flush()
+        except TimeoutError:
+            pass
 
     @property
     def now(self) -> int:

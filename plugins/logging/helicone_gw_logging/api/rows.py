@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -109,51 +108,47 @@ class Bodies(Struct, frozen=True):
 
 def shown(found: Found, origin: str, bodies: Bodies | None = None) -> HeliconeRequest:
     """``found`` as the API shows it. ``origin`` is the gateway's own address."""
-    row: Mapping[Any, Any] = found.row
-    rating: Mapping[Any, Any] = found.rating or {}
+    row = found.row
+    rating = found.rating or {}
     cost = dollars(row["cost_nano_usd"])
     url = f"{origin}/v1/request/{row['id']}/body" if found.has_bodies else None
-    same = {
-        name: row[name]
-        for name in HeliconeRequest.__struct_fields__
-        if name in row and name not in ("model", "scores", "properties")
+    same = {name: row[name] for name in HeliconeRequest.__struct_fields__ if name in row}
+    made: dict[str, Any] = {
+        "response_id": row["id"],
+        "response_created_at": iso(row["ended_at"]),
+        "response_body": bodies.response if bodies else None,
+        "response_status": logged_status(row["status"], row["outcome"], row["threat"]),
+        "response_model": row["model"],
+        "request_created_at": iso(row["received_at"]) or "",
+        "request_body": bodies.request if bodies else None,
+        "request_path": row["path"],
+        "request_user_id": row["user_id"],
+        "request_properties": found.properties,
+        "helicone_user": row["key_owner"],
+        "delay_ms": row["latency"],
+        "cost": cost,
+        "costUSD": cost,
+        "prompt_version": None,
+        "feedback_created_at": iso(rating.get("created_at")),
+        "feedback_id": rating.get("id"),
+        "feedback_rating": rating.get("rating"),
+        "signed_body_url": url,
+        "llmSchema": None,
+        "asset_ids": [],
+        "asset_urls": {},
+        "assets": [],
+        "scores": found.scores,
+        "properties": found.properties,
+        "model": row["model_override"] or row["model"] or row["request_model"],
+        "updated_at": iso(row["cost_recomputed_at"]),
+        "request_referrer": None,
+        "ai_gateway_body_mapping": None,
+        "storage_location": None,
+        "attempts": row["attempt_count"],
+        "cached": row["cache_status"] in HITS,
+        "saved": dollars(row["saved_nano_usd"]),
     }
-    return HeliconeRequest(
-        **same,
-        response_id=row["id"],
-        response_created_at=iso(row["ended_at"]),
-        response_body=bodies.response if bodies else None,
-        response_status=logged_status(row["status"], row["outcome"], row["threat"]),
-        response_model=row["model"],
-        request_created_at=iso(row["received_at"]) or "",
-        request_body=bodies.request if bodies else None,
-        request_path=row["path"],
-        request_user_id=row["user_id"],
-        request_properties=found.properties,
-        helicone_user=row["key_owner"],
-        delay_ms=row["latency"],
-        cost=cost,
-        costUSD=cost,
-        prompt_version=None,
-        feedback_created_at=iso(rating.get("created_at")),
-        feedback_id=rating.get("id"),
-        feedback_rating=rating.get("rating"),
-        signed_body_url=url,
-        llmSchema=None,
-        asset_ids=[],
-        asset_urls={},
-        assets=[],
-        scores=found.scores,
-        properties=found.properties,
-        model=row["model_override"] or row["model"] or row["request_model"],
-        updated_at=iso(row["cost_recomputed_at"]),
-        request_referrer=None,
-        ai_gateway_body_mapping=None,
-        storage_location=None,
-        attempts=row["attempt_count"],
-        cached=row["cache_status"] in HITS,
-        saved=dollars(row["saved_nano_usd"]),
-    )
+    return HeliconeRequest(**{**same, **made})
 
 
 def dollars(nano: int | None) -> float | None:

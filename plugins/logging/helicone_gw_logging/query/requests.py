@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, RowMapping, and_, func, select
+from sqlalchemy import ColumnElement, Result, and_, func, or_, select
 
 from helicone_gw_logging.bodies import unpack
 from helicone_gw_logging.query.log import Cursor, LoggedBody
@@ -19,6 +19,9 @@ from helicone_gw_logging.tables import BODY, FEEDBACK, PROPERTY, REQUEST, SCORE
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
+
+Row = dict[str, Any]
+"""Values by column."""
 
 _CHUNK: Final = 500
 
@@ -44,10 +47,10 @@ class Wanted(Struct, frozen=True):
 class Found(Struct, frozen=True):
     """A request's row by column, its properties (keys as sent), scores, its rating, and whether it has bodies."""
 
-    row: RowMapping
+    row: Row
     properties: dict[str, str]
     scores: dict[str, float]
-    rating: RowMapping | None
+    rating: Row | None
     has_bodies: bool
 
     @property
@@ -75,7 +78,7 @@ async def find(
         query = query.where(beyond(after, order))
     if offset:
         query = query.offset(offset)
-    return await _with_the_rest(connection, (await connection.execute(query)).mappings().all())
+    return await _with_the_rest(connection, _plain(await connection.execute(query)))
 
 
 async def count(connection: AsyncConnection, scope: Scope, wanted: Wanted) -> int:
@@ -97,11 +100,11 @@ async def by_ids(connection: AsyncConnection, scope: Scope, ids: Sequence[str]) 
             newest = select(column, func.max(seq)).where(own, column.in_(some)).group_by(column)
             for name, number in await connection.execute(newest):
                 numbers[name] = max(number, numbers.get(name, 0))
-    rows: list[RowMapping] = []
+    rows: list[Row] = []
     found = sorted(set(numbers.values()), reverse=True)
     for start in range(0, len(found), _CHUNK):
         some_rows = select(REQUEST).where(seq.in_(found[start : start + _CHUNK])).order_by(seq.desc())
-        rows += (await connection.execute(some_rows)).mappings().all()
+        rows += _plain(await connection.execute(some_rows))
     return await _with_the_rest(connection, rows)
 
 
@@ -109,6 +112,12 @@ async def by_id(connection: AsyncConnection, scope: Scope, id: str) -> Found | N
     """The request with this id, or with this request id, the newest of several."""
     found = await by_ids(connection, scope, [id])
     return found[0] if found else None
+
+
+async def exists(connection: AsyncConnection, scope: Scope, id: str) -> bool:
+    """Whether there is a request with this id or request id."""
+    named = or_(REQUEST.c.id == text(id), REQUEST.c.request_id == text(id))
+    return await connection.scalar(select(REQUEST.c.seq).where(scope.of(REQUEST), named).limit(1)) is not None
 
 
 async def bodies(connection: AsyncConnection, scope: Scope, seq: int) -> tuple[LoggedBody | None, LoggedBody | None]:
@@ -120,10 +129,15 @@ async def bodies(connection: AsyncConnection, scope: Scope, seq: int) -> tuple[L
     return asked, LoggedBody(unpack(row["response"]), row["response_state"], row["response_type"])
 
 
-async def _with_the_rest(connection: AsyncConnection, rows: Sequence[RowMapping]) -> list[Found]:
+def _plain(found: Result[Any]) -> list[Row]:
+    # SQLAlchemy's own rows know every column by further names, "request_id" for "request"."id" among them.
+    return [row._asdict() for row in found]
+
+
+async def _with_the_rest(connection: AsyncConnection, rows: Sequence[Row]) -> list[Found]:
     properties: dict[int, dict[str, str]] = {row["seq"]: {} for row in rows}
     scores: dict[int, dict[str, float]] = {row["seq"]: {} for row in rows}
-    ratings: dict[int, RowMapping] = {}
+    ratings: dict[int, Row] = {}
     kept: set[int] = set()
     numbers = list(properties)
     for start in range(0, len(numbers), _CHUNK):
@@ -134,7 +148,7 @@ async def _with_the_rest(connection: AsyncConnection, rows: Sequence[RowMapping]
             scores[row.seq][row.name] = row.value
         rated = select(FEEDBACK).where(FEEDBACK.c.seq.in_(some), FEEDBACK.c.rating.is_not(None))
         for row in await connection.execute(rated.order_by(FEEDBACK.c.created_at)):
-            ratings[row.seq] = row._mapping
+            ratings[row.seq] = row._asdict()
         kept.update(await connection.scalars(select(BODY.c.seq).where(BODY.c.seq.in_(some))))
     return [
         Found(row, properties[row["seq"]], scores[row["seq"]], ratings.get(row["seq"]), row["seq"] in kept)

@@ -132,7 +132,7 @@ def _texts(expression: ColumnElement[Any], operator: str, value: str) -> ColumnE
         return Like(expression, said)
     if operator == "ilike":
         return expression.ilike(_pattern(said), escape="\\")
-    found = expression.ilike(f"%{_escaped(said)}%", escape="\\")
+    found = contains(expression, said)
     return found if operator == "contains" else or_(expression.is_(None), ~found)
 
 
@@ -223,6 +223,11 @@ def _of_value(table: Table, value: ColumnElement[Any], condition: Condition) -> 
     if condition.field.source == "property-key" and isinstance(condition.value, str):
         condition = Condition(condition.field, condition.operator, property_key(condition.value))
     return compare(value, condition)
+
+
+def contains(expression: ColumnElement[Any], said: str) -> ColumnElement[bool]:
+    """Whether a text contains another one, in any case."""
+    return expression.ilike(f"%{_escaped(text(said, TEXT_BYTES) or '')}%", escape="\\")
 
 
 def property_key(key: str) -> str:

@@ -1,0 +1,241 @@
+"""Requests over HTTP: queries, ids, counts, bodies, pages; and who sees what."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helicone_gw.exchange import Exchange
+from helicone_gw.testing import GatewayFactory, RunningGateway
+from tests.plugins.logging.asking import log_all, many
+from tests.plugins.logging.calling import ALICE, BOB, EVE, KEYS, answer, ask, flush
+
+Build = Callable[..., Exchange]
+QUERY = "/v1/request/query-clickhouse"
+HOST = "127.0.0.1:8787"
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[RunningGateway]:
+    async with GatewayFactory(tmp_path)(["logging"]) as running:
+        yield running
+
+
+@pytest.fixture
+async def filled(running: RunningGateway, exchange: Build) -> RunningGateway:
+    """A gateway with sixty requests, of which twelve are another organization's."""
+    await log_all(running.gateway.database, many(exchange, 60))
+    return running
+
+
+async def query(running: RunningGateway, **asked: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = await ask(running, "POST", QUERY, {"filter": "all", **asked})
+    return found
+
+
+async def test_a_request_as_the_contract_shows_it(running: RunningGateway) -> None:
+    headers = {"Helicone-User-Id": "ann", "Helicone-Property-App": "shop", "Helicone-Session-Id": "s"}
+    sent = await running.chat(headers=headers)
+    await flush(running)
+    (row,) = await query(running)
+    assert row["request_id"] == sent.headers.get("helicone-id")
+    assert (row["request_user_id"], row["response_status"], row["request_model"]) == ("ann", 200, "gpt-4o-mini")
+    assert row["request_properties"]["app"] == row["properties"]["app"] == "shop"
+    assert (row["request_path"], row["provider"]) == ("/v1/chat/completions", "openai")
+    assert row["request_created_at"].endswith("+00:00")
+    assert row["signed_body_url"] == f"http://{HOST}/v1/request/{row['id']}/body"
+    assert row["request_body"] is None
+
+
+async def test_bodies_are_where_the_url_says_or_beside_the_request(running: RunningGateway) -> None:
+    await running.chat("Hi!", stream=True)
+    await flush(running)
+    (row,) = await query(running)
+    path = row["signed_body_url"].split("/", 3)[3]
+    reply = await running.request("GET", f"/{path}")
+    assert reply.status == 200
+    bodies = reply.json()
+    assert bodies["request"]["messages"][0]["content"] == "Hi!"
+    assert bodies["response"].startswith("data: ")
+    whole = await ask(running, "GET", f"/v1/request/{row['request_id']}?includeBody=true")
+    assert (whole["request_body"], whole["response_body"]) == (bodies["request"], bodies["response"])
+
+
+async def test_ids(filled: RunningGateway) -> None:
+    ids = [row["request_id"] for row in await query(filled, limit=5)]
+    found = await ask(filled, "POST", "/v1/request/query-ids", {"requestIds": [*reversed(ids), "nothing", "\0"]})
+    assert {row["request_id"] for row in found} == set(ids)
+    assert (await ask(filled, "GET", f"/v1/request/{ids[0]}"))["request_id"] == ids[0]
+    assert await ask(filled, "GET", "/v1/request/nothing", status=404) == "Request not found"
+
+
+async def test_of_a_repeated_id_the_newest_is_found(running: RunningGateway) -> None:
+    repeated = "0b5aa6d7-6b60-4b53-9b3e-94c2a1a3b1ee"
+    for text in ("one", "two"):
+        await running.chat(text, headers={"Helicone-Request-Id": repeated})
+    await flush(running)
+    (found,) = await ask(running, "POST", "/v1/request/query-ids", {"requestIds": [repeated]})
+    whole = await ask(running, "GET", f"/v1/request/{repeated}?includeBody=true")
+    assert found["id"] == whole["id"]
+    assert whole["request_body"]["messages"][0]["content"] == "two"
+
+
+@pytest.mark.parametrize("direction", ["asc", "desc"])
+async def test_pages_by_offset_and_by_cursor_are_the_same(filled: RunningGateway, direction: str) -> None:
+    sort = {"created_at": direction}
+    everything = [row["id"] for row in await query(filled, limit=1000, sort=sort)]
+    assert len(everything) == 48
+    by_offset: list[str] = []
+    while page := await query(filled, limit=7, offset=len(by_offset), sort=sort):
+        by_offset += [row["id"] for row in page]
+    by_cursor: list[str] = []
+    cursor = None
+    while True:
+        body = {"filter": "all", "limit": 7, "sort": sort, "cursor": cursor}
+        page = await answer(filled, "POST", QUERY, body)
+        by_cursor += [row["id"] for row in page["data"]]
+        cursor = page["cursor"]
+        if cursor is None:
+            break
+    assert by_offset == by_cursor == everything
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("created_at", "request_created_at"),
+        ("latency", "delay_ms"),
+        ("total_tokens", "total_tokens"),
+        ("prompt_tokens", "prompt_tokens"),
+        ("completion_tokens", "completion_tokens"),
+        ("user_id", "request_user_id"),
+        ("body_model", "model"),
+        ("cost", "cost"),
+        ("time_to_first_token", "time_to_first_token"),
+        ("status", "response_status"),
+    ],
+)
+@pytest.mark.parametrize("direction", ["asc", "desc"])
+async def test_sorts(filled: RunningGateway, name: str, column: str, direction: str) -> None:
+    values = [row[column] for row in await query(filled, limit=1000, sort={name: direction})]
+    known = [value for value in values if value is not None]
+    assert known == sorted(known, reverse=direction == "desc")
+    assert values == known + [None] * (len(values) - len(known)), "the unknown comes last"
+
+
+async def test_sorts_by_a_property(filled: RunningGateway) -> None:
+    rows = await query(filled, limit=1000, sort={"properties": {"STAGE": "desc"}})
+    stages = [row["properties"].get("Stage", "") for row in rows]
+    assert stages == sorted(stages, reverse=True)
+    for sort in ({"values": {"x": "asc"}}, {"random": True}, {"is_cached": "desc"}, {"last_active": "asc"}, {}):
+        assert len(await query(filled, limit=1000, sort=sort)) == 48
+
+
+async def test_of_several_sorts_the_first_of_the_list_counts(filled: RunningGateway) -> None:
+    both = await query(filled, sort={"user_id": "asc", "latency": "asc", "created_at": "asc"})
+    assert both == await query(filled, sort={"created_at": "asc"})
+
+
+async def test_filters_and_counts(filled: RunningGateway) -> None:
+    failed = {"request_response_rmt": {"status": {"gte": 400}}}
+    rows = await query(filled, filter=failed, limit=1000)
+    assert rows
+    assert {row["response_status"] for row in rows} == {429, 500}
+    assert await ask(filled, "POST", "/v1/request/count/query", {"filter": failed}) == len(rows)
+    assert await ask(filled, "POST", "/v1/request/count/query", {"filter": "all"}) == 48
+    never = {"type": "condition", "field": {"column": "status"}, "operator": "lt", "value": 0}
+    assert {row["response_status"] for row in await query(filled, filter=never)} <= {-2, -3, -100}
+
+
+async def test_what_is_asked_beside_the_filter(running: RunningGateway, exchange: Build) -> None:
+    hit, miss = exchange(), exchange()
+    hit.annotate("cache.status", "hit")
+    await log_all(running.gateway.database, [hit, miss])
+    await ask(running, "POST", f"/v1/request/{miss.id}/score", {"scores": {"good": 1}}, status=201)
+    assert [row["id"] for row in await query(running, isCached=True)] == [hit.id]
+    assert [row["id"] for row in await query(running, isCached=False)] == [miss.id]
+    assert [row["id"] for row in await query(running, isScored=True)] == [miss.id]
+    assert [row["id"] for row in await query(running, isScored=False)] == [hit.id]
+    assert await query(running, isPartOfExperiment=True) == []
+    assert len(await query(running, isPartOfExperiment=False, includeInputs=True)) == 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        ({}, "filter"),
+        ({"filter": {"request_response_rmt": {"colour": {"equals": "red"}}}}, "colour"),
+        ({"filter": {"somewhere": {"status": {"equals": 200}}}}, "somewhere"),
+        ({"filter": {"request_response_rmt": {"status": {"like": 200}}}}, "like"),
+        ({"filter": {"request_response_rmt": {"request_body": {"contains": "x"}}}}, "request_body"),
+        ({"filter": "all", "fitler": "all"}, "fitler"),
+        ({"filter": "all", "limit": 1001}, "limit"),
+        ({"filter": "all", "limit": 0}, "limit"),
+        ({"filter": "all", "offset": -1}, "offset"),
+        ({"filter": "all", "offset": 10**30}, "offset"),
+        ({"filter": "all", "sort": {"colour": "asc"}}, "colour"),
+        ({"filter": "all", "sort": {"latency": "up"}}, "latency"),
+        ({"filter": "all", "sort": {"request_prompt": "asc"}}, "request_prompt"),
+        ({"filter": "all", "cursor": "?"}, "cursor"),
+        ({"filter": "all", "cursor": "MTIz"}, "cursor"),
+        ({"filter": "all", "cursor": "MS4x", "sort": {"latency": "asc"}}, "cursor"),
+    ],
+)
+async def test_what_does_not_exist_is_refused_by_name(running: RunningGateway, asked: Any, named: str) -> None:
+    assert named in await ask(running, "POST", QUERY, asked, status=400)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"null", b"[" * 100_000, b'{"filter":"\\ud800"}', b"\xff"])
+async def test_what_is_no_query_is_refused(running: RunningGateway, content: bytes) -> None:
+    headers = {"content-type": "application/json"}
+    reply = await running.request("POST", QUERY, content=content, headers=headers)
+    assert (reply.status, reply.json()["data"]) == (400, None)
+
+
+async def test_a_body_beyond_ten_megabytes_is_refused(running: RunningGateway) -> None:
+    reply = await running.request("POST", QUERY, content=b" " * (10 << 20) + b'{"filter":"all"}')
+    assert reply.status == 413
+
+
+async def test_parameters_that_do_not_exist_are_refused(filled: RunningGateway) -> None:
+    (row,) = await query(filled, limit=1)
+    for parameters in ("includeBodies=true", "includeBody=maybe", "includeBody=true&includeBody=true"):
+        assert "nclude" in await ask(filled, "GET", f"/v1/request/{row['id']}?{parameters}", status=400)
+
+
+async def test_everybody_sees_what_is_their_organizations(tmp_path: Path, exchange: Build) -> None:
+    async with GatewayFactory(tmp_path)([{"security": {"keys": KEYS}}, "logging"]) as running:
+        assert (await running.request("POST", QUERY, json={"filter": "all"})).status == 401
+        await log_all(running.gateway.database, many(exchange, 50))
+        every = {"filter": "all", "limit": 1000}
+        ours = await ask(running, "POST", QUERY, every, headers=ALICE)
+        theirs = await ask(running, "POST", QUERY, every, headers=EVE)
+        assert (len(ours), len(theirs)) == (40, 10)
+        assert await ask(running, "POST", QUERY, every, headers=BOB) == ours
+        for path in ("count/query", "query"):
+            body = {"filter": {"request_response_rmt": {"user_id": {"not-equals": "nobody"}}}}
+            found = await ask(running, "POST", f"/v1/request/{path}", body, headers=EVE)
+            assert (found if isinstance(found, int) else len(found)) == 10
+        own = ours[0]["id"]
+        for path in (f"/v1/request/{own}", f"/v1/request/{own}/body"):
+            await ask(running, "GET", path, status=404, headers=EVE)
+        assert await ask(running, "POST", "/v1/request/query-ids", {"requestIds": [own]}, headers=EVE) == []
+
+
+@pytest.mark.usefixtures("virtual_time")
+async def test_nobody_writes_what_is_anothers(tmp_path: Path, exchange: Build) -> None:
+    async with GatewayFactory(tmp_path)([{"security": {"keys": KEYS}}, "logging"]) as running:
+        one = exchange()
+        await log_all(running.gateway.database, [one])
+        for method, path, body in (
+            ("POST", f"/v1/request/{one.id}/feedback", {"rating": True}),
+            ("POST", f"/v1/request/{one.id}/score", {"scores": {"a": 1}}),
+            ("PUT", f"/v1/request/{one.id}/property", {"key": "a", "value": "b"}),
+            ("POST", "/v1/feedback", {"helicone-id": one.id, "rating": True}),
+        ):
+            assert await ask(running, method, path, body, status=404, headers=EVE) == "Request not found"
+        (row,) = await ask(running, "POST", QUERY, {"filter": "all"}, headers=ALICE)
+        assert (row["scores"], row["properties"], row["feedback_rating"]) == ({}, {}, None)
