@@ -6,22 +6,19 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-import structlog
-
-from helicone_gw.errors import GatewayError, Unavailable
+from helicone_gw.errors import GatewayError
 from helicone_gw.exchange import Exchange, Gate
 from helicone_gw.pipeline.answer import Answer
-from helicone_gw.pipeline.hooks import Raised
-
-log = structlog.get_logger("helicone_gw.pipeline")
+from helicone_gw.pipeline.hooks import HookCaller, Raised
 
 
 class Gates:
-    """The gates of one exchange. ``layers`` are the plugins' names, for messages."""
+    """The gates of one exchange. ``layers`` are the plugins' names, for messages; ``caller`` counts those that fail."""
 
-    def __init__(self, exchange: Exchange, layers: tuple[str, ...]) -> None:
+    def __init__(self, exchange: Exchange, layers: tuple[str, ...], caller: HookCaller) -> None:
         self._gates = exchange._before_commit
         self._layers = layers
+        self._caller = caller
 
     def __bool__(self) -> bool:
         return bool(self._gates)
@@ -74,7 +71,5 @@ class Gates:
                 continue
             if isinstance(problem, GatewayError):
                 raise Raised(problem, gate.layer) from problem
-            plugin = self._layers[gate.layer]
-            log.warning("check before commit failed", plugin=plugin, mode=gate.on_failure, fault=repr(problem))
-            if gate.on_failure == "closed":
-                raise Raised(Unavailable(f"A check of plugin {plugin!r} failed, and it fails closed."), gate.layer)
+            closed = gate.on_failure == "closed"
+            self._caller.check_failed(self._layers[gate.layer], gate.layer, problem, closed=closed)

@@ -18,6 +18,9 @@ from helicone_gw.model import Chunk
 
 log = structlog.get_logger("helicone_gw.pipeline")
 
+_CHECK = "before_commit"
+"""What stands for the name of a hook where a check before commit failed."""
+
 
 class Raised(Exception):
     """A `GatewayError` and the layer it came from: only layers outside it are asked about it."""
@@ -81,6 +84,21 @@ class HookCaller:
         except Exception as fault:
             self._count(hook, exchange, fault)
 
+    def check_failed(self, plugin: str, layer: int, fault: BaseException, *, closed: bool) -> None:
+        """Count what a check before commit raised in place of a verdict; raises `Raised` where it fails closed."""
+        self.faults[plugin, _CHECK] = self.faults.get((plugin, _CHECK), 0) + 1
+        away = fault if isinstance(fault, StoreUnavailable) else None
+        if away is not None:
+            self._tell_store_away(plugin, _CHECK, away, closed=closed)
+        else:
+            mode = "closed" if closed else "open"
+            log.error(
+                "check before commit failed", plugin=plugin, mode=mode, fault=type(fault).__name__, exc_info=fault
+            )
+        if closed:
+            failed = f"A check of plugin {plugin!r} failed, and it fails closed."
+            raise Raised(Unavailable(failed) if away is None else _store_away(plugin, away), layer) from fault
+
     def chunk(self, hooks: Sequence[Hook], exchange: Exchange, chunk: Chunk) -> list[Chunk]:
         """What is left of ``chunk`` after ``hooks``, innermost first. An "end" chunk always arrives at every one."""
         passing = [chunk]
@@ -118,13 +136,13 @@ class HookCaller:
     def _fault(self, hook: Hook, exchange: Exchange, fault: Exception) -> None:
         self._count(hook, exchange, fault)
         if hook.closed:
-            error = _store_away(hook, fault) if isinstance(fault, StoreUnavailable) else None
+            error = _store_away(hook.plugin, fault) if isinstance(fault, StoreUnavailable) else None
             raise Raised(error or PluginFault(hook.plugin, hook.name), hook.index) from fault
 
     def _count(self, hook: Hook, exchange: Exchange, fault: Exception) -> None:
         self.faults[hook.plugin, hook.name] = self.faults.get((hook.plugin, hook.name), 0) + 1
         if isinstance(fault, StoreUnavailable):
-            self._tell_store_away(hook, fault)
+            self._tell_store_away(hook.plugin, hook.name, fault, closed=hook.closed)
             return
         log.error(
             "plugin fault",
@@ -135,18 +153,18 @@ class HookCaller:
             exc_info=fault,
         )
 
-    def _tell_store_away(self, hook: Hook, fault: StoreUnavailable) -> None:
+    def _tell_store_away(self, plugin: str, hook: str, fault: StoreUnavailable, *, closed: bool) -> None:
         now = self._clock.monotonic()
-        if now < self._told.get(hook.plugin, now):
+        if now < self._told.get(plugin, now):
             return
-        self._told[hook.plugin] = now + fault.retry_after
-        does = "refuses requests" if hook.closed else "has no opinion"
-        log.warning(f"a plugin {does}: the shared store cannot be reached", plugin=hook.plugin, hook=hook.name)
+        self._told[plugin] = now + fault.retry_after
+        does = "refuses requests" if closed else "has no opinion"
+        log.warning(f"a plugin {does}: the shared store cannot be reached", plugin=plugin, hook=hook)
 
 
-def _store_away(hook: Hook, fault: StoreUnavailable) -> Unavailable:
+def _store_away(plugin: str, fault: StoreUnavailable) -> Unavailable:
     return Unavailable(
-        f"The gateway's shared store cannot be reached, and plugin {hook.plugin!r} is configured to fail closed. "
+        f"The gateway's shared store cannot be reached, and plugin {plugin!r} is configured to fail closed. "
         "Please try again.",
         code="store_unavailable",
         headers={"Retry-After": str(max(1, ceil(fault.retry_after)))},

@@ -39,7 +39,7 @@ class Run:
         self.sink: Sink = sink
         self.cancelled = False
         self._conversation = Conversation(services, exchange, make)
-        self._gates = Gates(exchange, services.chain.layers)
+        self._gates = Gates(exchange, services.chain.layers, services.caller)
         self._answer: Answer | None = None
         self._relay: Relay | None = None
         self._sent = Sent()
