@@ -12,7 +12,7 @@ from sqlalchemy import Select, delete, or_, select
 from helicone_gw_logging.insert import Knowledge, take_numbers
 from helicone_gw_logging.record import KEY_BYTES, NAME_BYTES, TEXT_BYTES, VALUE_START_BYTES, text
 from helicone_gw_logging.redact import redact_text
-from helicone_gw_logging.rollups import Totals
+from helicone_gw_logging.rollups import gather
 from helicone_gw_logging.statements import Values, put
 from helicone_gw_logging.tables import FEEDBACK, PROPERTY, REQUEST, SCORE
 
@@ -104,15 +104,10 @@ async def move(connection: AsyncConnection, changes: Sequence[tuple[Logged, Logg
     Belongs into the transaction that changes them, behind `insert.take_numbers`.
     """
     vocabulary = knowledge.vocabulary
-    while True:
-        totals, folded = Totals(), vocabulary.folded
-        for before, after in changes:
-            totals.add(before.request, before.properties, vocabulary.fold, -1)
-            totals.add(after.request, after.properties, vocabulary.fold)
-        if await vocabulary.complete(connection):
-            break
-        vocabulary.folded = folded
-    vocabulary.folded = folded
+    folded = vocabulary.folded
+    away = [(before.request, before.properties, -1) for before, _ in changes]
+    totals = await gather(connection, vocabulary, [*away, *((new.request, new.properties, 1) for _, new in changes)])
+    vocabulary.folded = folded  # what is only moved was counted when it came
     await totals.write(connection)
 
 

@@ -1,4 +1,4 @@
-"""``helicone-gw db``: bring the log's tables up to date, say what is in them, delete what is too old."""
+"""``helicone-gw db``: bring the log's tables up to date, say what is in them, sum them up anew, delete what is old."""
 
 from __future__ import annotations
 
@@ -16,22 +16,30 @@ from sqlalchemy import func, inspect, select, text
 
 from helicone_gw import Database
 from helicone_gw_logging.config import LoggingConfig
+from helicone_gw_logging.rebuild import rebuild
 from helicone_gw_logging.retention import prune
 from helicone_gw_logging.tables import METADATA
 from helicone_gw_logging.times import iso
+from helicone_gw_logging.vocabulary import Vocabulary
 
 T = TypeVar("T")
 
 
 def database_commands(config: LoggingConfig, versions: Path) -> typer.Typer:
     """The command group. It finds the database's URL at ``typer.Context.obj.config.database.url``."""
-    app = typer.Typer(help="The log's tables: upgrade, status, prune.", no_args_is_help=True)
+    app = typer.Typer(help="The log's tables.", no_args_is_help=True)
 
     @app.command()
     def upgrade(context: typer.Context) -> None:
         """Bring the log's tables up to date, as a starting gateway does; a failure leaves them as they were."""
         run(context, lambda database: database.migrate("logging", versions))
         typer.echo("The log's tables are up to date.")
+
+    @app.command("rebuild")
+    def rebuild_(context: typer.Context) -> None:
+        """Make all sums anew from the requests that are there; those of requests deleted since are lost."""
+        done = run(context, lambda database: _rebuild(database, config))
+        typer.echo(f"{done:,} requests summed up.")
 
     @app.command()
     def status(
@@ -112,10 +120,19 @@ async def _status(database: Database) -> tuple[str, dict[str, int]] | None:
     return revision, rows
 
 
+async def _rebuild(database: Database, config: LoggingConfig) -> int:
+    done = 0
+    if await _revision(database) is not None:
+        with Console(stderr=True).status("Adding up ...") as shown:
+            async for done, of in rebuild(database, Vocabulary(config.rollup_values)):
+                shown.update(f"{done:,} of {of:,} requests")
+    return done
+
+
 async def _prune(database: Database, config: LoggingConfig, dry_run: bool) -> bool:
     if await _revision(database) is None:
         return False
-    console, verb = Console(), "would be deleted" if dry_run else "deleted"
+    console, verb = Console(stderr=True), "would be deleted" if dry_run else "deleted"
     last: dict[str, str] = {}
     with console.status("Looking for what is too old ...") as shown:
         async for pruned in prune(database, config.retention, time.time(), dry_run=dry_run):

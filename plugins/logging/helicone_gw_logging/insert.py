@@ -15,7 +15,7 @@ from helicone_gw_logging.bodies import StoredBody, pack
 from helicone_gw_logging.partitions import Partitions
 from helicone_gw_logging.record import LogRecord
 from helicone_gw_logging.redact import holds_credential, redact, redact_text
-from helicone_gw_logging.rollups import Totals
+from helicone_gw_logging.rollups import gather
 from helicone_gw_logging.statements import Values, put
 from helicone_gw_logging.tables import ATTEMPT, BODY, PROPERTY, REQUEST
 from helicone_gw_logging.totals import SEQUENCE
@@ -48,7 +48,6 @@ _REQUEST_VALUES = itemgetter(*(name for name in _columns(REQUEST) if name != "an
 _ATTEMPT_VALUES = itemgetter(*_columns(ATTEMPT))
 _PROPERTY_VALUES = itemgetter(*_columns(PROPERTY))
 _RECEIVED_AT = _columns(REQUEST).index("received_at")
-_HOUR = itemgetter(*map(_columns(REQUEST).index, ("organization_id", "hour")))
 _REQUEST_TEXTS, _ATTEMPT_TEXTS, _PROPERTY_TEXTS = _texts(REQUEST), _texts(ATTEMPT), _texts(PROPERTY)
 
 
@@ -138,20 +137,10 @@ async def write(
         await put(connection, ATTEMPT, [(seq, *row) for seq, rows in numbered for row in rows.attempts])
         await put(connection, PROPERTY, [(seq, *row) for seq, rows in numbered for row in rows.properties])
         await put(connection, BODY, [(seq, *rows.body) for seq, rows in numbered if rows.body is not None])
-        await (await _totals(connection, batch, knowledge.vocabulary)).write(connection)
+        totals = await gather(connection, knowledge.vocabulary, [(rows.request, rows.properties, 1) for rows in batch])
+        await totals.write(connection)
     knowledge.partitions.committed()
     return len(batch)
-
-
-async def _totals(connection: AsyncConnection, batch: Sequence[Rows], vocabulary: Vocabulary) -> Totals:
-    await vocabulary.expect(connection, {_HOUR(rows.request) for rows in batch})
-    while True:
-        folded, totals = vocabulary.folded, Totals()
-        for rows in batch:
-            totals.add(rows.request, rows.properties, vocabulary.fold)
-        if await vocabulary.complete(connection):
-            return totals
-        vocabulary.folded = folded
 
 
 async def take_numbers(connection: AsyncConnection, count: int) -> int:

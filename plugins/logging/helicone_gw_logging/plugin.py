@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from helicone_gw import Plugin, hookimpl, measured
 from helicone_gw_logging.config import LoggingConfig
 from helicone_gw_logging.janitor import Janitor
+from helicone_gw_logging.rebuild import rebuild, sums_are_missing
 from helicone_gw_logging.record import record
 from helicone_gw_logging.redact import OVERLAP
+from helicone_gw_logging.vocabulary import Vocabulary
 from helicone_gw_logging.writer import Counters, Writer
 
 if TYPE_CHECKING:
@@ -47,6 +49,9 @@ class LoggingPlugin(Plugin):
     async def startup(self, gateway: Gateway) -> None:
         """Bring the tables up to date and begin to write."""
         await gateway.database.migrate("logging", VERSIONS)
+        if await sums_are_missing(gateway.database):
+            async for done, of in rebuild(gateway.database, Vocabulary(self.config.rollup_values)):
+                gateway.log.info("the log of an older version is summed up", requests=done, of=of)
         secrets = [
             provider.api_key.get_secret_value()
             for provider in gateway.config.providers.values()

@@ -6,7 +6,7 @@ changed takes away what it had added and adds what it comes to now.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,8 @@ from helicone_gw_logging.totals import (
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from helicone_gw_logging.vocabulary import Vocabulary
+
 Fold = Callable[[str, int, str, str], str]
 """Organization, hour, dimension and value -> the value, or `OTHER` where that hour tells no more apart."""
 
@@ -48,6 +50,7 @@ def _columns(*names: str) -> Callable[[Values], Values]:
 
 
 _KEY = _columns("organization_id", "hour", "key_owner", "provider", "model", "request_model", "status", "source")
+_HOUR = _columns("organization_id", "hour")
 _CLASSES = _columns(*TOKENS)
 _MEASURES = _columns(
     "outcome",
@@ -152,6 +155,20 @@ class Totals(Struct):
             days[of_day] = days.get(of_day, 0) + number
         by_hour = [(*key, number) for key, number in hours.items() if number]
         return by_hour, [(*key, number) for key, number in days.items() if number]
+
+
+async def gather(
+    connection: AsyncConnection, vocabulary: Vocabulary, changes: Sequence[tuple[Values, Sequence[Values], int]]
+) -> Totals:
+    """What ``changes`` come to: each a request, its properties, and 1 to add it or -1 to take it away."""
+    await vocabulary.expect(connection, {_HOUR(request) for request, _, _ in changes})
+    while True:
+        folded, totals = vocabulary.folded, Totals()
+        for request, properties, sign in changes:
+            totals.add(request, properties, vocabulary.fold, sign)
+        if await vocabulary.complete(connection):
+            return totals
+        vocabulary.folded = folded
 
 
 def contribution(request: Values) -> Values:

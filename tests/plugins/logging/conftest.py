@@ -31,6 +31,9 @@ class Log:
     def error(self, event: str, **facts: Any) -> None:
         self.events.append((event, facts))
 
+    def info(self, event: str, **facts: Any) -> None:
+        self.events.append((event, facts))
+
     def bind(self, **facts: Any) -> Log:
         return self
 

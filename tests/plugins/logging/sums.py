@@ -1,14 +1,18 @@
-"""What the tables of sums must say, computed from the rows, the slow and plain way."""
+"""Exchanges of all kinds, and what the tables of sums must say of them, computed from the rows, plainly and slowly."""
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import select
 
+from helicone_gw.access import GatewayKey
 from helicone_gw.database import Database
+from helicone_gw.exchange import Exchange
+from helicone_gw.model import Cost, Outcome, Usage
 from helicone_gw_logging.histograms import bucket
 from helicone_gw_logging.tables import PROPERTY, REQUEST
 from helicone_gw_logging.totals import (
@@ -24,6 +28,47 @@ from helicone_gw_logging.totals import (
     TOKENS,
     USER,
 )
+
+Build = Callable[..., Exchange]
+HOUR = 3600.0
+START = 1_767_225_600.0  # 2026-01-01T00:00:00Z
+
+
+def many(exchange: Build, count: int, seed: int = 6) -> list[Exchange]:
+    """Exchanges of all kinds, over three hours and two organizations, in no order."""
+    dice = random.Random(seed)
+    made = []
+    for _ in range(count):
+        headers = {"Helicone-Property-App": dice.choice(("shop", "blog"))}
+        if dice.random() < 0.5:
+            headers |= {"Helicone-User-Id": dice.choice("abc"), "Helicone-Session-Id": dice.choice("xy")}
+        if dice.random() < 0.3:
+            headers["Helicone-Session-Name"] = "Course"
+        at = START + dice.random() * 3 * HOUR
+        done = exchange(
+            headers=headers,
+            received_at=at,
+            stream=dice.random() < 0.5,
+            model=dice.choice(("gpt-4o", "gpt-4o-mini", None)),
+            organization=dice.choice(("default", "acme")),
+            outcome=dice.choice(
+                (
+                    Outcome("ok", 200),
+                    Outcome("upstream_error", 500),
+                    Outcome("refused", 429),
+                    Outcome("interrupted", None),
+                )
+            ),
+            usage=dice.choice((None, Usage(dice.randrange(100), 5), Usage(7, 3, 2, 1, 1, 2, estimated=True))),
+            cost=dice.choice((None, Cost(dice.randrange(10**9)), Cost(0))),
+            key=dice.choice((None, GatewayKey("1", "alice", "team-a"))),
+        )
+        if dice.random() < 0.3:
+            done.annotate("cache.status", dice.choice(("hit", "miss")))
+            done.annotate("cache.saved_nano_usd", dice.choice((None, 17)))
+            done.annotate("cache.saved_ms", 5)
+        made.append(done)
+    return made
 
 
 def expected(rows: Sequence[Any]) -> dict[str, int]:
