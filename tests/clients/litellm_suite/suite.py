@@ -113,13 +113,13 @@ def started(directory: Path) -> Iterator[Litellm]:
             worker.kill()
 
 
-def prepare() -> Path:
-    """Make the environment under ``.cache``, once for each version of its lock, and return its Python.
+def prepare(locked: Path = LOCK, cache: Path = CACHE) -> Path:
+    """Make the environment of a lock under ``.cache``, once for each version of it, and return its Python.
 
     Raises `IndexUnreachable`, and `subprocess.CalledProcessError` with what a step printed.
     """
-    stamp = hashlib.sha256(LOCK.read_bytes() + sys.version.encode()).hexdigest()[:16]
-    home = CACHE / stamp
+    stamp = hashlib.sha256(locked.read_bytes() + sys.version.encode()).hexdigest()[:16]
+    home = cache / stamp
     home.mkdir(parents=True, exist_ok=True)
     python = home / "venv" / "bin" / "python"
     with (home / "lock").open("w") as lock:
@@ -128,7 +128,7 @@ def prepare() -> Path:
         if not done.exists():
             uv = [sys.executable, "-m", "uv"]
             _step([*uv, "venv", "--clear", "--python", sys.executable, home / "venv"])
-            _step([*uv, "pip", "sync", "--python", python, "--require-hashes", LOCK])
+            _step([*uv, "pip", "sync", "--python", python, "--require-hashes", locked])
             done.touch()
     return python
 

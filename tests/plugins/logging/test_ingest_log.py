@@ -135,6 +135,8 @@ async def test_what_the_client_left_is_no_failure_and_what_failed_says_why(told:
     assert (left["outcome"], left["status"], left["cost_nano_usd"]) == ("client_disconnected", None, None)
     assert (row["outcome"], row["status"]) == ("upstream_error", 500)
     assert row["error_message"].startswith("Error: no answer")
+    bare = await told.log("/custom/v1/log", told.call(CHAT, {}, text="Error: no answer\n\n", status=500))
+    assert (bare["outcome"], bare["error_message"]) == ("upstream_error", "Error: no answer\n\n")
     error = {"error": {"message": "Slow down", "type": "rate_limit_error"}}
     limited = await told.log("/oai/v1/log", told.call(CHAT, error, status=429))
     assert (limited["outcome"], limited["status"], limited["error_message"]) == ("upstream_error", 429, "Slow down")

@@ -12,7 +12,7 @@ import msgspec
 from helicone_gw import Headers, parse_helicone_headers
 from helicone_gw_logging.ingest.checks import Problem, Refused, problems, times
 from helicone_gw_logging.ingest.chunks import as_json
-from helicone_gw_logging.ingest.reading import read
+from helicone_gw_logging.ingest.reading import PLAIN, read
 from helicone_gw_logging.ingest.told import CUSTOM, UNKNOWN_PATH, Told
 
 _MODEL_IN_PATH = re.compile(r"/(?:engines|models)/([^:/?]+)")
@@ -75,6 +75,10 @@ def told_of(
         text = answered.get("textBody")
     found = read(provider, request, answer, text)
     started, ended, first = times(body.get("timing"), now)
+    status = int(answered["status"])
+    error = found.error
+    if error is None and status >= 400 and found.content_type == PLAIN:
+        error = text  # what a program caught, as Helicone's helpers send it
     return Told(
         source="async",
         provider=provider,
@@ -92,8 +96,8 @@ def told_of(
         model=found.model,
         stream=request.get("stream") is True or found.streamed,
         user=request["user"] if isinstance(request.get("user"), str) else None,
-        status=int(answered["status"]),
-        error=found.error,
+        status=status,
+        error=error,
         first_token_at=first,
         usage=found.usage,
         stop_reason=found.stop_reason,

@@ -13,8 +13,8 @@ from helicone_gw_logging.ingest.chunks import as_json, is_chunk, rebuild, split
 from helicone_gw_logging.ingest.told import CUSTOM
 
 EVENTS = "text/event-stream"
+PLAIN = "text/plain; charset=utf-8"
 _JSON = "application/json"
-_TEXT = "text/plain; charset=utf-8"
 _OWN = {"openai": ("openai", "chat"), "anthropic": ("anthropic", "messages"), "gemini": ("gemini", "generate_content")}
 _HELICONE = "helicone"
 """Dialect of events that are no exchange with a model: tools, vector databases, data."""
@@ -60,7 +60,7 @@ def read(provider: str, asked: Mapping[str, Any], answer: Any, text: str | None)
         return _streamed(provider, asked, chunks, rest)
     if text is not None and not isinstance(answer, dict):
         dialect, operation = _asked_shape(provider, asked)
-        return Answer(dialect, operation, text.encode("utf-8", "replace"), _TEXT)
+        return Answer(dialect, operation, text.encode("utf-8", "replace"), PLAIN)
     return _whole(provider, asked, answer)
 
 
