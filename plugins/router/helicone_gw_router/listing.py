@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 US_DOLLARS = 1_000_000_000
 
+VECTORS = frozenset({"embeddings"})
+"""The operations of a model that makes vectors, and nothing else."""
+
 
 @dataclass(frozen=True, slots=True)
 class Listed:
@@ -43,7 +46,7 @@ def one(model: Listed, dialect: str, created: int) -> dict[str, Any]:
         shape: dict[str, Any] = {
             "name": f"models/{model.id}",
             "displayName": model.name or model.id,
-            "supportedGenerationMethods": ["generateContent"],
+            "supportedGenerationMethods": ["embedContent"] if {*model.operations} == VECTORS else ["generateContent"],
         }
         limits = {"inputTokenLimit": model.context, "outputTokenLimit": model.max_output}
         return {**shape, **{name: tokens for name, tokens in limits.items() if tokens is not None}}
@@ -93,7 +96,7 @@ def _registered(gateway: Gateway, model: Model, usable: Callable[[str], bool]) -
     parameters += ["tools", "tool_choice"] if able.get("tools") else []
     parameters += ["response_format"] if able.get("structured_output") else []
     parameters += ["reasoning"] if able.get("reasoning") else []
-    vectors = facts.get("embeddings") or {*model.operations} == {"embeddings"}
+    vectors = facts.get("embeddings") or {*model.operations} == VECTORS
     return {
         "id": model.id,
         "name": model.name or model.id,

@@ -245,7 +245,7 @@ def _line(model: Model, id: str, providers: tuple[str, ...]) -> listing.Listed:
         model.context,
         model.name,
         model.capabilities,
-        model.operations,
+        model.operations or (tuple(listing.VECTORS) if model.facts.get("embeddings") else ()),
         model.max_output or model.facts.get("max_output"),
     )
 

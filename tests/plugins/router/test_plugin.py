@@ -425,6 +425,16 @@ async def test_the_list_is_in_the_clients_dialect(
     assert len(reply.json()[field]) > 100
 
 
+async def test_what_makes_vectors_says_so(gateway: GatewayFactory) -> None:
+    async with gateway(["router"], config=CONFIG) as running:
+        ours = (await running.request("GET", "/v1/models/text-embedding-3-small")).json()
+        googles = (await running.request("GET", "/v1beta/models/text-embedding-3-small")).json()
+        other = (await running.request("GET", "/v1beta/models/gpt-4o-mini")).json()
+    assert ours["operations"] == ["embeddings"]
+    assert googles["supportedGenerationMethods"] == ["embedContent"]
+    assert other["supportedGenerationMethods"] == ["generateContent"]
+
+
 async def test_one_model_and_one_that_nobody_knows(gateway: GatewayFactory) -> None:
     provider = ScriptedProvider(of_json({"id": "ft:gpt-4o:me", "object": "model"}))
     async with gateway(["router"], provider=provider, config=CONFIG) as running:
