@@ -133,6 +133,10 @@ class Exchange:
         """Note a JSON-able fact for the log; ``name`` is dotted, starting with the plugin's ("cache.status")."""
         self._annotations[name] = value
 
+    def annotate_all(self, notes: Mapping[str, Any]) -> None:
+        """`annotate` each of ``notes``."""
+        self._annotations.update(notes)
+
     def before_commit(
         self,
         awaitable: Awaitable[Any],

@@ -4,8 +4,10 @@ names."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from helicone_gw.headers import Headers
 from helicone_gw.ingress.fallbacks import Fallbacks, FallbackTarget, parse_fallbacks
@@ -82,8 +84,7 @@ class Properties(Mapping[str, str]):
         return f"Properties({dict(self)!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class CacheHeaders:
+class CacheHeaders(Struct, frozen=True):
     """``Helicone-Cache-*``. ``None``: not said, so that the configuration decides.
 
     ``enabled`` asks for both of ``save`` and ``read``. ``bucket_max_size`` is at least 1 and may exceed what is allowed
@@ -102,8 +103,7 @@ class CacheHeaders:
     debug: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RetryHeaders:
+class RetryHeaders(Struct, frozen=True):
     """``Helicone-Retry-*``. ``num`` is retries after the first attempt; times are milliseconds; ``None``: not said."""
 
     enabled: bool | None = None
@@ -113,8 +113,7 @@ class RetryHeaders:
     max_timeout_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class HeliconeHeaders:
+class HeliconeHeaders(Struct, frozen=True):
     """What a client asked for with ``Helicone-*`` headers; ``None`` where it did not say, or said it malformed.
 
     ``Helicone-Auth`` is not here: it is a credential, read by ``ingress.credentials`` and kept nowhere.
@@ -140,7 +139,7 @@ class HeliconeHeaders:
     target_url: str | None = None
     openai_api_base: str | None = None
     fallbacks: Fallbacks | None = None
-    fallbacks_raw: str | None = field(default=None, repr=False)
+    fallbacks_raw: str | None = None
     fallbacks_error: str | None = None
     gateway_body_mapping: BodyMapping | None = None
     increase_timeout: bool = False
@@ -161,17 +160,34 @@ class HeliconeHeaders:
     experiment_row_index: str | None = None
     node_id: str | None = None
     webhook_enabled: bool | None = None
-    posthog_key: str | None = field(default=None, repr=False)
+    posthog_key: str | None = None
     posthog_host: str | None = None
-    lytix_key: str | None = field(default=None, repr=False)
+    lytix_key: str | None = None
     lytix_host: str | None = None
     stripe_customer_id: str | None = None
-    upstash_callback: str | None = field(default=None, repr=False)
+    upstash_callback: str | None = None
     org_id: str | None = None
-    jwt: str | None = field(default=None, repr=False)
-    manual_access_key: str | None = field(default=None, repr=False)
+    jwt: str | None = None
+    manual_access_key: str | None = None
     warnings: tuple[str, ...] = ()
 
+    def replace(self, **changes: Any) -> HeliconeHeaders:
+        """A copy with these fields changed."""
+        return replace(self, **changes)
+
+    def __repr__(self) -> str:
+        # Nothing that may be a credential, and nothing that was not said: it ends up in logs and stack traces.
+        said = [
+            f"{name}={value!r}"
+            for name in self.__struct_fields__
+            if name not in _SECRET and (value := getattr(self, name)) != getattr(EMPTY, name, None)
+        ]
+        return f"HeliconeHeaders({', '.join(said)})"
+
+
+_SECRET = frozenset(
+    {"fallbacks_raw", "fallbacks", "posthog_key", "lytix_key", "upstash_callback", "jwt", "manual_access_key"}
+)
 
 EMPTY = HeliconeHeaders()
 """Of a request without any of these headers."""

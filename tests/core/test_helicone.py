@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -347,7 +347,7 @@ def test_metadata_counts_as_headers_and_a_real_header_wins() -> None:
 def test_the_key_is_not_kept() -> None:
     parsed = parse({"Helicone-Auth": "Bearer secret"}, User_Id="u")
 
-    assert "secret" not in str(dataclasses.asdict(parsed))
+    assert "secret" not in str(msgspec.structs.asdict(parsed))
 
 
 def test_secrets_show_in_no_representation() -> None:
@@ -378,10 +378,10 @@ def test_no_more_than_eight_warnings_are_given() -> None:
 
 
 def test_every_header_of_the_table_has_its_attribute() -> None:
-    own = {field.name for field in dataclasses.fields(HeliconeHeaders)}
+    own = set(HeliconeHeaders.__struct_fields__)
     groups = {
-        "cache": {field.name for field in dataclasses.fields(CacheHeaders)},
-        "retry": {field.name for field in dataclasses.fields(RetryHeaders)},
+        "cache": set(CacheHeaders.__struct_fields__),
+        "retry": set(RetryHeaders.__struct_fields__),
     }
 
     assert all(row.attribute in (own if row.group is None else groups[row.group]) for row in ROWS)

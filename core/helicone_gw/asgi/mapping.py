@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from urllib.parse import quote
 
 from helicone_gw.dialects.splice import remove_members
@@ -31,7 +30,7 @@ def mapped(request: Request, dialect_of: Callable[[Request], str | None]) -> Req
         return _for_gemini(request)
     warning = f"Helicone-Gateway-Body-Mapping: bodies of the {dialect} dialect are not taken, this one is read as chat"
     helicone = request.helicone
-    return request.replace(helicone=replace(helicone, warnings=(*helicone.warnings, warning)))
+    return request.replace(helicone=helicone.replace(warnings=(*helicone.warnings, warning)))
 
 
 def _for_gemini(request: Request) -> Request:

@@ -21,7 +21,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import fields
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any
@@ -67,7 +66,7 @@ HARMLESS = frozenset(
 )
 """Helicone headers that change neither an answer nor its safety: names for the log, retries, limits, integrations."""
 
-_COUNTED = tuple(field.name for field in fields(HeliconeHeaders) if field.name not in HARMLESS)
+_COUNTED = tuple(name for name in HeliconeHeaders.__struct_fields__ if name not in HARMLESS)
 _counted = attrgetter(*_COUNTED)
 _USUAL = _counted(HeliconeHeaders())
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import compress
+from operator import attrgetter, is_not
 from typing import Final
 
 from cachetools import Cache, LRUCache
@@ -32,7 +35,9 @@ NO_CHARGE: Final = Cost(0, source="cache")
 MAX_OWNERS: Final = 1000
 """Owners whose sums are kept apart; of more, the longest unheard of go into the total alone."""
 
-_SAVED = {name: f"cache.saved_{name}" for name in TOKENS}
+_NOTES = tuple(f"cache.saved_{name}" for name in TOKENS)
+_counts = attrgetter(*TOKENS.values())
+_is_known = partial(is_not, None)
 
 
 class Saved(Struct):
@@ -99,13 +104,16 @@ class Savings:
         exchange.stop_reason = entry.stop_reason
         exchange.usage = NO_TOKENS
         exchange.cost = NO_CHARGE
-        note = exchange.annotate
-        note("cache.status", status)
-        note("cache.key", entry.key)
-        note("cache.reference_id", entry.request_id)
-        note("cache.latency_ms", entry.latency_ms)
-        note("cache.saved_ms", saved_ms)
-        note("cache.saved_nano_usd", entry.cost_nano_usd)
+        exchange.annotate_all(
+            {
+                "cache.status": status,
+                "cache.key": entry.key,
+                "cache.reference_id": entry.request_id,
+                "cache.latency_ms": entry.latency_ms,
+                "cache.saved_ms": saved_ms,
+                "cache.saved_nano_usd": entry.cost_nano_usd,
+            }
+        )
         saved = self._account(exchange)
         saved.hits += 1
         saved.milliseconds += saved_ms
@@ -117,12 +125,12 @@ class Savings:
         if usage is None or usage.total_tokens is None:
             saved.unknown_tokens += 1
             return
+        counts = _counts(usage)
+        known = tuple(map(_is_known, counts))
+        exchange.annotate_all(dict(compress(zip(_NOTES, counts, strict=True), known)))
         tokens = saved.tokens
-        for name, attribute in TOKENS.items():
-            count = getattr(usage, attribute)
-            if count is not None:
-                note(_SAVED[name], count)
-                tokens[name] += count
+        for name, count in compress(zip(TOKENS, counts, strict=True), known):
+            tokens[name] += count
 
     def miss(self, exchange: Exchange, reason: str) -> None:
         """Account for a miss: ``cache.status`` is "miss", ``cache.miss_reason`` says why."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from helicone_gw import FallbackTarget, Headers, ProviderCredential, Request
@@ -59,7 +58,7 @@ def request_for(
         kept.setdefault("content-type", original.headers.get("content-type") or "application/json")
     request = original.replace(
         headers=Headers(_encodable(kept)),
-        helicone=replace(original.helicone, target_url=entry.target_url, openai_api_base=None),
+        helicone=original.helicone.replace(target_url=entry.target_url, openai_api_base=None),
     )
     if entry.body_override and original.body:
         request = _overridden(request, entry.body_override)

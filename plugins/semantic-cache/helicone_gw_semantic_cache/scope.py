@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
 from typing import Final
 
 from helicone_gw import Exchange, HeliconeHeaders
@@ -50,7 +49,7 @@ MEANINGLESS: Final = frozenset(
 )
 """Fields of `HeliconeHeaders` that change no answer. A field that is not among them counts."""
 
-_FIELDS: Final = tuple(field.name for field in fields(HeliconeHeaders) if field.name not in MEANINGLESS)
+_FIELDS: Final = tuple(name for name in HeliconeHeaders.__struct_fields__ if name not in MEANINGLESS)
 _PLAIN: Final = HeliconeHeaders()
 
 _NOISE: Final = frozenset(
