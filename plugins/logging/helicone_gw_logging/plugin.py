@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from quart import Blueprint
 
     from helicone_gw import Exchange, Gateway, Measurement
+    from helicone_gw_logging.ingest.routes import Ingestion
     from helicone_gw_logging.record import LogRecord
 
 VERSIONS = Path(__file__).parent / "migrations" / "versions"
@@ -39,6 +40,7 @@ class LoggingPlugin(Plugin):
         self.capture_bytes = config.max_body + OVERLAP if config.bodies == "full" else 0
         self._writer: Writer | None = None
         self._janitor: Janitor | None = None
+        self._ingestion: Ingestion | None = None
 
     @property
     def counters(self) -> Counters:
@@ -82,7 +84,8 @@ class LoggingPlugin(Plugin):
 
         pages = blueprint(self.name, Service(gateway.database, gateway.clock, self.flush))
         bodies, max_body = self.config.bodies == "full", self.config.max_body + OVERLAP
-        pages.register_blueprint(routes(self.name, Ingestion(gateway, self.take, bodies=bodies, max_body=max_body)))
+        self._ingestion = Ingestion(gateway, self.take, bodies=bodies, max_body=max_body)
+        pages.register_blueprint(routes(self.name, self._ingestion))
         return pages
 
     @hookimpl
@@ -99,8 +102,10 @@ class LoggingPlugin(Plugin):
         cost_commands.add_to(cli)
 
     def measurements(self) -> Iterator[Measurement]:
-        """What became of the records, and how many wait."""
+        """What became of the records, how many wait, and what was told afterwards."""
         yield from measured(self.name, self.counters, "Records of exchanges", gauges=("queue_rows", "queue_bytes"))
+        if self._ingestion is not None:
+            yield from measured(f"{self.name}_ingest", self._ingestion.counters, "What was told of afterwards")
 
     @hookimpl
     def on_finish(self, exchange: Exchange) -> None:

@@ -183,6 +183,28 @@ async def test_credentials_in_meta_are_nowhere(told: Ingesting, tmp_path: Path) 
     assert plain.encode() not in kept
 
 
+async def test_what_only_sounds_like_a_credential_stays(told: Ingesting) -> None:
+    """litellm's proxy puts names beside its keys, which may be those of users."""
+    meta = {
+        "user_api_key_user_id": "ada-lovelace",
+        "user_api_key_alias": "production",
+        "Helicone-User-Id": "ada-lovelace",
+    }
+    row = await told.log(
+        "/oai/v1/log", told.call({**CHAT, "user": "production", "max_tokens": "production"}, meta=meta)
+    )
+    assert row["user_id"] == "ada-lovelace"
+    assert b"production" in (await told.bodies(row))[0]
+
+
+async def test_what_becomes_of_calls_is_counted(told: Ingesting) -> None:
+    for body in (told.call(), told.call(), {}):
+        await told.post("/oai/v1/log", body)
+    figures = {each.name: each.value for each in told.plugin.measurements()}
+    assert (figures["logging_ingest_taken"], figures["logging_ingest_calls_refused"]) == (2, 1)
+    assert figures["logging_ingest_spans_rejected"] == 0
+
+
 @pytest.mark.parametrize(
     ("request_", "answer", "operation", "model", "outcome"),
     [

@@ -16,7 +16,7 @@ from helicone_gw_logging.ingest.reading import PLAIN, read
 from helicone_gw_logging.ingest.told import CUSTOM, UNKNOWN_PATH, Told
 
 _MODEL_IN_PATH = re.compile(r"/(?:engines|models)/([^:/?]+)")
-_SECRET_NAME = re.compile(r"auth|api[-_]?key|token$|secret|password|cookie", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"(?:^|[-_])(?:auth|authorization|api[-_]?key|token|secret|password|cookie)$", re.IGNORECASE)
 
 
 class Provider(Protocol):
