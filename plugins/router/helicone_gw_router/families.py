@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from helicone_gw_router.names import canonical
@@ -22,6 +23,7 @@ def capabilities(facts: Mapping[str, Any]) -> dict[str, bool]:
     return able | dict.fromkeys(facts.get("lacks", ()), False)
 
 
+@lru_cache(maxsize=4096)
 def family(name: str) -> Mapping[str, Any]:
     """What models of this kind can do, as ``data/families.yaml`` says it."""
     key, _ = canonical(name)
