@@ -20,7 +20,7 @@ INDEX = "Helicone-Fallback-Index"
 ENTRY: StashKey[int] = StashKey("fallbacks.entry")
 """Which entry of Helicone's form is being tried, from 0."""
 
-_CONTINUES = re.compile(rb'"previous_response_id"\s*:\s*"')
+_CONTINUES = re.compile(rb'"previous_response_id"\s*:\s*"|"conversation"\s*:\s*(?:\{\s*"id"\s*:\s*)?"conv')
 
 MOVABLE = frozenset({None, "openai", "anthropic"})
 """Addresses whose upstream ``Helicone-Fallbacks`` may choose; a provider's own prefix or host stays where it is."""

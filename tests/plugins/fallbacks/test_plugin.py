@@ -166,12 +166,23 @@ async def test_the_healthy_go_first(gateway: GatewayFactory) -> None:
     assert targets(running) == ["mistral/b", "openai/a"]
 
 
-async def test_a_response_that_goes_on_from_another_stays_with_its_maker(gateway: GatewayFactory) -> None:
+@pytest.mark.parametrize(
+    ("member", "attempts"),
+    [
+        ({"previous_response_id": "resp_1"}, 1),
+        ({"conversation": "conv_1"}, 1),
+        ({"conversation": {"id": "conv_1"}}, 1),
+        ({"previous_response_id": None, "metadata": {"conversation": "7"}}, 2),
+    ],
+)
+async def test_what_goes_on_from_something_stays_with_its_maker(
+    gateway: GatewayFactory, member: dict[str, Any], attempts: int
+) -> None:
     plugins = [{"fallbacks": {"chains": {"*": ["c"]}}}]
-    body = {"model": "d", "input": "Hi", "previous_response_id": "resp_1"}
-    async with gateway(plugins, provider=ScriptedProvider(DOWN), config=CONFIG) as running:
+    body = {"model": "d", "input": "Hi", **member}
+    async with gateway(plugins, provider=ScriptedProvider(default=DOWN), config=CONFIG) as running:
         assert (await running.request("POST", "/v1/responses", json=body)).status == 500
-    assert len(running.exchanges[0].attempts) == 1
+    assert len(running.exchanges[0].attempts) == attempts
 
 
 async def test_retries_come_first(gateway: GatewayFactory) -> None:
