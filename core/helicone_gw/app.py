@@ -55,7 +55,8 @@ class App(Quart):
         """ASGI entry point."""
         kind = scope["type"]
         if kind == "http" or kind == "websocket":
-            headers = Headers.of_lower_case(scope["headers"])
+            # Servers differ in how they hand on the names of a WebSocket's request.
+            headers = (Headers.of_lower_case if kind == "http" else Headers)(scope["headers"])
             location = self._locate(scope, headers)
             if location.kind != "local":
                 serve = serve_http if kind == "http" else serve_websocket
