@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from helicone_gw import BadRequest, NotFound, Plugin, Response, Route, StashKey, Target, hookimpl
+from helicone_gw import BadRequest, NotFound, Plugin, Response, Route, StashKey, Target, UpstreamStatus, hookimpl
 from helicone_gw_router import listing, loading, prompts
 from helicone_gw_router.affinity import Memory
 from helicone_gw_router.config import RouterConfig
@@ -159,9 +159,11 @@ class RouterPlugin(Plugin):
         """Tell the core's health."""
         if attempt.error is None and attempt.status is None:
             return  # given up before there was an answer, which says nothing of the target
-        target, credential = attempt.target, exchange.credential
-        own = credential is not None and (target.base_url is not None or credential.provider == target.provider)
+        target, own = attempt.target, _with_own_key(exchange, attempt.target)
         self._gateway.health.observe(target, attempt.error, started_at=attempt.started_at, own_key=own)
+        if self.routes.counts_headroom and isinstance(attempt.error, UpstreamStatus) and not own:
+            now = self._gateway.clock.monotonic()
+            self.routes.headroom.heard(target, attempt.error.response.headers, now)
         if self.routes.hedges and attempt.first_byte_at is not None and attempt.error is None:
             self.routes.latencies.measured(target, attempt.first_byte_at - attempt.started_at)
 
@@ -177,7 +179,7 @@ class RouterPlugin(Plugin):
         if not exchange.attempts or exchange.response is None:
             return
         target = exchange.attempts[-1].target
-        if self.routes.counts_headroom:
+        if self.routes.counts_headroom and not _with_own_key(exchange, target):
             self.routes.headroom.heard(target, exchange.response.headers, self._gateway.clock.monotonic())
         if self._is_usual(exchange, target):
             return
@@ -235,6 +237,12 @@ class RouterPlugin(Plugin):
             if (everything or reachable(exchange, Target(name)))
             and (permits is None or (permits.allows_provider(name) and permits.allows_model(model.id)))
         )
+
+
+def _with_own_key(exchange: Exchange, target: Target) -> bool:
+    """Whether ``target`` is called with the client's own key, whose limits and validity say nothing of the target's."""
+    credential = exchange.credential
+    return credential is not None and (target.base_url is not None or credential.provider == target.provider)
 
 
 def _line(model: Model, id: str, providers: tuple[str, ...]) -> listing.Listed:

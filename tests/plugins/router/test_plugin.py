@@ -215,6 +215,30 @@ async def test_what_has_most_left_of_its_limits(gateway: GatewayFactory) -> None
     assert first == [first[0], *[({"openai/a", "groq/b"} - {first[0]}).pop()] * 2]
 
 
+async def test_what_says_that_nothing_is_left_is_not_idle(gateway: GatewayFactory) -> None:
+    """The answer is another target's, but the refusal said how much is left of the first one's limits."""
+    none = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-limit-requests": "100"}
+    provider = ScriptedProvider(openai_chat.error(429, headers=none), default=GOOD)
+    async with gateway([ROUTER, "fallbacks"], provider=provider, config=CONFIG) as running:
+        for _ in range(3):
+            assert (await running.chat(model="rest")).status == 200
+    tried = [[str(attempt.target) for attempt in exchange.attempts] for exchange in running.exchanges]
+    assert len(tried[0]) == 2
+    assert tried[1:] == [tried[0][1:]] * 2
+
+
+async def test_what_a_clients_own_key_has_left_is_its_own(gateway: GatewayFactory) -> None:
+    low = openai_chat.reply(headers={"x-ratelimit-remaining-requests": "1", "x-ratelimit-limit-requests": "100"})
+    own = {"Authorization": "Bearer sk-of-the-client"}
+    async with gateway([ROUTER], provider=ScriptedProvider(low, default=GOOD), config=CONFIG) as running:
+        await running.chat(model="rest", headers=own)
+        await running.chat(model="rest")
+        await running.chat(model="rest")
+    first = [exchange.attempts[0].target.provider for exchange in running.exchanges]
+    assert first[0] == "openai"
+    assert "openai" in first[1:]
+
+
 async def test_what_is_least_busy(gateway: GatewayFactory) -> None:
     async with gateway([ROUTER], config=CONFIG) as running:
         running.gateway.health.started(Target("openai", "a"))
