@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 from typing import Any
 
 import pytest
 from onion import A, B, ListSink, exchange, gateway, handle, plugin, router
 
 from helicone_gw import Chunk, Fallback, Headers, PermissionDenied, Response, Retry, UpstreamStreamError
+from helicone_gw.sse import event_data
 from helicone_gw.testing import ScriptedProvider, ScriptedResponse, of_bytes
 from helicone_gw.testing.dialects import anthropic, openai_chat
 
@@ -125,6 +127,17 @@ async def test_a_stream_cut_after_its_preamble_falls_back_too() -> None:
     provider = ScriptedProvider(stream().cut(events=1), script)
     sink = await handle(gateway(layers, provider), exchange(stream=True))
     assert sink.body == script.body
+
+
+async def test_the_error_of_a_fallback_that_breaks_tells_of_every_attempt() -> None:
+    layers = [router(A, B), plugin("fallbacks", on_error=lambda exchange, error: Fallback())]
+    provider = ScriptedProvider(openai_chat.error(500), stream().cut(events=3))
+    sink = await handle(gateway(layers, provider), exchange(stream=True))
+    error = json.loads(event_data(sink.pieces[-1]))["error"]
+    assert [(each["source"], each["type"]) for each in error["details"]] == [
+        ("openai/model-a", "upstream_status"),
+        ("groq/model-b", "upstream_protocol_error"),
+    ]
 
 
 async def test_after_commit_an_error_is_news_and_the_connection_breaks() -> None:

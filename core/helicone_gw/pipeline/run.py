@@ -191,7 +191,7 @@ class Run:
         await live.aclose()
         await self.sink.finish()
         if exchange.error is not None:
-            await self._tell_of_break(answer, exchange.error, answer.layer)
+            await self._tell(exchange.error, answer.layer)
         await self._after_stream(answer)
         self._answer = None
 
@@ -203,6 +203,9 @@ class Run:
         live = answer.live
         assert live is not None
         await live.aclose()
+        if answer.attempt is not None and isinstance(error, UpstreamError):
+            answer.attempt.error = error
+            error.target = answer.attempt.target
         if live.events:
             formatter = error_format(exchange.original.dialect)
             sequence = 0 if live.reader is None else live.reader.sequence
@@ -211,14 +214,11 @@ class Run:
             if self._relay is not None:
                 self._relay.capture.add(event)
         await self.sink.abort()
-        await self._tell_of_break(answer, error, layer)
+        await self._tell(error, layer)
         await self._after_stream(answer)
 
-    async def _tell_of_break(self, answer: Answer, error: GatewayError, layer: int) -> None:
-        """What ended a stream is its attempt's error, and news to the layers outside ``layer``."""
-        if answer.attempt is not None and isinstance(error, UpstreamError):
-            answer.attempt.error = error
-            error.target = error.target or answer.attempt.target
+    async def _tell(self, error: GatewayError, layer: int) -> None:
+        """What ended a stream is news to the layers outside ``layer``."""
         for hook in self.services.chain.on_error:
             if hook.index < min(layer, self.depth):
                 await self.services.caller.tell(hook, self.exchange, error)
