@@ -29,10 +29,10 @@ T = TypeVar("T")
 
 PROVIDERS: Final = {"oai": "openai", "anthropic": "anthropic", "googleapis": "gemini", "custom": "custom"}
 """First segments of ``/{...}/v1/log``, and the provider that each means."""
-GLANCE: Final = 64 << 10
+GLANCE: Final = 16 << 10
 """Bytes of a body up to which it is read on the event loop: handing it to a thread would take longer."""
-AT_ONCE: Final = 64
-"""Spans that are made records before others get their turn."""
+AT_ONCE: Final = 32
+"""Spans that are priced and made records before others get their turn."""
 
 _NONE: dict[str, Any] = {}
 _PROTOBUF = "application/x-protobuf"
@@ -89,11 +89,11 @@ class Ingestion:
 
     async def spans(self, body: bytes, headers: Headers, read: Callable[[bytes], list[Span]]) -> int:
         """Take every span of a call; returns how many were rejected. Raises `Malformed`, `TooLarge`, `Unreadable`."""
-        found = await self.read(body, read)
-        now, key = self._gateway.clock.now(), caller(request.scope)
+        now, key, catalogue = self._gateway.clock.now(), caller(request.scope), self._gateway.catalogue
         credential = (headers.get("authorization") or "").rsplit(" ", 1)[-1]
+        secrets = (credential,) if credential else ()
+        told = await self.read(body, lambda data: [*told_of_spans(read(data), headers, catalogue, secrets)])
         rejected = 0
-        told = told_of_spans(found, headers, self._gateway.catalogue, (credential,) if credential else ())
         for number, one in enumerate(told, 1):
             good = in_range(one.started_at, one.ended_at, now) and self.take(one, key) is not None
             rejected += not good
