@@ -151,12 +151,16 @@ class RatelimitPlugin(Plugin):
     async def _reserve(self, exchange: Exchange, claims: list[Claim], charges: Sequence[Charge]) -> bool:
         """Ask the store once, or, where it had forgotten what was spent of a budget, twice."""
         exchange.stash[self._claims_key] = claims
+        _unanswered(claims)  # whoever waited in a queue was refused before
         if self.budgeting is not None and charges:
             await self.budgeting.prepare(charges)
         admitted = await self._limits.reserve(self._store, claims)
-        if not admitted and self.budgeting is not None and await self.budgeting.recall(charges):
+        if not admitted and self.budgeting is not None and self.budgeting.accounts.forget(charges):
+            _unanswered(claims)
+            await self.budgeting.prepare(charges)
             admitted = await self._limits.reserve(self._store, claims)
             if not admitted and self.budgeting.accounts.forget(charges):
+                _unanswered(claims)
                 raise StoreUnavailable("The store forgets what was spent of budgets as soon as it is told.")
         if not admitted:
             del exchange.stash[self._claims_key]
@@ -249,3 +253,9 @@ class RatelimitPlugin(Plugin):
 
     def _count(self, what: str, name: str) -> None:
         self.counters[what, name] = self.counters.get((what, name), 0) + 1
+
+
+def _unanswered(claims: Sequence[Claim]) -> None:
+    """Forget an earlier refusal: if the store goes away now, what it said of it is not what became of the request."""
+    for claim in claims:
+        claim.admitted = claim.fields = None

@@ -597,6 +597,29 @@ async def test_what_was_not_reserved_while_the_store_was_away_is_settled_all_the
         assert [row.spent for row in rows] == [200_000_000]
 
 
+async def test_what_a_store_forgot_while_the_database_is_away_is_settled_all_the_same(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = {"policy": "1000000;w=60;u=tokens", "algorithm": "moving-window", "name": "window"}
+    async with start(limits=[window, {"policy": "5;w=60"}]) as running:
+        await running.chat(max_tokens=500)
+        accounts = of(running).budgeting.accounts
+        at = accounts._backup.at
+
+        async def away(*_: Any) -> Any:
+            raise OSError("no")
+
+        await of(running).budgeting.backup.flush()
+        monkeypatch.setattr(accounts._backup, "at", away)
+        await running.gateway.store.close()
+        reply = await running.chat(max_tokens=500)
+        assert reply.status == 200
+        assert "helicone-ratelimit-limit" not in reply.headers, "nothing was reserved of any limit"
+        monkeypatch.setattr(accounts._backup, "at", at)
+        await running.chat(max_tokens=500)
+        assert await spent(running) == 300
+
+
 async def test_what_happens_to_spending_is_measured(start: Start) -> None:
     async with start() as running:
         await running.chat(max_tokens=500)
