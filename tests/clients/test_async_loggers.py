@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from helicone_gw.testing import ScriptedProvider
@@ -52,6 +53,24 @@ def same(unary: dict[str, Any], streamed: dict[str, Any]) -> None:
     assert unary["cost_nano_usd"] > 0
 
 
+async def shown(running: Running, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """``rows`` (of one user) as the REST API shows them, in the same order; what it says is what they hold."""
+    body = {"filter": {"request_response_rmt": {"user_id": {"equals": rows[0]["user_id"]}}}, "limit": 100}
+    async with httpx.AsyncClient(verify=False) as client:
+        url = f"{running.url}/v1/request/query-clickhouse"
+        answer = await client.post(url, json=body, headers={"Authorization": f"Bearer {ALICE}"})
+    assert answer.status_code == 200, answer.text
+    found = {one["request_id"]: one for one in answer.json()["data"]}
+    assert set(found) == {row["request_id"] for row in rows}
+    for row in rows:
+        one = found[row["request_id"]]
+        assert one["provider"].lower() == row["provider"]
+        assert (one["response_status"], one["delay_ms"]) == (row["status"], row["latency"])
+        assert (one["prompt_tokens"], one["completion_tokens"]) == (row["prompt_tokens"], row["completion_tokens"])
+        assert one["request_properties"] == row["properties"]
+    return [found[row["request_id"]] for row in rows]
+
+
 async def test_helicone_helpers(given: dict[str, Any], keyed_gateway: Running, tmp_path: Path) -> None:
     command = [installed(partial(python, NEW)), HERE / "manual_client.py"]
     printed = await run(command, tmp_path, given)
@@ -66,6 +85,7 @@ async def test_helicone_helpers(given: dict[str, Any], keyed_gateway: Running, t
     assert rows["/stream"]["time_to_first_token"] is not None
     assert rows["/stream"]["properties"]["Tier"] == "gold"
     assert (rows["/tool"]["model"], rows["/search"]["model"]) == ("tool:weather", "vector_db")
+    await shown(keyed_gateway, list(rows.values()))
 
 
 async def test_helicone_async(given: dict[str, Any], keyed_gateway: Running, tmp_path: Path) -> None:
@@ -82,6 +102,7 @@ async def test_helicone_async(given: dict[str, Any], keyed_gateway: Running, tmp
     assert (workflow["session_path"], unary["session_path"]) == ("/trip", "/trip/openai.chat")
     assert {row["session_name"] for row in rows} == {"trip"}
     assert unary["properties"]["Tier"] == "gold"
+    await shown(keyed_gateway, rows)
 
 
 async def test_litellms_callback(given: dict[str, Any], keyed_gateway: Running, tmp_path: Path) -> None:
@@ -91,6 +112,7 @@ async def test_litellms_callback(given: dict[str, Any], keyed_gateway: Running, 
     assert (row["outcome"], row["key_name"]) == ("ok", "alice")
     assert row["cost_nano_usd"] > 0
     assert (row["session_id"], row["session_path"], row["properties"]["Tier"]) == ("trip-1", "/plan", "gold")
+    await shown(keyed_gateway, [row])
 
 
 async def test_the_old_packages_asynchronous_logger(
@@ -101,6 +123,7 @@ async def test_the_old_packages_asynchronous_logger(
     streamed, unary = sorted(await keyed_gateway.rows("old-async", 2), key=lambda row: row["received_at"])[::-1]
     same(unary, streamed)
     assert unary["properties"]["Tier"] == "gold"
+    await shown(keyed_gateway, [unary, streamed])
 
 
 async def test_the_old_packages_proxy_and_its_feedback(
@@ -112,6 +135,7 @@ async def test_the_old_packages_proxy_and_its_feedback(
     assert (printed["id"], printed["status"]) == (row["request_id"], "success")
     assert row["properties"]["Tier"] == "gold"
     assert printed["said"]["helicone-id"] == row["request_id"]
+    await shown(keyed_gateway, [row])
 
 
 async def test_helicones_helpers_for_node(given: dict[str, Any], keyed_gateway: Running, tmp_path: Path) -> None:
@@ -125,6 +149,7 @@ async def test_helicones_helpers_for_node(given: dict[str, Any], keyed_gateway: 
     assert (rows["/tool"]["model"], rows["/wrong"]["status"]) == ("tool:weather", 500)
     assert rows["/wrong"]["error_message"].startswith("Error: no answer")
     assert rows["/unary"]["properties"]["Tier"] == "gold"
+    await shown(keyed_gateway, list(rows.values()))
 
 
 async def test_helicones_traces_and_proxy_for_node(
@@ -136,8 +161,10 @@ async def test_helicones_traces_and_proxy_for_node(
     (proxied,) = await keyed_gateway.rows("node-proxy")
     # node-fetch writes names in lower case.
     assert (proxied["properties"]["tier"], proxied["status"]) == ("gold", 200)
-    rows = await keyed_gateway.rows("node-traced", 1)
-    (traced,) = rows
+    (rated,) = await shown(keyed_gateway, [proxied])
+    assert rated["feedback_rating"] is True
+    (traced,) = await keyed_gateway.rows("node-traced")
+    await shown(keyed_gateway, [traced])
     assert (traced["model"], traced["prompt_tokens"], traced["cost_nano_usd"]) == (
         proxied["model"],
         proxied["prompt_tokens"],
