@@ -10,7 +10,7 @@ from helicone_gw_cache.entry import Entry
 from helicone_gw_cache.flight import Flight
 from helicone_gw_cache.flights import Flights
 from helicone_gw_cache.headers import kept
-from helicone_gw_cache.storable import refusal
+from helicone_gw_cache.storable import refusal, unfinished
 from helicone_gw_cache.visit import CacheCounters, Visit
 
 AT_ONCE = 64 << 10
@@ -41,6 +41,8 @@ class Keeping:
     async def take(self, exchange: Exchange, visit: Visit, flight: Flight, response: Response) -> str | None:
         """Store the answer that came for ``flight``, if it is fit for that. Why it is not, in a word or two."""
         why = refusal(exchange, response, store_fallbacks=self._store_fallbacks)
+        if response.streamed and not flight.cut:
+            why = why or unfinished(b"".join(flight.frames))
         if response.streamed and flight.cut:
             why = why or "too long"
         elif response.streamed and flight.head is None:
@@ -52,10 +54,10 @@ class Keeping:
         entry = self._entry(exchange, visit, flight, response)
         flight.land(entry)
         if self._backend.kind == "memory" and entry.size <= AT_ONCE:
-            await self._put(flight, entry)
+            await self._put(flight, entry, len(visit.slots))
             return None
         try:
-            task = self._background.spawn(self._put(flight, entry), "cache: store an answer")
+            task = self._background.spawn(self._put(flight, entry, len(visit.slots)), "cache: store an answer")
         except RuntimeError:  # too much runs in the background
             self._counters.unkept += 1
             self._flights.remove(flight)
@@ -69,10 +71,10 @@ class Keeping:
         if self._writing:
             await asyncio.wait(set(self._writing))
 
-    async def _put(self, flight: Flight, entry: Entry) -> None:
+    async def _put(self, flight: Flight, entry: Entry, together: int) -> None:
         # Until it is stored, whoever asks the same finds it in the flight.
         try:
-            await self._backend.put(entry)
+            await self._backend.put(entry, together)
         finally:
             self._flights.remove(flight)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,6 +34,22 @@ class _Peek(msgspec.Struct):
 
 _ONE = msgspec.json.Decoder(_Peek)
 _MANY = msgspec.json.Decoder(list[_Peek])
+
+
+# Of every choice and candidate: an exchange knows the reason of the first alone. They begin with letters, which are
+# found several times as fast as a quote. In a string the quotes would have backslashes; what a model puts into arguments
+# of a tool may be taken for a reason, and is then not stored.
+_REASON = re.compile(rb'eason"\s*:\s*"([A-Za-z_]{1,40})"')  # finish_reason, stop_reason, finishReason, stopReason
+_REFUSAL = re.compile(rb'refusal"\s*:\s*"[^"]')
+
+
+def unfinished(answer: bytes) -> str | None:
+    """Why a part of ``answer``, a body or the events of a stream, is none: a filter ended it, or it refuses."""
+    for found in _REASON.finditer(answer):
+        reason = found[1].decode("latin-1")
+        if reason.lower() in FILTERED:
+            return f"stopped by {reason}"
+    return "refused" if _REFUSAL.search(answer) is not None else None
 
 
 def refusal(exchange: Exchange, response: Response, *, store_fallbacks: bool) -> str | None:
@@ -84,4 +101,4 @@ def _unfit(body: bytes) -> str | None:
             return "error"
         if isinstance(peek.status, str) and peek.status.lower() in ("queued", "in_progress", *FILTERED):
             return f"status {peek.status}"
-    return None
+    return unfinished(body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -71,6 +72,15 @@ async def test_gateways_share_entries(redis_server: RedisServer, backend: RedisB
     assert await other.clear(EVERYTHING) == 1
     assert await backend.get_many(["a"]) == [None]
     await other_store.close()
+
+
+@pytest.mark.parametrize(("together", "fits"), [(1, True), (2, False)])
+async def test_one_look_never_reads_more_than_travels_in_time(backend: RedisBackend, together: int, fits: bool) -> None:
+    entry = an_entry("a", frames=(random.Random(7).randbytes(600 << 10),))
+    assert await backend.put(entry, together) is fits
+    assert backend.counters.too_large == (not fits)
+    assert not await backend.put(an_entry("b", frames=(random.Random(8).randbytes(1 << 20),)))
+    assert await backend.get_many(["a", "b"]) == [entry if fits else None, None]
 
 
 async def test_what_a_request_asks_is_one_round_trip(store: Store, backend: RedisBackend) -> None:

@@ -12,7 +12,7 @@ import pytest
 from helicone_gw import Cost, Exchange, Plugin, Request, Response, Route, Target, hookimpl
 from helicone_gw.config import load_config
 from helicone_gw.registry import load
-from helicone_gw.testing import GatewayFactory, RunningGateway, ScriptedProvider, of_bytes, of_json
+from helicone_gw.testing import GatewayFactory, RunningGateway, ScriptedProvider, of_bytes, of_events, of_json
 from helicone_gw.testing.dialects import anthropic, openai_chat
 from helicone_gw_cache.plugin import CachePlugin
 from tests.plugins.cache.running import DEBUG, ON, calls, notes, plugin, reason, said
@@ -227,11 +227,19 @@ async def test_one_who_wants_to_know_is_told(gateway: GatewayFactory) -> None:
 # What is never stored
 
 CUT = openai_chat.stream("One two three four five").cut(events=4)
+ONE_FILTERED = of_events(
+    *(
+        f'data: {{"choices":[{{"index":{index},"delta":{{"content":"No"}},"finish_reason":"{reason}"}}]}}\n\n'.encode()
+        for index, reason in enumerate(("stop", "content_filter"))
+    ),
+    b"data: [DONE]\n\n",
+)
 NEVER: dict[str, tuple[Any, bool, str | None]] = {
     "a failure": (openai_chat.error(500), False, None),
     "a refusal": (openai_chat.error(400), False, None),
     "another success": (of_json({"id": "x"}, 201), False, "status 201"),
     "a filtered answer": (openai_chat.reply("No", stop_reason="content_filter"), False, "stopped by content_filter"),
+    "a stream of which one choice was filtered": (ONE_FILTERED, True, "stopped by content_filter"),
     "a filtered stream": (openai_chat.stream("No", stop_reason="content_filter"), True, "stopped by content_filter"),
     "a cut stream": (CUT, True, None),
     "a broken connection": (openai_chat.reply().cut(bytes=40), False, None),

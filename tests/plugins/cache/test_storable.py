@@ -8,7 +8,7 @@ import pytest
 
 from helicone_gw import Attempt, Exchange, Headers, Request, Response, Route, Target
 from helicone_gw.helicone import EMPTY
-from helicone_gw_cache.storable import refusal
+from helicone_gw_cache.storable import refusal, unfinished
 
 FIRST, SECOND = Target("openai", "gpt-4o"), Target("groq", "llama")
 
@@ -65,6 +65,29 @@ def test_answers_that_a_filter_ended(reason: str) -> None:
 )
 def test_answers_that_ended_well(reason: str | None) -> None:
     assert why(b"{}", stop_reason=reason) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (b'{"choices":[{"finish_reason":"stop"},{"finish_reason":"content_filter"}]}', "stopped by content_filter"),
+        (b'{"candidates": [{"finishReason": "STOP"}, {"finishReason" : "SAFETY"}]}', "stopped by SAFETY"),
+        (b'data: {"choices":[{"index":1,"finish_reason":"content_filter"}]}\n\n', "stopped by content_filter"),
+        (b'{"choices":[{"message":{"content":null,"refusal":"I cannot."},"finish_reason":"stop"}]}', "refused"),
+        (b'{"choices":[{"message":{"content":"Hi","refusal":null},"finish_reason":"stop"}]}', None),
+        (b'{"choices":[{"delta":{"refusal":""},"finish_reason":null}]}', None),
+        (b'{"choices":[{"finish_reason":"length"},{"finish_reason":"tool_calls"}]}', None),
+        (b'{"text":"say \\"finish_reason\\": \\"content_filter\\""}', None),
+        (b"", None),
+    ],
+)
+def test_every_part_of_an_answer_must_have_ended_well(answer: bytes, expected: str | None) -> None:
+    assert unfinished(answer) == expected
+
+
+def test_a_body_of_which_one_choice_was_filtered_is_not_stored() -> None:
+    body = b'{"choices":[{"finish_reason":"stop"},{"finish_reason":"content_filter"}]}'
+    assert why(body, stop_reason="stop") == "stopped by content_filter"
 
 
 @pytest.mark.parametrize(

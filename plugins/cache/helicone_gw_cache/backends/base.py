@@ -46,8 +46,11 @@ class Backend(Protocol):
     async def get_many(self, keys: Sequence[str]) -> list[Entry | None]:
         """The entries of ``keys``, in their order; ``None`` for what is absent. Stale ones are among them."""
 
-    async def put(self, entry: Entry) -> bool:
-        """Keep ``entry``, in place of one of the same key. Whether it was kept."""
+    async def put(self, entry: Entry, together: int = 1) -> bool:
+        """Keep ``entry``, in place of one of the same key. Whether it was kept.
+
+        ``together`` is how many entries are read in one go with it, itself included: the buckets of its question.
+        """
 
     async def delete(self, key: str) -> bool:
         """Drop one entry. Whether it was there."""

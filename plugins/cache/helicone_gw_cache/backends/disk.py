@@ -127,7 +127,7 @@ class DiskBackend:
                 unreadable += 1
         return found, unreadable
 
-    async def put(self, entry: Entry) -> bool:
+    async def put(self, entry: Entry, together: int = 1) -> bool:
         """Keep ``entry``. Returns when it is written, which waits for what was to be written before: call it aside."""
         if entry.stale_until <= self._clock.now():
             return False

@@ -57,7 +57,7 @@ class MemoryBackend:
             return None
         return held.entry or self._codec.decode(held.packed)
 
-    async def put(self, entry: Entry) -> bool:
+    async def put(self, entry: Entry, together: int = 1) -> bool:
         """Keep ``entry``."""
         if entry.stale_until <= self._clock.now():
             return False

@@ -20,6 +20,10 @@ from helicone_gw_cache.backends.selection import Selection, Stats, Summary, Tall
 from helicone_gw_cache.compression import Codec
 from helicone_gw_cache.entry import Entry
 
+LARGEST: Final = 1 << 20
+"""Bytes, as they travel, of all that one look may have to read: what takes longer than the store's deadline counts as
+an outage, for every plugin. A larger entry is not kept, and counted as ``too_large``."""
+
 PAGE_SIZE: Final = 500
 """Entries of an index that one round trip lists, or clears."""
 
@@ -63,7 +67,7 @@ class RedisBackend:
             return None
         return entry if entry.stale_until > self._clock.now() else None
 
-    async def put(self, entry: Entry) -> bool:
+    async def put(self, entry: Entry, together: int = 1) -> bool:
         """Keep ``entry``, in one round trip."""
         now = self._clock.now()
         if entry.stale_until <= now:
@@ -72,6 +76,9 @@ class RedisBackend:
             self.counters.too_large += 1
             return False
         value = await self._codec.encode_aside(entry)
+        if len(value) * together > LARGEST:
+            self.counters.too_large += 1
+            return False
         summary = Summary(
             entry.organization, entry.owner, entry.provider, entry.model, entry.stored_at, entry.stale_until, len(value)
         )
