@@ -118,11 +118,12 @@ class Lookup:
     def _waited(self, exchange: Exchange) -> int:
         return max(0, round((self._clock.now() - exchange.received_at) * 1000))
 
-    def _tell(self, exchange: Exchange, visit: Visit, latency_ms: int, slot: str, status: str) -> None:
+    def _tell(self, exchange: Exchange, visit: Visit, latency_ms: int | None, slot: str, status: str) -> None:
         said = exchange.headers
         said[headers.CACHE] = "HIT"
         said[headers.BUCKET] = str(visit.slots.index(slot)) if slot in visit.slots else "0"
-        said[headers.LATENCY] = str(latency_ms)
+        if latency_ms is not None:  # of a stream that is still under way nobody knows
+            said[headers.LATENCY] = str(latency_ms)
         if visit.policy.debug:
             said[headers.REASON] = status
 
@@ -209,12 +210,15 @@ class Lookup:
             return None
         if flight.landed:
             visit.follower = None
-            return None if flight.entry is None else self.serve(exchange, visit, flight.entry, "joined")
+            entry = flight.entry
+            # It may have been waiting to be written for longer than it lives.
+            fresh = entry is not None and self._clock.now() < entry.expires_at
+            return self.serve(exchange, visit, entry, "joined") if entry is not None and fresh else None
         assert flight.head is not None
         status, fields = flight.head
         exchange.usage, exchange.cost = NO_TOKENS, NO_CHARGE
         exchange.provider = flight.provider
         exchange.annotate("cache.status", "joined")
         exchange.annotate("cache.reference_id", flight.request_id)
-        self._tell(exchange, visit, 0, slot, "joined")
+        self._tell(exchange, visit, None, slot, "joined")
         return Response(status, Headers.of_lower_case(headers.kept(fields.raw)), None, follower)

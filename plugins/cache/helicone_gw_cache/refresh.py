@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from helicone_gw import Exchange, Gateway, StashKey
 from helicone_gw_cache.visit import CacheCounters
 
 REFRESH = "cache.refresh"
 """The annotation of an exchange that nobody asked for; its value is the id of the one whose hit was stale."""
+
+REST: Final = 1.0
+"""Seconds between two refreshes of one entry: a provider that fails is not asked anew by every stale hit."""
+
+_REMEMBERED = 1024
 
 
 class Refreshes:
@@ -17,6 +24,7 @@ class Refreshes:
         self._most = most
         self._counters = counters
         self._running: set[str] = set()
+        self._begun: dict[str, float] = {}
         self._slot: StashKey[str] = StashKey("cache.refreshes")
 
     def __len__(self) -> int:
@@ -24,7 +32,8 @@ class Refreshes:
 
     def begin(self, exchange: Exchange, slot: str) -> None:
         """Ask anew what ``exchange`` asks, to fill ``slot``, unless that is being done."""
-        if slot in self._running:
+        now = self._gateway.clock.monotonic()
+        if slot in self._running or now - self._begun.get(slot, float("-inf")) < REST:
             return
         if len(self._running) >= self._most:
             self._counters.refreshes_refused += 1
@@ -41,6 +50,10 @@ class Refreshes:
             return
         self._counters.refreshes += 1
         self._running.add(slot)
+        self._begun.pop(slot, None)
+        self._begun[slot] = now
+        if len(self._begun) > _REMEMBERED:
+            del self._begun[next(iter(self._begun))]
         task.add_done_callback(lambda _: self._running.discard(slot))
 
     def slot_of(self, exchange: Exchange) -> str | None:

@@ -117,6 +117,25 @@ async def test_events_without_their_end_stay_apart(gateway: GatewayFactory) -> N
         assert (said(second), second.body) == ("HIT", first.body)
 
 
+async def test_an_answer_that_waits_to_be_written_is_shared_for_its_lifetime_only(
+    gateway: GatewayFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = asyncio.Event()
+
+    async def hang(entry: Any, together: int = 1) -> bool:
+        await written.wait()
+        return True
+
+    async with gateway([{"cache": {"ttl": 60}}]) as running:
+        monkeypatch.setattr(plugin(running).backend, "put", hang)
+        monkeypatch.setattr(plugin(running).backend, "kind", "disk")
+        assert [said(await running.chat(headers=ON)) for _ in range(2)] == ["MISS", "HIT"]
+        await asyncio.sleep(61)
+        assert said(await running.chat(headers=ON)) == "MISS"
+        assert calls(running) == 2
+        written.set()
+
+
 async def test_different_questions_do_not_wait_for_each_other(gateway: GatewayFactory) -> None:
     async with gateway(["cache"]) as running:
         await asyncio.gather(*(running.chat(str(number % 5), headers=ON) for number in range(25)))
@@ -148,6 +167,7 @@ async def test_who_joins_a_stream_gets_all_of_it_as_it_comes(gateway: GatewayFac
         assert whole == [whole[0]] * 3
         assert whole[0].endswith(b"data: [DONE]\n\n")
         assert [reply.headers.get("helicone-cache") for reply in replies] == ["MISS", "HIT", "HIT"]
+        assert "helicone-cache-latency" not in replies[1].headers, "nobody knows it yet"
     joined = [exchange for exchange in running.exchanges if exchange.annotations["cache.status"] == "joined"]
     assert len(joined) == 3
     led = next(exchange for exchange in running.exchanges if exchange.attempts)

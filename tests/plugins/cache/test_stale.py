@@ -59,6 +59,17 @@ async def test_it_is_asked_for_once_however_many_want_it(gateway: GatewayFactory
         assert (await running.chat(headers=ON)).body == NEW.body
 
 
+async def test_a_provider_that_fails_is_not_asked_anew_by_every_stale_hit(gateway: GatewayFactory) -> None:
+    provider = ScriptedProvider(OLD, default=openai_chat.error(500))
+    async with gateway([REVALIDATING], provider=provider) as running:
+        await running.chat(headers=ON)
+        await asyncio.sleep(70)
+        for _ in range(20):
+            assert (await running.chat(headers=ON)).body == OLD.body
+            await asyncio.sleep(0.1)
+        assert plugin(running).counters.refreshes == 2, "one a second"
+
+
 async def test_refreshes_are_bounded(gateway: GatewayFactory) -> None:
     plugins = [{"cache": {**REVALIDATING["cache"], "max_refreshes": 2}}]
     async with gateway(plugins, provider=ScriptedProvider(default=openai_chat.answer())) as running:
