@@ -37,8 +37,8 @@ _MANY = msgspec.json.Decoder(list[_Peek])
 
 
 # Of every choice and candidate: an exchange knows the reason of the first alone. They begin with letters, which are
-# found several times as fast as a quote. In a string the quotes would have backslashes; what a model puts into arguments
-# of a tool may be taken for a reason, and is then not stored.
+# found several times as fast as a quote. In a string the quotes would have backslashes; what a model puts into
+# arguments of a tool may be taken for a reason, and is then not stored.
 _REASON = re.compile(rb'eason"\s*:\s*"([A-Za-z_]{1,40})"')  # finish_reason, stop_reason, finishReason, stopReason
 _REFUSAL = re.compile(rb'refusal"\s*:\s*"[^"]')
 
