@@ -71,8 +71,12 @@ class Ingestion:
         return await asyncio.to_thread(decoded, raw, coding)
 
     async def read(self, body: bytes, make: Callable[[bytes], T]) -> T:
-        """``make(body)``, in a thread if it would hold others up."""
-        return make(body) if len(body) <= GLANCE else await asyncio.to_thread(make, body)
+        """``make(body)``, in a thread if it would hold others up. Raises what that does, and `Unreadable`."""
+        try:
+            return make(body) if len(body) <= GLANCE else await asyncio.to_thread(make, body)
+        except RecursionError:
+            # It was just shallow enough to be read, and is too deep for what comes behind.
+            raise Unreadable("The JSON is nested too deeply.") from None
 
     async def log_call(self, body: bytes, headers: Headers, route: str | None) -> Told:
         """What a call of Helicone's logging tells. Raises `Refused`, `TooLarge`, `Unreadable`."""
