@@ -123,10 +123,10 @@ def lines(chunks: list[dict[str, Any]]) -> str:
 
 @asynccontextmanager
 async def ingesting(
-    directory: Path, *plugins: Any, logging: Mapping[str, Any] | None = None
+    directory: Path, *plugins: Any, logging: Mapping[str, Any] | None = None, url: str | None = None
 ) -> AsyncIterator[Ingesting]:
-    """A running gateway with ``logging``, ``cost`` and ``plugins``."""
-    config = {"database": {"url": f"sqlite:///{directory / 'ingest.db'}"}}
+    """A running gateway with ``logging``, ``cost`` and ``plugins``; ``url`` is its database, else a file of SQLite."""
+    config = {"database": {"url": url or f"sqlite:///{directory / 'ingest.db'}"}}
     onion = [{"logging": dict(logging or {})}, "cost", *plugins]
     async with GatewayFactory(directory)(onion, config=config) as running:
         yield Ingesting(running)

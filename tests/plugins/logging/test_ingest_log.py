@@ -234,6 +234,17 @@ async def test_old_rows_land_in_the_sums_of_their_own_hour(told: Ingesting) -> N
     assert (session.first_at, session.cost_nano_usd) == (row["received_at"], COST)
 
 
+async def test_on_postgres_what_is_told_late_has_its_month_too(tmp_path: Path, postgres_url: str) -> None:
+    async with ingesting(tmp_path, url=postgres_url) as told:
+        request = {**CHAT, "user": "nul \0"}
+        for days in (1, 40, 400, 3000):
+            row = await told.log("/oai/v1/log", told.call(request, timing=told.timing(ago=days * 86_400.0)))
+            assert (row["cost_nano_usd"], row["user_id"]) == (COST, "nul \ufffd")
+            assert json.loads((await told.bodies(row))[1]) == ANSWER
+        async with told.gateway.database.connect() as connection:
+            assert len((await connection.execute(select(ROLLUP))).all()) == 4
+
+
 @pytest.mark.parametrize(
     ("section", "field", "value", "named"),
     [
