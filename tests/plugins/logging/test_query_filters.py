@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
@@ -20,6 +19,7 @@ from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.where import where
 from helicone_gw_logging.tables import PROPERTY, REQUEST
 from tests.plugins.logging.asking import holds, log_all, many
+from tests.plugins.logging.generating import drawn
 
 Build = Callable[..., Exchange]
 
@@ -245,14 +245,6 @@ async def test_sql_says_what_the_filter_says(any_database: Database, exchange: B
         async with any_database.connect() as connection:
             return set(await connection.scalars(select(REQUEST.c.seq).where(where(read_filter(filter), Scope()))))
 
-    loop = asyncio.get_running_loop()
-
-    @settings(
-        max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
-    )
-    @given(_tree)
-    def same(tree: Any) -> None:
+    for tree in drawn(_tree, 150):
         expected = {row.seq for row in rows if told(tree, row, properties[row.seq])}
-        assert asyncio.run_coroutine_threadsafe(found(as_filter(tree)), loop).result(30) == expected
-
-    await asyncio.to_thread(same)
+        assert await found(as_filter(tree)) == expected, as_filter(tree)
