@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from helicone_gw import Usage
 
+HOUR_MS = 3_600_000
+"""Milliseconds of an hour."""
 _MAX_INTEGER = 2**63 - 1
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache, partial
-from operator import is_not
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -12,22 +10,29 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from helicone_gw_logging.measures import count, duration, milliseconds, tokens
+from helicone_gw_logging.measures import HOUR_MS, count, duration, milliseconds, tokens
 from helicone_gw_logging.notes import noted
+from helicone_gw_logging.texts import KEY_BYTES, NAME_BYTES, TEXT_BYTES, VALUE_START_BYTES, label, text, texts
 
 if TYPE_CHECKING:
     from helicone_gw import Attempt, Capture, Cost, Exchange, GatewayError, Headers
 
-HOUR_MS = 3_600_000
-"""Milliseconds of an hour."""
-NAME_BYTES = 1024
-"""Longest identifier or name, in bytes of UTF-8; the rest is cut."""
-TEXT_BYTES = 65_536
-"""Longest message, path or property value."""
-KEY_BYTES = 256
-"""Longest property key."""
-VALUE_START_BYTES = 512
-"""How much of a property's value its index holds."""
+__all__ = [
+    "HOUR_MS",
+    "KEY_BYTES",
+    "MAX_ANNOTATIONS",
+    "MAX_PROPERTIES",
+    "NAME_BYTES",
+    "SHORTEST_SECRET",
+    "TEXT_BYTES",
+    "VALUE_START_BYTES",
+    "LogRecord",
+    "RawBody",
+    "label",
+    "record",
+    "text",
+]
+
 MAX_PROPERTIES = 500
 """Most properties of one request."""
 SHORTEST_SECRET = 8
@@ -36,7 +41,6 @@ MAX_ANNOTATIONS = 65_536
 """Longest annotations, in bytes of JSON."""
 
 _ROW_BYTES = 2048  # about what a row without bodies takes in memory
-_LONG = frozenset({"path", "error_message"})
 _NO_COST: dict[str, Any] = {"cost_nano_usd": None, "cost_source": None, "cost_version": None, "cost_estimated": False}
 _ELSEWHERE: dict[str, Any] = dict.fromkeys(
     ("cost_recomputed_at", "trace_id", "span_id", "parent_span_id", "country_code")
@@ -87,7 +91,12 @@ def record(exchange: Exchange, *, bodies: bool = True) -> LogRecord:
     """The record of a finished exchange. Never raises for odd values: what a column cannot hold is unknown."""
     organization = label(exchange.organization, 128) or "default"
     received_at = milliseconds(exchange.received_at) or 0
-    attempts = [_attempt(received_at, organization, attempt) for attempt in exchange.attempts]
+    used = exchange.usage
+    counted = tokens(used)
+    attempts = [
+        _attempt(received_at, organization, attempt, counted if attempt.usage is used else tokens(attempt.usage))
+        for attempt in exchange.attempts
+    ]
     properties = _properties(exchange, organization) if exchange.request.helicone.properties else []
     annotations = _annotations(exchange)
     size = _ROW_BYTES + len(annotations) + 512 * len(attempts)
@@ -98,7 +107,7 @@ def record(exchange: Exchange, *, bodies: bool = True) -> LogRecord:
         kept = _bodies(exchange)
         size += len(kept[0].data) + len(kept[1].data)
     return LogRecord(
-        _request(exchange, organization), attempts, properties, annotations, kept, _secrets(exchange), size
+        _request(exchange, organization, counted), attempts, properties, annotations, kept, _secrets(exchange), size
     )
 
 
@@ -109,30 +118,13 @@ def _secrets(exchange: Exchange) -> tuple[str, ...]:
     return found if credential is None else (credential.value.split(" ", 1)[-1], *found)
 
 
-def text(value: object, limit: int = NAME_BYTES) -> str | None:
-    """``value`` as text that any database takes: no NUL, no lone surrogate, at most ``limit`` bytes of UTF-8."""
-    if value is None:
-        return None
-    string = value if isinstance(value, str) else str(value)
-    if len(string) <= limit and string.isascii() and "\0" not in string:
-        return string
-    data = string.replace("\0", "\ufffd").encode("utf-8", "replace")
-    return data[:limit].decode("utf-8", "ignore")
-
-
-@lru_cache(maxsize=512)
-def label(value: str | None, limit: int = NAME_BYTES) -> str | None:
-    """`text` of what comes again and again: models, organizations, types, price lists."""
-    return text(value, limit)
-
-
-def _request(exchange: Exchange, organization: str) -> dict[str, Any]:
+def _request(exchange: Exchange, organization: str, counted: dict[str, Any]) -> dict[str, Any]:
     asked, helicone, notes = exchange.original, exchange.request.helicone, exchange.annotations
     outcome, usage, error, key = exchange.outcome, exchange.usage, exchange.error, exchange.key
     received_at, ended_at = exchange.received_at, exchange.ended_at
     received, last = milliseconds(received_at) or 0, exchange.attempts[-1] if exchange.attempts else None
     first_token_at = exchange.first_chunk_at if asked.stream else None
-    row = _texts(
+    row = texts(
         {
             "request_id": exchange.request_id,
             "provider": exchange.provider,
@@ -179,17 +171,17 @@ def _request(exchange: Exchange, organization: str) -> dict[str, Any]:
         "attempt_count": len(exchange.attempts),
         "request_size": _size(exchange.request_capture, asked.body),
         "response_size": exchange.response_capture.size if exchange.response_capture else None,
-        **tokens(usage),
+        **counted,
         **_cost(exchange.cost),
         **_ELSEWHERE,
         **noted(notes, helicone.cache.enabled),
     }
 
 
-def _attempt(received_at: int, organization: str, attempt: Attempt) -> dict[str, Any]:
+def _attempt(received_at: int, organization: str, attempt: Attempt, counted: dict[str, Any]) -> dict[str, Any]:
     error: GatewayError | None = attempt.error
     target, usage = attempt.target, attempt.usage
-    row = _texts(
+    row = texts(
         {
             "provider": target.provider,
             "request_model": target.model,
@@ -210,7 +202,7 @@ def _attempt(received_at: int, organization: str, attempt: Attempt) -> dict[str,
         "started_at": milliseconds(attempt.started_at) or 0,
         "first_byte_at": milliseconds(attempt.first_byte_at),
         "ended_at": milliseconds(attempt.ended_at),
-        **tokens(usage),
+        **counted,
         "provider_cost_nano_usd": count(usage.cost) if usage else None,
         **_cost(attempt.cost),
     }
@@ -277,21 +269,6 @@ def _body(capture: Capture | None, omitted: bool, model: str | None, headers: He
         content_type=label(headers.get("content-type"), KEY_BYTES) if headers is not None else None,
         content_encoding=headers.get("content-encoding") if headers is not None else None,
     )
-
-
-_is_known = partial(is_not, None)
-
-
-def _texts(values: dict[str, Any]) -> dict[str, Any]:
-    """``values``, each made a `text`. Usually nothing is to be done, which is told of all of them together."""
-    try:
-        together = "".join(filter(_is_known, values.values()))
-    except TypeError:
-        pass
-    else:
-        if len(together) <= NAME_BYTES and together.isascii() and "\0" not in together:
-            return values
-    return {name: text(value, TEXT_BYTES if name in _LONG else NAME_BYTES) for name, value in values.items()}
 
 
 def _cost(cost: Cost | None) -> dict[str, Any]:
