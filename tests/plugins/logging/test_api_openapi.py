@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from helicone_gw.clock import SystemClock
+from helicone_gw.database import Database
 from helicone_gw.exchange import Exchange
 from helicone_gw.testing import GatewayFactory, Reply, RunningGateway
 from helicone_gw_logging.api.blueprint import MODULES
 from helicone_gw_logging.api.openapi import document
 from helicone_gw_logging.api.routes import Operation
 from helicone_gw_logging.api.schemas import filter_schemas
+from helicone_gw_logging.plugin import VERSIONS
 from tests.plugins.logging.asking import log_all, many
 from tests.plugins.logging.generating import JSON, Generator, drawn
 
@@ -44,9 +46,13 @@ class Hasty:
 @pytest.fixture(params=["sqlite", "postgres"])
 async def running(request: pytest.FixtureRequest, tmp_path: Path, exchange: Build) -> AsyncIterator[RunningGateway]:
     url = f"sqlite:///{tmp_path}/api.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    # Before the gateway starts, which makes partitions of its own.
+    database = Database(url)
+    await database.migrate("logging", VERSIONS)
+    await log_all(database, many(exchange, 30))
+    await database.close()
     factory = GatewayFactory(tmp_path)
     async with factory(["logging"], clock=Hasty(SystemClock()), config={"database": {"url": url}}) as running:
-        await log_all(running.gateway.database, many(exchange, 30))
         yield running
 
 
