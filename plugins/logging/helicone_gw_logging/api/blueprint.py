@@ -11,7 +11,7 @@ from quart import Blueprint, Response, request
 from sqlalchemy.exc import SQLAlchemyError
 
 from helicone_gw import caller
-from helicone_gw_logging.api import feedback, properties, requests
+from helicone_gw_logging.api import feedback, properties, requests, sql
 from helicone_gw_logging.api.openapi import document
 from helicone_gw_logging.api.routes import Call, Operation, Plain, Refused, Routes, Service
 from helicone_gw_logging.api.schemas import filter_schemas
@@ -19,7 +19,7 @@ from helicone_gw_logging.query.nodes import FilterError
 from helicone_gw_logging.query.reading import SECONDS, TooLong
 from helicone_gw_logging.query.scope import scope_of
 
-MODULES: Final[tuple[Routes, ...]] = (requests.ROUTES, feedback.ROUTES, properties.ROUTES)
+MODULES: Final[tuple[Routes, ...]] = (requests.ROUTES, feedback.ROUTES, properties.ROUTES, sql.ROUTES)
 """The modules of this package that have operations."""
 
 MAX_BODY: Final = 10 << 20
@@ -98,8 +98,15 @@ def _good(operation: Operation, result: Any, headers: dict[str, str]) -> Respons
     more: dict[str, Any] = {}
     if operation.more:
         result, more = result
-    body = msgspec.json.encode({"data": result, "error": None, **more})
+    body = msgspec.json.encode({"data": result, "error": None, **more}, enc_hook=_plain)
     return Response(body, operation.status, headers, content_type="application/json")
+
+
+def _plain(value: object) -> str:
+    # SQLAlchemy gives names as texts of a class of its own.
+    if isinstance(value, str):
+        return str.__str__(value)
+    raise TypeError(f"{type(value).__name__} is nothing that JSON has")
 
 
 def _bad(status: int, error: str, headers: dict[str, str] | None = None) -> Response:
