@@ -96,9 +96,11 @@ class LoggingPlugin(Plugin):
         from helicone_gw_logging import cost_commands
         from helicone_gw_logging.commands import commands
         from helicone_gw_logging.database_commands import database_commands
+        from helicone_gw_logging.sql_commands import sql
 
         cli.add_typer(commands(), name="logs")
         cli.add_typer(database_commands(self.config, VERSIONS), name="db")
+        cli.command()(sql)
         cost_commands.add_to(cli)
 
     def measurements(self) -> Iterator[Measurement]:
