@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 
 from helicone_gw_logging.ingest.spans import MAX_SPANS
@@ -321,7 +324,10 @@ async def test_spans_of_impossible_times_are_rejected_and_the_others_taken(told:
     ancient = span(told, GENAI, number=2, startTimeUnixNano="1000000000", endTimeUnixNano="2000000000")
     reply = await told.post("/v1/trace/log", payload(span(told, GENAI), ancient))
     assert (reply.status, reply.json()["partialSuccess"]["rejectedSpans"]) == (200, 1)
-    assert len(await told.rows()) == 1
+    body = as_protobuf(payload(span(told, GENAI), ancient))
+    reply = await told.post("/v1/trace/log-python", body, {"content-type": "application/x-protobuf"})
+    assert ExportTraceServiceResponse.FromString(reply.body).partial_success.rejected_spans == 1
+    assert len(await told.rows()) == 2
 
 
 async def test_attributes_nested_without_end_are_cut(told: Ingesting) -> None:

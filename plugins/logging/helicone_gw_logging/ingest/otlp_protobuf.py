@@ -9,7 +9,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 
 from helicone_gw_logging.ingest.spans import (
     MAX_ATTRIBUTES,
@@ -42,6 +45,16 @@ def spans_of(body: bytes) -> list[Span]:
                     raise too_many()
                 found.append(_span(raw, resource))
     return found
+
+
+def answer(rejected: int, why: str) -> bytes:
+    """An encoded answer; one that says nothing has no bytes."""
+    made = ExportTraceServiceResponse()
+    if rejected:
+        made.partial_success.rejected_spans = rejected
+        made.partial_success.error_message = why
+    encoded: bytes = made.SerializeToString()
+    return encoded
 
 
 def _span(raw: Any, resource: dict[str, Any]) -> Span:

@@ -37,6 +37,7 @@ AT_ONCE: Final = 32
 _NONE: dict[str, Any] = {}
 _PROTOBUF = "application/x-protobuf"
 _NOT_STORED = "The log has no room for it at the moment."
+_REJECTED = "Times must lie within the last ten years, and the log must have room."
 
 
 @dataclass(slots=True)
@@ -159,7 +160,7 @@ def routes(name: str, ingestion: Ingestion) -> Blueprint:
             )
         except (Malformed, TooLarge, Unreadable) as problem:
             return _otlp_error(str(problem))
-        partial = {"rejectedSpans": rejected, "errorMessage": _NOT_STORED} if rejected else {}
+        partial = {"rejectedSpans": rejected, "errorMessage": _REJECTED} if rejected else {}
         return _json(200, {"partialSuccess": partial} if partial else {})
 
     @pages.post("/v1/trace/log-python")
@@ -196,16 +197,15 @@ def _log_view(ingestion: Ingestion, route: str | None, good: Callable[[str], Res
 
 async def _protobuf(ingestion: Ingestion) -> Response:
     try:
-        from helicone_gw_logging.ingest.otlp_protobuf import spans_of
+        from helicone_gw_logging.ingest.otlp_protobuf import answer, spans_of
     except ImportError:
         return _otlp_error("Traces in protobuf need opentelemetry-proto: install helicone-gw-logging[otlp].", 501)
     headers = _headers()
     try:
-        await ingestion.spans(await ingestion.body(headers), headers, spans_of)
+        rejected = await ingestion.spans(await ingestion.body(headers), headers, spans_of)
     except (Malformed, TooLarge, Unreadable) as problem:
         return _otlp_error(str(problem))
-    # An ExportTraceServiceResponse that says nothing has no bytes.
-    return Response(b"", 200, content_type=_PROTOBUF)
+    return Response(answer(rejected, _REJECTED), 200, content_type=_PROTOBUF)
 
 
 def _headers() -> Headers:
