@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -58,8 +59,10 @@ async def set_property(
 async def set_scores(database: Database, organization: str, id: str, scores: Mapping[str, float], *, now: int) -> bool:
     """Give a request scores (booleans count as 1 and 0), each in place of an older one of its name.
 
-    ``now`` is epoch milliseconds. False when there is no such request.
+    ``now`` is epoch milliseconds. False when there is no such request. Raises `ValueError` for what is no number.
     """
+    if not all(map(math.isfinite, scores.values())):
+        raise ValueError("a score is a finite number")
     async with database.begin() as connection:
         found = await _begin(connection, organization, id)
         if found is None:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 Place = tuple[str, int, str]
 """Organization, hour and dimension; the hour of what does not begin anew with each of them is -1."""
 
-MAX_PLACES = 4096
-"""Places whose values are remembered between batches; the one used longest ago is forgotten, and read again."""
+MAX_PLACES = 512
+"""Places whose values are remembered between batches; those read longest ago are forgotten, and read again."""
 
 
 class Vocabulary:

@@ -79,6 +79,14 @@ async def test_scores_are_numbers_and_the_last_one_counts(database: Database, ex
     assert rows == {"quality": (7.0, False, NOW + 1), "ok": (1.0, True, NOW)}
 
 
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+async def test_what_is_no_number_is_no_score(database: Database, exchange: Build, wrong: float) -> None:
+    logged = await log(database, exchange())
+    with pytest.raises(ValueError, match="finite"):
+        await set_scores(database, "default", logged, {"quality": 1, "odd": wrong}, now=NOW)
+    assert await everything(database, SCORE) == []
+
+
 async def test_a_rating_is_a_score_too(database: Database, exchange: Build) -> None:
     logged = await log(database, exchange())
     for rating in (False, True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 
 import pytest
@@ -9,15 +10,15 @@ from sqlalchemy import case, func, select
 
 from helicone_gw.database import Database
 from helicone_gw.exchange import Exchange
+from helicone_gw_logging import vocabulary as vocabulary_module
 from helicone_gw_logging.insert import Knowledge, prepare, write
 from helicone_gw_logging.record import record
 from helicone_gw_logging.tables import REQUEST
 from helicone_gw_logging.totals import DIMENSION, OTHER, PROPERTY_KEY, ROLLUP, USER
 from helicone_gw_logging.vocabulary import Vocabulary
-from tests.plugins.logging.sums import START, check, many
+from tests.plugins.logging.sums import HOUR, START, check, many
 
 Build = Callable[..., Exchange]
-HOUR = 3600.0
 
 
 @pytest.fixture
@@ -103,3 +104,34 @@ async def test_batches_of_any_size_come_to_the_same(database: Database, exchange
         summed = await connection.scalar(select(func.sum(ROLLUP.c.errors)))
     assert numbers == list(range(1, 31))
     assert summed == errors
+
+
+async def test_several_writers_at_once(database: Database, exchange: Build) -> None:
+    made = many(exchange, 120)
+
+    async def writer(mine: list[Exchange]) -> None:
+        knowledge = Knowledge()
+        for start in range(0, len(mine), 5):
+            rows = [prepare(record(one, bodies=False), (), 1000) for one in mine[start : start + 5]]
+            await write(database, rows, knowledge)
+
+    await asyncio.gather(*(writer(made[at::4]) for at in range(4)))
+    await check(database)
+    async with database.connect() as connection:
+        numbers = list(await connection.scalars(select(REQUEST.c.seq).order_by(REQUEST.c.seq)))
+    assert numbers == list(range(1, 121))
+
+
+async def test_more_places_than_are_remembered(
+    database: Database, exchange: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vocabulary_module, "MAX_PLACES", 3)
+    knowledge = Knowledge(Vocabulary(2))
+    for hour in (0, 1, 2, 0, 1, 2):
+        for user in "abc":
+            done = exchange(user=user, received_at=START + hour * HOUR)
+            await write(database, [prepare(record(done, bodies=False), (), 1000)], knowledge)
+    async with database.connect() as connection:
+        found = await connection.execute(select(DIMENSION.c.hour, DIMENSION.c.value, DIMENSION.c.requests))
+        sums = {(row[0] - int(START // HOUR), row[1]): row[2] for row in found}
+    assert sums == {(hour, value): 2 for hour in range(3) for value in ("a", "b", OTHER)}
