@@ -27,7 +27,7 @@ from typing import Any
 
 import msgspec
 
-from helicone_gw import Exchange, GatewayConfig, HeliconeHeaders
+from helicone_gw import Exchange, GatewayConfig, Headers, HeliconeHeaders
 from helicone_gw_cache.config import Share
 from helicone_gw_cache.policy import Policy
 
@@ -114,7 +114,7 @@ class Keys:
             ),
             (policy.seed, policy.bucket_size, policy.ignore_keys, request.helicone.cache.control),
             None if helicone == _USUAL else helicone,
-            [field for field in request.headers.raw if matters(field[0])],
+            _telling(request.headers),
             [get(exchange) for get in self._vary] if self._vary else None,
             canonical(request.body or b"", policy.ignore_keys),
         )
@@ -185,6 +185,28 @@ def matters(name: bytes) -> bool:
     if text.startswith(_TELEMETRY):
         return False
     return text.startswith(_API) or _WORD.search(text) is not None
+
+
+# Cookies of load balancers, of guards against robots and of this gateway: which machine answers, and whether a browser
+# asks. Clients that keep cookies send another one with every request, or every half an hour, and would never hit.
+_CARRIER = re.compile(
+    rb"\s*(?:__cf|_cfuvid|cf_clearance|awsalb|awselb|gclb|gcilb|arraffinity|applicationgatewayaffinity|bigipserver"
+    rb"|ak_bmsc|bm_s[vz]|_abck|incap_ses|visid_incap|nlbi_|helicone_gw)[^=;]*=",
+    re.IGNORECASE,
+)
+
+
+def _telling(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """The fields that matter, without cookies that do not."""
+    found = [field for field in headers.raw if matters(field[0])]
+    if b"cookie" in headers.first:
+        told = [(name, _cookies(value) if name == b"cookie" else value) for name, value in found]
+        found = [(name, value) for name, value in told if value or name != b"cookie"]
+    return found
+
+
+def _cookies(value: bytes) -> bytes:
+    return b";".join([part.strip() for part in value.split(b";") if part.strip() and _CARRIER.match(part) is None])
 
 
 def _scope(exchange: Exchange, share: Share) -> tuple[Any, ...]:

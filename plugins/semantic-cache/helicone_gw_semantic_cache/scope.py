@@ -8,6 +8,7 @@ inside (the safety policy). What is not listed here as meaningless counts.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -64,7 +65,6 @@ _NOISE: Final = frozenset(
         b"content-encoding",
         b"content-length",
         b"content-type",
-        b"cookie",
         b"date",
         b"dnt",
         b"expect",
@@ -93,6 +93,14 @@ _NOISE: Final = frozenset(
 )
 _NOISY: Final = (b"cf-", b"sec-", b"x-amzn-", b"x-b3-", b"x-datadog-", b"x-forwarded-", b"x-stainless-", b"x-vercel-")
 """Beginnings of the names of fields that say who carried a request, or when."""
+
+_CARRIER: Final = re.compile(
+    rb"\s*(?:__cf|_cfuvid|cf_clearance|awsalb|awselb|gclb|gcilb|arraffinity|applicationgatewayaffinity|bigipserver"
+    rb"|ak_bmsc|bm_s[vz]|_abck|incap_ses|visid_incap|nlbi_|helicone_gw)[^=;]*=",
+    re.IGNORECASE,
+)
+"""Cookies of load balancers, of guards against robots and of this gateway. Any other may be a session at the provider,
+and say whose the answer is."""
 
 
 class Scopes:
@@ -141,8 +149,15 @@ class Scopes:
     def _headers(self, exchange: Exchange) -> Iterator[bytes]:
         noise = self._noise
         for name, value in exchange.request.headers.raw:
-            if name not in noise and not name.startswith(_NOISY):
-                yield b"%b: %b" % (name, value)
+            if name in noise or name.startswith(_NOISY):
+                continue
+            told = _cookies(value) if name == b"cookie" else value
+            if told or name != b"cookie":
+                yield b"%b: %b" % (name, told)
+
+
+def _cookies(value: bytes) -> bytes:
+    return b";".join(part.strip() for part in value.split(b";") if part.strip() and _CARRIER.match(part) is None)
 
 
 def _varying(exchange: Exchange, name: str) -> str | None:

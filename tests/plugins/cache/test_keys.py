@@ -184,6 +184,22 @@ DIFFERENT: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (None, "__cf_bm=a"),
+        ("__cf_bm=a; _cfuvid=b", "__cf_bm=c"),
+        ("AWSALB=a; AWSALBCORS=b", "AWSALB=c"),
+        ("session=1; GCLB=a", "session=1;GCLB=b"),
+        ("helicone_gw_session=1", "helicone_gw_session=2"),
+    ],
+)
+def test_cookies_of_those_who_only_carry_make_none(one: str | None, other: str) -> None:
+    first = key() if one is None else key(headers={"cookie": one})
+    assert first == key(headers={"cookie": other})
+    assert first != key(headers={"cookie": f"{other}; session=2"})
+
+
 def test_what_makes_a_difference() -> None:
     found = {key(): "the plain question"}
     for different in DIFFERENT:

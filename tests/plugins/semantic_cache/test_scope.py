@@ -60,6 +60,13 @@ def with_text(text: str) -> dict[str, Any]:
     return {**BODY, "messages": [BODY["messages"][0], {"role": "user", "content": text}]}
 
 
+def test_a_session_at_the_provider_is_a_scope_and_a_load_balancer_s_cookie_is_none() -> None:
+    one = digest(exchange(headers={"cookie": "session=1; AWSALB=a"}))
+    assert one == digest(exchange(headers={"cookie": "__cf_bm=b; session=1"}))
+    assert one != digest(exchange(headers={"cookie": "session=2; AWSALB=a"}))
+    assert digest(exchange(headers={"cookie": "_cfuvid=c"})) == digest(exchange())
+
+
 @given(st.text(min_size=1).filter(lambda text: not text.isspace() and text.isprintable()))
 def test_another_question_is_in_the_same_scope(text: str) -> None:
     if text in ("Be kind.", "user", "system", "m", "role", "content", "model", "messages"):
