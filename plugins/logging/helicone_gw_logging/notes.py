@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from helicone_gw_logging.measures import count
+from helicone_gw_logging.texts import text
 
 _CACHES = ("cache", "semantic-cache")
 """Plugins that answer from memory, as they name their notes; the first that had the answer is the one that gave it."""
 _HITS = frozenset({"hit", "joined"})
-LONGEST = 1024
-"""Characters of a note that goes into a column."""
-
 _COLUMNS = (
     "cache_status",
     "cache_reference_id",
@@ -40,14 +38,14 @@ def noted(notes: Mapping[str, Any], cache_asked: bool | None) -> dict[str, Any]:
     return {
         "cache_enabled": bool(cache_asked) or status is not None,
         "cache_status": status,
-        "cache_reference_id": _text(notes.get(f"{cache}.reference_id")) if status in _HITS else None,
+        "cache_reference_id": text(notes.get(f"{cache}.reference_id")) if status in _HITS else None,
         "saved_nano_usd": _known(notes.get(f"{cache}.saved_nano_usd")),
         "saved_ms": _known(notes.get(f"{cache}.saved_ms")),
         "saved_prompt_tokens": _known(notes.get(f"{cache}.saved_prompt_tokens")),
         "saved_completion_tokens": _known(notes.get(f"{cache}.saved_completion_tokens")),
-        "ratelimit_status": _text(notes.get("ratelimit.status")),
+        "ratelimit_status": text(notes.get("ratelimit.status")),
         "threat": None if (threat := notes.get("security.threat")) is None else bool(threat),
-        "translation_loss": _text(", ".join(map(str, lost))) if isinstance(lost, (list, tuple)) else _text(lost),
+        "translation_loss": text(", ".join(map(str, lost))) if isinstance(lost, (list, tuple)) else text(lost),
     }
 
 
@@ -55,20 +53,13 @@ def _cache(notes: Mapping[str, Any]) -> tuple[str, str | None]:
     """Whose notes on caching count, and the status there."""
     found: tuple[str, str | None] = ("cache", None)
     for cache in _CACHES:
-        status = notes.get(f"{cache}.status")
+        status = text(notes.get(f"{cache}.status"))
         if status in _HITS:
-            return cache, str(status)
+            return cache, status
         if status is not None and found[1] is None:
-            found = cache, _text(status)
+            found = cache, status
     return found
 
 
 def _known(value: Any) -> int | None:
-    return None if value is None else count(value)
-
-
-def _text(value: object) -> str | None:
-    if value is None:
-        return None
-    string = str(value)[:LONGEST].replace("\0", "\ufffd")
-    return string if string.isascii() else string.encode("utf-8", "replace").decode()
+    return count(value) if type(value) is int else None
