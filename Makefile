@@ -32,7 +32,7 @@ PYTEST    := -m pytest -n auto --dist loadfile
 # Whether there is a second Python to test on: a 3.13 beside a .venv of another version.
 HAS_313   = $(PYTHON313) -c pass >/dev/null 2>&1 && $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] == (3, 13))'
 
-.PHONY: help install run check test test-3.13 test-full bench lock schema clean
+.PHONY: help install run check test servers test-3.13 test-full bench lock schema clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -48,10 +48,22 @@ check: install ## ruff, mypy --strict and the import layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --no-cache
 
-test: install ## the gate: every test, then the quick ones again on Python 3.13 where there is one
+test: install servers ## the gate: every test, then the quick ones again on Python 3.13 where there is one
 	@{ $(HAS_313); } || echo "No second Python ($(PYTHON313)) here: the tests run on $$($(BIN)/python --version) alone."
 	$(BIN)/python $(PYTEST) $(ARGS)
 	@if $(HAS_313); then $(MAKE) --no-print-directory test-3.13; fi
+
+# Tests that need one of them are shown as skipped, with its name, where it is not there and cannot be had this way.
+servers: ## install Redis and PostgreSQL for the tests, on Debian and Ubuntu as root
+	@mkdir -p .cache; missing=; \
+	command -v redis-server >/dev/null || missing="redis-server"; \
+	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || missing="$$missing postgresql"; \
+	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing $$missing for the tests ..."; \
+		{ apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
+			apt-get install -qq -y --no-install-recommends $$missing; } >.cache/servers.log 2>&1 || \
+			echo "That failed, and .cache/servers.log says why: the tests that need them are skipped."; \
+	fi
 
 test-3.13: $(VENV313)/.installed ## the quick tests on Python 3.13
 	$(VENV313)/bin/python $(PYTEST) -m "not full and not slow" $(ARGS)
@@ -68,6 +80,8 @@ lock: $(UV_NEEDED) ## bring the requirements.lock files up to their sources (UPG
 	$(COMPILE) --all-extras $(NAMES:%=--no-emit-package %) --output-file requirements.lock $(MANIFESTS)
 	$(COMPILE) --output-file $(SUITE)/requirements.lock $(SUITE)/requirements.in
 	$(COMPILE) --output-file tests/clients/litellm_suite/requirements.lock tests/clients/litellm_suite/requirements.in
+	$(COMPILE) --output-file tests/clients/async_loggers/requirements.lock tests/clients/async_loggers/requirements.in
+	$(COMPILE) --output-file tests/clients/async_loggers/old_package.lock tests/clients/async_loggers/old_package.in
 
 schema: install ## write config/schema.json
 	$(BIN)/helicone-gw schema > config/schema.json.new
