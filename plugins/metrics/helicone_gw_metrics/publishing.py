@@ -7,7 +7,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from helicone_gw_metrics.board import Board, decode, encode
 from helicone_gw_metrics.exposition import families, page
@@ -24,6 +24,17 @@ SHARE = 0.01
 """Most of a worker's time that snapshots may take; where they are large, they are fewer."""
 
 _NUMBERS = itertools.count(1)
+T = TypeVar("T")
+
+
+async def _in_thread(function: Callable[..., T], *arguments: Any) -> T:
+    """Run ``function`` in a thread, and be over when that is: who is cancelled leaves no writer behind."""
+    running = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait({running})
+        raise
 
 
 class Publishing:
@@ -86,7 +97,7 @@ class Publishing:
         async with self._one_at_a_time:
             mine = self._snapshot()
             # The page may be long: other requests need not wait for it.
-            return await asyncio.to_thread(self._page, encode(mine), accept)
+            return await _in_thread(self._page, encode(mine), accept)
 
     def _page(self, data: bytes, accept: str) -> tuple[bytes, str]:
 
@@ -111,7 +122,7 @@ class Publishing:
             if data == self._left:
                 return
             try:
-                await asyncio.to_thread(board.publish, data)
+                await _in_thread(board.publish, data)
                 self._left = data
             except OSError as problem:
                 self._failed(problem)

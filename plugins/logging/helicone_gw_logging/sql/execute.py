@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 AT_ONCE = 4
 """Statements that run at a time in one worker; a further one is refused."""
 
+_threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="helicone-gw-sql")
 _running: WeakKeyDictionary[asyncio.AbstractEventLoop, int] = WeakKeyDictionary()
 
 
@@ -39,10 +41,13 @@ async def execute(database: Database, scope: Scope, sql: str, limits: Limits | N
     try:
         if database.sqlite:
             return await _on_sqlite(database, scope, text, limits)
-        async with database.connect() as connection:
+        # PostgreSQL's own limit is each page's; this one is for all of them.
+        async with asyncio.timeout(limits.seconds + 1), database.connect() as connection:
             qualifier = await postgres.qualifier_of(connection)
             views = {name: select for name, (_, select) in schema("postgresql", scope, qualifier).items()}
             return await postgres.run(connection, text, views, limits)
+    except TimeoutError:
+        raise SqlError("TIMEOUT", f"The statement took more than {limits.seconds:g} seconds.", 503) from None
     finally:
         _running[loop] -= 1
 
@@ -52,7 +57,8 @@ async def _on_sqlite(database: Database, scope: Scope, sql: str, limits: Limits)
     where = sqlite.address(url.database or "", url.query)
     views = {name: select for name, (_, select) in schema("sqlite", scope, "main").items()}
     query = sqlite.Query(where, views, limits)
-    running: asyncio.Future[Any] = asyncio.ensure_future(asyncio.to_thread(query.run, sql))
+    # Threads of their own: a slow statement keeps nothing else waiting that needs one.
+    running: asyncio.Future[Any] = asyncio.get_running_loop().run_in_executor(_threads, query.run, sql)
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:

@@ -121,7 +121,8 @@ def check_names(sql: str, forbidden: Collection[str]) -> None:
     found = tokens(sql)
     for at, token in enumerate(found):
         if token.kind == "quoted" and token.value[0] != '"':
-            continue  # no name to PostgreSQL, but a mistake
+            # To PostgreSQL these are no names: what is in them would be read as anything else is.
+            raise SqlError("SYNTAX_ERROR", "There are no arrays here, and names are written in double quotes.")
         name = token.name
         if name is None:
             continue
