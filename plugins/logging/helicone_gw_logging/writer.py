@@ -272,8 +272,8 @@ def _refused(problem: Exception) -> bool:
     if problem.connection_invalidated:
         return False
     state: str | None = getattr(problem.orig, "sqlstate", None)
-    if state is not None:  # Postgres: class 22 is about data, class 23 about integrity
-        return state[:2] in ("22", "23")
+    if state is not None:  # Postgres: class 22 is about data, 23 about integrity, 54 about what is too large for it
+        return state[:2] in ("22", "23", "54")
     return not isinstance(problem, (OperationalError, InternalError))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from helicone_gw.database import Database
 from helicone_gw.errors import InternalError
@@ -176,6 +176,19 @@ async def test_one_bad_row_does_not_take_the_others_along(
     await one.flush()
     assert (await count(database), one.counters.rows_written, one.counters.rows_failed) == (2, 2, 1)
     assert ("a row was refused", bad.request["id"]) in [(event, facts.get("id")) for event, facts in log.events]
+
+
+@pytest.mark.parametrize("state", ["22021", "23505", "54000"])
+async def test_what_postgres_will_never_take_is_not_tried_for_ever(
+    database: Database, exchange: Build, writer: MakeWriter, state: str
+) -> None:
+    class Refusal(Exception):
+        sqlstate = state
+
+    one = writer(Unreliable(database, 10**9, DBAPIError("INSERT", {}, Refusal())))
+    one.put(record(exchange()))
+    await one.flush()
+    assert (one.counters.rows_failed, one.counters.retries, one.counters.queue_rows) == (1, 0, 0)
 
 
 async def test_a_row_is_kept_when_what_is_beside_it_cannot_be(
