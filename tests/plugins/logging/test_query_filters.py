@@ -15,7 +15,9 @@ from helicone_gw.database import Database
 from helicone_gw.exchange import Exchange
 from helicone_gw_logging.query.filters import read_filter
 from helicone_gw_logging.query.nodes import ALL, Both, Condition, FilterError, conditions
+from helicone_gw_logging.query.requests import Wanted, count, find
 from helicone_gw_logging.query.scope import Scope
+from helicone_gw_logging.query.sorts import Order
 from helicone_gw_logging.query.where import where
 from helicone_gw_logging.tables import PROPERTY, REQUEST
 from tests.plugins.logging.asking import holds, log_all, many
@@ -203,6 +205,10 @@ COLUMNS: dict[str, Any] = {
     "app": _text,
     "stage": _text,
 }
+_of_property = st.tuples(
+    st.sampled_from(["app", "stage"]),
+    st.tuples(st.just("equals"), st.sampled_from(["shop", "blog", "prod", "a%b", "none", "null"])),
+)
 _leaf = st.sampled_from([*COLUMNS]).flatmap(lambda column: st.tuples(st.just(column), COLUMNS[column]))
 _tree = st.recursive(_leaf, lambda inner: st.tuples(inner, st.sampled_from(["and", "or"]), inner), max_leaves=6)
 
@@ -241,10 +247,40 @@ async def test_sql_says_what_the_filter_says(any_database: Database, exchange: B
         for one in await connection.execute(select(PROPERTY)):
             properties.get(one.seq, {})[one.key_lower] = one.value
 
-    async def found(filter: Any) -> set[int]:
-        async with any_database.connect() as connection:
-            return set(await connection.scalars(select(REQUEST.c.seq).where(where(read_filter(filter), Scope()))))
+    every = (
+        _tree | st.tuples(_of_property, st.just("and"), _tree) | st.tuples(_of_property, st.just("and"), _of_property)
+    )
+    async with any_database.connect() as connection:
+        for tree in drawn(every, 150):
+            expected = {row.seq for row in rows if told(tree, row, properties[row.seq])}
+            node = read_filter(as_filter(tree))
+            found = [*await connection.scalars(select(REQUEST.c.seq).where(where(node, Scope())))]
+            assert set(found) == expected, as_filter(tree)
+            # Where a property's index leads, the statement is another one.
+            assert await count(connection, Scope(), Wanted(node)) == len(expected), as_filter(tree)
+            for order in (Order(), Order(direction="asc"), Order("latency")):
+                listed = await find(connection, Scope(), Wanted(node), order, limit=1000)
+                assert {one.row["seq"] for one in listed} == expected, as_filter(tree)
+                if order.name == "created_at":
+                    places = [(one.row["received_at"], one.row["seq"]) for one in listed]
+                    assert places == sorted(places, reverse=order.direction == "desc")
 
-    for tree in drawn(_tree, 150):
-        expected = {row.seq for row in rows if told(tree, row, properties[row.seq])}
-        assert await found(as_filter(tree)) == expected, as_filter(tree)
+
+async def test_a_key_may_be_all_that_is_seen(any_database: Database, exchange: Build) -> None:
+    await log_all(any_database, many(exchange, 60))
+    async with any_database.connect() as connection:
+        mine = Scope("default", "1")
+        expected = set(
+            await connection.scalars(
+                select(REQUEST.c.seq).where(REQUEST.c.organization_id == "default", REQUEST.c.key_id == "1")
+            )
+        )
+        shop = read_filter({"properties": {"app": {"contains": ""}}})
+        for node in (ALL, shop):
+            listed = await find(connection, mine, Wanted(node), Order(), limit=1000)
+            assert {one.row["seq"] for one in listed} == expected
+        for value in ("shop", "blog"):
+            node = read_filter({"properties": {"app": {"equals": value}}})
+            listed = await find(connection, mine, Wanted(node), Order(), limit=1000)
+            assert {one.row["seq"] for one in listed} <= expected
+            assert await count(connection, mine, Wanted(node)) == len(listed)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Select, delete, func, select
 
+from helicone_gw_logging.query.patterns import contains
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.spans import Span
-from helicone_gw_logging.query.where import contains, property_key
+from helicone_gw_logging.query.where import property_key
 from helicone_gw_logging.rollups import UNTOLD
 from helicone_gw_logging.statements import put
 from helicone_gw_logging.tables import PROPERTY, REQUEST

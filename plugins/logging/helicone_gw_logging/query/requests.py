@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Result, and_, func, or_, select
+from sqlalchemy import ColumnElement, Result, Select, Table, and_, func, or_, select
 
 from helicone_gw_logging.bodies import unpack
 from helicone_gw_logging.query.log import Cursor, LoggedBody
-from helicone_gw_logging.query.nodes import Node
+from helicone_gw_logging.query.nodes import ALL, Node
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.sorts import Order, beyond, is_cached, ordering
-from helicone_gw_logging.query.where import where
+from helicone_gw_logging.query.where import led, of_property, where
 from helicone_gw_logging.record import text
 from helicone_gw_logging.tables import BODY, FEEDBACK, PROPERTY, REQUEST, SCORE
 
@@ -24,6 +24,7 @@ Row = dict[str, Any]
 """Values by column."""
 
 _CHUNK: Final = 500
+_BY_TIME: Final = Order()
 
 
 class Wanted(Struct, frozen=True):
@@ -33,15 +34,42 @@ class Wanted(Struct, frozen=True):
     cached: bool | None = None
     scored: bool | None = None
 
+    @property
+    def table(self) -> Table:
+        """The one whose index leads to them."""
+        return REQUEST if led(self.filter) is None else PROPERTY
+
     def where(self, scope: Scope) -> ColumnElement[bool]:
         """As a condition over the requests of ``scope``."""
-        clauses = [where(self.filter, scope)]
+        return and_(where(self.filter, scope), *self._beside())
+
+    def numbers(self, scope: Scope, order: Order = _BY_TIME) -> Select[tuple[int]]:
+        """Their numbers, yet to be put into ``order``.
+
+        Where a property must have a value, its index leads: few requests may have it, and they can be anywhere.
+        """
+        leading = led(self.filter)
+        if leading is None:
+            return select(REQUEST.c.seq).where(self.where(scope))
+        condition, rest = leading
+        same = and_(PROPERTY.c.seq == REQUEST.c.seq, PROPERTY.c.received_at == REQUEST.c.received_at)
+        query = select(PROPERTY.c.seq).where(PROPERTY.c.organization_id == scope.organization, of_property(condition))
+        others = and_(where(rest, scope), *self._beside())
+        if order.name != _BY_TIME.name:
+            return query.select_from(PROPERTY.join(REQUEST, same)).where(others)
+        if rest == ALL and scope.whole and self.cached is None and self.scored is None:
+            return query
+        # Not a join: a database may begin that with the larger table.
+        return query.where(select(REQUEST.c.seq).where(same, others).correlate(PROPERTY).exists())
+
+    def _beside(self) -> list[ColumnElement[bool]]:
+        clauses: list[ColumnElement[bool]] = []
         if self.cached is not None:
             clauses.append(is_cached() if self.cached else ~is_cached())
         if self.scored is not None:
             scored = select(SCORE.c.seq).where(SCORE.c.seq == REQUEST.c.seq).exists()
             clauses.append(scored if self.scored else ~scored)
-        return and_(*clauses)
+        return clauses
 
 
 class Found(Struct, frozen=True):
@@ -73,17 +101,21 @@ async def find(
 
     Raises `nodes.FilterError` for what cannot be asked.
     """
-    query = select(REQUEST).where(wanted.where(scope)).order_by(*ordering(order, scope)).limit(limit)
+    # Numbers first: an index has them, and what is sorted is small.
+    table = wanted.table if order.name == _BY_TIME.name else REQUEST
+    query = wanted.numbers(scope, order).order_by(*ordering(order, scope, table)).limit(limit)
     if after is not None:
-        query = query.where(beyond(after, order))
+        query = query.where(beyond(after, order, table))
     if offset:
         query = query.offset(offset)
-    return await _with_the_rest(connection, _plain(await connection.execute(query)))
+    numbers = [*await connection.scalars(query)]
+    rows = {row["seq"]: row for row in await _rows(connection, numbers)}
+    return await _with_the_rest(connection, [rows[seq] for seq in numbers])
 
 
 async def count(connection: AsyncConnection, scope: Scope, wanted: Wanted) -> int:
     """How many requests there are."""
-    found = await connection.scalar(select(func.count()).select_from(REQUEST).where(wanted.where(scope)))
+    found = await connection.scalar(select(func.count()).select_from(wanted.numbers(scope).subquery()))
     return int(found or 0)
 
 
@@ -91,21 +123,17 @@ async def by_ids(connection: AsyncConnection, scope: Scope, ids: Sequence[str]) 
     """The requests with these ids (the exchange's, or what its client was told), newest first; of several with one
     request id the newest."""
     wanted = list(dict.fromkeys(text(one) or "" for one in ids))
-    own, seq = scope.of(REQUEST), REQUEST.c.seq
+    own = scope.of(REQUEST)
     numbers: dict[str, int] = {}
     for start in range(0, len(wanted), _CHUNK):
         some = wanted[start : start + _CHUNK]
         # How often a client may repeat an id is not bounded, so that not all of its rows are read.
         for column in (REQUEST.c.id, REQUEST.c.request_id):
-            newest = select(column, func.max(seq)).where(own, column.in_(some)).group_by(column)
+            newest = select(column, func.max(REQUEST.c.seq)).where(own, column.in_(some)).group_by(column)
             for name, number in await connection.execute(newest):
                 numbers[name] = max(number, numbers.get(name, 0))
-    rows: list[Row] = []
-    found = sorted(set(numbers.values()), reverse=True)
-    for start in range(0, len(found), _CHUNK):
-        some_rows = select(REQUEST).where(seq.in_(found[start : start + _CHUNK])).order_by(seq.desc())
-        rows += _plain(await connection.execute(some_rows))
-    return await _with_the_rest(connection, rows)
+    rows = await _rows(connection, [*set(numbers.values())])
+    return await _with_the_rest(connection, sorted(rows, key=lambda row: -row["seq"]))
 
 
 async def by_id(connection: AsyncConnection, scope: Scope, id: str) -> Found | None:
@@ -127,6 +155,14 @@ async def bodies(connection: AsyncConnection, scope: Scope, seq: int) -> tuple[L
         return None, None
     asked = LoggedBody(unpack(row["request"]), row["request_state"], row["request_type"])
     return asked, LoggedBody(unpack(row["response"]), row["response_state"], row["response_type"])
+
+
+async def _rows(connection: AsyncConnection, numbers: Sequence[int]) -> list[Row]:
+    rows: list[Row] = []
+    for start in range(0, len(numbers), _CHUNK):
+        some = select(REQUEST).where(REQUEST.c.seq.in_(numbers[start : start + _CHUNK]))
+        rows += _plain(await connection.execute(some))
+    return rows
 
 
 def _plain(found: Result[Any]) -> list[Row]:

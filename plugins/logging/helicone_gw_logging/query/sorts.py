@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, and_, case, func, null, or_, select
+from sqlalchemy import ColumnElement, Table, and_, case, func, null, or_, select
 
 from helicone_gw_logging.query.log import Cursor
 from helicone_gw_logging.query.nodes import FilterError, shown
@@ -74,13 +74,16 @@ def chosen(sort: RequestSort) -> Order:
     return Order()
 
 
-def ordering(order: Order, scope: Scope) -> list[ColumnElement[Any]]:
-    """For ``ORDER BY``; of two that are alike the one that was written later comes first (last, when ascending)."""
-    seq = REQUEST.c.seq
+def ordering(order: Order, scope: Scope, table: Table = REQUEST) -> list[ColumnElement[Any]]:
+    """For ``ORDER BY``; of two that are alike the one that was written later comes first (last, when ascending).
+
+    ``table`` is the one whose index leads to the requests.
+    """
+    seq = table.c.seq
     if order.name == "random":
         return [func.random()]
     if order.name == "created_at":
-        at = REQUEST.c.received_at
+        at = table.c.received_at
         return [at.asc(), seq.asc()] if order.direction == "asc" else [at.desc(), seq.desc()]
     expression = _keyed(order, scope) if order.key is not None else _EXPRESSIONS[order.name](scope)
     if order.direction == "asc":
@@ -88,15 +91,14 @@ def ordering(order: Order, scope: Scope) -> list[ColumnElement[Any]]:
     return [expression.desc().nulls_last(), seq.desc()]
 
 
-def beyond(cursor: Cursor, order: Order) -> ColumnElement[bool]:
+def beyond(cursor: Cursor, order: Order, table: Table = REQUEST) -> ColumnElement[bool]:
     """The requests behind ``cursor``. Raises `FilterError` for an order that has no such places."""
     if order.name != "created_at":
         raise FilterError("cursor: only a list sorted by created_at can be gone on with; use offset")
-    at, seq = REQUEST.c.received_at, REQUEST.c.seq
+    at, seq = table.c.received_at, table.c.seq
+    # The first part of each is for the index.
     if order.direction == "asc":
-        return and_(
-            at >= cursor.received_at, or_(at > cursor.received_at, seq > cursor.seq)
-        )  # the first part is for the index
+        return and_(at >= cursor.received_at, or_(at > cursor.received_at, seq > cursor.seq))
     return and_(at <= cursor.received_at, or_(at < cursor.received_at, seq < cursor.seq))
 
 
@@ -137,6 +139,7 @@ def _keyed(order: Order, scope: Scope) -> ColumnElement[Any]:
     return (
         select(table.c.value)
         .where(table.c.organization_id == scope.organization, table.c.seq == REQUEST.c.seq, named)
+        .correlate(REQUEST)
         .scalar_subquery()
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -22,12 +21,10 @@ from sqlalchemy import (
     select,
     true,
 )
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
 
 from helicone_gw_logging.query.columns import ANSWERED_MODEL, STATUS
 from helicone_gw_logging.query.nodes import Both, Condition, FilterError, Node
+from helicone_gw_logging.query.patterns import contains, ilike, like
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.record import KEY_BYTES, NAME_BYTES, TEXT_BYTES, VALUE_START_BYTES, text
 from helicone_gw_logging.tables import FEEDBACK, PROPERTY, REQUEST, SCORE
@@ -129,9 +126,9 @@ def _texts(expression: ColumnElement[Any], operator: str, value: str) -> ColumnE
     if operator == "not-equals":
         return expression.is_distinct_from(literal(said, String))
     if operator == "like":
-        return Like(expression, said)
+        return like(expression, said)
     if operator == "ilike":
-        return expression.ilike(_pattern(said), escape="\\")
+        return ilike(expression, said)
     found = contains(expression, said)
     return found if operator == "contains" else or_(expression.is_(None), ~found)
 
@@ -195,9 +192,9 @@ def _beside(condition: Condition, scope: Scope) -> ColumnElement[bool]:
     held = and_(table.c.organization_id == scope.organization, table.c.seq == REQUEST.c.seq, key)
     if condition.value is None:
         # Known to be null is what is not there at all.
-        known = select(table.c.seq).where(held, value.is_not(None)).exists()
+        known = select(table.c.seq).where(held, value.is_not(None)).correlate(REQUEST).exists()
         return known if negative else ~known
-    found = select(table.c.seq).where(held, _of_value(table, value, positive)).exists()
+    found = select(table.c.seq).where(held, _of_value(table, value, positive)).correlate(REQUEST).exists()
     return ~found if negative else found
 
 
@@ -225,9 +222,21 @@ def _of_value(table: Table, value: ColumnElement[Any], condition: Condition) -> 
     return compare(value, condition)
 
 
-def contains(expression: ColumnElement[Any], said: str) -> ColumnElement[bool]:
-    """Whether a text contains another one, in any case."""
-    return expression.ilike(f"%{_escaped(text(said, TEXT_BYTES) or '')}%", escape="\\")
+def led(node: Node) -> tuple[Condition, Node] | None:
+    """A condition by which few requests are found at once (a property must have a value), and what else must hold."""
+    parts = node.parts if isinstance(node, Both) and node.operator == "and" else (node,)
+    for number, part in enumerate(parts):
+        if not isinstance(part, Condition) or part.field.source != "property" or part.value is None:
+            continue
+        if part.operator in ("equals", "is"):
+            return part, Both("and", (*parts[:number], *parts[number + 1 :]))
+    return None
+
+
+def of_property(condition: Condition) -> ColumnElement[bool]:
+    """The rows of properties that the condition of `led` asks for; a request has at most one of them."""
+    _, key, value = _place(condition)
+    return and_(key, _of_value(PROPERTY, value, condition))
 
 
 def property_key(key: str) -> str:
@@ -252,47 +261,3 @@ def _of_session(condition: Condition, scope: Scope) -> ColumnElement[bool]:
         SESSION.c.session_name == func.coalesce(REQUEST.c.session_name, ""),
     )
     return select(SESSION.c.session_id).where(held, compare(SESSION.c[condition.field.column], condition)).exists()
-
-
-class Like(FunctionElement[bool]):
-    """SQL's LIKE that tells upper from lower case everywhere, with ``\\`` as its escape."""
-
-    inherit_cache = True
-    name = "like"
-
-    def __init__(self, expression: ColumnElement[Any], pattern: str) -> None:
-        super().__init__(expression, literal(_pattern(pattern), String), literal(_glob(pattern), String))
-
-
-@compiles(Like)
-def _like(element: Like, compiler: SQLCompiler, **options: Any) -> str:
-    expression, pattern, _ = element.clauses
-    return f"({compiler.process(expression, **options)} LIKE {compiler.process(pattern, **options)} ESCAPE '\\')"
-
-
-@compiles(Like, "sqlite")
-def _sqlite_like(element: Like, compiler: SQLCompiler, **options: Any) -> str:
-    # SQLite's own LIKE has no case; its GLOB has.
-    expression, _, pattern = element.clauses
-    return f"({compiler.process(expression, **options)} GLOB {compiler.process(pattern, **options)})"
-
-
-def _escaped(said: str) -> str:
-    return re.sub(r"([\\%_])", r"\\\1", said)
-
-
-def _pattern(said: str) -> str:
-    """A pattern whose last backslash escapes something: databases disagree on one that does not."""
-    return re.sub(r"\\(.?)", lambda found: "\\" + (found[1] or "\\"), said, flags=re.DOTALL)
-
-
-def _glob(said: str) -> str:
-    pieces = {"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"}
-    glob = []
-    for found in re.finditer(r"\\(.)|(.)", _pattern(said), re.DOTALL):
-        escaped, plain = found.groups()
-        if escaped is None:
-            glob.append(pieces.get(plain, plain))
-        else:
-            glob.append(f"[{escaped}]" if escaped in "*?[" else escaped)
-    return "".join(glob)

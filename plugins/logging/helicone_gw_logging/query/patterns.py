@@ -1,0 +1,72 @@
+"""Patterns: SQL's LIKE and its relatives, which databases disagree about, made to say the same everywhere."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sqlalchemy import ColumnElement, String, literal
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from helicone_gw_logging.record import TEXT_BYTES, text
+
+
+def contains(expression: ColumnElement[Any], said: str) -> ColumnElement[bool]:
+    """Whether a text contains another one, in any case."""
+    return expression.ilike(f"%{_escaped(text(said, TEXT_BYTES) or '')}%", escape="\\")
+
+
+def like(expression: ColumnElement[Any], said: str) -> ColumnElement[bool]:
+    """Whether a text matches a pattern with ``%`` and ``_``, upper and lower case being different."""
+    return Like(expression, said)
+
+
+def ilike(expression: ColumnElement[Any], said: str) -> ColumnElement[bool]:
+    """The same in any case."""
+    return expression.ilike(_pattern(said), escape="\\")
+
+
+class Like(FunctionElement[bool]):
+    """SQL's LIKE that tells upper from lower case everywhere, with ``\\`` as its escape."""
+
+    inherit_cache = True
+    name = "like"
+
+    def __init__(self, expression: ColumnElement[Any], pattern: str) -> None:
+        super().__init__(expression, literal(_pattern(pattern), String), literal(_glob(pattern), String))
+
+
+@compiles(Like)
+def _like(element: Like, compiler: SQLCompiler, **options: Any) -> str:
+    expression, pattern, _ = element.clauses
+    return f"({compiler.process(expression, **options)} LIKE {compiler.process(pattern, **options)} ESCAPE '\\')"
+
+
+@compiles(Like, "sqlite")
+def _sqlite_like(element: Like, compiler: SQLCompiler, **options: Any) -> str:
+    # SQLite's own LIKE has no case; its GLOB has.
+    expression, _, pattern = element.clauses
+    return f"({compiler.process(expression, **options)} GLOB {compiler.process(pattern, **options)})"
+
+
+def _escaped(said: str) -> str:
+    return re.sub(r"([\\%_])", r"\\\1", said)
+
+
+def _pattern(said: str) -> str:
+    """A pattern whose last backslash escapes something: databases disagree on one that does not."""
+    return re.sub(r"\\(.?)", lambda found: "\\" + (found[1] or "\\"), said, flags=re.DOTALL)
+
+
+def _glob(said: str) -> str:
+    pieces = {"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"}
+    glob = []
+    for found in re.finditer(r"\\(.)|(.)", _pattern(said), re.DOTALL):
+        escaped, plain = found.groups()
+        if escaped is None:
+            glob.append(pieces.get(plain, plain))
+        else:
+            glob.append(f"[{escaped}]" if escaped in "*?[" else escaped)
+    return "".join(glob)
