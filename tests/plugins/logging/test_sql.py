@@ -252,3 +252,13 @@ def test_values_are_what_json_and_spreadsheets_can_hold() -> None:
     assert result.take([(1, b"\x00\xff", math.inf), ("=1+1", True, "x,y")], Limits())
     assert result.as_objects() == [{"a": 1, "a_2": "00ff", "b": None}, {"a": "=1+1", "a_2": True, "b": "x,y"}]
     assert result.as_csv() == 'a,a,b\r\n1,00ff,\r\n\'=1+1,True,"x,y"\r\n'
+
+
+async def test_what_else_is_in_the_database_is_in_nobodys_way(filled: Database) -> None:
+    """Another program's table, named as one of our columns is."""
+    async with filled.begin() as connection:
+        await connection.exec_driver_sql("CREATE TABLE model (secret text)")
+        await connection.exec_driver_sql("CREATE TABLE payroll (secret text)")
+    assert await ask(filled, "SELECT count(model) FROM requests") == [(3,)]
+    for name in ("model", "payroll", "public.model", "main.model"):
+        await refusal(filled, f"SELECT secret FROM {name}")

@@ -44,8 +44,10 @@ async def execute(database: Database, scope: Scope, sql: str, limits: Limits | N
         # PostgreSQL's own limit is each page's; this one is for all of them.
         async with asyncio.timeout(limits.seconds + 1), database.connect() as connection:
             qualifier = await postgres.qualifier_of(connection)
-            views = {name: select for name, (_, select) in schema("postgresql", scope, qualifier).items()}
-            return await postgres.run(connection, text, views, limits)
+            offered = schema("postgresql", scope, qualifier)
+            views = {name: select for name, (_, select) in offered.items()}
+            columns = {column.name for listed, _ in offered.values() for column in listed}
+            return await postgres.run(connection, text, views, columns, limits)
     except TimeoutError:
         raise SqlError("TIMEOUT", f"The statement took more than {limits.seconds:g} seconds.", 503) from None
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
@@ -24,10 +24,13 @@ async def qualifier_of(connection: AsyncConnection) -> str:
     return f'"{quoted}"'
 
 
-async def run(connection: AsyncConnection, sql: str, views: Mapping[str, str], limits: Limits) -> Result:
-    """The answer to ``sql``, over ``views``. The transaction is rolled back. Raises `SqlError`."""
-    forbidden = await _names(connection)
-    check_names(sql, forbidden - views.keys())
+async def run(
+    connection: AsyncConnection, sql: str, views: Mapping[str, str], columns: Collection[str], limits: Limits
+) -> Result:
+    """The answer to ``sql``, over ``views`` with these ``columns``. Rolls its transaction back. Raises `SqlError`."""
+    schemas, relations = await _names(connection)
+    # Tables lead nowhere without their schema: that they may not be named is a second lock, and columns come first.
+    check_names(sql, schemas | (relations - views.keys() - set(columns)))
     await connection.rollback()
     own = ", ".join(f'"{name}" AS NOT MATERIALIZED ({select})' for name, select in views.items())
     try:
@@ -58,13 +61,14 @@ async def run(connection: AsyncConnection, sql: str, views: Mapping[str, str], l
         await connection.rollback()
 
 
-async def _names(connection: AsyncConnection) -> set[str]:
-    """Names of schemas and of tables outside PostgreSQL's own, which no statement may say."""
-    found = await connection.exec_driver_sql(
-        "SELECT nspname FROM pg_namespace UNION SELECT relname FROM pg_class c JOIN pg_namespace n "
-        "ON n.oid = c.relnamespace WHERE relkind IN ('r', 'v', 'm', 'p', 'f') AND nspname <> 'pg_catalog'"
+async def _names(connection: AsyncConnection) -> tuple[set[str], set[str]]:
+    """Names of schemas, and of tables outside PostgreSQL's own."""
+    schemas = await connection.exec_driver_sql("SELECT nspname FROM pg_namespace")
+    relations = await connection.exec_driver_sql(
+        "SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE relkind IN ('r', 'v', 'm', 'p', 'f') AND nspname NOT IN ('pg_catalog', 'information_schema')"
     )
-    return {str(name).lower() for (name,) in found}
+    return {str(name).lower() for (name,) in schemas}, {str(name).lower() for (name,) in relations}
 
 
 def _problem(problem: DBAPIError, limits: Limits) -> SqlError:
