@@ -61,6 +61,7 @@ class Exchange:
         "secrets",
         "stash",
         "stop_reason",
+        "substituted",
         "usage",
     )
 
@@ -99,6 +100,8 @@ class Exchange:
         self.cost: Cost | None = None
         """Sum over all attempts; ``None`` while any of them is unknown."""
         self.stop_reason: str | None = None
+        self.substituted = False
+        """Whether a plugin answered an error (a `Response` from ``on_error``): what a provider said was not it."""
         self.headers: dict[str, str] = {}
         """Response headers to add, until `committed`."""
         self.committed = False

@@ -147,6 +147,7 @@ class Conversation:
             if result is None:
                 continue
             if isinstance(result, Response):
+                exchange.substituted = True
                 return Answer.of_response(result, hook.index, services.max_event)
             if not isinstance(result, (Retry, Fallback)):
                 error, after_attempt = wrong_value(hook.plugin, "on_error", result), None

@@ -60,6 +60,8 @@ def refusal(exchange: Exchange, response: Response, *, store_fallbacks: bool) ->
         return "error"
     if exchange.ended_early:
         return "ended early"
+    if exchange.substituted:
+        return "no provider's"
     if exchange.annotations.get(REFUSED) is False:
         return "refused inside"
     if (exchange.stop_reason or "").lower() in FILTERED:

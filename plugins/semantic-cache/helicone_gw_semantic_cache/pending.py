@@ -82,7 +82,12 @@ class Pending:
         response, outcome = self.response, exchange.outcome
         if response is None or response.status != 200 or outcome is None or outcome.kind != "ok":
             return None
-        if exchange.ended_early or exchange.annotations.get(NOT_TO_BE_STORED) is False or not _as_asked(exchange):
+        if (
+            exchange.substituted
+            or exchange.ended_early
+            or exchange.annotations.get(NOT_TO_BE_STORED) is False
+            or not _as_asked(exchange)
+        ):
             return None
         if response.headers.get("content-encoding", "identity") != "identity":
             return None

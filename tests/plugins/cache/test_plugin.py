@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from helicone_gw import Cost, Exchange, Plugin, Request, Response, Route, Target, hookimpl
+from helicone_gw import BadRequest, Cost, Exchange, GatewayError, Plugin, Request, Response, Route, Target, hookimpl
 from helicone_gw.config import load_config
 from helicone_gw.registry import load
 from helicone_gw.testing import GatewayFactory, RunningGateway, ScriptedProvider, of_bytes, of_events, of_json
@@ -256,6 +256,26 @@ NEVER: dict[str, tuple[Any, bool, str | None]] = {
     "no JSON": (of_bytes(b"Hello", "text/plain"), False, "not events"),
     "nothing": (of_bytes(b"", "application/json"), False, None),
 }
+
+
+async def test_what_a_plugin_says_after_an_answer_was_refused_is_not_stored(gateway: GatewayFactory) -> None:
+    class Judge(Plugin):
+        @hookimpl
+        async def on_response(self, exchange: Exchange, response: Response) -> None:
+            raise BadRequest("Not this.")
+
+    class Excuse(Plugin):
+        @hookimpl
+        async def on_error(self, exchange: Exchange, error: GatewayError) -> Response:
+            return Response.of_json({"choices": []})
+
+    plugins = ["cache", "excuse", "judge"]
+    async with gateway(plugins, classes={"excuse": Excuse, "judge": Judge}) as running:
+        first, second = await twice(running, headers=DEBUG)
+        assert (first.status, first.json()) == (200, {"choices": []})
+        assert (said(first), said(second)) == ("MISS", "MISS")
+        assert notes(running)["not_stored"] == "no provider's"
+        assert running.exchanges[-1].substituted
 
 
 @pytest.mark.parametrize("what", NEVER)
