@@ -27,7 +27,7 @@ def test_the_default_needs_nothing() -> None:
     config = load("gateway.yaml", {})
     assert (config.server, config.limits) == (GatewayConfig().server, GatewayConfig().limits)
     assert config.database.url == GatewayConfig().database.url
-    names = ["logging", "cost", "security", "ratelimit", "cache", "router", "fallbacks", "retries"]
+    names = ["logging", "metrics", "cost", "security", "ratelimit", "cache", "router", "fallbacks", "retries"]
     assert [spec.name for spec in config.plugins] == names
     assert set(config.providers) == {"openai", "anthropic", "gemini", "demo"}
     assert not any(provider.api_key for provider in config.providers.values())
@@ -52,7 +52,7 @@ def test_production() -> None:
     assert not config.server.open
     assert config.database.url == PRODUCTION["DATABASE_URL"]
     assert "demo" not in config.providers
-    security = config.plugins[2]
+    security = config.plugins[3]
     assert (security.name, security.on_failure) == ("security", "closed")
     assert security.config != type(security.config)(), "it has a key"
     assert load("production.yaml", {**PRODUCTION, "WORKERS": "4", "PORT": "80"}).server.workers == 4
