@@ -58,6 +58,7 @@ class Budgeting:
         self._count = count
         self._name = name
         self._reminders = 0
+        self._alarmed = False
         self.unwritten = 0
         """Settlements that the store knows of and the table does not, because neither could be told of the other."""
         self._shared = lease > 0
@@ -237,9 +238,13 @@ class Budgeting:
                     await self.recall([charge])
                     told = await self._limits.settle(self._store, [[(charge, nothing)]])
                 except StoreUnavailable as problem:
-                    self._log.warning("what was spent of a budget could not be told", problem=type(problem).__name__)
+                    if not self._alarmed:  # once, and not for each of a thousand
+                        self._alarmed = True
+                        reason = type(problem).__name__
+                        self._log.warning("what was spent of a budget could not be told; trying on", problem=reason)
                     await self._clock.sleep(REMIND_AGAIN)
                 else:
+                    self._alarmed = False
                     break
         finally:
             self._reminders -= 1

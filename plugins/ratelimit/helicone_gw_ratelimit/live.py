@@ -179,8 +179,9 @@ class Live:
                 ]
                 try:
                     await self._store.run_all(calls)
-                except StoreUnavailable as problem:
-                    # They end by themselves if the store stays away; what is settled then counts all the same.
+                except Exception as problem:
+                    # They end by themselves if the store stays away; what is settled then counts all the same. And
+                    # whatever it was, what is held by the exchanges to come is renewed.
                     self._log.warning("reservations cannot be renewed", problem=type(problem).__name__)
 
     async def _hold(self, holder: str, spending: Spending, held: int, forced: Callable[[Charge], bool]) -> Any:

@@ -94,6 +94,10 @@ class Settling:
                     self._log.warning("reservations could not be settled", exchanges=len(batch), waiting=len(money))
                     if money:
                         await self._clock.sleep(RETRY)
+                except Exception as problem:
+                    # What one key of the store cannot take must not keep back those behind it.
+                    self.lost += len(batch)
+                    self._log.error("settling failed", exchanges=len(batch), problem=type(problem).__name__)
         finally:
             self._running = False
 

@@ -100,6 +100,29 @@ async def test_what_runs_longer_than_a_lease_stays_held(start: Start) -> None:
         await under_way
 
 
+async def test_a_renewal_that_fails_is_not_the_last(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = ScriptedProvider(default=openai_chat.reply().delayed(5))
+    async with start({}, provider, lease=1.5) as running:
+        live = running.gateway.plugins[1].budgeting.live  # type: ignore[attr-defined]
+        run_all, failures = live._store.run_all, []
+
+        class Failing:
+            """A store that refuses the first renewal."""
+
+            async def run_all(self, calls: Any) -> Any:
+                if not failures:
+                    failures.append(calls)
+                    raise ValueError("the script failed")
+                return await run_all(calls)
+
+        monkeypatch.setattr(live, "_store", Failing())
+        under_way = asyncio.create_task(running.chat(max_tokens=900))
+        await asyncio.sleep(3)
+        assert failures
+        assert (await standing(running)).reserved == 900_000_000
+        await under_way
+
+
 async def test_what_a_dead_gateway_held_is_free_when_its_lease_ends(start: Start) -> None:
     provider = ScriptedProvider(default=openai_chat.reply().delayed(60))
     async with start({}, provider, lease=0.6) as running:

@@ -83,6 +83,29 @@ async def test_what_fails_at_one_is_given_back_to_all(gateways: list[RunningGate
     assert [(await gateways[1].chat()).status for _ in range(21)] == [200] * 20 + [429]
 
 
+async def test_what_cannot_be_settled_keeps_back_nothing_behind_it(
+    gateways: list[RunningGateway], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (plugin,) = (each for each in gateways[0].gateway.plugins if isinstance(each, RatelimitPlugin))
+    settle, failed = plugin._limits.settle, []
+
+    async def failing(*given: Any) -> Any:
+        if not failed:
+            failed.append(given)
+            # Meanwhile another exchange ends, and waits behind this one.
+            await gateways[0].chat()
+            raise ValueError("the script failed")
+        return await settle(*given)
+
+    monkeypatch.setattr(plugin._limits, "settle", failing)
+    await gateways[0].chat()
+    await settled(gateways[0])
+    assert failed
+    assert plugin.settling.lost == 1
+    assert not plugin.settling._waiting
+    assert gateways[0].gateway.background.failures == 0
+
+
 async def test_places_are_shared_and_come_back_when_clients_leave(
     gateway: GatewayFactory, redis_server: RedisServer
 ) -> None:
