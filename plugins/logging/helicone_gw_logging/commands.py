@@ -7,12 +7,18 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, NoReturn, TypeVar
 
+import msgspec
 import typer
 from rich.console import Console
+from sqlalchemy import ColumnElement
 
 from helicone_gw import Database
 from helicone_gw_logging import rendering
 from helicone_gw_logging.query import MAX_LIMIT, AmbiguousId, Filter, follow, get_request, list_requests, ready
+from helicone_gw_logging.query.filters import read_filter
+from helicone_gw_logging.query.nodes import FilterError
+from helicone_gw_logging.query.scope import Scope
+from helicone_gw_logging.query.where import where
 from helicone_gw_logging.times import parse_since
 
 T = TypeVar("T")
@@ -39,6 +45,9 @@ def commands() -> typer.Typer:
             list[str] | None, typer.Option("--property", metavar="KEY=VALUE", help="A property; repeatable.")
         ] = None,
         since: Annotated[str | None, typer.Option(help="10m, 2h, 1d ago, or an ISO date or time.")] = None,
+        filter_: Annotated[
+            str | None, typer.Option("--filter", metavar="JSON", help="A filter, as the REST API has them.")
+        ] = None,
         limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=MAX_LIMIT, help="At most so many.")] = 20,
         organization: Annotated[str, typer.Option(help="Whose requests.")] = "default",
     ) -> None:
@@ -55,6 +64,7 @@ def commands() -> typer.Typer:
             session_id=session,
             properties=_properties(properties or ()),
             since=None if since is None else _since(since),
+            where=None if filter_ is None else _where(filter_, organization),
         )
         if follow_:
             _run(context, lambda database: _follow(database, wanted, limit, as_json))
@@ -163,6 +173,15 @@ def _properties(texts: Sequence[str]) -> dict[str, str]:
             raise typer.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--property")
         found[key] = value
     return found
+
+
+def _where(text: str, organization: str) -> ColumnElement[bool]:
+    try:
+        return where(read_filter(msgspec.json.decode(text)), Scope(organization))
+    except (msgspec.DecodeError, RecursionError):
+        raise typer.BadParameter("it is not JSON", param_hint="--filter") from None
+    except FilterError as problem:
+        raise typer.BadParameter(str(problem), param_hint="--filter") from None
 
 
 def _since(text: str) -> int:

@@ -134,13 +134,25 @@ def test_filters(run: Run, exchange: Build, log_all: Callable[..., None]) -> Non
     assert ids("--since", "2025-12-31") == {a.id, b.id}
     assert ids("--since", "2099-01-01T00:00:00+00:00") == set()
     assert len(ids("--limit", "1")) == 1
+    refused = '{"request_response_rmt": {"status": {"gte": 400}}}'
+    assert ids("--filter", refused) == {b.id}
+    assert ids("--filter", '{"properties": {"app": {"contains": "shop"}}}', "--status", "5xx") == set()
+    assert ids("--filter", '"all"', "--organization", "acme") == {c.id}
     assert ids("--organization", "acme") == {c.id}
     assert "No request matches" in run("--user", "nobody").stderr
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--status", "abc"), ("--status", "4x"), ("--property", "novalue"), ("--since", "yesterday"), ("--limit", "0")],
+    [
+        ("--status", "abc"),
+        ("--status", "4x"),
+        ("--property", "novalue"),
+        ("--since", "yesterday"),
+        ("--limit", "0"),
+        ("--filter", "{"),
+        ("--filter", '{"request_response_rmt": {"colour": {"equals": 1}}}'),
+    ],
 )
 def test_wrong_arguments_are_explained(run: Run, arguments: tuple[str, str]) -> None:
     result = run(*arguments)

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 from quart import Blueprint, Response, request
 from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from helicone_gw import caller
 from helicone_gw_logging.api import feedback, properties, requests, sql
@@ -76,7 +77,10 @@ def _view(operation: Operation, service: Service) -> Callable[..., Awaitable[Res
 async def _body() -> bytes:
     if (request.content_length or 0) > MAX_BODY:
         raise Refused(413, "The body is too large.")
-    body = bytes(await request.get_data(as_text=False))  # type: ignore[arg-type]
+    try:
+        body = bytes(await request.get_data(as_text=False))  # type: ignore[arg-type]
+    except RequestEntityTooLarge:
+        raise Refused(413, "The body is too large.") from None
     if len(body) > MAX_BODY:
         raise Refused(413, "The body is too large.")
     return body or b"{}"

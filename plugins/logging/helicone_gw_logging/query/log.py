@@ -31,7 +31,8 @@ class Filter:
 
     ``status`` is a range of statuses that clients were sent (``range(500, 600)``). ``model`` is the one asked for or
     the one that answered, exactly. ``properties`` maps keys (compared without regard to case) to exact values.
-    ``since`` (inclusive) and ``until`` (exclusive) bound the time of receipt, in epoch milliseconds.
+    ``since`` (inclusive) and ``until`` (exclusive) bound the time of receipt, in epoch milliseconds. ``where`` is any
+    further condition over the requests, as `helicone_gw_logging.query.where` makes them of filters.
     """
 
     organization: str = "default"
@@ -45,6 +46,7 @@ class Filter:
     properties: Mapping[str, str] = field(default_factory=dict)
     since: int | None = None
     until: int | None = None
+    where: ColumnElement[bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +217,8 @@ def _matching(wanted: Filter) -> Select[Any]:
         query = query.where(columns.received_at >= wanted.since)
     if wanted.until is not None:
         query = query.where(columns.received_at < wanted.until)
+    if wanted.where is not None:
+        query = query.where(wanted.where)
     for key, value in wanted.properties.items():
         query = query.where(
             columns.seq.in_(

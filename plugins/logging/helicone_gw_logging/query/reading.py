@@ -29,20 +29,20 @@ async def reading(database: Database, seconds: float = SECONDS) -> AsyncIterator
     SQLite runs a statement in a thread that no cancellation reaches, so there it is interrupted from outside.
     """
     expired = False
+    interrupting: list[asyncio.Task[None]] = []
     async with database.connect() as connection:
-        interrupt: Any = None
-        if database.sqlite:
-            interrupt = (await connection.get_raw_connection()).driver_connection._conn.interrupt  # type: ignore[union-attr]
+        driver: Any = (await connection.get_raw_connection()).driver_connection if database.sqlite else None
+        loop = asyncio.get_running_loop()
 
         def expire() -> None:
             nonlocal expired
             expired = True
-            if interrupt is not None:
-                interrupt()
+            if driver is not None:
+                interrupting.append(loop.create_task(driver.interrupt()))
 
-        handle = asyncio.get_running_loop().call_later(seconds, expire)
+        handle = loop.call_later(seconds, expire)
         try:
-            if interrupt is not None:
+            if driver is not None:
                 yield connection
             else:
                 async with asyncio.timeout(seconds):

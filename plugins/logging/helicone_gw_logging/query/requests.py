@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Result, Select, Table, and_, func, or_, select
+from sqlalchemy import ColumnElement, Result, RowMapping, Select, Table, and_, func, or_, select
 
 from helicone_gw_logging.bodies import unpack
 from helicone_gw_logging.query.log import Cursor, LoggedBody
@@ -153,6 +154,11 @@ async def bodies(connection: AsyncConnection, scope: Scope, seq: int) -> tuple[L
     row = (await connection.execute(select(BODY).where(scope.of(BODY), BODY.c.seq == seq))).mappings().first()
     if row is None:
         return None, None
+    # They may be large, and unpacking them must not hold up everybody else.
+    return await asyncio.to_thread(_unpacked, row)
+
+
+def _unpacked(row: RowMapping) -> tuple[LoggedBody, LoggedBody]:
     asked = LoggedBody(unpack(row["request"]), row["request_state"], row["request_type"])
     return asked, LoggedBody(unpack(row["response"]), row["response_state"], row["response_type"])
 

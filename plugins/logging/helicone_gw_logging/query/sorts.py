@@ -14,6 +14,7 @@ from helicone_gw_logging.query.log import Cursor
 from helicone_gw_logging.query.nodes import FilterError, shown
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.where import LOGGED_STATUS, MODEL, property_key
+from helicone_gw_logging.record import text
 from helicone_gw_logging.tables import PROPERTY, REQUEST, SCORE
 from helicone_gw_logging.totals import USER
 
@@ -107,15 +108,17 @@ def write_cursor(cursor: Cursor) -> str:
     return base64.urlsafe_b64encode(f"{cursor.received_at}.{cursor.seq}".encode()).decode().rstrip("=")
 
 
-def read_cursor(text: str) -> Cursor:
+def read_cursor(written: str) -> Cursor:
     """The place that a text stands for. Raises `FilterError`."""
     try:
-        at, _, seq = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4)).decode().partition(".")
+        at, _, seq = (
+            base64.urlsafe_b64decode(written.encode("ascii") + b"=" * (-len(written) % 4)).decode().partition(".")
+        )
         cursor = Cursor(int(at), int(seq))
     except (ValueError, binascii.Error):
         cursor = None
     if cursor is None or not (0 <= cursor.received_at < 2**63 and 0 <= cursor.seq < 2**63):
-        raise FilterError(f"cursor: {shown(text)} is none that was given out")
+        raise FilterError(f"cursor: {shown(written)} is none that was given out")
     return cursor
 
 
@@ -129,7 +132,7 @@ def _keyed(order: Order, scope: Scope) -> ColumnElement[Any]:
     if order.name == "values":  # prompt inputs: no request has any
         return null()
     table, named = (
-        (SCORE, SCORE.c.name == key)
+        (SCORE, SCORE.c.name == text(key))
         if order.name == "scores"
         else (
             PROPERTY,
