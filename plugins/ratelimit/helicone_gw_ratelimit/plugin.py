@@ -243,6 +243,8 @@ class RatelimitPlugin(Plugin):
             labels = {"limit": name, "what": what, "plugin": self.name}
             yield Measurement("ratelimit_decisions", "counter", "What limits and budgets decided.", count, labels)
         labels = {"plugin": self.name}
+        lost = self.settling.lost
+        yield Measurement("ratelimit_unsettled", "counter", "Exchanges that stay as reserved.", lost, labels)
         if self.budgeting is not None:
             yield from self.budgeting.measurements(labels)
         if self.queues:

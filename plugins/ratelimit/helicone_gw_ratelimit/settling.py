@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from helicone_gw import StoreUnavailable
 from helicone_gw_ratelimit.budgets import BUDGET
+from helicone_gw_ratelimit.rules import LEASES
 
 if TYPE_CHECKING:
     from helicone_gw import Gateway, Store
@@ -21,7 +22,7 @@ BATCH: Final = 100
 """Exchanges that are settled in one round trip."""
 
 RETRY: Final = 1.0
-"""Seconds until money that the store did not take is told to it again."""
+"""Seconds until the store is told again what it did not take."""
 
 PATIENCE: Final = 2.0
 """Seconds that a shutdown waits for the store."""
@@ -32,7 +33,8 @@ Settlements = Sequence[tuple["Claim", Sequence["Argument"]]]
 class Settling:
     """Settles exchanges in the order in which they ended. On memory it is done when `add` returns.
 
-    While the store is away what was spent of budgets waits for it. ``told`` hears what became of each claim.
+    While the store is away what was spent of budgets, and places among those under way, wait for it. ``told`` hears
+    what became of each claim.
     """
 
     def __init__(
@@ -88,11 +90,12 @@ class Settling:
                 try:
                     self._tell(batch, await self._limits.settle(self._store, batch))
                 except StoreUnavailable:
-                    money = [kept for settlements in batch if (kept := _money(settlements))]
-                    self._waiting.extendleft(reversed(money))
-                    self.lost += len(batch) - len(money)
-                    self._log.warning("reservations could not be settled", exchanges=len(batch), waiting=len(money))
-                    if money:
+                    again = [_again(settlements) for settlements in batch]
+                    waiting = [kept for kept in again if kept]
+                    self._waiting.extendleft(reversed(waiting))
+                    self.lost += sum(len(kept) < len(all_of) for kept, all_of in zip(again, batch, strict=True))
+                    self._log.warning("reservations could not be settled", exchanges=len(batch), waiting=len(waiting))
+                    if waiting:
                         await self._clock.sleep(RETRY)
                 except Exception as problem:
                     # What one key of the store cannot take must not keep back those behind it.
@@ -108,6 +111,6 @@ class Settling:
                     self._told(claim, fields)
 
 
-def _money(settlements: Settlements) -> Settlements:
-    """Those of budgets: what was spent may be told twice, and must not be lost."""
-    return [(claim, given) for claim, given in settlements if claim.kind is BUDGET]
+def _again(settlements: Settlements) -> Settlements:
+    """Those that may be told twice, and must not be lost: what was spent, and that a place is free."""
+    return [(claim, given) for claim, given in settlements if claim.kind is BUDGET or claim.kind is LEASES]

@@ -30,7 +30,7 @@ def start(gateway: GatewayFactory, redis_server: RedisServer) -> Start:
     ) -> AsyncIterator[RunningGateway]:
         given = {"b": {"limit": 1, "period": "total", **budget}}
         config = {"models": MODELS, "store": {"url": redis_server.url, "deadline": 5}}
-        plugins = ["cost", {"ratelimit": {"budgets": given, **said}}]
+        plugins: list[Any] = ["cost", {"ratelimit": {"budgets": given, **said}}]
         async with gateway(plugins, provider=provider, config=config) as running:
             yield running
 
@@ -104,7 +104,8 @@ async def test_a_renewal_that_fails_is_not_the_last(start: Start, monkeypatch: p
     provider = ScriptedProvider(default=openai_chat.reply().delayed(5))
     async with start({}, provider, lease=1.5) as running:
         live = running.gateway.plugins[1].budgeting.live  # type: ignore[attr-defined]
-        run_all, failures = live._store.run_all, []
+        run_all = live._store.run_all
+        failures: list[Any] = []
 
         class Failing:
             """A store that refuses the first renewal."""

@@ -627,6 +627,7 @@ async def test_what_happens_to_spending_is_measured(start: Start) -> None:
         found = {each.name: each.value for each in of(running).measurements()}
         assert found == {
             "ratelimit_decisions": 1,
+            "ratelimit_unsettled": 0,
             "ratelimit_budget_under_way": 0,
             "ratelimit_budget_totals_waiting": 0,
             "ratelimit_budget_totals_written": 1,

@@ -87,7 +87,8 @@ async def test_what_cannot_be_settled_keeps_back_nothing_behind_it(
     gateways: list[RunningGateway], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (plugin,) = (each for each in gateways[0].gateway.plugins if isinstance(each, RatelimitPlugin))
-    settle, failed = plugin._limits.settle, []
+    settle = plugin._limits.settle
+    failed: list[Any] = []
 
     async def failing(*given: Any) -> Any:
         if not failed:
@@ -102,6 +103,7 @@ async def test_what_cannot_be_settled_keeps_back_nothing_behind_it(
     await settled(gateways[0])
     assert failed
     assert plugin.settling.lost == 1
+    assert [each.value for each in plugin.measurements() if each.name == "ratelimit_unsettled"] == [1]
     assert not plugin.settling._waiting
     assert gateways[0].gateway.background.failures == 0
 
@@ -176,6 +178,34 @@ async def test_settling_is_bounded_and_told_when_the_store_goes_away(
         own_redis_server.kill()
         release.set()
         assert [reply.status for reply in await asyncio.gather(*asking)] == [200] * 5
-        await settled(running)
+        while plugin.settling.lost < 5:
+            await asyncio.sleep(0.005)
         assert plugin.settling.lost == 5
         assert (await running.chat()).status == 200, "it fails open"
+
+
+async def test_a_place_that_was_given_up_while_the_store_was_away_is_free_when_it_is_back(
+    gateway: GatewayFactory, own_redis_server: RedisServer
+) -> None:
+    config: dict[str, Any] = {"store": {"url": own_redis_server.url, "deadline": 0.2, "retry_after": 0.2}}
+    release = asyncio.Event()
+
+    class Slow(Plugin):
+        @hookimpl
+        async def pre_request(self, exchange: Exchange) -> None:
+            await release.wait()
+
+    plugins: list[Any] = [{"ratelimit": {"limits": [{"concurrency": 1, "name": "place"}], "lease": 3600}}, "slow"]
+    async with gateway(plugins, config=config, classes={"slow": Slow}) as running:
+        asking = asyncio.ensure_future(running.chat())
+        (plugin,) = (each for each in running.gateway.plugins if isinstance(each, RatelimitPlugin))
+        while not plugin.counters.get(("admitted", "place"), 0):
+            await asyncio.sleep(0.005)
+        own_redis_server.freeze()
+        release.set()
+        assert (await asking).status == 200
+        assert (await running.chat()).status == 200, "it fails open"
+        own_redis_server.thaw()
+        await settled(running)
+        assert (await running.chat()).status == 200
+        assert plugin.settling.lost == 0
