@@ -134,7 +134,7 @@ def test_every_distribution_is_described_alike(member: str) -> None:
 @pytest.mark.parametrize("name", PLUGINS)
 def test_a_plugin_stands_everywhere_that_the_root_lists_them(name: str) -> None:
     root, own = manifest("."), manifest(f"plugins/{name}")
-    package = f"helicone_gw_{name}"
+    package = f"helicone_gw_{name.replace('-', '_')}"
     version = root["project"]["version"]
     assert own["project"]["name"] == f"helicone-gw-{name}"
     assert f"helicone-gw-core=={version}" in own["project"]["dependencies"]
