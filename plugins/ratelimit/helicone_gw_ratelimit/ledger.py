@@ -102,9 +102,10 @@ class Ledger:
             return StoreOperation(f"ratelimit.budget.{name}", prelude + script, local)
 
         self.extend = operation("extend", _extend, _EXTEND)
-        """Change reservations of one exchange, all or none. Keys: two an account. Arguments: id, number of accounts,
-        then for each: new amount, limit (negative: none), lease, keep, width, number of parts. Answers `EXTENDED`,
-        `REFUSED`, or `GONE`: a reservation that was let go, or settled, does not come back."""
+        """Raise reservations of one exchange, all or none; none becomes less, for a renewal may come late. Keys: two an
+        account. Arguments: id, number of accounts, then for each: new amount, limit (negative: none), lease, keep,
+        width, number of parts. Answers `EXTENDED`, `REFUSED`, or `GONE`: a reservation that was let go, or settled,
+        does not come back."""
         self.seed = operation("seed", _seed)
         """Tell an account what was spent before; once it knows, nothing changes. Arguments: generation, keep, width,
         number of parts, number of thresholds, these, then pairs of part and amount. Answers its generation."""
@@ -126,6 +127,7 @@ for i = 1, tonumber(ARGV[2]) do
   for j = 0, 5 do
     claim[j] = tonumber(ARGV[at + j])
   end
+  claim[0] = math.max(claim[0], tonumber(redis.call('HGET', claim.keys[1], 'c:' .. ARGV[1]) or '0'))
   local can = budget.extendable(claim.keys, ARGV[1], claim[0], claim[1], claim[4], claim[5], now)
   if not can then
     return {can == nil and 2 or 0}
@@ -151,6 +153,7 @@ def _extend(
         account.expire(now)
         if holder not in account.held:
             return [GONE]
+        amount = max(amount, account.held[holder])
         taken = account.total(width, count, now) + account.reserved - account.held[holder]
         if limit >= 0 and taken + amount > limit:
             return [REFUSED]

@@ -223,6 +223,14 @@ def test_a_lease_that_is_renewed_goes_on(books: Books) -> None:
     assert books.read("b") == (0, 700, 0, 1)
 
 
+def test_a_renewal_that_comes_late_takes_nothing_away(books: Books) -> None:
+    books.seed("b")
+    books.reserve("b", "1", 400, lease=MINUTE)
+    assert books.extend("1", ("b", 700), lease=MINUTE) == EXTENDED
+    assert books.extend("1", ("b", 400), limit=-1, lease=MINUTE) == EXTENDED
+    assert books.read("b") == (0, 700, 0, 1)
+
+
 def test_a_reservation_grows_as_far_as_the_budget_goes(books: Books) -> None:
     books.seed("b")
     books.reserve("b", "1", 400)
