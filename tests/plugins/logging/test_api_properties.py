@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from helicone_gw.exchange import Exchange
 from helicone_gw.testing import GatewayFactory, RunningGateway
-from helicone_gw_logging.query.properties import spent
+from helicone_gw_logging.query.buckets import Increment, bucket_start
+from helicone_gw_logging.query.filters import read_filter
+from helicone_gw_logging.query.nodes import ALL
+from helicone_gw_logging.query.properties import over_time, spent
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.spans import Span
 from tests.plugins.logging.asking import START, log_all, many
@@ -101,6 +105,52 @@ async def test_sums_and_rows_tell_the_same(any_database: Any, exchange: Build, s
     assert found == {value: (requests[value], costs[value]) for value in requests}
 
 
+async def test_over_time_sums_and_rows_tell_the_same(any_database: Any, exchange: Build) -> None:
+    made = many(exchange, 60)
+    await log_all(any_database, made)
+    span = Span(AT + 17 * 60_000, AT + 2 * HOUR + 1)
+    inside = [
+        (round(one.received_at * 1000), one.request.helicone.properties["app"])
+        for one in made
+        if one.organization == "default" and span.start <= round(one.received_at * 1000) < span.end
+    ]
+    everything = read_filter({"request_response_rmt": {"latency": {"gte": 0}}})
+    async with any_database.connect() as connection:
+        for increment, ahead, asked in product(get_args(Increment), (0, -300, 330, 345, 7), (ALL, everything)):
+            expected = Counter((bucket_start(at, increment, ahead), value) for at, value in inside)
+            found = await over_time(connection, Scope(), "App", span, asked, increment, ahead)
+            assert {place: requests for place, (requests, _) in found.items()} == expected
+
+
+@pytest.mark.parametrize(
+    ("increment", "ahead", "start"),
+    [
+        ("min", 0, "2026-01-01T00:34:00.000+00:00"),
+        ("hour", 0, "2026-01-01T00:00:00.000+00:00"),
+        ("hour", 330, "2026-01-01T00:30:00.000+00:00"),
+        ("day", 60, "2025-12-31T23:00:00.000+00:00"),
+        ("day", -60, "2025-12-31T01:00:00.000+00:00"),
+        ("week", 0, "2025-12-29T00:00:00.000+00:00"),
+        ("month", -60, "2025-12-01T01:00:00.000+00:00"),
+        ("year", 0, "2026-01-01T00:00:00.000+00:00"),
+    ],
+)
+async def test_buckets_begin_where_the_clock_says(
+    running: RunningGateway, exchange: Build, increment: str, ahead: int, start: str
+) -> None:
+    one = exchange(headers={"Helicone-Property-App": "shop"}, received_at=START + 34 * 60 + 5)
+    await log_all(running.gateway.database, [one])
+    body = {
+        "timeFilter": {"start": "2026-01-01", "end": "2026-01-02"},
+        "propertyKey": "app",
+        "dbIncrement": increment,
+        "timeZoneDifference": ahead,
+    }
+    found = await ask(running, "POST", "/v1/property/properties/over-time", body)
+    shown = {"property": "shop", "request_count": 1, "created_at_trunc": start, "total_cost": pytest.approx(7_500e-9)}
+    assert found == [shown]
+
+
 @pytest.mark.parametrize(
     ("path", "body", "named"),
     [
@@ -110,6 +160,12 @@ async def test_sums_and_rows_tell_the_same(any_database: Any, exchange: Build, s
         ("app/top-costs/query", {"timeFilter": {"start": "then", "end": "now"}}, "then"),
         ("app/top-costs/query", {"timeFilter": {"start": "2026-01-02", "end": "2026-01-01"}}, "end"),
         ("app/search", {"term": "x"}, "term"),
+        ("properties/over-time", {"timeFilter": {"start": "2026-01-01", "end": "2026-01-02"}}, "propertyKey"),
+        (
+            "properties/over-time",
+            {"timeFilter": {"start": "1970-01-01", "end": "2026-01-02"}, "propertyKey": "a", "dbIncrement": "min"},
+            "dbIncrement",
+        ),
     ],
 )
 async def test_what_is_wrong_is_named(running: RunningGateway, path: str, body: Any, named: str) -> None:

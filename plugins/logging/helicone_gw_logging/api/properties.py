@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from helicone_gw_logging.api.routes import Call, Refused, Routes
 from helicone_gw_logging.api.rows import dollars
+from helicone_gw_logging.api.schemas import FilterBody
 from helicone_gw_logging.api.times import TimeFilter
-from helicone_gw_logging.query.properties import hide, keys, restore, search, spent
+from helicone_gw_logging.query.buckets import Increment, most_buckets
+from helicone_gw_logging.query.filters import read_filter
+from helicone_gw_logging.query.properties import hide, keys, over_time, restore, search, spent
 from helicone_gw_logging.query.reading import reading
+from helicone_gw_logging.times import iso
 
 ROUTES = Routes("properties")
 
@@ -19,6 +24,9 @@ FOUND = 25
 TOP = 10
 """Values of a list of the largest; the others are summed up."""
 OTHERS = "Other"
+MAX_VALUES = 100
+"""Values that are told apart over time."""
+MAX_BUCKETS = 10_000
 
 
 class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,6 +49,26 @@ class During(Struct, frozen=True, forbid_unknown_fields=True):
     """Which time is asked for."""
 
     timeFilter: TimeFilter  # noqa: N815 - the contract's name
+
+
+class OverTime(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which time is asked for, in which buckets; ``timeZoneDifference``: minutes that clocks are ahead of UTC."""
+
+    timeFilter: TimeFilter  # noqa: N815 - the contract's names
+    propertyKey: Annotated[str, Meta(min_length=1, max_length=256)]  # noqa: N815
+    userFilter: FilterBody = "all"  # noqa: N815
+    dbIncrement: Increment = "hour"  # noqa: N815
+    timeZoneDifference: Annotated[int, Meta(ge=-1440, le=1440)] = 0  # noqa: N815
+    organizationId: str | None = None  # noqa: N815 - sent by some, and not what decides
+
+
+class PropertyOverTime(Struct, frozen=True):
+    """What the requests of a bucket with a value are: known costs in dollars, the bucket's beginning in UTC."""
+
+    property: str
+    total_cost: float
+    request_count: int
+    created_at_trunc: str
 
 
 class PropertyName(Struct, frozen=True):
@@ -100,6 +128,30 @@ for _path in ("/v1/property/hide", "/v2/properties/hide"):
     ROUTES.post(_path, body=Key, data=Done, errors=(409,))(hiding)
 for _path in ("/v1/property/restore", "/v2/properties/unhide"):
     ROUTES.post(_path, body=Key, data=Done)(restoring)
+
+
+@ROUTES.post("/v1/property/properties/over-time", body=OverTime, data=list[PropertyOverTime])
+async def through_time(call: Call, body: OverTime) -> list[PropertyOverTime]:
+    """What the requests with each value of a property cost over time; beyond the hundred largest values: Other."""
+    span, wanted, increment = body.timeFilter.span(), read_filter(body.userFilter), body.dbIncrement
+    if most_buckets(span.start, span.end, increment) > MAX_BUCKETS:
+        raise Refused(400, f"timeFilter: there are more than {MAX_BUCKETS} buckets of dbIncrement in this time.")
+    async with reading(call.database) as connection:
+        ahead = body.timeZoneDifference
+        found = await over_time(connection, call.scope, body.propertyKey, span, wanted, increment, ahead)
+    totals: Counter[str] = Counter()
+    for (_, value), (requests, _) in found.items():
+        totals[value] += requests
+    largest = {value for value, _ in totals.most_common(MAX_VALUES)}
+    folded: dict[tuple[int, str], tuple[int, int]] = {}
+    for (at, value), (requests, cost) in found.items():
+        place = (at, value if value in largest else OTHERS)
+        before = folded.get(place, (0, 0))
+        folded[place] = before[0] + requests, before[1] + cost
+    return [
+        PropertyOverTime(value, dollars(cost) or 0.0, requests, iso(at) or "")
+        for (at, value), (requests, cost) in sorted(folded.items())
+    ]
 
 
 @ROUTES.post("/v1/property/{key}/search", body=Search, data=list[str])

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Select, delete, func, select
+from sqlalchemy import BigInteger, ColumnElement, Select, delete, func, literal_column, select
 
+from helicone_gw_logging.query.buckets import Increment, bucket_start, grain
+from helicone_gw_logging.query.nodes import ALL, Node
 from helicone_gw_logging.query.patterns import contains
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.spans import Span
-from helicone_gw_logging.query.where import property_key
+from helicone_gw_logging.query.where import property_key, where
+from helicone_gw_logging.record import HOUR_MS
 from helicone_gw_logging.rollups import UNTOLD
 from helicone_gw_logging.statements import put
 from helicone_gw_logging.tables import PROPERTY, REQUEST
@@ -108,6 +111,44 @@ async def spent(connection: AsyncConnection, scope: Scope, key: str, span: Span)
             sums[value][0] += int(requests)
             sums[value][1] += int(cost or 0)
     return {value: (requests, cost) for value, (requests, cost) in sums.items() if requests}
+
+
+async def over_time(
+    connection: AsyncConnection, scope: Scope, key: str, span: Span, filter: Node, increment: Increment, ahead: int
+) -> dict[tuple[int, str], tuple[int, int]]:
+    """By bucket (its beginning) and value: how many requests, and what they cost (known costs, nano-dollars).
+
+    ``ahead``: minutes that the reader's clocks are ahead of UTC.
+    """
+    lower, piece = property_key(key), grain(increment, ahead)
+    sums: dict[tuple[int, str], list[int]] = defaultdict(lambda: [0, 0])
+    rows = _of_rows(scope, lower).where(where(filter, scope))
+    number = _piece(piece)
+    rows = rows.add_columns(number).group_by(number)
+    queries: list[Select[Any]] = []
+    if filter == ALL and piece == HOUR_MS and await _told(connection, scope, lower, span):
+        columns = DIMENSION.c
+        queries.append(
+            select(columns.value, func.sum(columns.requests), func.sum(columns.cost_nano_usd), columns.hour)
+            .where(scope.of(DIMENSION), columns.dimension == f"property:{lower}", span.of_sums(DIMENSION))
+            .group_by(columns.value, columns.hour)
+        )
+        if span.edges:
+            queries.append(rows.where(span.of_edges(PROPERTY)))
+    else:
+        queries.append(rows.where(span.whole(PROPERTY)))
+    for query in queries:
+        for value, requests, cost, at in await connection.execute(query):
+            found = sums[bucket_start(int(at) * piece, increment, ahead), value]
+            found[0] += int(requests)
+            found[1] += int(cost or 0)
+    return {place: (requests, cost) for place, (requests, cost) in sums.items() if requests}
+
+
+def _piece(length: int) -> ColumnElement[int]:
+    """The number of the piece of time in which a request was received. The length is written out, not bound: grouping
+    by what is bound twice is refused by Postgres."""
+    return PROPERTY.c.received_at // literal_column(str(length), BigInteger)
 
 
 def _of_rows(scope: Scope, lower: str) -> Select[Any]:
