@@ -195,6 +195,26 @@ async def test_what_is_no_query_is_refused(running: RunningGateway, content: byt
     assert (reply.status, reply.json()["data"]) == (400, None)
 
 
+async def test_what_goes_wrong_inside_has_the_envelope_and_no_details(
+    running: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*arguments: object, **named: object) -> None:
+        raise ZeroDivisionError("of a secret")
+
+    monkeypatch.setattr("helicone_gw_logging.api.requests.find", broken)
+    assert "secret" not in await ask(running, "POST", QUERY, {"filter": "all"}, status=500)
+
+
+async def test_a_database_that_is_away_is_said_to_be(running: RunningGateway) -> None:
+    async with running.gateway.database.begin() as connection:
+        await connection.exec_driver_sql("ALTER TABLE request RENAME TO gone")
+    try:
+        assert "cannot be reached" in await ask(running, "POST", QUERY, {"filter": "all"}, status=503)
+    finally:
+        async with running.gateway.database.begin() as connection:
+            await connection.exec_driver_sql("ALTER TABLE gone RENAME TO request")
+
+
 async def test_a_body_beyond_ten_megabytes_is_refused(running: RunningGateway) -> None:
     reply = await running.request("POST", QUERY, content=b" " * (10 << 20) + b'{"filter":"all"}')
     assert reply.status == 413

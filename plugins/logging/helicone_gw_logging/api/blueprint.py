@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import msgspec
-from quart import Blueprint, Response, request
+from quart import Blueprint, Response, current_app, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -69,6 +69,9 @@ def _view(operation: Operation, service: Service) -> Callable[..., Awaitable[Res
             return _bad(503, "The answer took too long to find; a shorter time or a narrower filter is found sooner.")
         except (SQLAlchemyError, OSError):
             return _bad(503, "The log cannot be reached at the moment.")
+        except Exception:
+            current_app.logger.exception("%s failed", operation.name)
+            return _bad(500, "Something went wrong in the gateway; its own log says what.")
         return _good(operation, result, headers)
 
     return view
