@@ -1,4 +1,12 @@
-"""The fixtures of all tests: real servers of other projects."""
+"""What all tests have in common: real servers of other projects, and how much is tried."""
+
+from __future__ import annotations
+
+import gc
+import os
+
+import pytest
+from hypothesis import settings
 
 from tests.fixtures.postgres_server import _shared_postgres, own_postgres_server, postgres_url
 from tests.fixtures.redis_server import _shared_redis, own_redis_server, redis_server
@@ -11,3 +19,19 @@ __all__ = [
     "postgres_url",
     "redis_server",
 ]
+
+# Where a property says nothing of its own: half of hypothesis' hundred examples, so that the gate is short enough.
+settings.register_profile("gate", max_examples=50)
+settings.register_profile("full", max_examples=500)
+settings.load_profile("full" if os.environ.get("HELICONE_GW_FULL") else "gate")
+
+# Fifteen thousand tests are a million objects that stay. The cyclic garbage collector need not walk them while they are
+# made, nor whenever a test asks it to look for what that test left behind.
+gc.disable()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Every test is known: what there is now, stays."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
