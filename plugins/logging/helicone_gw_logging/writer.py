@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _BATCH_BYTES = 8 << 20
 _AT_ONCE = 64  # a turn of the event loop, of which a busy gateway has few, must get through more rows than come in it
-_SMALL = 4 << 10  # bytes of a record that takes a few ten microseconds
+_SMALL = 8 << 10  # bytes of a record that takes a few ten microseconds, its row among them
 _FIRST_DELAY = 0.05
 _LONGEST_DELAY = 5.0
 _ALARM_INTERVAL = 10.0
