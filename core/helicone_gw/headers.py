@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter, methodcaller
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 Names = tuple[bytes, ...]
 Picker = Callable[[Sequence[tuple[bytes, bytes]]], RawHeaders]
 
 
-_NAME: Callable[[tuple[bytes, bytes]], bytes] = itemgetter(0)
+T = TypeVar("T")
+
+name_of: Callable[[tuple[bytes, bytes]], bytes] = itemgetter(0)
+"""The name of a field, without a frame of Python for each."""
+value_of: Callable[[tuple[bytes, bytes]], bytes] = itemgetter(1)
+"""The value of a field, likewise."""
 
 
 @lru_cache(maxsize=512)
@@ -62,7 +67,7 @@ class Headers:
             self.first = dict(reversed(self.raw))
             return self.first
         if name == "names":
-            self.names = tuple(map(_NAME, self.raw))
+            self.names = tuple(map(name_of, self.raw))
             return self.names
         raise AttributeError(name)
 
@@ -121,34 +126,43 @@ def fields_of(head: bytes) -> list[tuple[bytes, bytes]]:
     """
     # Without a frame of Python for any of them.
     parts = tuple(map(_PARTED, head.split(b"\r\n")[1:-2]))
-    return list(zip(map(bytes.lower, map(_NAME, parts)), map(_STRIPPED, map(_BEHIND, parts)), strict=True))
+    return list(zip(map(bytes.lower, map(itemgetter(0), parts)), map(_STRIPPED, map(_BEHIND, parts)), strict=True))
 
 
 _PARTED, _STRIPPED = methodcaller("partition", b":"), methodcaller("strip", b" \t")
 _BEHIND: Callable[[tuple[bytes, bytes, bytes]], bytes] = itemgetter(2)
 
 
-class Selection:
-    """The fields of a message whose names meet a condition, in order.
+class ByNames(Generic[T]):
+    """What the names of a message's fields come to: ``learn`` of them, remembered. A decorator.
 
-    Clients and providers send the same names in the same order again and again: what they come to is remembered for
-    the ``REMEMBERED`` lists of names that were seen last, and a message then costs one look and not one for each field.
+    Clients and providers send the same names in the same order again and again: what they come to is kept for the
+    ``REMEMBERED`` lists of names that were seen last, and a message then costs one look and not one for each field.
     """
 
     REMEMBERED = 256
     LONGEST = 64
-    """Fields of a message up to which its names are remembered."""
+    """Fields of a message up to which its names are remembered; a longer list is learnt every time."""
+
+    def __init__(self, learn: Callable[..., T]) -> None:
+        self._learn = learn
+        self.remembered = lru_cache(self.REMEMBERED)(learn)
+
+    def __call__(self, names: Names, *more: bool) -> T:
+        """What ``names`` come to; ``more`` is handed to ``learn``."""
+        return (self.remembered if len(names) <= self.LONGEST else self._learn)(names, *more)
+
+
+class Selection:
+    """The fields of a message whose names meet a condition, in order."""
 
     def __init__(self, condition: Callable[[bytes], bool]) -> None:
         self._condition = condition
-        self._picker = lru_cache(self.REMEMBERED)(self._learn)
+        self._picker = ByNames(self._learn)
 
     def __call__(self, headers: Headers) -> RawHeaders:
         """The fields of ``headers`` that are meant."""
-        names = headers.names
-        if len(names) > self.LONGEST:
-            return tuple([field for field in headers.raw if self._condition(field[0])])
-        return self._picker(names)(headers.raw)
+        return self._picker(headers.names)(headers.raw)
 
     def _learn(self, names: Names) -> Picker:
         places = [place for place, name in enumerate(names) if self._condition(name)]

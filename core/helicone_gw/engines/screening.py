@@ -9,19 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from http import HTTPStatus
-from operator import itemgetter
 from typing import NamedTuple
 
 from helicone_gw.dialects import error_format
 from helicone_gw.dialects.base import ErrorFacts
-from helicone_gw.headers import RawHeaders
+from helicone_gw.headers import RawHeaders, name_of
 
 HOST = re.compile(rb"(?:[A-Za-z0-9!$&'()*+,;=._~%-]*|\[[0-9A-Za-z:.%]+\])(?::[0-9]*)?")
 """A name or address with an optional port (RFC 9110 section 7.2, RFC 3986 section 3.2.2); it may be empty."""
 
 CLOSE = b"connection", b"close"
-
-_NAME = itemgetter(0)
 
 
 class Refusal(NamedTuple):
@@ -40,7 +37,7 @@ TARGET_TOO_LONG = Refusal(414, "The target of the request is too long.")
 def screened(http_version: str, headers: Iterable[tuple[bytes, bytes]]) -> Refusal | None:
     """Why an HTTP/1 request with these fields (names in lower case) is refused, or ``None``."""
     fields = tuple(headers)
-    names = tuple(map(_NAME, fields))
+    names = tuple(map(name_of, fields))
     first = dict(reversed(fields))
     host = first.get(b"host")
     if host is not None and HOST.fullmatch(host) is None:

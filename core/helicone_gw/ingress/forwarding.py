@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from operator import itemgetter
 from urllib.parse import unquote_plus
 
-from helicone_gw.headers import Headers, Selection
+from helicone_gw.headers import Headers, Selection, value_of
 from helicone_gw.ingress.paths import looks_like_key
 
 CREDENTIAL_FIELDS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
@@ -48,13 +47,12 @@ def forwardable(headers: Headers, secrets: Collection[str]) -> Headers:
         kept = [field for name, value in kept if (field := (name, _cleaned(name, value)))[1] or name not in _LISTS]
     if secrets:
         hidden = _encoded(secrets)
-        together = b"\n".join(map(_VALUE, kept))
+        together = b"\n".join(map(value_of, kept))
         if any(secret in together for secret in hidden):
             kept = [field for field in kept if not _holds(field[1], hidden)]
     return Headers.of_lower_case(kept)
 
 
-_VALUE = itemgetter(1)
 _PASSING = Selection(lambda name: not (name in _DROPPED or name.startswith((b"helicone-", b"x-forwarded-"))))
 
 

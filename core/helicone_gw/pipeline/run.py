@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from operator import itemgetter
 
 import structlog
 
 from helicone_gw.dialects import error_format
 from helicone_gw.errors import DeadlineExceeded, GatewayError, InternalError, UpstreamError
 from helicone_gw.exchange import Exchange
-from helicone_gw.headers import Selection
+from helicone_gw.headers import Selection, name_of
 from helicone_gw.model import Request, Response
 from helicone_gw.pipeline.answer import Answer
 from helicone_gw.pipeline.arrays import ArraySink, wants_array
@@ -26,7 +25,6 @@ from helicone_gw.waiting import Deadline
 
 log = structlog.get_logger("helicone_gw.pipeline")
 
-_NAME = itemgetter(0)
 _WITHOUT_LENGTH = Selection(lambda name: name != b"content-length")
 
 
@@ -154,7 +152,7 @@ class Run:
         exchange.committed = True
         attempt = None if self._answer is None else self._answer.attempt
         headers = outcome_headers(exchange, self.services.clock.now(), attempt, unary=unary)
-        own = set(map(_NAME, headers))
+        own = set(map(name_of, headers))
         fields = response.headers.raw
         # To a HEAD, the provider's own length says more than that of a body which nobody sends.
         if unary and (exchange.original.method != "HEAD" or "content-length" not in response.headers):

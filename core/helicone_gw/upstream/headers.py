@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from operator import itemgetter
 
 from helicone_gw.access import ProviderCredential
 from helicone_gw.dialects.translate.translation import Translation
-from helicone_gw.headers import Headers, Picker, Selection, picking
+from helicone_gw.headers import ByNames, Headers, Picker, Selection, name_of, picking, value_of
 from helicone_gw.upstream.provider import Provider
 
 HOP_BY_HOP = frozenset(
@@ -142,20 +140,15 @@ def response_headers(raw: Sequence[tuple[bytes, bytes]], *, content_length: bool
     Also dropped is whatever is named ``helicone-*``: those are the gateway's to say. ``Content-Length`` is kept only
     if the caller says so, who knows whether the body stays as it is.
     """
-    names = tuple(map(_NAME, raw))
-    learn = _passing if len(names) <= Selection.LONGEST else _passing.__wrapped__
-    passing, lower, connected = learn(names, content_length)
-    fields = zip(lower, map(_VALUE, passing(raw)), strict=True)
+    passing, lower, connected = _passing(tuple(map(name_of, raw)), content_length)
+    fields = zip(lower, map(value_of, passing(raw)), strict=True)
     if connected:
         listed = _listed_by_connection([(name.lower(), value) for name, value in raw])
         return Headers.of_lower_case([field for field in fields if field[0] not in listed])
     return Headers.of_lower_case(fields)
 
 
-_NAME, _VALUE = itemgetter(0), itemgetter(1)
-
-
-@lru_cache(maxsize=Selection.REMEMBERED)
+@ByNames
 def _passing(names: tuple[bytes, ...], content_length: bool) -> tuple[Picker, tuple[bytes, ...], bool]:
     """What picks the fields that go on to the client from those of these names, the picked names in lower case, and
     whether there is a ``Connection`` among all of them."""

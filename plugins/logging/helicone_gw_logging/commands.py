@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, NoReturn, TypeVar
@@ -14,6 +13,7 @@ from sqlalchemy import ColumnElement
 
 from helicone_gw import Database
 from helicone_gw_logging import rendering
+from helicone_gw_logging.command_line import on_database
 from helicone_gw_logging.query import MAX_LIMIT, AmbiguousId, Filter, follow, get_request, list_requests, ready
 from helicone_gw_logging.query.filters import read_filter
 from helicone_gw_logging.query.nodes import FilterError
@@ -85,15 +85,8 @@ def commands() -> typer.Typer:
 
 
 def _run(context: typer.Context, work: Callable[[Database], Awaitable[T]]) -> T:
-    async def run() -> T:
-        database = Database(context.obj.config.database.url)
-        try:
-            return await work(database)
-        finally:
-            await database.close()
-
     try:
-        return asyncio.run(run())
+        return on_database(context, work)
     except KeyboardInterrupt:
         raise typer.Exit from None
 

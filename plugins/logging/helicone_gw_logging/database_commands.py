@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.table import Table as Shown
 from sqlalchemy import func, inspect, select, text
 
 from helicone_gw import Database
+from helicone_gw_logging.command_line import on_database
 from helicone_gw_logging.config import LoggingConfig
 from helicone_gw_logging.rebuild import rebuild
 from helicone_gw_logging.retention import prune
@@ -81,17 +81,9 @@ def database_commands(config: LoggingConfig, versions: Path) -> typer.Typer:
 
 
 def run(context: typer.Context, work: Callable[[Database], Awaitable[T]]) -> T:
-    """Do ``work`` on the configured database."""
-
-    async def of_database() -> T:
-        database = Database(context.obj.config.database.url)
-        try:
-            return await work(database)
-        finally:
-            await database.close()
-
+    """Do ``work`` on the configured database; broken off, it says so and exits with 130."""
     try:
-        return asyncio.run(of_database())
+        return on_database(context, work)
     except KeyboardInterrupt:
         typer.echo("Broken off; what was done is done.", err=True)
         raise typer.Exit(130) from None

@@ -44,13 +44,14 @@ def tokens(usage: Usage | None) -> dict[str, Any]:
 
 def _counts(values: tuple[Any, ...]) -> tuple[int | None, ...]:
     """Each `count` of ``values``. Usually they stay as they are, which is told of all of them together."""
-    known = tuple(filter(_is_known, values))
+    known = tuple(filter(is_known, values))
     if _WHOLE.issuperset(map(type, known)) and (not known or (min(known) >= 0 and max(known) <= _MAX_INTEGER)):
         return values
     return tuple(map(count, values))
 
 
-_is_known = partial(is_not, None)
+is_known = partial(is_not, None)
+"""Whether a value is not ``None``."""
 _WHOLE = frozenset({int})
 _TOKENS = {
     "prompt_tokens": "input_tokens",

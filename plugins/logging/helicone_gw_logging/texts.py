@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
-from operator import is_not
+from functools import lru_cache
 from typing import Any
+
+from helicone_gw_logging.measures import is_known
 
 NAME_BYTES = 1024
 """Longest identifier or name, in bytes of UTF-8; the rest is cut."""
@@ -35,13 +36,10 @@ def label(value: str | None, limit: int = NAME_BYTES) -> str | None:
     return text(value, limit)
 
 
-_is_known = partial(is_not, None)
-
-
 def texts(values: dict[str, Any]) -> dict[str, Any]:
     """``values``, each made a `text`. Usually nothing is to be done, which is told of all of them together."""
     try:
-        together = "".join(filter(_is_known, values.values()))
+        together = "".join(filter(is_known, values.values()))
     except TypeError:
         pass
     else:

@@ -137,10 +137,6 @@ class Registry:
         for each in (name, *aliases):
             self._own[each] = model
 
-    def is_own(self, name: str) -> bool:
-        """Whether the configuration names this model."""
-        return name in self._own
-
     def find(self, name: str) -> Model | None:
         """The model of this name or alias."""
         if len(name) > MAX_NAME:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 from http import HTTPStatus
 from itertools import chain, repeat
-from operator import itemgetter
 from typing import NamedTuple
 
 from helicone_gw.engines.http1.errors import BadAnswer
 from helicone_gw.engines.http1.request import Request
-from helicone_gw.headers import Picker, picking
+from helicone_gw.headers import ByNames, Picker, name_of, picking, value_of
 
 LAST_CHUNK = b"0\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -28,11 +26,6 @@ _KINDS = {
     b"keep-alive": _HOP,
     b"proxy-connection": _HOP,
 }
-_MAX_NAMES = 256
-_LONGEST_NAMES = 64
-"""Lists of fields' names that are remembered, and how many fields a remembered one may have."""
-
-_NAME, _VALUE = itemgetter(0), itemgetter(1)
 _LINE_ENDS = repeat(b"\r\n")
 
 
@@ -55,15 +48,14 @@ class Answer:
         self._chunked = False
         self._remaining: int | None = None
         given = tuple(fields)
-        names = tuple(map(_NAME, given))
-        plan = (_plan if len(names) <= _LONGEST_NAMES else _plan.__wrapped__)(names, status != 204)
+        plan = _plan(tuple(map(name_of, given)), status != 204)
         for place, kind in plan.framing:
             value = given[place][1]
             if kind == _LENGTH:
                 self._announce(value)
             elif kind == _CONNECTION and b"close" in value.lower():
                 self.close = True
-        values = map(_VALUE, plan.passing(given))
+        values = map(value_of, plan.passing(given))
         lines = chain.from_iterable(zip(plan.beginnings, values, _LINE_ENDS, strict=False))
         self._fields = (_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status) + b"".join(lines)
         text = self._fields
@@ -137,7 +129,7 @@ class _Plan(NamedTuple):
     framing: tuple[tuple[int, int], ...]
 
 
-@lru_cache(maxsize=_MAX_NAMES)
+@ByNames
 def _plan(names: tuple[bytes, ...], with_length: bool) -> _Plan:
     for name in names:
         if _TOKEN.fullmatch(name) is None:

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
-from operator import itemgetter
 from typing import NamedTuple
 
 import httpx
+
+from helicone_gw.headers import ByNames, name_of, value_of
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET = re.compile(rb"[\x21-\x7e]+")
@@ -20,16 +21,8 @@ _WITH_LENGTH = frozenset({b"POST", b"PUT", b"PATCH"})
 MAX_KNOWN = 1024
 """Methods with their targets whose check is remembered."""
 
-MAX_KNOWN_NAMES = 256
-"""Lists of field names whose check is remembered."""
-
-LONGEST_KNOWN_NAMES = 64
-"""Fields of a request up to which its list of names is remembered."""
-
 MAX_KNOWN_TARGET = 1024
 """Longest target whose check is remembered, in bytes."""
-
-_NAME, _VALUE = itemgetter(0), itemgetter(1)
 
 
 class Origin(NamedTuple):
@@ -82,10 +75,9 @@ def request_head(request: WireRequest) -> bytes:
     body = request.body
     target = request.target
     parts = [_start(request.method, target) if len(target) <= MAX_KNOWN_TARGET else _checked(request.method, target)]
-    names = tuple(map(_NAME, request.headers))
-    beginnings = (_known if len(names) <= LONGEST_KNOWN_NAMES else _beginnings)(names)
-    parts += chain.from_iterable(zip(beginnings, map(_VALUE, request.headers), strict=True))
-    lines = 2 + len(names)
+    beginnings = _beginnings(tuple(map(name_of, request.headers)))
+    parts += chain.from_iterable(zip(beginnings, map(value_of, request.headers), strict=True))
+    lines = 2 + len(beginnings)
     if isinstance(body, bytes):
         if body or request.method in _WITH_LENGTH:
             parts.append(b"\r\ncontent-length: %d" % len(body))
@@ -110,6 +102,7 @@ def request_head(request: WireRequest) -> bytes:
     return head
 
 
+@ByNames
 def _beginnings(names: tuple[bytes, ...]) -> tuple[bytes, ...]:
     """What stands before the value of each field of a request with these names."""
     for name in names:
@@ -118,9 +111,6 @@ def _beginnings(names: tuple[bytes, ...]) -> tuple[bytes, ...]:
         if name.lower() in _FRAMING:
             raise httpx.LocalProtocolError("the framing follows from the body and is no header field")
     return tuple([b"\r\n" + name + b": " for name in names])
-
-
-_known = lru_cache(maxsize=MAX_KNOWN_NAMES)(_beginnings)
 
 
 def _checked(method: bytes, target: bytes) -> bytes:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helicone_gw.headers import ByNames
 from helicone_gw.upstream.http1 import wire
 from helicone_gw.upstream.http1.wire import Origin, WireRequest, request_head
 
@@ -91,13 +92,13 @@ def test_what_cannot_be_sent(change: dict[str, Any]) -> None:
 
 
 def test_names_that_are_remembered_are_bounded() -> None:
-    for n in range(wire.MAX_KNOWN_NAMES + 10):
+    for n in range(ByNames.REMEMBERED + 10):
         head(headers=[(b"x-%d" % n, b"")])
-    assert wire._known.cache_info().currsize <= wire.MAX_KNOWN_NAMES
-    many = [(b"y-%d" % n, b"") for n in range(wire.LONGEST_KNOWN_NAMES + 1)]
-    before = wire._known.cache_info()
+    assert wire._beginnings.remembered.cache_info().currsize <= ByNames.REMEMBERED
+    many = [(b"y-%d" % n, b"") for n in range(ByNames.LONGEST + 1)]
+    before = wire._beginnings.remembered.cache_info()
     assert head(headers=many).count(b"\r\ny-") == len(many)
-    assert wire._known.cache_info() == before, "a list as long as that is looked at every time"
+    assert wire._beginnings.remembered.cache_info() == before, "a list as long as that is looked at every time"
 
 
 @given(st.lists(st.tuples(st.binary(max_size=6), st.binary(max_size=12)), max_size=4))
