@@ -1,6 +1,15 @@
 """helicone-gw: the public API, which is all that a plugin may import."""
 
-from helicone_gw.access import GatewayKey, KeyRing, KeySource, Permits, ProviderCredential, caller
+from helicone_gw.access import (
+    GatewayKey,
+    KeyRing,
+    KeySource,
+    Permits,
+    ProviderCredential,
+    Role,
+    caller,
+    require_role,
+)
 from helicone_gw.background import Background
 from helicone_gw.breaker import BreakerPolicy
 from helicone_gw.chain import Chain
@@ -106,6 +115,7 @@ __all__ = [
     "Request",
     "Response",
     "Retry",
+    "Role",
     "Route",
     "Seconds",
     "Secret",
@@ -131,6 +141,7 @@ __all__ = [
     "measured",
     "new_id",
     "parse_helicone_headers",
+    "require_role",
     "shared_directory",
     "wire_format",
 ]

@@ -7,11 +7,11 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
-from helicone_gw.errors import AuthenticationFailed
+from helicone_gw.errors import AuthenticationFailed, PermissionDenied
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +42,27 @@ def _matches(value: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(value, pattern) for pattern in patterns)
 
 
+Role = Literal["viewer", "member", "admin"]
+"""What a caller may do with the gateway's own pages, each including what stands before it: a viewer reads, a member
+writes what belongs to its work (feedback, scores, prompts), an admin manages keys, users, limits and settings."""
+
+ROLES: tuple[Role, ...] = ("viewer", "member", "admin")
+"""Every role, from the least to the most."""
+
+
 @dataclass(frozen=True, slots=True)
 class GatewayKey:
-    """A key that may call this gateway. ``id`` is stable and public; the secret itself is nowhere."""
+    """A key that may call this gateway. ``id`` is stable and public; the secret itself is nowhere.
+
+    ``role`` is about the gateway's own pages and REST routes; what may be asked of providers is in ``permits``.
+    """
 
     id: str
     name: str
     owner: str
     organization: str = "default"
     permits: Permits = Permits()
+    role: Role = "member"
 
 
 class ProviderCredential(Struct, frozen=True):
@@ -89,6 +101,17 @@ def caller(scope: Mapping[str, Any]) -> GatewayKey | None:
     except KeyError:
         raise AuthenticationFailed("This request did not come through the gateway.") from None
     return key
+
+
+def require_role(caller: GatewayKey | None, role: Role) -> None:
+    """Let ``caller``, as `caller` gives it, go on if it has ``role`` or more; else raise `PermissionDenied`.
+
+    ``None``, everybody on a gateway without keys, may do everything: such a gateway listens on loopback only.
+    """
+    if caller is not None and ROLES.index(caller.role) < ROLES.index(role):
+        raise PermissionDenied(
+            f"This needs the role {role!r}; {caller.name!r} is {caller.role!r}.", code="role_required"
+        )
 
 
 class KeySource(Protocol):

@@ -17,6 +17,7 @@ from helicone_gw.asgi.websocket import serve_websocket
 from helicone_gw.dialects import error_format
 from helicone_gw.dialects.base import ErrorFacts
 from helicone_gw.errors import ConfigError, GatewayError
+from helicone_gw.errors import NotFound as PageNotFound
 from helicone_gw.gateway import Gateway
 from helicone_gw.headers import Headers
 from helicone_gw.ingress.location import Location
@@ -40,6 +41,7 @@ class App(Quart):
         self.register_error_handler(HTTPException, _http_problem)
         self.add_url_rule("/healthz", "healthz", self._healthz)
         self.add_url_rule("/readyz", "readyz", self._readyz)
+        gateway.pages.serve(self)
 
     def mount_plugins(self) -> None:
         """Mount the plugins' own routes. Raises `ConfigError`, naming the plugin whose routes cannot be mounted."""
@@ -58,6 +60,12 @@ class App(Quart):
             # Servers differ in how they hand on the names of a WebSocket's request.
             headers = (Headers.of_lower_case if kind == "http" else Headers)(scope["headers"])
             location = self._locate(scope, headers)
+            if ADMITTED in scope:  # no server puts it there: `Pages` asks
+                if location.kind != "local":
+                    await _refuse(send, PageNotFound(f"There is no page at {location.path}."))
+                    return
+                await super().__call__(scope, receive, send)  # type: ignore[arg-type]
+                return
             if location.kind != "local":
                 serve = serve_http if kind == "http" else serve_websocket
                 await serve(self.gateway, scope, headers, receive, send, location)

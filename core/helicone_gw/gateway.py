@@ -26,6 +26,7 @@ from helicone_gw.ids import new_id
 from helicone_gw.ingress.origin import check_bind
 from helicone_gw.measurement import Measurement
 from helicone_gw.model import Request, Target, Upstream, UpstreamRequest, UpstreamResponse
+from helicone_gw.pages import Pages
 from helicone_gw.pipeline import Pipeline
 from helicone_gw.pipeline.asking import Asking, asked_route
 from helicone_gw.pipeline.attempts import Attempts
@@ -108,6 +109,8 @@ class Gateway:
             replace(bare, default_route=asked_route, max_attempts=1), self._settling, self.routing.targets
         )
         """For plugins' own questions to models: with the gateway's keys, translation and prices, through no plugin."""
+        self.pages = Pages()
+        """The gateway's own pages, asked from inside."""
         self.active = 0
         """Exchanges under way."""
         self._idle = asyncio.Event()
@@ -225,6 +228,7 @@ class Gateway:
             except Exception as problem:
                 self.log.error("plugin did not shut down", plugin=plugin.name, exc_info=problem)
         await self.background.drain(timeout)
+        await self.pages.aclose()
         await self.http.aclose()
         await self._network.aclose()
         await self.store.close()

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from helicone_gw import GatewayKey, KeyRing, Permits, ProviderCredential
+from helicone_gw import GatewayKey, KeyRing, PermissionDenied, Permits, ProviderCredential, Role, require_role
 
 
 @pytest.mark.parametrize(
@@ -101,3 +101,27 @@ def test_a_source_without_keys_requires_none() -> None:
     ring = KeyRing()
     ring.register(Source())
     assert not ring.configured
+
+
+@pytest.mark.parametrize(
+    ("has", "needs", "passes"),
+    [
+        ("viewer", "viewer", True),
+        ("viewer", "member", False),
+        ("member", "viewer", True),
+        ("member", "admin", False),
+        ("admin", "admin", True),
+        ("admin", "viewer", True),
+    ],
+)
+def test_a_role_includes_what_stands_before_it(has: Role, needs: Role, passes: bool) -> None:
+    key = GatewayKey(id="1", name="ci", owner="ci", role=has)
+    if passes:
+        require_role(key, needs)
+    else:
+        with pytest.raises(PermissionDenied, match="'ci' is"):
+            require_role(key, needs)
+
+
+def test_on_a_gateway_without_keys_everybody_may_do_everything() -> None:
+    require_role(None, "admin")

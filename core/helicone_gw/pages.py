@@ -1,0 +1,75 @@
+"""Pages: the gateway's own pages and REST routes, asked from inside the process on a caller's behalf."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextvars import ContextVar
+from typing import Any
+
+import httpx
+
+from helicone_gw.access import ADMITTED, GatewayKey
+
+Application = Callable[[MutableMapping[str, Any], Callable[..., Any], Callable[..., Any]], Awaitable[None]]
+"""An ASGI application."""
+
+_asking: ContextVar[tuple[GatewayKey | None]] = ContextVar("helicone_gw_pages_caller")
+
+ORIGIN = "http://gateway.internal"
+"""What such a request is addressed to; it never leaves the process."""
+
+
+class Pages:
+    """What plugins serve, for other plugins: a dashboard reads the log through the log's own REST API.
+
+    Nothing goes over a socket, and no key is looked up: whoever asks has established who the caller is.
+    """
+
+    def __init__(self) -> None:
+        self._application: Application | None = None
+        self._client: httpx.AsyncClient | None = None
+
+    def serve(self, application: Application) -> None:
+        """Ask ``application`` from now on; called by whoever builds the application."""
+        self._application = application
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        caller: GatewayKey | None,
+        params: Mapping[str, str] | None = None,
+        json: object = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """The whole answer of the route at ``path``, as `caller` (``helicone_gw.caller``) sees it there.
+
+        ``caller`` is the gateway key to act for; ``None`` is everybody on a gateway that has no keys, and sees all.
+        Paths of providers are refused with 404: only pages of the gateway and its plugins are reached. Raises
+        `RuntimeError` in a gateway that serves no application.
+        """
+        if self._application is None:
+            raise RuntimeError("this gateway serves no pages")
+        if self._client is None:
+            transport = httpx.ASGITransport(self._admitted, raise_app_exceptions=False)
+            self._client = httpx.AsyncClient(transport=transport, base_url=ORIGIN)
+        request = self._client.build_request(method, path, params=params, json=json, content=content, headers=headers)
+        token = _asking.set((caller,))
+        try:
+            return await self._client.send(request)
+        finally:
+            _asking.reset(token)
+
+    async def _admitted(
+        self, scope: MutableMapping[str, Any], receive: Callable[..., Any], send: Callable[..., Any]
+    ) -> None:
+        assert self._application is not None
+        scope[ADMITTED] = _asking.get()[0]
+        await self._application(scope, receive, send)
+
+    async def aclose(self) -> None:
+        """Ask nothing more."""
+        if self._client is not None:
+            await self._client.aclose()

@@ -1,0 +1,1 @@
+"""Alerts, webhooks and online evaluators over what the gateway logs."""

@@ -1,0 +1,1 @@
+"""The dashboard: what happens in the gateway, in a browser."""

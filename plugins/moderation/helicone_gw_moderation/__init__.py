@@ -1,0 +1,1 @@
+"""What may be said: secrets, personal data, injections, unsafe content; blocked, redacted or flagged."""

@@ -1,0 +1,70 @@
+"""The gateway's own pages, asked from inside on somebody's behalf: the same routes, no key, no way to a provider."""
+
+from __future__ import annotations
+
+import pytest
+from quart import Blueprint, request
+
+from helicone_gw import Gateway, GatewayKey, Plugin, caller, hookimpl
+from helicone_gw.pages import Pages
+from helicone_gw.testing import GatewayFactory
+
+ANN = GatewayKey("1", "reader", "ann", organization="one", role="viewer")
+
+
+class Echoing(Plugin):
+    """Says what it was asked, and for whom."""
+
+    @hookimpl
+    def register_routes(self, gateway: Gateway) -> Blueprint:
+        routes = Blueprint("echoing", __name__)
+
+        @routes.post("/echo")
+        async def echo() -> dict[str, object]:
+            key = caller(request.scope)
+            sent = await request.get_json()
+            return {"owner": key and key.owner, "sent": sent, "page": request.args.get("page")}
+
+        return routes
+
+
+class Doorman(Plugin):
+    """A source of keys, so that nobody comes in without one."""
+
+    configured = True
+
+    async def lookup(self, secret: str) -> GatewayKey | None:
+        return None
+
+    async def knows(self, secret: str) -> bool:
+        return False
+
+    @hookimpl
+    async def startup(self, gateway: Gateway) -> None:
+        gateway.keys.register(self)
+
+
+CLASSES: dict[str, type[Plugin]] = {"echoing": Echoing, "doorman": Doorman}
+
+
+async def test_a_page_is_answered_as_the_caller_sees_it(gateway: GatewayFactory) -> None:
+    async with gateway(["echoing", "doorman"], classes=CLASSES) as running:
+        pages = running.gateway.pages
+        answer = await pages.ask("POST", "/echo", caller=ANN, params={"page": "2"}, json={"a": 1})
+        assert answer.json() == {"owner": "ann", "sent": {"a": 1}, "page": "2"}
+        everybody = await pages.ask("POST", "/echo", caller=None, json=[1])
+        assert everybody.json() == {"owner": None, "sent": [1], "page": None}
+        assert (await running.request("POST", "/echo", json={})).status == 401, "who comes from outside needs a key"
+        assert (await pages.ask("GET", "/readyz", caller=ANN)).json()["status"] == "ready"
+
+
+async def test_no_provider_is_reached_that_way(gateway: GatewayFactory) -> None:
+    async with gateway(["echoing"], classes=CLASSES) as running:
+        for path in ("/v1/chat/completions", "/openai/v1/models", "/nothing"):
+            assert (await running.gateway.pages.ask("POST", path, caller=ANN, json={})).status_code == 404
+        assert running.provider.requests == []
+
+
+async def test_without_an_application_there_are_no_pages() -> None:
+    with pytest.raises(RuntimeError, match="no pages"):
+        await Pages().ask("GET", "/", caller=None)
