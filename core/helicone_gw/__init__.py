@@ -4,12 +4,15 @@ from helicone_gw.access import (
     GatewayKey,
     KeyRing,
     KeySource,
+    PageRequest,
     Permits,
     ProviderCredential,
     Role,
+    SessionSource,
     caller,
     require_role,
 )
+from helicone_gw.audit import Audit, AuditEntry, AuditSink
 from helicone_gw.background import Background
 from helicone_gw.breaker import BreakerPolicy
 from helicone_gw.chain import Chain
@@ -18,6 +21,7 @@ from helicone_gw.config import GatewayConfig, ModelConfig, PositiveSeconds, Pric
 from helicone_gw.database import Database
 from helicone_gw.decisions import Fallback, Retry
 from helicone_gw.dialects import wire_format
+from helicone_gw.dialects.translate.carrying import carry_chat
 from helicone_gw.errors import (
     AuthenticationFailed,
     BadRequest,
@@ -67,6 +71,9 @@ __all__ = [
     "AskedTotal",
     "Asking",
     "Attempt",
+    "Audit",
+    "AuditEntry",
+    "AuditSink",
     "AuthenticationFailed",
     "Background",
     "BadRequest",
@@ -100,6 +107,7 @@ __all__ = [
     "ModelConfig",
     "NotFound",
     "Outcome",
+    "PageRequest",
     "PayloadTooLarge",
     "PaymentRequired",
     "PermissionDenied",
@@ -119,6 +127,7 @@ __all__ = [
     "Route",
     "Seconds",
     "Secret",
+    "SessionSource",
     "Size",
     "Stash",
     "StashKey",
@@ -137,6 +146,7 @@ __all__ = [
     "UpstreamTimeout",
     "Usage",
     "caller",
+    "carry_chat",
     "hookimpl",
     "measured",
     "new_id",

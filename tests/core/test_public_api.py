@@ -28,7 +28,8 @@ Measurement MethodNotAllowed ModelConfig NotFound Outcome PayloadTooLarge Paymen
 Plugin PluginConfig PluginFault PositiveSeconds PriceConfig PriceSource Prices ProviderCredential Request Response
 Retry Role Route Seconds Secret Size Stash StashKey Store StoreOperation StoreUnavailable Target Tiered TooManyRequests
 Unavailable UpstreamConnectError UpstreamError UpstreamProtocolError UpstreamStatus UpstreamStreamError
-UpstreamTimeout Usage caller hookimpl measured new_id parse_helicone_headers require_role shared_directory wire_format
+UpstreamTimeout Usage caller carry_chat hookimpl measured new_id parse_helicone_headers require_role shared_directory
+wire_format
 """
 
 
