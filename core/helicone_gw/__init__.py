@@ -21,6 +21,7 @@ from helicone_gw.config import GatewayConfig, ModelConfig, PositiveSeconds, Pric
 from helicone_gw.database import Database
 from helicone_gw.decisions import Fallback, Retry
 from helicone_gw.dialects import wire_format
+from helicone_gw.dialects.pieces import TextPiece, has_pieces, text_pieces
 from helicone_gw.dialects.translate.carrying import carry_chat
 from helicone_gw.errors import (
     AuthenticationFailed,
@@ -135,6 +136,7 @@ __all__ = [
     "StoreOperation",
     "StoreUnavailable",
     "Target",
+    "TextPiece",
     "Tiered",
     "TooManyRequests",
     "Unavailable",
@@ -147,11 +149,13 @@ __all__ = [
     "Usage",
     "caller",
     "carry_chat",
+    "has_pieces",
     "hookimpl",
     "measured",
     "new_id",
     "parse_helicone_headers",
     "require_role",
     "shared_directory",
+    "text_pieces",
     "wire_format",
 ]

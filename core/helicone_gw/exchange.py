@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ class Exchange:
         "_before_commit",
         "_deadline",
         "_departure",
+        "_end_closed",
+        "_end_holds",
         "_end_stream",
         "_holds",
         "_layer",
@@ -112,6 +115,8 @@ class Exchange:
         self._annotations: dict[str, Any] = {}
         self._before_commit: list[Gate] = []
         self._end_stream: str | None = None
+        self._end_closed = False
+        self._end_holds: list[asyncio.Future[None]] = []
         # What follows belongs to the core: which layer is being called, when the deadline is (event loop time), the
         # body of an upload, and how to wake a relay that waits for the upstream.
         self._layer = 0
@@ -214,10 +219,21 @@ class Exchange:
         """Whether `end_stream` was called: what the client gets then is not the whole answer."""
         return self._end_stream is not None
 
-    def end_stream(self, reason: str) -> None:
-        """End the running stream after the current chunk, cleanly in the client's dialect; cancels the upstream."""
+    def hold_end(self, awaitable: Awaitable[Any], *, timeout: float) -> None:
+        """Let ``on_stream_chunk`` hear the "end" of the running stream no sooner than ``awaitable`` is done.
+
+        For a plugin that holds chunks back until it knows something, and would have to let them go at the end. It is
+        waited for as a task of its own, until ``timeout`` (seconds from now); what it raises is not looked at.
+        """
+        self._end_holds.append(asyncio.ensure_future(_waited_for(awaitable, timeout)))
+
+    def end_stream(self, reason: str, *, closed: bool = False) -> None:
+        """End the running stream after the current chunk, cleanly in the client's dialect; cancels the upstream.
+
+        ``closed``: the chunks that the caller emits have the dialect's end in them already.
+        """
         if self._end_stream is None:
-            self._end_stream = reason
+            self._end_stream, self._end_closed = reason, closed
             if self._wake is not None:
                 self._wake()
 
@@ -225,6 +241,11 @@ class Exchange:
 async def _within(awaitable: Awaitable[Any], seconds: float) -> None:
     async with asyncio.timeout(seconds):
         await awaitable
+
+
+async def _waited_for(awaitable: Awaitable[Any], seconds: float) -> None:
+    with contextlib.suppress(Exception):
+        await _within(awaitable, seconds)
 
 
 @dataclass(slots=True)

@@ -186,6 +186,12 @@ class Chunk:
                 self._json = None
         return self._json
 
+    def with_json(self, value: Any) -> Chunk:
+        """An event of the same name with other data."""
+        from helicone_gw.sse import encode_event, event_name
+
+        return Chunk(encode_event(msgspec.json.encode(value), event_name(self.data)))
+
     def __repr__(self) -> str:
         return f"Chunk(kind={self.kind!r}, {len(self.data)} bytes)"
 

@@ -26,9 +26,10 @@ Clock CompiledPrice ConfigError Cost Database DeadlineExceeded Exchange Fallback
 GatewayError GatewayKey Headers Health HeliconeHeaders InternalError KeyRing KeySource LocalKeys MalformedBody
 Measurement MethodNotAllowed ModelConfig NotFound Outcome PayloadTooLarge PaymentRequired PermissionDenied Permits
 Plugin PluginConfig PluginFault PositiveSeconds PriceConfig PriceSource Prices ProviderCredential Request Response
-Retry Role Route Seconds Secret Size Stash StashKey Store StoreOperation StoreUnavailable Target Tiered TooManyRequests
+Retry Role Route Seconds Secret Size Stash StashKey Store StoreOperation StoreUnavailable Target TextPiece Tiered TooManyRequests
 Unavailable UpstreamConnectError UpstreamError UpstreamProtocolError UpstreamStatus UpstreamStreamError
-UpstreamTimeout Usage caller carry_chat hookimpl measured new_id parse_helicone_headers require_role shared_directory
+UpstreamTimeout Usage caller carry_chat has_pieces hookimpl measured new_id parse_helicone_headers require_role
+shared_directory text_pieces
 wire_format
 """
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 from helicone_gw.dialects import _envelope
 from helicone_gw.dialects._json import Unreadable, decode, read_body, texts
+from helicone_gw.dialects._rewriting import Path, changed, places
 
 NOTHING: frozenset[str] = frozenset()
 
@@ -43,6 +45,10 @@ class JsonFormat:
         """See `WireFormat.prompt_text`."""
         return self._texts(read_body(body), self.prompt_top)
 
+    def with_prompt_text(self, body: bytes, change: Callable[[str], str]) -> bytes:
+        """See `WireFormat.with_prompt_text`."""
+        return changed(body, self._places(read_body(body), self.prompt_top), change)
+
     def reply_text(self, body: bytes) -> list[str]:
         """See `WireFormat.reply_text`."""
         try:
@@ -52,9 +58,26 @@ class JsonFormat:
         replies = value if isinstance(value, list) else [value]
         return [piece for reply in replies if isinstance(reply, dict) for piece in self._texts(reply, self.reply_top)]
 
+    def with_reply_text(self, body: bytes, change: Callable[[str], str]) -> bytes:
+        """See `WireFormat.with_reply_text`."""
+        try:
+            value = decode(body)
+        except Unreadable:
+            return change(body.decode()).encode() if _plain_text(body) else body
+        if isinstance(value, list):
+            replies = ((number, reply) for number, reply in enumerate(value) if isinstance(reply, dict))
+            found = (each for number, reply in replies for each in self._places(reply, self.reply_top, (number,)))
+            return changed(body, found, change)
+        return changed(body, self._places(value, self.reply_top), change) if isinstance(value, dict) else body
+
     def _texts(self, value: dict[str, Any], top: frozenset[str]) -> list[str]:
         chosen = [item for name, item in value.items() if name in top]
         return texts(chosen, self.text_keys, self.whole_keys)
+
+    def _places(self, value: dict[str, Any], top: frozenset[str], at: Path = ()) -> Iterator[tuple[Path, str]]:
+        for name, item in value.items():
+            if name in top:
+                yield from places(item, self.text_keys, self.whole_keys, (*at, name))
 
 
 def _plain_text(body: bytes) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -138,8 +138,14 @@ class WireFormat(Protocol):
         Raises `MalformedBody` for a body that no JSON parser would read: what a guard cannot see must not pass it.
         """
 
+    def with_prompt_text(self, body: bytes, change: Callable[[str], str]) -> bytes:
+        """The body with each of those pieces as ``change`` makes it, all else as it was. Raises as `prompt_text`."""
+
     def reply_text(self, body: bytes) -> list[str]:
         """Every piece of text in a unary reply, in order; of a reply that is plain text, that text. Never raises."""
+
+    def with_reply_text(self, body: bytes, change: Callable[[str], str]) -> bytes:
+        """The body with each of those pieces as ``change`` makes it, all else as it was."""
 
     def reply(self, body: bytes) -> Reply:
         """Facts of a unary reply. Never raises."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from helicone_gw.dialects._envelope import largest, read_fields
 from helicone_gw.dialects._format import JsonFormat
 from helicone_gw.dialects._json import count, decode_exactly, mapping, read_body, text
+from helicone_gw.dialects._rewriting import changed, places
 from helicone_gw.dialects._words import stop_reason
 from helicone_gw.dialects.base import Envelope, EventFacts, NeverRepeating, Reply
 from helicone_gw.dialects.errors import encode, failure, read_error, unreadable, with_error
@@ -120,6 +121,15 @@ class ResponsesFormat(JsonFormat):
         if "prompt" in value:
             value["prompt"] = list(mapping(mapping(value["prompt"]).get("variables")).values())
         return self._texts(value, self.prompt_top)
+
+    def with_prompt_text(self, body: bytes, change: Callable[[str], str]) -> bytes:
+        """See `WireFormat.with_prompt_text`."""
+        value = read_body(body)
+        variables = mapping(mapping(value.pop("prompt", None)).get("variables"))
+        found = list(self._places(value, self.prompt_top))
+        for name, item in variables.items():
+            found += places(item, self.text_keys, self.whole_keys, ("prompt", "variables", name))
+        return changed(body, iter(found), change)
 
     def reply(self, body: bytes) -> Reply:
         """See `WireFormat.reply`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 from helicone_gw.chain import Chain, Hook
@@ -86,6 +88,8 @@ class Relay:
         if exchange._end_stream is not None:
             await self._end_early(sink)
             return
+        if exchange._end_holds:
+            await asyncio.gather(*exchange._end_holds, return_exceptions=True)
         rest, torn = self._rest()
         if live.translator is not None:
             rest += self._translated_end(torn)
@@ -110,8 +114,10 @@ class Relay:
         return self._hooked(data)
 
     async def _end_early(self, sink: Sink) -> None:
-        reader = self._live.reader
-        closing = b"" if reader is None else reader.closing_events(self._exchange._end_stream or "stop")
+        reader, exchange = self._live.reader, self._exchange
+        closing = b""
+        if reader is not None and not exchange._end_closed:
+            closing = reader.closing_events(exchange._end_stream or "stop")
         await self._send(sink, b"".join([*self._end(), closing]))
 
     def _framed(self, data: bytes) -> list[bytes]:

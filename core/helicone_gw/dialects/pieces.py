@@ -1,0 +1,109 @@
+"""Pieces: the text in one event of a stream, told from the event alone, with its place and the channel it goes on in.
+
+What `deltas` counts, for whoever has to change it, and what repeats it at the end of a part or of a response.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from helicone_gw.dialects._format import NOTHING
+from helicone_gw.dialects._json import text
+from helicone_gw.dialects._rewriting import Path, places
+from helicone_gw.dialects.cohere import CohereChatFormat
+from helicone_gw.dialects.gemini import GeminiFormat
+from helicone_gw.dialects.openai_chat import ChatFormat
+from helicone_gw.dialects.openai_responses import ResponsesFormat
+
+Channel = tuple[str | int, ...]
+
+
+class TextPiece(NamedTuple):
+    """Text in an event, at ``path`` of its JSON.
+
+    Pieces of one ``channel`` (the content of a choice, the arguments of a call, ...) follow one another from event to
+    event and make one text. A piece that is ``whole`` is a text by itself.
+    """
+
+    channel: Channel
+    path: Path
+    text: str
+    whole: bool = False
+
+
+class _Places(NamedTuple):
+    """Members at the top that hold text, members below, and those below which every string is a text by itself."""
+
+    top: frozenset[str]
+    keys: frozenset[str]
+    whole: frozenset[str] = NOTHING
+
+
+_CHOICES: Final = _Places(frozenset({"choices"}), ChatFormat.text_keys | {"delta"})
+_CANDIDATES: Final = _Places(frozenset({"candidates"}), GeminiFormat.text_keys, GeminiFormat.whole_keys)
+_PLACES: Final[dict[tuple[str, str], _Places]] = {
+    ("openai", "chat"): _CHOICES,
+    ("openai", "completions"): _CHOICES,
+    ("openai", "responses"): _Places(
+        frozenset({"delta", "text", "refusal", "arguments", "input", "code", "part", "item", "response"}),
+        ResponsesFormat.text_keys,
+    ),
+    ("openai", "audio"): _Places(frozenset({"delta", "text"}), NOTHING),
+    ("anthropic", "messages"): _Places(
+        frozenset({"delta", "content_block"}),
+        frozenset({"content", "text", "thinking", "partial_json", "title", "source", "stdout", "stderr"}),
+        frozenset({"input"}),
+    ),
+    ("gemini", "generate_content"): _CANDIDATES,
+    ("gemini", "stream_generate_content"): _CANDIDATES,
+    ("cohere", "chat"): _Places(frozenset({"delta"}), CohereChatFormat.text_keys | {"message"}),
+    ("bedrock", "converse"): _Places(
+        frozenset({"delta"}), frozenset({"text", "toolUse", "input", "reasoningContent", "reasoningText"})
+    ),
+    ("ollama", "chat"): _Places(
+        frozenset({"message"}),
+        frozenset({"content", "thinking", "tool_calls", "function"}),
+        frozenset({"arguments"}),
+    ),
+}
+_NUMBERS: Final = ("index", "output_index", "content_index", "summary_index", "contentBlockIndex")
+"""Members that say which of several parts an event or an element belongs to."""
+_TRANSPARENT: Final = frozenset({"delta", "content_block", "parts"})
+"""Members that name no part of their own: a block may begin with the text that its deltas go on with."""
+
+
+def has_pieces(dialect: str, operation: str) -> bool:
+    """Whether the text in streams of this operation can be told, and changed."""
+    return (dialect, operation) in _PLACES
+
+
+def text_pieces(dialect: str, operation: str, value: Any) -> list[TextPiece]:
+    """The pieces of text, thought, refusal and tool arguments in an event's decoded JSON, in order. Never raises."""
+    known = _PLACES.get((dialect, operation))
+    if known is None or not isinstance(value, dict):
+        return []
+    whole = operation in ("responses", "audio") and not (text(value.get("type")) or "").endswith(".delta")
+    found: list[TextPiece] = []
+    for name, item in value.items():
+        if name in known.top:
+            for path, piece in places(item, known.keys, known.whole, (name,)):
+                alone = whole or any(step in known.whole for step in path[1:])
+                found.append(TextPiece(_channel(value, path), path, piece, alone))
+    return found
+
+
+def _channel(value: dict[str, Any], path: Path) -> Channel:
+    channel: list[str | int] = [value[name] for name in _NUMBERS if isinstance(value.get(name), int)]
+    if isinstance(value.get("type"), str) and value["type"].startswith("response."):
+        channel.append(value["type"])
+    current: Any = value
+    for step in path:
+        current = current[step]
+        if isinstance(step, str):
+            if step not in _TRANSPARENT:
+                channel.append(step)
+        elif isinstance(current, dict) and isinstance(current.get("index"), int):
+            channel.append(current["index"])
+        if isinstance(current, dict) and current.get("thought") is True:
+            channel.append("thought")
+    return tuple(channel)
