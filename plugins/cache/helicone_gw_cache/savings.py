@@ -104,16 +104,14 @@ class Savings:
         exchange.stop_reason = entry.stop_reason
         exchange.usage = NO_TOKENS
         exchange.cost = NO_CHARGE
-        exchange.annotate_all(
-            {
-                "cache.status": status,
-                "cache.key": entry.key,
-                "cache.reference_id": entry.request_id,
-                "cache.latency_ms": entry.latency_ms,
-                "cache.saved_ms": saved_ms,
-                "cache.saved_nano_usd": entry.cost_nano_usd,
-            }
-        )
+        notes: dict[str, object] = {
+            "cache.status": status,
+            "cache.key": entry.key,
+            "cache.reference_id": entry.request_id,
+            "cache.latency_ms": entry.latency_ms,
+            "cache.saved_ms": saved_ms,
+            "cache.saved_nano_usd": entry.cost_nano_usd,
+        }
         saved = self._account(exchange)
         saved.hits += 1
         saved.milliseconds += saved_ms
@@ -124,13 +122,14 @@ class Savings:
         usage = entry.usage
         if usage is None or usage.total_tokens is None:
             saved.unknown_tokens += 1
-            return
-        counts = _counts(usage)
-        known = tuple(map(_is_known, counts))
-        exchange.annotate_all(dict(compress(zip(_NOTES, counts, strict=True), known)))
-        tokens = saved.tokens
-        for name, count in compress(zip(TOKENS, counts, strict=True), known):
-            tokens[name] += count
+        else:
+            counts = _counts(usage)
+            known = tuple(map(_is_known, counts))
+            notes.update(compress(zip(_NOTES, counts, strict=True), known))
+            tokens = saved.tokens
+            for name, count in compress(zip(TOKENS, counts, strict=True), known):
+                tokens[name] += count
+        exchange.annotate_all(notes)
 
     def miss(self, exchange: Exchange, reason: str) -> None:
         """Account for a miss: ``cache.status`` is "miss", ``cache.miss_reason`` says why."""

@@ -62,4 +62,4 @@ def _cache(notes: Mapping[str, Any]) -> tuple[str, str | None]:
 
 
 def _known(value: Any) -> int | None:
-    return count(value) if type(value) is int else None
+    return count(value) if value.__class__ is int else None

@@ -40,6 +40,7 @@ SHORTEST_SECRET = 8
 MAX_ANNOTATIONS = 65_536
 """Longest annotations, in bytes of JSON."""
 
+_SURELY_START = VALUE_START_BYTES // 4  # characters, of up to four bytes of UTF-8 each
 _ROW_BYTES = 2048  # about what a row without bodies takes in memory
 _NO_COST: dict[str, Any] = {"cost_nano_usd": None, "cost_source": None, "cost_version": None, "cost_estimated": False}
 _ELSEWHERE: dict[str, Any] = dict.fromkeys(
@@ -97,7 +98,8 @@ def record(exchange: Exchange, *, bodies: bool = True) -> LogRecord:
         _attempt(received_at, organization, attempt, counted if attempt.usage is used else tokens(attempt.usage))
         for attempt in exchange.attempts
     ]
-    properties = _properties(exchange, organization) if exchange.request.helicone.properties else []
+    said = exchange.request.helicone.properties
+    properties = _properties(said, organization, received_at) if said else []
     annotations = _annotations(exchange)
     size = _ROW_BYTES + len(annotations) + 512 * len(attempts)
     for row in properties:
@@ -106,9 +108,8 @@ def record(exchange: Exchange, *, bodies: bool = True) -> LogRecord:
     if bodies:
         kept = _bodies(exchange)
         size += len(kept[0].data) + len(kept[1].data)
-    return LogRecord(
-        _request(exchange, organization, counted), attempts, properties, annotations, kept, _secrets(exchange), size
-    )
+    request = _request(exchange, organization, received_at, counted)
+    return LogRecord(request, attempts, properties, annotations, kept, _secrets(exchange), size)
 
 
 def _secrets(exchange: Exchange) -> tuple[str, ...]:
@@ -118,11 +119,11 @@ def _secrets(exchange: Exchange) -> tuple[str, ...]:
     return found if credential is None else (credential.value.split(" ", 1)[-1], *found)
 
 
-def _request(exchange: Exchange, organization: str, counted: dict[str, Any]) -> dict[str, Any]:
+def _request(exchange: Exchange, organization: str, received: int, counted: dict[str, Any]) -> dict[str, Any]:
     asked, helicone, notes = exchange.original, exchange.request.helicone, exchange.annotations
     outcome, usage, error, key = exchange.outcome, exchange.usage, exchange.error, exchange.key
     received_at, ended_at = exchange.received_at, exchange.ended_at
-    received, last = milliseconds(received_at) or 0, exchange.attempts[-1] if exchange.attempts else None
+    last = exchange.attempts[-1] if exchange.attempts else None
     first_token_at = exchange.first_chunk_at if asked.stream else None
     row = texts(
         {
@@ -208,19 +209,19 @@ def _attempt(received_at: int, organization: str, attempt: Attempt, counted: dic
     }
 
 
-def _properties(exchange: Exchange, organization: str) -> list[dict[str, Any]]:
+def _properties(said: Mapping[str, str], organization: str, received_at: int) -> list[dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
-    received_at = milliseconds(exchange.received_at) or 0
-    for key, value in exchange.request.helicone.properties.items():
-        lower = text(key.lower(), KEY_BYTES) or ""
+    for key, value in said.items():
+        lower = label(key.lower(), KEY_BYTES) or ""
         if lower in rows or len(rows) == MAX_PROPERTIES:
             continue
+        whole = text(value, TEXT_BYTES) or ""
         rows[lower] = {
             "key_lower": lower,
             "organization_id": organization,
-            "key": text(key, KEY_BYTES),
-            "value": text(value, TEXT_BYTES) or "",
-            "value_start": text(value, VALUE_START_BYTES) or "",
+            "key": label(key, KEY_BYTES),
+            "value": whole,
+            "value_start": whole if len(whole) <= _SURELY_START else text(whole, VALUE_START_BYTES),
             "received_at": received_at,
         }
     return list(rows.values())

@@ -30,6 +30,8 @@ TOKENS: Final[Mapping[str, str]] = {
 SAVED: Final = ("cache.saved_nano_usd", "cache.saved_ms", "cache.saved_prompt_tokens", "cache.saved_completion_tokens")
 """Annotations of a cache hit: what it saved, in this order."""
 
+_NOTHING_SAVED = (None,) * len(SAVED)
+
 ExchangeKey = tuple[str | None, str | None, str, str, int | None, bool, str | None]
 """Provider, model, operation, outcome, status, whether it streamed, what the cache did."""
 AttemptKey = tuple[str, str | None, int | None, str | None]
@@ -183,8 +185,10 @@ class Tally:
 
 
 def _add_saved(saved: list[int], notes: Mapping[str, Any]) -> None:
-    for at, name in enumerate(SAVED):
-        number = notes.get(name)
+    numbers = tuple(map(notes.get, SAVED))
+    if numbers == _NOTHING_SAVED:
+        return
+    for at, number in enumerate(numbers):
         if isinstance(number, int) and number > 0:
             saved[at] += number
 
