@@ -4,26 +4,33 @@ provider credential that a client brought itself (`ProviderCredential`)."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
 from helicone_gw.errors import AuthenticationFailed, PermissionDenied
+from helicone_gw.headers import Headers
 
 
 @dataclass(frozen=True, slots=True)
 class Permits:
     """What a key may use; ``None`` permits everything, patterns are shell-style (``gpt-4*``), case-sensitive.
 
-    Enforced by the core for every target immediately before every attempt, and for the path before anything else.
+    ``networks`` are addresses and networks (CIDR) that requests may come from, ``origins`` those of web pages that may
+    send them ("https://app.example.com"). Enforced by the core for every target immediately before every attempt; path,
+    address and origin before anything else.
     """
 
     models: tuple[str, ...] | None = None
     providers: tuple[str, ...] | None = None
     paths: tuple[str, ...] | None = None
+    networks: tuple[str, ...] | None = None
+    origins: tuple[str, ...] | None = None
 
     def allows_model(self, model: str | None) -> bool:
         """Whether ``model`` may be used; the core refuses what names none where it should."""
@@ -36,6 +43,30 @@ class Permits:
     def allows_path(self, path: str) -> bool:
         """Whether ``path`` (the client's, version segment included) may be asked for."""
         return self.paths is None or _matches(path, self.paths)
+
+    def allows_address(self, address: str) -> bool:
+        """Whether a request may come from ``address``; what is no IP address comes from no network."""
+        return self.networks is None or within(address, self.networks)
+
+    def allows_origin(self, origin: str | None) -> bool:
+        """Whether a page of ``origin`` may send a request; a key with origins is for pages alone, ``None`` for none."""
+        return self.origins is None or (origin is not None and origin.lower() in self.origins)
+
+
+def within(address: str, networks: Sequence[str]) -> bool:
+    """Whether the IP address ``address`` lies in one of ``networks``; an IPv4 address written as IPv6 is that one."""
+    try:
+        ip = ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    return any(ip.version == network.version and ip in network for network in map(_network, networks))
+
+
+@lru_cache(maxsize=4096)
+def _network(text: str) -> IPv4Network | IPv6Network:
+    return ip_network(text, strict=False)
 
 
 def _matches(value: str, patterns: Sequence[str]) -> bool:
@@ -50,11 +81,19 @@ ROLES: tuple[Role, ...] = ("viewer", "member", "admin")
 """Every role, from the least to the most."""
 
 
+Scope = Literal["all", "read", "write"]
+"""What a key is for: everything; reading the gateway's own pages and nothing of any provider; or calling providers and
+telling of calls (logs, feedback, scores), and reading nothing that others did."""
+
+
 @dataclass(frozen=True, slots=True)
 class GatewayKey:
     """A key that may call this gateway. ``id`` is stable and public; the secret itself is nowhere.
 
     ``role`` is about the gateway's own pages and REST routes; what may be asked of providers is in ``permits``.
+    ``limits`` are policies (``100;w=60;u=request``) and ``budgets`` dollars by period (``25/month``) of this key alone,
+    for whichever plugin enforces them (`KeyRing.limits_enforced`). ``provider_key`` is the id of the one stored
+    provider key that it stands for, if it does.
     """
 
     id: str
@@ -63,6 +102,10 @@ class GatewayKey:
     organization: str = "default"
     permits: Permits = Permits()
     role: Role = "member"
+    scope: Scope = "all"
+    limits: tuple[str, ...] = ()
+    budgets: tuple[str, ...] = ()
+    provider_key: str | None = None
 
 
 class ProviderCredential(Struct, frozen=True):
@@ -128,23 +171,92 @@ class KeySource(Protocol):
         """Whether this secret is, or was, one of its keys, valid or not: no provider may ever be sent one."""
 
 
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """A request for one of the gateway's own pages, as far as it is known before its body is read.
+
+    ``path`` is the canonical one, ``query`` without ``?``; ``websocket`` says that it wants to be upgraded; ``client``
+    is the address that it came from. ``form`` reads the body's fields if it is an HTML form's
+    (``application/x-www-form-urlencoded``, 1 MiB at most) and gives none for any other; the page gets the body all the
+    same.
+    """
+
+    method: str
+    path: str
+    query: str = field(repr=False)
+    headers: Headers
+    client: str
+    websocket: bool
+    form: Callable[[], Awaitable[Mapping[str, str]]] = field(repr=False)
+
+
+class SessionSource(Protocol):
+    """Something that knows people by the session that their browser has with the gateway's own pages."""
+
+    @property
+    def configured(self) -> bool:
+        """Whether anybody can log in, so that the gateway is not open although it may have no key."""
+
+    async def caller(self, request: PageRequest) -> GatewayKey | None:
+        """Who asks, as the key to act for; ``None`` when the request belongs to no session that is valid now.
+
+        Asked only for the gateway's own pages, never for a provider's paths, and only when no gateway key came in a
+        header. Raises `PermissionDenied` for a request that changes something and may have been sent by another site.
+        """
+
+
 class KeyRing:
-    """All key sources of a gateway."""
+    """Who may call a gateway: all its key sources, its sessions, and the pages that need neither."""
 
     def __init__(self) -> None:
         self._sources: list[KeySource] = []
+        self._sessions: list[SessionSource] = []
+        self._open: frozenset[str] = frozenset()
+        self._open_below: tuple[str, ...] = ()
+        self.login_page: str | None = None
+        """The path to which a browser without a session is sent, with the path it asked for as ``?next=``; whoever
+        serves it sets it, and opens it with `open_pages`."""
+        self.limits_enforced = False
+        """Whether a plugin enforces `GatewayKey.limits`; it says so when it starts."""
+        self.budgets_enforced = False
+        """Whether a plugin enforces `GatewayKey.budgets`."""
 
     def register(self, source: KeySource) -> None:
         """Add a source; called in a plugin's ``startup``."""
         self._sources.append(source)
 
+    def register_sessions(self, source: SessionSource) -> None:
+        """Add a source of sessions; called in a plugin's ``startup``."""
+        self._sessions.append(source)
+
+    def open_pages(self, *paths: str) -> None:
+        """Let everybody have these pages of a plugin's own, with any method: a path, or what lies below one that ends
+        in a slash. In their views ``caller`` raises `AuthenticationFailed` when nobody is known."""
+        self._open |= {path for path in paths if not path.endswith("/")}
+        self._open_below += tuple(path for path in paths if path.endswith("/"))
+
+    def is_open_page(self, path: str) -> bool:
+        """Whether `open_pages` was told of ``path``."""
+        return path in self._open or path.startswith(self._open_below)
+
     @property
     def configured(self) -> bool:
-        """Whether any source has a key, so that one is required."""
-        for source in self._sources:  # noqa: SIM110 - asked several times a request; a generator costs thrice as much
+        """Whether any source has a key or anybody can log in, so that a key, or a session, is required."""
+        for source in self._sources:  # asked several times a request; a generator costs thrice as much
             if source.configured:
                 return True
+        for sessions in self._sessions:  # noqa: SIM110
+            if sessions.configured:
+                return True
         return False
+
+    async def session(self, request: PageRequest) -> GatewayKey | None:
+        """Whose session ``request`` belongs to, or ``None``. Raises `PermissionDenied` as `SessionSource` does."""
+        for source in self._sessions:
+            key = await source.caller(request)
+            if key is not None:
+                return key
+        return None
 
     async def lookup(self, secret: str) -> GatewayKey | None:
         """The first source's key for ``secret``, or ``None``."""

@@ -43,6 +43,34 @@ def test_providers_and_paths() -> None:
     assert Permits().allows_path("/any/where")
 
 
+@pytest.mark.parametrize(
+    ("networks", "address", "allowed"),
+    [
+        (None, "", True),
+        (("10.0.0.0/8",), "10.1.2.3", True),
+        (("10.0.0.0/8",), "::ffff:10.1.2.3", True),
+        (("10.0.0.0/8",), "11.1.2.3", False),
+        (("10.0.0.0/8",), "", False),
+        (("10.0.0.0/8",), "localhost", False),
+        (("10.0.0.0/8", "2001:db8::/32"), "2001:db8::1", True),
+        (("fe80::/10",), "fe80::1%eth0", True),
+        (("::/0",), "10.1.2.3", False),
+        ((), "10.1.2.3", False),
+    ],
+)
+def test_networks(networks: tuple[str, ...] | None, address: str, allowed: bool) -> None:
+    assert Permits(networks=networks).allows_address(address) is allowed
+
+
+def test_origins() -> None:
+    permits = Permits(origins=("https://app.example.com",))
+    assert permits.allows_origin("https://APP.example.com")
+    assert not permits.allows_origin("https://app.example.com.evil.example")
+    assert not permits.allows_origin("null")
+    assert not permits.allows_origin(None)
+    assert Permits().allows_origin(None)
+
+
 def test_a_credential_never_shows_its_value() -> None:
     credential = ProviderCredential("authorization", "Bearer sk-secret", "openai")
     assert "sk-secret" not in repr(credential)

@@ -17,6 +17,7 @@ from helicone_gw.gateway import Gateway
 from helicone_gw.headers import Headers, RawHeaders
 from helicone_gw.helicone import parse_helicone_headers
 from helicone_gw.ids import new_id
+from helicone_gw.ingress.clients import client_address
 from helicone_gw.ingress.location import Location
 from helicone_gw.model import Request
 
@@ -85,8 +86,15 @@ def new_exchange(gateway: Gateway, scope: Scope, headers: Headers, location: Loc
         provider=location.provider,
         router=location.router,
     )
+    return Exchange(new_id(), request, gateway.clock.now(), client=client_of(gateway, scope, headers))
+
+
+def client_of(gateway: Gateway, scope: Scope, headers: Headers) -> str:
+    """The address of the client, as far as anybody knows; "" at a unix socket."""
     client = scope.get("client")
-    return Exchange(new_id(), request, gateway.clock.now(), client=client[0] if client else "")
+    peer: str = client[0] if client else ""
+    trusted = gateway.config.server.trusted_proxies
+    return client_address(peer, headers, trusted) if trusted else peer
 
 
 async def serve_http(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import ByteSize, Field, ValidationInfo, field_validator
 
 from helicone_gw.config.section import Section
-from helicone_gw.config.values import AllowedTarget, Count, Domain, Port, Seconds, Secret, Size
+from helicone_gw.config.values import AllowedTarget, Count, Domain, Network, Origin, Port, Seconds, Secret, Size
 
 Engine = Literal["hypercorn", "uvicorn", "granian"]
 
@@ -21,6 +21,17 @@ class TlsConfig(Section):
     )
     key: str = Field(min_length=1, description="PEM file with the certificate's private key.")
     key_password: Secret | None = Field(default=None, description="What the key is encrypted with, if it is.")
+
+
+class CorsConfig(Section):
+    """Web pages of other sites that may call the gateway; they send a gateway key of their own."""
+
+    origins: tuple[Origin, ...] = Field(
+        min_length=1, description='Origins of the pages, such as "https://app.example.com"; "*" for any.'
+    )
+    max_age: Annotated[int, Field(ge=0, le=86_400)] = Field(
+        default=600, description="Seconds for which a browser may remember the answer to its question beforehand."
+    )
 
 
 class ServerConfig(Section):
@@ -60,6 +71,14 @@ class ServerConfig(Section):
             "(10.1.0.0/16) or origin. Private addresses must be listed here to be reached."
         ),
     )
+    trusted_proxies: tuple[Network, ...] = Field(
+        default=(),
+        description=(
+            "Addresses and networks (10.0.0.0/8) of proxies before this gateway, whose X-Forwarded-For says who the "
+            "client is; unix for whatever connects to a unix socket."
+        ),
+    )
+    cors: CorsConfig | None = Field(default=None, description=CorsConfig.__doc__)
     open: bool = Field(
         default=False, description="Start without any gateway key even though the address is not a loopback one."
     )

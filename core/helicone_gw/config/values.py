@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
 from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -207,3 +208,28 @@ def _target(text: str) -> str:
 
 AllowedTarget = Annotated[str, AfterValidator(_target)]
 """A host, ``host:port``, ``*.suffix``, network in CIDR form or origin that target URLs of clients may name."""
+
+
+def _network(text: str) -> str:
+    network = text.strip().lower()
+    if network == "unix":
+        return network
+    try:
+        return str(ip_network(network))
+    except ValueError:
+        raise ValueError("should be an IP address or a network such as 10.1.0.0/16, or unix") from None
+
+
+Network = Annotated[str, AfterValidator(_network)]
+"""An IP address or a network in CIDR form; ``unix`` for the other end of a unix socket."""
+
+
+def _origin(text: str) -> str:
+    origin = text.strip().lower()
+    if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^\s/?#@,*]+", origin):
+        raise ValueError("should be the origin of a page: scheme and host, such as https://app.example.com, or *")
+    return origin
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
+"""The origin of web pages (RFC 6454) in lower case, or ``*``."""

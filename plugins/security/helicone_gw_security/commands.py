@@ -1,4 +1,4 @@
-"""``helicone-gw keys``: make, list and revoke the keys in the database."""
+"""``helicone-gw keys``: make, list, rotate and revoke the keys in the database."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import make_url
 
-from helicone_gw import Database, Permits
-from helicone_gw_security.config import check_paths, parse_expiry
+from helicone_gw import Database
 from helicone_gw_security.keys import StoredKey
-from helicone_gw_security.store import KeyTable, NameTaken, state
+from helicone_gw_security.spec import KeySpec, parse_expiry
+from helicone_gw_security.store import LISTS, KeyTable, NameTaken, state
 from helicone_gw_security.tables import GatewayKeyRow
 
 T = TypeVar("T")
+
+MAX_GRACE = 24.0 * 366
+"""Hours for which two secrets of a key may be valid at once."""
 
 
 def commands(static: Sequence[StoredKey], versions: Path) -> typer.Typer:
@@ -29,7 +32,7 @@ def commands(static: Sequence[StoredKey], versions: Path) -> typer.Typer:
 
     They read the database's URL at ``typer.Context.obj.config.database.url``.
     """
-    app = typer.Typer(help="Make, list and revoke gateway keys.", no_args_is_help=True)
+    app = typer.Typer(help="Make, list, rotate and revoke gateway keys.", no_args_is_help=True)
 
     def with_table(context: typer.Context, work: Callable[[KeyTable], Awaitable[T]]) -> T:
         url = context.obj.config.database.url
@@ -55,22 +58,42 @@ def commands(static: Sequence[StoredKey], versions: Path) -> typer.Typer:
         model: Annotated[list[str] | None, typer.Option(help="A model that it may use (pattern); repeatable.")] = None,
         provider: Annotated[list[str] | None, typer.Option(help="A provider (pattern); repeatable.")] = None,
         path: Annotated[list[str] | None, typer.Option(help="A path (pattern); repeatable.")] = None,
+        network: Annotated[list[str] | None, typer.Option(help="A network it may come from; repeatable.")] = None,
+        origin: Annotated[list[str] | None, typer.Option(help="A web page's origin; repeatable.")] = None,
+        role: Annotated[str, typer.Option(help="viewer, member or admin of the gateway's own pages.")] = "member",
+        scope: Annotated[
+            str, typer.Option(help="all, read (own pages) or write (calls, and telling of them).")
+        ] = "all",
+        limit: Annotated[list[str] | None, typer.Option(help="A limit: 100;w=60;u=request; repeatable.")] = None,
+        budget: Annotated[list[str] | None, typer.Option(help="Dollars by period: 25/month; repeatable.")] = None,
+        provider_key: Annotated[str | None, typer.Option(help="The stored provider key that it stands for.")] = None,
         expires: Annotated[str | None, typer.Option(help="ISO date or date-time, UTC unless it says so.")] = None,
     ) -> None:
         """Make a key and print it, this once."""
         now = time.time()
-        _refuse_blank({"NAME": name, "--owner": owner, "--organization": organization})
-        permits = Permits(
-            models=tuple(model) if model else None,
-            providers=tuple(provider) if provider else None,
-            paths=_paths(path) if path else None,
-        )
         expires_at = None if expires is None else _expiry(expires, now)
+        try:
+            spec = KeySpec(
+                name=name,
+                owner=owner,
+                organization=organization,
+                models=_given(model),
+                providers=_given(provider),
+                paths=_given(path),
+                networks=_given(network),
+                origins=_given(origin),
+                role=role,  # type: ignore[arg-type]
+                scope=scope,  # type: ignore[arg-type]
+                limits=_given(limit) or (),
+                budgets=_given(budget) or (),
+                provider_key=provider_key,
+                expires_at=expires_at,
+            )
+        except ValueError as problem:
+            raise typer.BadParameter(str(problem)) from None
 
         async def work(table: KeyTable) -> tuple[str, GatewayKeyRow]:
-            return await table.create(
-                name, now=now, owner=owner, organization=organization, permits=permits, expires_at=expires_at
-            )
+            return await table.make(spec, now=now)
 
         try:
             secret, row = with_table(context, work)
@@ -95,22 +118,44 @@ def commands(static: Sequence[StoredKey], versions: Path) -> typer.Typer:
             Console(width=None if Console().is_terminal else 200).print(_table(described))
 
     @app.command()
+    def rotate(
+        context: typer.Context,
+        key: Annotated[str, typer.Argument(metavar="NAME|ID", help="The key's name or id.")],
+        grace: Annotated[
+            float, typer.Option(min=0, max=MAX_GRACE, help="Hours for which the old secret is valid, too.")
+        ] = 24.0,
+    ) -> None:
+        """Give a key a new secret and print it, this once; the old one works on for a while."""
+        now = time.time()
+        secret, rows = with_table(context, lambda table: table.rotate(key, now=now, until=now + grace * 3600))
+        row = _the_one(key, rows, static)
+        typer.echo(secret)
+        typer.echo(
+            f"Key {row.name!r} ({row.id}) has a new secret; the old one ends {_moment(now + grace * 3600)}.", err=True
+        )
+
+    @app.command()
     def revoke(
         context: typer.Context,
         key: Annotated[str, typer.Argument(metavar="NAME|ID", help="The key's name or id.")],
     ) -> None:
         """Revoke a key; a running gateway refuses it within seconds."""
         rows = with_table(context, lambda table: table.revoke(key, now=time.time()))
-        if len(rows) > 1:
-            _fail(f"{key!r} names several keys; give the id: " + ", ".join(row.id for row in rows))
-        if rows:
-            typer.echo(f"Key {rows[0].name!r} ({rows[0].id}) is revoked.")
-        elif any(key in (stored.key.name, stored.key.id) for stored in static):
-            _fail(f"The key {key!r} is in the configuration: take it out there and restart.")
-        else:
-            _fail(f"No key {key!r} that is not revoked; `helicone-gw keys list` shows all.")
+        row = _the_one(key, rows, static)
+        typer.echo(f"Key {row.name!r} ({row.id}) is revoked.")
 
     return app
+
+
+def _the_one(key: str, rows: Sequence[GatewayKeyRow], static: Sequence[StoredKey]) -> GatewayKeyRow:
+    """The key that was meant; none or several end the command."""
+    if len(rows) == 1:
+        return rows[0]
+    if rows:
+        _fail(f"{key!r} names several keys; give the id: " + ", ".join(row.id for row in rows))
+    if any(key in (stored.key.name, stored.key.id) for stored in static):
+        _fail(f"The key {key!r} is in the configuration: change it there and restart.")
+    return _fail(f"No key {key!r} that is not revoked; `helicone-gw keys list` shows all.")
 
 
 def _fail(message: str) -> NoReturn:
@@ -118,17 +163,8 @@ def _fail(message: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-def _refuse_blank(values: dict[str, str | None]) -> None:
-    for option, value in values.items():
-        if value is not None and not value.strip():
-            raise typer.BadParameter("must not be empty", param_hint=option)
-
-
-def _paths(paths: Sequence[str]) -> tuple[str, ...]:
-    try:
-        return check_paths(tuple(paths))
-    except ValueError as problem:
-        raise typer.BadParameter(str(problem), param_hint="--path") from None
+def _given(values: Sequence[str] | None) -> tuple[str, ...] | None:
+    return tuple(values) if values else None
 
 
 def _expiry(text: str, now: float) -> float:
@@ -148,30 +184,34 @@ def _describe(row: GatewayKeyRow, now: float) -> dict[str, Any]:
         "prefix": row.prefix,
         "owner": row.owner,
         "organization": row.organization_id,
-        "models": row.models,
-        "providers": row.providers,
-        "paths": row.paths,
+        **{name: getattr(row, name) for name in (*LISTS, "role", "scope", "provider_key")},
         "created": _moment(row.created_at),
         "expires": _moment(row.expires_at),
         "revoked": _moment(row.revoked_at),
+        "rotated": _moment(row.rotated_at),
+        "last_used": _moment(row.last_used_at),
         "state": state(row, now),
     }
 
 
 def _describe_static(stored: StoredKey, now: float) -> dict[str, Any]:
-    permits = stored.key.permits
+    key = stored.key
+    lists = {name: getattr(key.permits, name, None) or getattr(key, name, None) or None for name in LISTS}
     return {
-        "name": stored.key.name,
-        "id": stored.key.id,
+        "name": key.name,
+        "id": key.id,
         "prefix": None,
-        "owner": stored.key.owner,
-        "organization": stored.key.organization,
-        "models": permits.models,
-        "providers": permits.providers,
-        "paths": permits.paths,
+        "owner": key.owner,
+        "organization": key.organization,
+        **lists,
+        "role": key.role,
+        "scope": key.scope,
+        "provider_key": key.provider_key,
         "created": None,
         "expires": _moment(stored.expires_at),
         "revoked": None,
+        "rotated": None,
+        "last_used": None,
         "state": "active" if stored.valid(now) else "expired",
     }
 
@@ -181,17 +221,19 @@ def _moment(at: float | None) -> str | None:
 
 
 def _table(described: Sequence[dict[str, Any]]) -> Table:
-    table = Table("name", "id", "key", "owner", "organization", "permits", "expires", "state")
+    table = Table("name", "id", "key", "owner", "organization", "role", "permits", "expires", "last used", "state")
     for key in described:
-        permits = "; ".join(f"{kind}: {', '.join(key[kind])}" for kind in ("models", "providers", "paths") if key[kind])
+        permits = "; ".join(f"{kind}: {', '.join(key[kind])}" for kind in LISTS if key[kind])
         table.add_row(
             key["name"],
             key["id"],
             f"{key['prefix']}..." if key["prefix"] else "in the configuration",
             key["owner"],
             key["organization"],
+            key["role"] if key["scope"] == "all" else f"{key['role']} ({key['scope']})",
             permits or "everything",
             key["expires"] or "never",
+            key["last_used"] or "",
             key["state"],
         )
     return table

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
-from typing import Annotated, Any, Self
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -16,35 +16,11 @@ from pydantic import (
     model_validator,
 )
 
-from helicone_gw import GatewayKey, Permits, PluginConfig
+from helicone_gw import PluginConfig, Role
 from helicone_gw_security.keys import StoredKey, digest
+from helicone_gw_security.spec import KeySpec, parse_expiry
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-
-
-def parse_expiry(value: object) -> datetime:
-    """An ISO 8601 date or date-time as an aware `datetime`; a date means its first moment, no offset means UTC.
-
-    Raises `ValueError` for anything else, numbers included: ``expires: 2027`` is a slip, not a moment in 1970.
-    """
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value.strip())
-        except ValueError:
-            raise ValueError("not an ISO 8601 date or date-time, such as 2027-06-30 or 2027-06-30T18:00:00Z") from None
-    if isinstance(value, datetime):
-        return value if value.tzinfo else value.replace(tzinfo=UTC)
-    if isinstance(value, date):
-        return datetime.combine(value, time(), UTC)
-    raise ValueError("not an ISO 8601 date or date-time, such as 2027-06-30 or 2027-06-30T18:00:00Z")
-
-
-def check_paths(paths: tuple[str, ...]) -> tuple[str, ...]:
-    """``paths`` unchanged; raises `ValueError` for a pattern that no path can match."""
-    for path in paths:
-        if not path.startswith(("/", "*", "?", "[")):
-            raise ValueError(f"{path!r} matches no path: a path begins with a slash")
-    return paths
 
 
 def _listed(value: object) -> object:
@@ -56,10 +32,14 @@ Patterns = Annotated[
     Field(min_length=1),
     BeforeValidator(_listed, json_schema_input_type=str | list[str]),
 ]
+Moment = Annotated[datetime, BeforeValidator(parse_expiry, json_schema_input_type=str)]
 
 
 class KeyConfig(BaseModel):
-    """One gateway key. ``models``, ``providers`` and ``paths`` are shell-style patterns; left out: all."""
+    """One gateway key. ``models``, ``providers`` and ``paths`` are shell-style patterns; left out: all.
+
+    ``previous`` is the secret before this one, valid until ``previous_until``: clients change over while both are.
+    """
 
     # Errors are printed at start and must not show what stands beside the mistake: it may be the secret.
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -70,7 +50,16 @@ class KeyConfig(BaseModel):
     models: Patterns | None = None
     providers: Patterns | None = None
     paths: Patterns | None = None
-    expires: Annotated[datetime, BeforeValidator(parse_expiry, json_schema_input_type=str)] | None = None
+    networks: Patterns | None = None
+    origins: Patterns | None = None
+    role: Role = "member"
+    scope: Literal["all", "read", "write"] = "all"
+    limits: Patterns | None = None
+    budgets: Patterns | None = None
+    provider_key: Name | None = None
+    expires: Moment | None = None
+    previous: SecretStr | None = None
+    previous_until: Moment | None = None
 
     @field_validator("key")
     @classmethod
@@ -79,10 +68,31 @@ class KeyConfig(BaseModel):
             raise ValueError("the key is empty: give it a value, or take its entry out")
         return value
 
-    @field_validator("paths")
-    @classmethod
-    def _rooted(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        return None if value is None else check_paths(value)
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.previous is None) != (self.previous_until is None):
+            raise ValueError("previous and previous_until belong together: the old secret needs an end")
+        self.spec("checked")
+        return self
+
+    def spec(self, name: str) -> KeySpec:
+        """What the key is, but for its secrets. Raises `ValueError` with what is wrong."""
+        return KeySpec(
+            name=name,
+            owner=self.owner,
+            organization=self.organization,
+            models=self.models,
+            providers=self.providers,
+            paths=self.paths,
+            networks=self.networks,
+            origins=self.origins,
+            role=self.role,
+            scope=self.scope,
+            limits=self.limits or (),
+            budgets=self.budgets or (),
+            provider_key=self.provider_key,
+            expires_at=None if self.expires is None else self.expires.timestamp(),
+        )
 
 
 def _spelled_out(value: Any) -> Any:
@@ -107,30 +117,36 @@ class SecurityConfig(PluginConfig):
     def _distinct(self) -> Self:
         names: dict[str, str] = {}
         for name, entry in self.keys.items():
-            other = names.setdefault(digest(entry.key.get_secret_value()), name)
-            if other != name:
-                raise ValueError(f"the keys {other!r} and {name!r} are the same: nobody could tell who is calling")
+            for secret in (entry.key, entry.previous):
+                if secret is None or not secret.get_secret_value():
+                    continue
+                if secret is entry.previous and secret == entry.key:
+                    raise ValueError(f"the key {name!r} and its previous one are the same")
+                other = names.setdefault(digest(secret.get_secret_value()), name)
+                if other != name:
+                    raise ValueError(f"the keys {other!r} and {name!r} are the same: nobody could tell who is calling")
         return self
 
     def stored(self) -> list[StoredKey]:
-        """Every key as what is kept of it: its hash, never the secret."""
-        return [_stored(name, entry) for name, entry in self.keys.items()]
+        """Every secret as what is kept of it: its hash and whose it is."""
+        return [stored for name, entry in self.keys.items() for stored in _stored(name, entry)]
 
-    def without_secrets(self) -> SecurityConfig:
+    def without_secrets(self) -> Self:
         """The same configuration with every secret blanked, for the time after the start."""
-        blanked = {name: entry.model_copy(update={"key": SecretStr("")}) for name, entry in self.keys.items()}
+        blank = SecretStr("")
+        blanked = {
+            name: entry.model_copy(update={"key": blank, "previous": None if entry.previous is None else blank})
+            for name, entry in self.keys.items()
+        }
         return self.model_copy(update={"keys": blanked})
 
 
-def _stored(name: str, entry: KeyConfig) -> StoredKey:
-    return StoredKey(
-        key=GatewayKey(
-            id=f"config:{name}",
-            name=name,
-            owner=entry.owner or name,
-            organization=entry.organization,
-            permits=Permits(models=entry.models, providers=entry.providers, paths=entry.paths),
-        ),
-        sha256=digest(entry.key.get_secret_value()),
-        expires_at=None if entry.expires is None else entry.expires.timestamp(),
-    )
+def _stored(name: str, entry: KeyConfig) -> list[StoredKey]:
+    spec = entry.spec(name)
+    key = spec.key(f"config:{name}")
+    stored = [StoredKey(key, digest(entry.key.get_secret_value()), spec.expires_at)]
+    if entry.previous is not None and entry.previous_until is not None:
+        until = entry.previous_until.timestamp()
+        ends = until if spec.expires_at is None else min(until, spec.expires_at)
+        stored.append(StoredKey(key, digest(entry.previous.get_secret_value()), ends))
+    return stored

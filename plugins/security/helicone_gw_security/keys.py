@@ -59,6 +59,8 @@ class StoredKey:
     sha256: str
     expires_at: float | None = None
     revoked_at: float | None = None
+    stored: bool = False
+    """Whether it is in the database, and not in the configuration."""
 
     def valid(self, now: float) -> bool:
         """Whether the key may be used at ``now``."""

@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from helicone_gw import Unavailable
+from helicone_gw_security.cached import STALE_AFTER, CachedKeys
 from helicone_gw_security.keys import StaticKeys, StoredKey, digests
-from helicone_gw_security.store import STALE_AFTER, CachedKeys, KeyTable
+from helicone_gw_security.store import KeyTable
+from helicone_gw_security.usage import WRITE_EVERY, LastUsed
 
 if TYPE_CHECKING:
     from helicone_gw import Clock, GatewayKey
+
+WRITE_TIMEOUT = 5.0
+"""Seconds that the database has to take the times of last uses."""
 
 _FAILURES = (SQLAlchemyError, OSError, TimeoutError)
 
@@ -30,6 +35,8 @@ class Keys:
         self._stored_exist = False
         # Not one of the gateway's background tasks: it has no end of its own that a drain could wait for.
         self._watch: asyncio.Task[None] | None = None
+        self._writing: asyncio.Task[None] | None = None
+        self.last_used = LastUsed(table.used)
 
     @property
     def configured(self) -> bool:
@@ -43,8 +50,11 @@ class Keys:
         it is wrong.
         """
         stored = self._static.match(secret) or await self._find(secret)
-        if stored is None or not stored.valid(self._clock.now()):
+        now = self._clock.now()
+        if stored is None or not stored.valid(now):
             return None
+        if stored.stored:
+            self.last_used.used(stored.key.id, now)
         return stored.key
 
     async def knows(self, secret: str) -> bool:
@@ -73,10 +83,11 @@ class Keys:
         self._stored_exist = self._stored_exist or await self._table.exist()
 
     def start(self) -> None:
-        """Begin to `refresh` every `STALE_AFTER` seconds, beside the requests, until there is a key.
+        """Begin to write when keys were used, and to `refresh` every `STALE_AFTER` seconds until there is a key.
 
         A timer and not the next request does it: the first request after a key was made must already need one.
         """
+        self._writing = asyncio.create_task(self._write_uses(), name="security.uses")
         if not self.configured:
             self._watch = asyncio.create_task(self._refresh_until_configured(), name="security.watch")
 
@@ -88,9 +99,24 @@ class Keys:
             except _FAILURES as problem:
                 self._log.warning("gateway keys cannot be read", problem=type(problem).__name__)
 
+    async def _write_uses(self) -> None:
+        while True:
+            await self._clock.sleep(WRITE_EVERY)
+            await self._flush()
+
+    async def _flush(self) -> None:
+        try:
+            async with asyncio.timeout(WRITE_TIMEOUT):
+                await self.last_used.flush()
+        except _FAILURES as problem:
+            self._log.warning("when keys were used cannot be written", problem=type(problem).__name__)
+
     async def close(self) -> None:
-        """Stop asking the database."""
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.wait({self._watch})
+        """Stop asking the database, and write what is left to be written."""
+        tasks = {task for task in (self._watch, self._writing) if task is not None}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
         await self._cached.close()
+        await self._flush()

@@ -1,29 +1,24 @@
-"""Gateway keys in the database, and the bounded cache that spares a query per request."""
+"""KeyTable: gateway keys in the database."""
 
 from __future__ import annotations
 
-import asyncio
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from cachetools import TLRUCache
-from sqlalchemy import RowMapping, insert, or_, select, update
+from sqlalchemy import RowMapping, Select, bindparam, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from helicone_gw import GatewayKey, Permits
 from helicone_gw_security.keys import StoredKey, digest, generate, shown_prefix
+from helicone_gw_security.spec import KeySpec
 from helicone_gw_security.tables import GATEWAY_KEY, GatewayKeyRow
 
 if TYPE_CHECKING:
-    from helicone_gw import Clock, Database
+    from helicone_gw import Database
 
-STALE_AFTER = 5.0
-"""Seconds for which an answer of the database is believed: how long a revoked key may still work."""
-
-CACHED_KEYS = 10_000
-"""Bound on cached keys, and again on cached secrets that are no key; the least recently used one goes first."""
+LISTS = ("models", "providers", "paths", "networks", "origins", "limits", "budgets")
+"""What a key has lists of, each a column of JSON."""
 
 
 class NameTaken(Exception):
@@ -31,28 +26,63 @@ class NameTaken(Exception):
 
 
 class KeyTable:
-    """The keys in the database, each call one query. SQLAlchemy's errors pass through."""
+    """The keys in the database, each call one transaction. SQLAlchemy's errors pass through.
+
+    ``organization`` narrows a call to the keys of one; ``None``: every one's.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def find(self, sha256: str) -> StoredKey | None:
-        """The key with this hash, valid or not."""
+        """The key with this hash, valid or not; after a rotation, the old secret's until its end."""
+        query = select(GATEWAY_KEY).where(or_(GATEWAY_KEY.c.sha256 == sha256, GATEWAY_KEY.c.previous_sha256 == sha256))
         async with self._database.connect() as connection:
-            found = await connection.execute(select(GATEWAY_KEY).where(GATEWAY_KEY.c.sha256 == sha256))
-            row = found.mappings().first()
-        return None if row is None else _stored(row)
+            row = (await connection.execute(query)).mappings().first()
+        return None if row is None else _stored(row, sha256)
 
     async def exist(self) -> bool:
         """Whether there is any key. Revoked ones count: revoking the last key must not open the gateway."""
         async with self._database.connect() as connection:
             return (await connection.execute(select(GATEWAY_KEY.c.id).limit(1))).first() is not None
 
-    async def all(self) -> list[GatewayKeyRow]:
+    async def all(self, organization: str | None = None) -> list[GatewayKeyRow]:
         """Every key, oldest first."""
+        query = _of(organization).order_by(GATEWAY_KEY.c.created_at, GATEWAY_KEY.c.id)
         async with self._database.connect() as connection:
-            found = await connection.execute(select(GATEWAY_KEY).order_by(GATEWAY_KEY.c.created_at, GATEWAY_KEY.c.id))
-            return [GatewayKeyRow(**row) for row in found.mappings()]
+            return [GatewayKeyRow(**row) for row in (await connection.execute(query)).mappings()]
+
+    async def get(self, id: str, organization: str | None = None) -> GatewayKeyRow | None:
+        """The key of this id."""
+        async with self._database.connect() as connection:
+            found = await connection.execute(_of(organization).where(GATEWAY_KEY.c.id == id))
+            row = found.mappings().first()
+        return None if row is None else GatewayKeyRow(**row)
+
+    async def make(self, spec: KeySpec, *, now: float) -> tuple[str, GatewayKeyRow]:
+        """Make a key; the secret that is returned is nowhere else. Raises `NameTaken`."""
+        secret = generate()
+        lists: dict[str, Any] = {name: _as_list(getattr(spec, name)) for name in LISTS}
+        row = GatewayKeyRow(
+            organization_id=spec.organization,
+            id=str(uuid.uuid4()),
+            name=spec.name,
+            owner=spec.owner or spec.name,
+            prefix=shown_prefix(secret),
+            sha256=digest(secret),
+            created_at=now,
+            expires_at=spec.expires_at,
+            role=spec.role,
+            scope=spec.scope,
+            provider_key=spec.provider_key,
+            **lists,
+        )
+        try:
+            async with self._database.begin() as connection:
+                await connection.execute(insert(GATEWAY_KEY).values(**row.model_dump()))
+        except IntegrityError:
+            raise NameTaken(spec.name) from None
+        return secret, row
 
     async def create(
         self,
@@ -64,37 +94,79 @@ class KeyTable:
         permits: Permits | None = None,
         expires_at: float | None = None,
     ) -> tuple[str, GatewayKeyRow]:
-        """Make a key; the secret that is returned is nowhere else. Raises `NameTaken`."""
+        """As `make`, for a key with permits and nothing else."""
         permits = permits or Permits()
-        secret = generate()
-        row = GatewayKeyRow(
-            organization_id=organization,
-            id=str(uuid.uuid4()),
+        spec = KeySpec(
             name=name,
-            owner=owner or name,
-            prefix=shown_prefix(secret),
-            sha256=digest(secret),
-            models=_as_list(permits.models),
-            providers=_as_list(permits.providers),
-            paths=_as_list(permits.paths),
-            created_at=now,
+            owner=owner,
+            organization=organization,
+            models=permits.models,
+            providers=permits.providers,
+            paths=permits.paths,
+            networks=permits.networks,
+            origins=permits.origins,
             expires_at=expires_at,
         )
-        try:
-            async with self._database.begin() as connection:
-                await connection.execute(insert(GATEWAY_KEY).values(**row.model_dump()))
-        except IntegrityError:
-            raise NameTaken(name) from None
-        return secret, row
+        return await self.make(spec, now=now)
 
-    async def revoke(self, name_or_id: str, *, now: float) -> list[GatewayKeyRow]:
+    async def revoke(self, name_or_id: str, *, now: float, organization: str | None = None) -> list[GatewayKeyRow]:
         """Revoke the one key of this id or name that is not revoked yet, and return it.
 
         None at all or several (the same name in several organisations): nothing is changed, and they are returned.
         """
+        return await self._change(name_or_id, organization, lambda row: {"revoked_at": now})
+
+    async def rotate(
+        self, name_or_id: str, *, now: float, until: float, organization: str | None = None
+    ) -> tuple[str, list[GatewayKeyRow]]:
+        """Give the one key of this id or name a new secret, which is returned; the old one is valid ``until`` then.
+
+        The one before that is not valid any more. None at all or several: nothing is changed, and the secret is "".
+        """
+        secret = generate()
+
+        def changed(row: GatewayKeyRow) -> dict[str, Any]:
+            return {
+                "sha256": digest(secret),
+                "prefix": shown_prefix(secret),
+                "previous_sha256": row.sha256,
+                "previous_until": until,
+                "rotated_at": now,
+            }
+
+        rows = await self._change(name_or_id, organization, changed)
+        return (secret if len(rows) == 1 else ""), rows
+
+    async def change(self, id: str, spec: KeySpec, *, organization: str | None = None) -> GatewayKeyRow | None:
+        """Let the key ``id`` be as ``spec`` says, but in the organisation that it is in; ``None``: there is no such
+        key that is not revoked. Raises `NameTaken`."""
+        values: dict[str, Any] = {name: _as_list(getattr(spec, name)) for name in LISTS}
+        for name in ("name", "role", "scope", "provider_key", "expires_at"):
+            values[name] = getattr(spec, name)
+        values["owner"] = spec.owner or spec.name
+        try:
+            rows = await self._change(id, organization, lambda row: values if row.id == id else {})
+        except IntegrityError:
+            raise NameTaken(spec.name) from None
+        return rows[0] if len(rows) == 1 and rows[0].id == id else None
+
+    async def used(self, times: Mapping[str, float]) -> None:
+        """Write when keys were used last, by their ids; a later time that another worker wrote stays."""
+        column = GATEWAY_KEY.c.last_used_at
+        statement = (
+            update(GATEWAY_KEY)
+            .where(GATEWAY_KEY.c.id == bindparam("which"), or_(column.is_(None), column < bindparam("at")))
+            .values(last_used_at=bindparam("at"))
+        )
+        async with self._database.begin() as connection:
+            await connection.execute(statement, [{"which": which, "at": at} for which, at in sorted(times.items())])
+
+    async def _change(
+        self, name_or_id: str, organization: str | None, changed: Callable[[GatewayKeyRow], Mapping[str, Any]]
+    ) -> list[GatewayKeyRow]:
         async with self._database.begin() as connection:
             found = await connection.execute(
-                select(GATEWAY_KEY).where(
+                _of(organization).where(
                     GATEWAY_KEY.c.revoked_at.is_(None),
                     or_(GATEWAY_KEY.c.id == name_or_id, GATEWAY_KEY.c.name == name_or_id),
                 )
@@ -102,82 +174,30 @@ class KeyTable:
             rows = [GatewayKeyRow(**row) for row in found.mappings()]
             # An id is unique, so it wins over a key that somebody named like another one's id.
             rows = [row for row in rows if row.id == name_or_id] or rows
-            if len(rows) == 1:
-                rows[0].revoked_at = now
-                await connection.execute(
-                    update(GATEWAY_KEY).where(GATEWAY_KEY.c.id == rows[0].id).values(revoked_at=now)
+            if len(rows) == 1 and (values := changed(rows[0])):
+                # Of two that rotate at once the second finds another secret there, and changes nothing.
+                done = await connection.execute(
+                    update(GATEWAY_KEY)
+                    .where(GATEWAY_KEY.c.id == rows[0].id, GATEWAY_KEY.c.sha256 == rows[0].sha256)
+                    .values(**values)
                 )
+                if not done.rowcount:
+                    return []
+                for name, value in values.items():
+                    setattr(rows[0], name, value)
         return rows
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What the database said, and when it was asked (monotonic seconds): it may have changed from then on."""
-
-    stored: StoredKey | None
-    asked_at: float
+def _of(organization: str | None) -> Select[Any]:
+    query = select(GATEWAY_KEY)
+    return query if organization is None else query.where(GATEWAY_KEY.c.organization_id == organization)
 
 
-class CachedKeys:
-    """`KeyTable.find` behind a cache: both "yes" and "no" are believed for `STALE_AFTER` seconds.
-
-    Callers that miss on the same secret share one query. A failed query is not remembered and reaches every caller
-    that waited for it. Keys and unknown secrets are bounded apart, so that guessing cannot push real keys out.
-    """
-
-    def __init__(self, table: KeyTable, clock: Clock, *, size: int = CACHED_KEYS, timeout: float = 5.0) -> None:
-        self._table = table
-        self._clock = clock
-        self._timeout = timeout
-        self._known = self._cache(size)
-        self._unknown = self._cache(size)
-        self._queries: dict[str, asyncio.Task[StoredKey | None]] = {}
-
-    def _cache(self, size: int) -> TLRUCache[str, _Answer, float]:
-        return TLRUCache(size, ttu=_stale_at, timer=self._clock.monotonic)
-
-    def __len__(self) -> int:
-        return len(self._known) + len(self._unknown)
-
-    async def find(self, sha256: str) -> StoredKey | None:
-        """The key with this hash, valid or not. Raises `TimeoutError` or SQLAlchemy's errors."""
-        answer = self._known.get(sha256) or self._unknown.get(sha256)
-        if answer is not None:
-            return answer.stored
-        query = self._queries.get(sha256)
-        if query is None:
-            query = self._queries[sha256] = asyncio.create_task(self._ask(sha256), name="security.find")
-            query.add_done_callback(lambda done: self._asked(sha256, done))
-        # Shielded: a caller that leaves must not take the answer from those who wait beside it.
-        return await asyncio.shield(query)
-
-    async def close(self) -> None:
-        """Stop queries that are still under way."""
-        queries = list(self._queries.values())
-        for query in queries:
-            query.cancel()
-        await asyncio.gather(*queries, return_exceptions=True)
-
-    async def _ask(self, sha256: str) -> StoredKey | None:
-        asked_at = self._clock.monotonic()
-        async with asyncio.timeout(self._timeout):
-            stored = await self._table.find(sha256)
-        cache, other = (self._unknown, self._known) if stored is None else (self._known, self._unknown)
-        cache[sha256] = _Answer(stored, asked_at)
-        other.pop(sha256, None)
-        return stored
-
-    def _asked(self, sha256: str, query: asyncio.Task[Any]) -> None:
-        self._queries.pop(sha256, None)
-        if not query.cancelled():
-            query.exception()  # read, so that asyncio does not report it as lost when every caller has left
-
-
-def _stale_at(_sha256: str, answer: _Answer, _now: float) -> float:
-    return answer.asked_at + STALE_AFTER
-
-
-def _stored(row: RowMapping) -> StoredKey:
+def _stored(row: RowMapping, sha256: str) -> StoredKey:
+    expires_at = row["expires_at"]
+    if sha256 != row["sha256"]:
+        until = row["previous_until"] or 0.0
+        expires_at = until if expires_at is None else min(until, expires_at)
     return StoredKey(
         key=GatewayKey(
             id=row["id"],
@@ -188,11 +208,19 @@ def _stored(row: RowMapping) -> StoredKey:
                 models=_as_tuple(row["models"]),
                 providers=_as_tuple(row["providers"]),
                 paths=_as_tuple(row["paths"]),
+                networks=_as_tuple(row["networks"]),
+                origins=_as_tuple(row["origins"]),
             ),
+            role=row["role"],
+            scope=row["scope"],
+            limits=_as_tuple(row["limits"]) or (),
+            budgets=_as_tuple(row["budgets"]) or (),
+            provider_key=row["provider_key"],
         ),
-        sha256=row["sha256"],
-        expires_at=row["expires_at"],
+        sha256=sha256,
+        expires_at=expires_at,
         revoked_at=row["revoked_at"],
+        stored=True,
     )
 
 

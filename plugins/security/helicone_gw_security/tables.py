@@ -1,4 +1,4 @@
-"""The table of gateway keys."""
+"""The tables of gateway keys and of providers' keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ class GatewayKeyRow(SQLModel, table=True):
     """A gateway key as it lies in the database; the secret is not among it. Times are epoch seconds.
 
     ``prefix`` is the part of the key that people may see; a JSON column that is NULL permits everything. Within an
-    organisation a name belongs to one key that is not revoked.
+    organisation a name belongs to one key that is not revoked. ``previous_sha256`` is the secret before the last
+    rotation, valid until ``previous_until``. ``last_used_at`` is written every minute or so.
     """
 
     __tablename__ = "gateway_key"
@@ -37,7 +38,42 @@ class GatewayKeyRow(SQLModel, table=True):
     created_at: float
     expires_at: float | None = None
     revoked_at: float | None = None
+    networks: list[str] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    origins: list[str] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    limits: list[str] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    budgets: list[str] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    role: str = Field(default="member", sa_column=Column(String, nullable=False, server_default="member"))
+    scope: str = Field(default="all", sa_column=Column(String, nullable=False, server_default="all"))
+    provider_key: str | None = None
+    previous_sha256: str | None = Field(default=None, sa_column=Column(String(64), unique=True, index=True))
+    previous_until: float | None = None
+    rotated_at: float | None = None
+    last_used_at: float | None = None
+
+
+class ProviderKeyRow(SQLModel, table=True):
+    """A provider's key as it lies in the database: encrypted. Times are epoch seconds.
+
+    ``hint`` is what people may see of it. ``shared``: it serves every request of its organisation to that provider,
+    not only those of gateway keys that stand for it.
+    """
+
+    __tablename__ = "provider_key"
+    __table_args__ = (Index("uq_provider_key_organization_id_name", "organization_id", "name", unique=True),)
+
+    organization_id: str = Field(default="default", index=True)
+    id: str = Field(primary_key=True)
+    name: str
+    provider: str
+    ciphertext: str = Field(repr=False)
+    hint: str
+    shared: bool
+    created_at: float
+    changed_at: float
 
 
 GATEWAY_KEY: Table = SQLModel.metadata.tables["gateway_key"]
 """The same table for SQLAlchemy Core."""
+
+PROVIDER_KEY: Table = SQLModel.metadata.tables["provider_key"]
+"""The table of providers' keys, likewise."""

@@ -101,7 +101,7 @@ plugins:
     assert problems(text, {"KEY": "k"}) == (
         (
             "2:3: server.prot: unknown key; did you mean 'port'? "
-            "(known: allowed_targets, domains, drain_timeout, engine, host, http3, max_body, max_upload, open, port, "
+            "(known: allowed_targets, cors, domains, drain_timeout, engine, host, http3, max_body, max_upload, open, "
             "tls, workers)"
         ),
         "3:11: server.engine: Input should be 'hypercorn', 'uvicorn' or 'granian'; did you mean 'uvicorn'?",

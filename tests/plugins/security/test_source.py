@@ -10,10 +10,11 @@ from structlog.testing import CapturingLogger
 
 from helicone_gw import Database, GatewayKey, Unavailable
 from helicone_gw.testing import VirtualClock
+from helicone_gw_security.cached import STALE_AFTER
 from helicone_gw_security.keys import StaticKeys, StoredKey, digest
 from helicone_gw_security.plugin import VERSIONS
 from helicone_gw_security.source import Keys
-from helicone_gw_security.store import STALE_AFTER, KeyTable
+from helicone_gw_security.store import KeyTable
 
 
 def static(secret: str = "static-secret", **fields: Any) -> StaticKeys:

@@ -8,8 +8,9 @@ from sqlalchemy.exc import OperationalError
 
 from helicone_gw import Database, GatewayKey, Permits
 from helicone_gw.testing import VirtualClock
+from helicone_gw_security.cached import STALE_AFTER, CachedKeys
 from helicone_gw_security.keys import StoredKey, digest
-from helicone_gw_security.store import STALE_AFTER, CachedKeys, KeyTable, NameTaken, state
+from helicone_gw_security.store import KeyTable, NameTaken, state
 from helicone_gw_security.tables import GATEWAY_KEY
 
 

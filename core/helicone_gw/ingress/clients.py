@@ -1,0 +1,54 @@
+"""Clients: the address that a request came from, told by the connection or by proxies that are trusted to tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import ip_address
+
+from helicone_gw.access import within
+from helicone_gw.headers import Headers
+from helicone_gw.ingress.hosts import split_host
+
+UNIX = "unix"
+"""What stands for the other end of a unix socket among ``server.trusted_proxies``: it has no address."""
+
+MAX_HOPS = 32
+"""Proxies that are followed back; what came before them does not count."""
+
+
+def client_address(peer: str, headers: Headers, trusted: Sequence[str]) -> str:
+    """Who sent the request: ``peer``, or whom trusted proxies had it from.
+
+    Args:
+        peer: the address at the other end of the connection; "" for a unix socket.
+        headers: the request's. ``X-Forwarded-For`` is read from its end, where each proxy adds whom it had it from: the
+            first address that is no trusted proxy's is the client's. What stands before it anybody may have written.
+        trusted: ``server.trusted_proxies``: addresses, networks (CIDR), or `UNIX`.
+    """
+    if not trusted or not _trusts(peer, trusted):
+        return peer
+    hops = [hop for value in headers.get_all("x-forwarded-for") for hop in value.split(",")]
+    client = peer
+    for hop in reversed(hops[-MAX_HOPS:]):
+        address = _address(hop)
+        if address is None:
+            break
+        client = address
+        if not _trusts(address, trusted):
+            break
+    return client
+
+
+def _trusts(peer: str, trusted: Sequence[str]) -> bool:
+    return UNIX in trusted if not peer else within(peer, [each for each in trusted if each != UNIX])
+
+
+def _address(hop: str) -> str | None:
+    """The address in one entry, which some proxies write with a port."""
+    text = hop.strip()
+    for candidate in (text, split_host(text)[0].strip("[]")):
+        try:
+            return str(ip_address(candidate))
+        except ValueError:
+            continue
+    return None
