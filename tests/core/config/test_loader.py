@@ -102,7 +102,7 @@ plugins:
         (
             "2:3: server.prot: unknown key; did you mean 'port'? "
             "(known: allowed_targets, cors, domains, drain_timeout, engine, host, http3, max_body, max_upload, open, "
-            "tls, workers)"
+            "port, tls, trusted_proxies, workers)"
         ),
         "3:11: server.engine: Input should be 'hypercorn', 'uvicorn' or 'granian'; did you mean 'uvicorn'?",
         "4:12: server.workers: Input should be a valid integer, unable to parse string as an integer",

@@ -23,6 +23,8 @@ def test_everything_has_a_default() -> None:
         "drain_timeout": 30.0,
         "domains": (),
         "allowed_targets": (),
+        "trusted_proxies": (),
+        "cors": None,
         "open": False,
     }
     assert config.limits.model_dump() == {
