@@ -9,14 +9,17 @@ from quart import Quart, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import RequestRedirect, WebsocketMismatch
 
-from helicone_gw.access import ADMITTED
+from helicone_gw.access import ADMITTED, PageRequest
 from helicone_gw.asgi.admission import admit_local
-from helicone_gw.asgi.http import serve_http
+from helicone_gw.asgi.cors import Cors
+from helicone_gw.asgi.http import client_of, serve_http
+from helicone_gw.asgi.pages import Body, login_address, page_request
 from helicone_gw.asgi.types import Receive, Scope, Send
 from helicone_gw.asgi.websocket import serve_websocket
+from helicone_gw.audit import ADDRESS
 from helicone_gw.dialects import error_format
 from helicone_gw.dialects.base import ErrorFacts
-from helicone_gw.errors import ConfigError, GatewayError
+from helicone_gw.errors import AuthenticationFailed, ConfigError, GatewayError
 from helicone_gw.errors import NotFound as PageNotFound
 from helicone_gw.gateway import Gateway
 from helicone_gw.headers import Headers
@@ -34,11 +37,14 @@ class App(Quart):
         self._locator = Locator(
             providers=catalogue.prefixes(), dialects=catalogue.dialects(), domains=gateway.config.server.domains
         )
+        cors = gateway.config.server.cors
+        self._cors = None if cors is None else Cors(cors.origins, cors.max_age)
         # Quart's defaults would cut streams after a minute and read bodies without bound.
         self.config["RESPONSE_TIMEOUT"] = None
         self.config["BODY_TIMEOUT"] = gateway.config.limits.idle_timeout
         self.config["MAX_CONTENT_LENGTH"] = int(gateway.config.server.max_body)
         self.register_error_handler(HTTPException, _http_problem)
+        self.register_error_handler(GatewayError, _gateway_problem)
         self.add_url_rule("/healthz", "healthz", self._healthz)
         self.add_url_rule("/readyz", "readyz", self._readyz)
         gateway.pages.serve(self)
@@ -59,6 +65,10 @@ class App(Quart):
         if kind == "http" or kind == "websocket":
             # Servers differ in how they hand on the names of a WebSocket's request.
             headers = (Headers.of_lower_case if kind == "http" else Headers)(scope["headers"])
+            if self._cors is not None and kind == "http" and self._cors.allows(origin := headers.get("origin")):
+                if await self._cors.preflight(scope["method"], headers, origin or "", send):
+                    return
+                send = self._cors.telling(origin or "", send)
             location = self._locate(scope, headers)
             if ADMITTED in scope:  # no server puts it there: `Pages` asks
                 if location.kind != "local":
@@ -70,16 +80,40 @@ class App(Quart):
                 serve = serve_http if kind == "http" else serve_websocket
                 await serve(self.gateway, scope, headers, receive, send, location)
                 return
+            body = Body(receive, headers)
+            page = page_request(scope, headers, location, client_of(self.gateway, scope, headers), body)
+            ADDRESS.set(page.client)
             try:
-                scope[ADMITTED] = await admit_local(self.gateway, headers, location)
+                scope[ADMITTED] = await admit_local(self.gateway, page, location)
             except GatewayError as error:
-                if kind == "http":
-                    await _refuse(send, error)
-                else:
-                    await receive()
-                    await send({"type": "websocket.close", "code": 1008})
-                return
+                if not self._is_open(scope, page):
+                    await self._turn_away(scope, page, error, receive, send)
+                    return
+            receive = body
         await super().__call__(scope, receive, send)  # type: ignore[arg-type]
+
+    def _is_open(self, scope: Scope, page: PageRequest) -> bool:
+        """Whether whoever asks may have the page all the same; its view then knows nobody."""
+        keys = self.gateway.keys
+        # Views are found by the decoded path: both must say so.
+        return keys.configured and keys.is_open_page(page.path) and keys.is_open_page(scope["path"])
+
+    async def _turn_away(
+        self, scope: Scope, page: PageRequest, error: GatewayError, receive: Receive, send: Send
+    ) -> None:
+        if page.websocket:
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        login = None
+        if isinstance(error, AuthenticationFailed):
+            login = login_address(page, self.gateway.keys.login_page, scope.get("root_path", ""))
+        if login is None:
+            await _refuse(send, error)
+            return
+        headers = Headers({"location": login, "cache-control": "no-store", "content-length": "0"}).raw
+        await send({"type": "http.response.start", "status": 303, "headers": headers})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _locate(self, scope: Scope, headers: Headers) -> Location:
         method: str = scope.get("method", "GET")
@@ -120,9 +154,17 @@ async def _http_problem(problem: HTTPException) -> Response:
     return Response(error_format("openai").body(facts), status, content_type="application/json")
 
 
-async def _refuse(send: Send, error: GatewayError) -> None:
+async def _gateway_problem(problem: GatewayError) -> Response:
+    return Response(_body(problem), problem.status, dict(problem.headers), content_type="application/json")
+
+
+def _body(error: GatewayError) -> bytes:
     facts = ErrorFacts(error.status, error.type, error.code, error.message, error.details)
-    body = error_format("openai").body(facts)
+    return error_format("openai").body(facts)
+
+
+async def _refuse(send: Send, error: GatewayError) -> None:
+    body = _body(error)
     headers = Headers({"content-type": "application/json", "content-length": str(len(body)), **error.headers}).raw
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -14,6 +14,7 @@ import structlog
 
 from helicone_gw import measuring, parts
 from helicone_gw.access import KeyRing
+from helicone_gw.audit import Audit
 from helicone_gw.background import Background
 from helicone_gw.chain import Chain, compile_chain, lifecycle_hooks
 from helicone_gw.clock import Clock, SystemClock
@@ -84,6 +85,8 @@ class Gateway:
         self.prices = Prices(self.clock.now, targets=self.routing.targets, on_fault=self._price_fault)
         self.health = Health(self.clock)
         self.keys = KeyRing()
+        self.audit = Audit(self.clock.now, self.log)
+        """For plugins to tell what somebody changed."""
         self.manager = new_manager()
         for plugin in self.plugins:
             self.manager.register(plugin, name=plugin.name)

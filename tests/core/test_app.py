@@ -13,12 +13,15 @@ from helicone_gw import (
     ConfigError,
     Gateway,
     GatewayKey,
+    PageRequest,
+    PermissionDenied,
     Permits,
     Plugin,
     PluginConfig,
     Target,
     caller,
     hookimpl,
+    require_role,
 )
 from helicone_gw.testing import GatewayFactory, RunningGateway
 from helicone_gw.testing.client import http_scope
@@ -264,3 +267,125 @@ def test_streams_are_never_cut_by_the_framework() -> None:
 
 def test_plugins_have_their_own_class() -> None:
     assert Pages(PluginConfig(), "pages").name == "pages"
+
+
+class Lobby(Plugin):
+    """Sessions by cookie, a login page for everybody, and a page that knows who asks."""
+
+    configured = True
+
+    async def caller(self, request: PageRequest) -> GatewayKey | None:
+        cookie = request.headers.get("cookie")
+        if cookie != "helicone_gw_session=ann":
+            return None
+        changes = request.method not in ("GET", "HEAD")
+        if changes and "token" not in (request.headers.get("x-csrf-token"), (await request.form()).get("csrf_token")):
+            raise PermissionDenied("no token", code="csrf")
+        return GatewayKey("user:1", "ann", "ann", role="viewer")
+
+    @hookimpl
+    async def startup(self, gateway: Gateway) -> None:
+        gateway.keys.register_sessions(self)
+        gateway.keys.open_pages("/login", "/static/")
+        gateway.keys.login_page = "/login"
+
+    @hookimpl
+    def register_routes(self, gateway: Gateway) -> Blueprint:
+        pages = Blueprint("lobby", __name__)
+
+        @pages.route("/login", methods=["GET", "POST"])
+        async def login() -> str:
+            try:
+                key = caller(request.scope)
+            except AuthenticationFailed:
+                return "nobody"
+            return "anybody" if key is None else key.name
+
+        @pages.get("/static/<path:name>")
+        async def static(name: str) -> str:
+            return name
+
+        @pages.post("/admin")
+        async def admin() -> str:
+            require_role(caller(request.scope), "admin")
+            return "done"
+
+        @pages.get("/strict")
+        async def strict() -> str:
+            return str(caller(request.scope))
+
+        return pages
+
+
+LOBBY: dict[str, type[Plugin]] = {**CLASSES, "lobby": Lobby}
+SESSION = {"Cookie": "helicone_gw_session=ann"}
+HTML = {"Accept": "text/html,*/*"}
+
+
+async def test_a_session_lets_a_browser_in_and_never_a_request_for_a_provider(gateway: GatewayFactory) -> None:
+    async with gateway(["lobby", "pages"], classes=LOBBY) as running:
+        assert (await running.request("GET", "/pages/whoami", headers=SESSION)).json() == {"owner": "ann"}
+        assert (
+            await running.request("GET", "/pages/whoami", headers={"Cookie": "helicone_gw_session=bob"})
+        ).status == 401
+        assert (await running.chat(headers=SESSION)).status == 401, "where people log in, the gateway is not open"
+        assert running.provider.requests == []
+
+
+async def test_a_key_goes_before_the_session_of_the_browser_that_sends_it(gateway: GatewayFactory) -> None:
+    async with gateway(["doorman", "lobby", "pages"], classes=LOBBY) as running:
+        both = {**SESSION, **KEY}
+        assert (await running.request("GET", "/pages/closed", headers=both)).status == 403, "the key's permits hold"
+        assert (await running.request("GET", "/pages/closed", headers=SESSION)).status == 200
+        wrong = {**SESSION, "Authorization": "Basic bm9ib2R5"}
+        assert (await running.request("GET", "/pages/closed", headers=wrong)).status == 200, "some proxy's own"
+
+
+async def test_what_a_session_changes_it_must_have_meant(gateway: GatewayFactory) -> None:
+    form = {**SESSION, "Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+    async with gateway(["lobby", "pages"], classes=LOBBY) as running:
+        refused = await running.request("POST", "/pages/echo", headers=SESSION, content=b"x")
+        assert (refused.status, refused.json()["error"]["code"]) == (403, "csrf")
+        told = await running.request("POST", "/pages/echo", headers={**SESSION, "X-CSRF-Token": "token"}, content=b"x")
+        assert told.body == b"x"
+        fields = b"a=1&csrf_token=token&csrf_token=second"
+        assert (await running.request("POST", "/pages/echo", headers=form, content=fields)).body == fields
+        for wrong in (b"csrf_token=", b"a=1", b"&".join(b"a=1" for _ in range(1001))):
+            assert (await running.request("POST", "/pages/echo", headers=form, content=wrong)).status in (400, 403)
+        large = await running.request("POST", "/pages/echo", headers=form, content=b"a=" + b"x" * (1 << 20))
+        assert large.status == 413
+
+
+async def test_open_pages_are_for_everybody_and_know_who_comes(gateway: GatewayFactory) -> None:
+    async with gateway(["lobby", "pages"], classes=LOBBY) as running:
+        assert (await running.request("GET", "/login")).body == b"nobody"
+        assert (await running.request("POST", "/login", content=b"x")).body == b"nobody"
+        assert (await running.request("GET", "/login", headers=SESSION)).body == b"ann"
+        assert (await running.request("POST", "/login", headers=SESSION)).body == b"nobody", "sent by who knows whom"
+        assert (await running.request("GET", "/static/css/main.css")).body == b"css/main.css"
+        for path in ("/static", "/login/", "/%6cogin", "/static%2fx", "/loginx", "/strict", "/pages/open"):
+            assert (await running.request("GET", path)).status in (401, 404), path
+
+
+async def test_open_pages_of_an_open_gateway_are_still_not_for_other_sites(gateway: GatewayFactory) -> None:
+    class Empty(Lobby):
+        configured = False
+
+    async with gateway(["lobby"], classes={**LOBBY, "lobby": Empty}) as running:
+        assert (await running.request("GET", "/login")).body == b"anybody"
+        assert (await running.request("GET", "/login", headers={"Host": "evil.example"})).status == 403
+
+
+async def test_a_browser_without_a_session_is_sent_to_the_login_page(gateway: GatewayFactory) -> None:
+    async with gateway(["lobby", "pages"], classes=LOBBY) as running:
+        reply = await running.request("GET", "/pages/open?a=1", headers=HTML)
+        assert (reply.status, reply.headers.get("location")) == (303, "/login?next=/pages/open%3Fa%3D1")
+        assert (await running.request("POST", "/pages/echo", headers=HTML)).status == 401
+        assert (await running.request("GET", "/pages/open")).status == 401, "a program is told, and not sent anywhere"
+        assert [message["type"] for message in await live(running, "/pages/live", HTML)] == ["websocket.close"]
+
+
+async def test_what_a_view_refuses_is_told_as_the_gateway_tells_it(gateway: GatewayFactory) -> None:
+    async with gateway(["lobby", "pages"], classes=LOBBY) as running:
+        reply = await running.request("POST", "/admin", headers={**SESSION, "X-CSRF-Token": "token"})
+        assert (reply.status, reply.json()["error"]["code"]) == (403, "role_required")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
-from helicone_gw.access import GatewayKey
+from helicone_gw.access import GatewayKey, PageRequest
 from helicone_gw.asgi.body import RequestBody, decoded
 from helicone_gw.asgi.mapping import mapped
 from helicone_gw.dialects import wire_format
@@ -65,6 +66,11 @@ async def admit(gateway: Gateway, exchange: Exchange, headers: Headers, location
             raise
         credentials = await resolve(location, headers, location.query, gateway.keys, auth)
     _identify(exchange, credentials, location)
+    check_entry(exchange.key, headers, exchange.client)
+    if exchange.key is not None and exchange.key.scope == "read":
+        raise PermissionDenied(
+            f"Key {exchange.key.name!r} reads the gateway's own pages and calls no provider.", code="scope_required"
+        )
     if wire is not None and is_json:
         if whole is None:
             whole = decoded(await body.read(_max_body(gateway)), headers, _max_body(gateway))
@@ -92,16 +98,29 @@ async def admit(gateway: Gateway, exchange: Exchange, headers: Headers, location
         )
 
 
-async def admit_local(gateway: Gateway, headers: Headers, location: Location) -> GatewayKey | None:
-    """Whether a request for one of the gateway's own pages may go on: the same rules as for the gateway's paths."""
+async def admit_local(gateway: Gateway, page: PageRequest, location: Location) -> GatewayKey | None:
+    """Who asks for one of the gateway's own pages: the same rules as for the gateway's paths, and sessions beside keys.
+
+    A key that came with the request goes before the session of the browser that sent it. ``None`` is everybody, on a
+    gateway that is open. Raises the `GatewayError` to answer.
+    """
+    headers = page.headers
     if location.path in KEYLESS:
         return None
     if not gateway.keys.configured:
         guard_open_gateway(headers.get("host") or "", headers, gateway.config.server.domains)
         return None
-    credentials = await resolve(location, headers, location.query, gateway.keys)
-    _check_path(credentials.key, location.path)
-    return credentials.key
+    try:
+        key = (await resolve(location, headers, location.query, gateway.keys)).key
+    except AuthenticationFailed:
+        key = await gateway.keys.session(page)
+        if key is None:
+            raise
+    _check_path(key, location.path)
+    check_entry(key, headers, page.client)
+    if key is not None and key.scope == "write" and not is_telling(page.method, page.path):
+        raise PermissionDenied(f"Key {key.name!r} calls providers and reads nothing.", code="scope_required")
+    return key
 
 
 def _identify(exchange: Exchange, credentials: Credentials, location: Location) -> None:
@@ -130,6 +149,29 @@ def _one_model(body: bytes) -> None:
 def _check_path(key: GatewayKey | None, path: str) -> None:
     if key is not None and not key.permits.allows_path(path):
         raise PermissionDenied(f"Key {key.name!r} may not use path {path!r}.", code="path_not_permitted")
+
+
+def check_entry(key: GatewayKey | None, headers: Headers, client: str) -> None:
+    """Raise `PermissionDenied` where ``key`` may not come from that address, or from that web page."""
+    if key is None:
+        return
+    if key.permits.networks is not None and not key.permits.allows_address(client):
+        raise PermissionDenied(f"Key {key.name!r} may not be used from this address.", code="address_not_permitted")
+    if key.permits.origins is not None:
+        origins = headers.get_all("origin")
+        if len(origins) > 1 or not key.permits.allows_origin(origins[0] if origins else None):
+            raise PermissionDenied(f"Key {key.name!r} may not be used from this page.", code="origin_not_permitted")
+
+
+def is_telling(method: str, path: str) -> bool:
+    """Whether a request only tells of calls and of what people made of them; it reads nothing."""
+    return method in ("POST", "PUT") and _TELLING.fullmatch(path) is not None
+
+
+_TELLING = re.compile(
+    r"/(oai|anthropic|googleapis|custom)/v1/log|/v1/log/request|/v1/trace/\S+|/v1/request/[^/]+/(feedback|score|property)"
+    r"|/(v1/)?feedback|/v1/session/[^/]+/(feedback|tag)|/v1/webhook/request/[^/]+/score"
+)
 
 
 def _json_request(
