@@ -16,7 +16,17 @@ import pluggy
 
 from helicone_gw.plugin import Plugin
 
-REQUEST_HOOKS = ("pre_request", "route_model", "on_attempt", "on_stream_chunk", "on_response", "on_error", "on_finish")
+REQUEST_HOOKS = (
+    "pre_request",
+    "route_model",
+    "on_attempt",
+    "on_stream_chunk",
+    "before_stream",
+    "before_end",
+    "on_response",
+    "on_error",
+    "on_finish",
+)
 INWARDS = frozenset({"pre_request", "route_model"})
 """Hooks that run outermost first; the others run innermost first."""
 MAY_BE_PLAIN = frozenset({"on_finish"})
@@ -64,6 +74,8 @@ class Chain:
     capture_bytes: int
     """How much of each body some plugin wants to see afterwards."""
     _identities: tuple[str, ...]
+    before_stream: tuple[Hook, ...] = ()
+    before_end: tuple[Hook, ...] = ()
 
     @property
     def depth(self) -> int:
@@ -94,6 +106,7 @@ def compile_chain(plugins: Sequence[Plugin], manager: pluggy.PluginManager) -> C
         hooks = [
             _hook(name, places[id(impl.plugin)], impl.plugin, impl.function, impl.argnames, specified)
             for impl in caller.get_hookimpls()
+            if name not in impl.plugin.unused_hooks
         ]
         hooks.sort(key=lambda hook: hook.index, reverse=name not in INWARDS)
         compiled[name] = tuple(hooks)

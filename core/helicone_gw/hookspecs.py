@@ -104,6 +104,30 @@ def on_stream_chunk(exchange: Exchange, chunk: Chunk) -> Chunk | Sequence[Chunk]
 
 
 @hookspec
+def before_stream(exchange: Exchange) -> None:
+    """Keep what must survive this process, before a client can see the beginning of a streamed answer.
+
+    Runs: every entered layer, innermost first, before the head of a stream or of a WebSocket leaves. A plain ``def``:
+    it must not wait. Of usage and cost only those of earlier attempts are known.
+    Returns: nothing.
+    Raises: faults are logged and the next layer is still told.
+    """
+
+
+@hookspec
+def before_end(exchange: Exchange) -> None:
+    """Keep what must survive this process, before a client can have its whole answer.
+
+    Runs: every entered layer, innermost first, at most once: before a buffered answer leaves, before the event that
+    ends a stream in its dialect (or its last byte, where there is none), before the event that says why a stream broke.
+    A plain ``def``: it must not wait. Outcome, usage, cost and captures are what they will be if the client takes the
+    rest; ``on_finish`` says whether it did.
+    Returns: nothing.
+    Raises: faults are logged and the next layer is still told.
+    """
+
+
+@hookspec
 async def on_response(exchange: Exchange, response: Response) -> Response | None:
     """Look at the answer on its way up.
 

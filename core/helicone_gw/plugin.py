@@ -32,9 +32,10 @@ class Plugin:
 
     ``chunks_on_request``: ``on_stream_chunk`` is called only for exchanges whose stream the plugin asked for with
     `Exchange.watch_stream`; all other streams cost nothing. ``answers_on_request``: likewise ``on_response``, with
-    `Exchange.read_answer`; an answer that nobody reads passes in the coding in which it came. ``vary`` (set it on the
-    instance) names what the plugin's decisions depend on beside address and body of a request: "user", "session",
-    "key", "header:<name>", "property:<name>"; a cache outside it then tells such requests apart.
+    `Exchange.read_answer`; an answer that nobody reads passes in the coding in which it came. ``unused_hooks`` (set it
+    on the instance) names hooks of a request that its configuration does without: they cost nothing. ``vary`` (set it
+    on the instance) names what the plugin's decisions depend on beside address and body of a request: "user",
+    "session", "key", "header:<name>", "property:<name>"; a cache outside it then tells such requests apart.
     """
 
     Config: ClassVar[type[PluginConfig]] = PluginConfig
@@ -44,6 +45,7 @@ class Plugin:
     capture_bytes: int = 0
     chunks_on_request: ClassVar[bool] = False
     answers_on_request: ClassVar[bool] = False
+    unused_hooks: tuple[str, ...] = ()
     vary: tuple[str, ...] = ()
     after: ClassVar[tuple[str, ...]] = ()
     before: ClassVar[tuple[str, ...]] = ()

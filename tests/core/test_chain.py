@@ -34,6 +34,14 @@ class Everything(Plugin):
         """Do nothing."""
 
     @hookimpl
+    def before_stream(self, exchange: Exchange) -> None:
+        """Do nothing."""
+
+    @hookimpl
+    def before_end(self, exchange: Exchange) -> None:
+        """Do nothing."""
+
+    @hookimpl
     async def on_response(self, exchange: Exchange, response: Response) -> None:
         """Do nothing."""
 
@@ -88,6 +96,14 @@ def test_failure_mode_timeout_and_ticks_are_the_instances() -> None:
     assert (outer.plugin, outer.closed, outer.timeout) == ("open", False, 2.0)
     calm = type("Calm", (Everything,), {"tick": None})(PluginConfig(), "calm")
     assert [hook.plugin for hook in compiled(open_one, calm).ticks] == ["open"]
+
+
+def test_a_hook_that_an_instance_does_without_is_not_called() -> None:
+    does, does_not = named("does", "does_not")
+    does_not.unused_hooks = ("before_end",)
+    chain = compiled(does, does_not)
+    assert [hook.plugin for hook in chain.before_end] == ["does"]
+    assert [hook.plugin for hook in chain.on_finish] == ["does_not", "does"]
 
 
 def test_the_largest_wish_for_captures_holds() -> None:

@@ -42,7 +42,7 @@ def _method(hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
     second = names.get(hook)
     arguments = "self, exchange" + (f", {second}" if second else "")
     call = "function(exchange" + (f", {second}" if second else "") + ")"
-    if hook == "on_stream_chunk":
+    if hook in ("on_stream_chunk", "before_stream", "before_end"):
         source = f"def {hook}({arguments}): return {call}"
     else:
         source = f"async def {hook}({arguments}):\n r = {call}\n return (await r) if inspect.isawaitable(r) else r"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from helicone_gw import Usage
+from helicone_gw import Exchange, Plugin, Usage, hookimpl
 from helicone_gw.testing import GatewayFactory, RunningGateway, ScriptedProvider
 from helicone_gw.testing.dialects import anthropic, gemini, openai_chat, openai_responses
 from helicone_gw.testing.record import RecordedRequest
@@ -126,3 +126,36 @@ async def test_a_refusal(gateway: GatewayFactory, dialect: str) -> None:
     assert same(unary) == same(streamed)
     row = unary.request.row
     assert (row.outcome, row.status, row.cost_nano_usd) == ("upstream_error", 429, 0)
+
+
+@pytest.mark.parametrize("provider", list(USAGE))
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_what_an_answer_used_is_known_before_its_client_has_it(
+    gateway: GatewayFactory, dialect: str, provider: str
+) -> None:
+    def told(exchange: Exchange) -> tuple[Any, ...]:
+        capture, outcome = exchange.response_capture, exchange.outcome
+        return (exchange.usage, exchange.cost, exchange.stop_reason, exchange.model, capture, outcome, len(moments))
+
+    moments: list[tuple[Any, ...]] = []
+
+    class Keeping(Plugin):
+        capture_bytes = 1 << 20
+
+        @hookimpl
+        def before_end(self, exchange: Exchange) -> None:
+            moments.append(told(exchange))
+
+        @hookimpl
+        def on_finish(self, exchange: Exchange) -> None:
+            moments.append(told(exchange))
+
+    scripted, classes = ScriptedProvider(default=answered(provider)), {"keeping": Keeping}
+    async with gateway(["keeping", "cost", "router"], provider=scripted, config=CONFIG, classes=classes) as running:
+        for stream in (False, True):
+            assert (await ask(running, dialect, f"m-{provider}", stream)).status == 200
+    assert len(moments) == 4
+    for before, after in (moments[:2], moments[2:]):
+        assert before[:-1] == after[:-1]
+        assert before[0] is not None
+        assert before[1] is not None

@@ -87,6 +87,7 @@ class ChoicesReader:
         empty: the members that stand for "nothing more" in a choice of a chunk.
     """
 
+    ends_with: tuple[bytes, ...] = (b"[DONE]",)
     sequence = 0
 
     def __init__(self, object_name: str, has_content: Callable[[Choice], bool], empty: dict[str, Any]) -> None:

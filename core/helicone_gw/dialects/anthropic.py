@@ -95,6 +95,7 @@ class MessagesFormat(JsonFormat):
 class MessagesReader:
     """Reads the events of a streamed message."""
 
+    ends_with: tuple[bytes, ...] = (b"message_stop",)
     sequence = 0
 
     def __init__(self) -> None:

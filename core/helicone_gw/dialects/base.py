@@ -60,7 +60,10 @@ class EventFacts(Struct):
 
 
 class NeverRepeating:
-    """Base of readers that have to see every event."""
+    """Base of readers that have to see every event, and of whose dialects not every one has an event for its end."""
+
+    ends_with: tuple[bytes, ...] = ()
+    """See `StreamReader.ends_with`."""
 
     def repeated(self, events: bytes) -> int:
         """See `StreamReader.repeated`."""
@@ -69,6 +72,11 @@ class NeverRepeating:
 
 class StreamReader(Protocol):
     """Reads one stream, event by event; what it knows so far is in its attributes."""
+
+    @property
+    def ends_with(self) -> tuple[bytes, ...]:
+        """Words of which one is in the event behind which nothing follows that counts, and from which a client knows
+        that it has everything. Empty where only the end of the body says so."""
 
     @property
     def model(self) -> str | None:

@@ -41,6 +41,8 @@ class CohereChatFormat(ProviderFormat):
 class CohereReader(ProviderReader):
     """Reads the events of a streamed chat, which ``message-end`` ends."""
 
+    ends_with = (b"message-end",)
+
     def _facts(self, kind: str | None, value: Mapping[str, Any]) -> EventFacts:
         if kind == "message-end":
             delta = mapping(value.get("delta"))

@@ -154,6 +154,8 @@ class ResponsesFormat(JsonFormat):
 class ResponsesReader(NeverRepeating):
     """Reads the events of a streamed response."""
 
+    ends_with = (b"[DONE]", *map(str.encode, sorted(_TERMINAL)))
+
     def __init__(self, *, reports_usage: bool = True) -> None:
         self.model: str | None = None
         self.stop_reason: str | None = None

@@ -15,17 +15,30 @@ from helicone_gw.model import Chunk
 from helicone_gw.pipeline.answer import Answer, LiveStream
 from helicone_gw.pipeline.capture import CaptureBuffer
 from helicone_gw.pipeline.hooks import HookCaller
+from helicone_gw.pipeline.last_bytes import LastBytes
 from helicone_gw.pipeline.listening import Listening
 from helicone_gw.pipeline.sink import Sink
 from helicone_gw.sse import EventTooLarge, event_data, split_events
 
 
 class Relay:
-    """Sends one live answer. After `run` returns or raises, ``capture`` holds what the client was sent."""
+    """Sends one live answer. After `run` returns or raises, ``capture`` holds what the client was sent.
 
-    def __init__(self, chain: Chain, caller: HookCaller, clock: Clock, exchange: Exchange, answer: Answer) -> None:
+    Where somebody wants to know of the ``last`` bytes, they are read before they are sent; all others are read after.
+    """
+
+    def __init__(
+        self,
+        chain: Chain,
+        caller: HookCaller,
+        clock: Clock,
+        exchange: Exchange,
+        answer: Answer,
+        last: LastBytes | None = None,
+    ) -> None:
         assert answer.live is not None
         self._live: LiveStream = answer.live
+        self._last = last
         self._attempt = answer.attempt
         self._caller = caller
         self._clock = clock
@@ -118,7 +131,7 @@ class Relay:
         closing = b""
         if reader is not None and not exchange._end_closed:
             closing = reader.closing_events(exchange._end_stream or "stop")
-        await self._send(sink, b"".join([*self._end(), closing]))
+        await self._send(sink, b"".join([*self._end(), closing]), last=True)
 
     def _framed(self, data: bytes) -> list[bytes]:
         """The events that ``data`` completes."""
@@ -153,11 +166,8 @@ class Relay:
         live = self._live
         if not events:
             return
-        if live.drop_usage_events:
-            events = self._looked_through(events)
-            if events:
-                self.capture.add(events)
-                await sink.send(events)
+        if live.drop_usage_events or (self._last is not None and self._last.may_be_in(events)):
+            await self._send(sink, self._looked_through(events))
         else:
             self.capture.add(events)
             try:
@@ -165,8 +175,8 @@ class Relay:
             finally:
                 # What they say counts, also where the client leaves before it took them.
                 self._looked_through(events)
-        if self._ends is not None and self._ends.complete:
-            self.delivered = not sink.disconnected
+            if self._ends is not None and self._ends.complete:
+                self.delivered = not sink.disconnected
 
     def _looked_through(self, events: bytes) -> bytes:
         """Read whole events, but for those that only repeat what was read; what is left of them for the client."""
@@ -245,9 +255,12 @@ class Relay:
             self._exchange.first_chunk_at = self._clock.now()
             self._live.begun = True
 
-    async def _send(self, sink: Sink, data: bytes) -> None:
+    async def _send(self, sink: Sink, data: bytes, *, last: bool = False) -> None:
+        """Send what was read. ``last``: it ends the stream early."""
         if data:
             self.capture.add(data)
+            if self._last is not None:
+                self._last.sending(data, last=last)
             await sink.send(data)
             if self._ends is not None and self._ends.complete:
                 self.delivered = not sink.disconnected

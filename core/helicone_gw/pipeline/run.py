@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import structlog
 
+from helicone_gw.chain import Hook
 from helicone_gw.dialects import error_format
 from helicone_gw.errors import DeadlineExceeded, GatewayError, InternalError, UpstreamError
 from helicone_gw.exchange import Exchange
@@ -17,6 +19,7 @@ from helicone_gw.pipeline.conversation import Conversation, wrong_value
 from helicone_gw.pipeline.ending import Sent, conclude
 from helicone_gw.pipeline.gates import Gates
 from helicone_gw.pipeline.hooks import Raised
+from helicone_gw.pipeline.last_bytes import LastBytes
 from helicone_gw.pipeline.relay import Relay
 from helicone_gw.pipeline.rendering import error_facts, outcome_headers
 from helicone_gw.pipeline.services import LONG_DEADLINE, MakeAttempt, Services
@@ -41,6 +44,7 @@ class Run:
         self._answer: Answer | None = None
         self._relay: Relay | None = None
         self._sent = Sent()
+        self._concluded = False
 
     @property
     def depth(self) -> int:
@@ -118,6 +122,7 @@ class Run:
         if answer.tunnel is not None:
             await self._commit(Response(answer.status, answer.headers), unary=False)
             self._sent.size = await answer.tunnel()
+            self._before_end()
             await self._after_stream(answer)
             await self.sink.finish()
         elif answer.live is not None:
@@ -140,9 +145,9 @@ class Run:
                 return Answer.of_response(result, hook.index, services.max_event)
             exchange.response = response = result
         await self._gates.settle()
-        body = response.body or b""
+        self._sent.data = body = response.body or b""
+        self._sent.size = len(body)
         await self._commit(response, unary=True)
-        self._sent.data, self._sent.size = body, len(body)
         await self.sink.finish(body)
         return None
 
@@ -163,6 +168,10 @@ class Run:
         else:
             headers += [field for field in fields if field[0] not in own]
         self._sent.status = response.status
+        if unary:
+            self._before_end()
+        else:
+            self._tell_plainly(self.services.chain.before_stream)
         await self.sink.start(response.status, tuple(headers))
 
     async def _stream(self, answer: Answer) -> None:
@@ -172,7 +181,8 @@ class Run:
         if live.events and wants_array(exchange.original):
             self.sink = ArraySink(self.sink)
         await self._commit(Response(answer.status, answer.headers, None, live.source, streamed=True), unary=False)
-        self._relay = relay = Relay(services.chain, services.caller, services.clock, exchange, answer)
+        last = LastBytes(live, exchange, self._before_end) if services.chain.before_end else None
+        self._relay = relay = Relay(services.chain, services.caller, services.clock, exchange, answer, last)
         try:
             await relay.run(self.sink)
         except Raised as raised:
@@ -187,6 +197,7 @@ class Run:
             await self._break(answer, InternalError("The answer was cut short by a fault."), answer.layer)
             return
         await live.aclose()
+        self._before_end()
         await self.sink.finish()
         if exchange.error is not None:
             await self._tell(exchange.error, answer.layer)
@@ -208,9 +219,10 @@ class Run:
             formatter = error_format(exchange.original.dialect)
             sequence = 0 if live.reader is None else live.reader.sequence
             event = formatter.event(error_facts(exchange, error), exchange.original.operation, sequence)
-            await (self.sink.fail if isinstance(self.sink, ArraySink) else self.sink.send)(event)
             if self._relay is not None:
                 self._relay.capture.add(event)
+            self._before_end()
+            await (self.sink.fail if isinstance(self.sink, ArraySink) else self.sink.send)(event)
         await self.sink.abort()
         await self._tell(error, layer)
         await self._after_stream(answer)
@@ -224,9 +236,7 @@ class Run:
     async def _after_stream(self, answer: Answer) -> None:
         """Usage and cost are known now: settle the attempt, and let the layers outside see what went by."""
         services, exchange = self.services, self.exchange
-        if answer.attempt is not None:
-            services.attempts.end(exchange, answer.attempt, answer.live)
-            exchange.model = answer.attempt.model or answer.attempt.target.model
+        self._end_attempt(answer)
         await self._conversation.tell_of_attempts()
         assert exchange.response is not None
         exchange.response = exchange.response.replace(body=b"", stream=None, streamed=True)
@@ -235,6 +245,27 @@ class Run:
         for hook in services.chain.on_response:
             if hook.index < min(answer.layer, self.depth) and hook.wanted(exchange._readers):
                 await services.caller.tell(hook, exchange, exchange.response)
+
+    def _end_attempt(self, answer: Answer) -> None:
+        if answer.attempt is not None:
+            self.services.attempts.end(self.exchange, answer.attempt, answer.live)
+            self.exchange.model = answer.attempt.model or answer.attempt.target.model
+
+    def _before_end(self) -> None:
+        """The client is about to have everything: make final what can be, and tell the layers, once."""
+        hooks = self.services.chain.before_end
+        if not hooks or self._concluded:
+            return
+        if self._answer is not None:
+            self._end_attempt(self._answer)
+        self.conclude()
+        self._concluded = True
+        self._tell_plainly(hooks)
+
+    def _tell_plainly(self, hooks: Sequence[Hook]) -> None:
+        for hook in hooks:
+            if hook.index < self.depth:
+                self.services.caller.tell_plainly(hook, self.exchange)
 
     # END
 
@@ -256,7 +287,7 @@ class Run:
         await self._conversation.tell_of_attempts()
 
     def conclude(self) -> None:
-        """Make outcome and captures final."""
+        """Make outcome and captures final; what the client took of the end may still change them after that."""
         if self._relay is not None:
             self._sent.data, self._sent.size = self._relay.capture.joined(), self._relay.capture.size
         conclude(

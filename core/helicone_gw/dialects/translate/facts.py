@@ -19,6 +19,11 @@ class TranslatedReader:
         """See `StreamReader.feed` of `dialects.base`: the provider's events."""
 
     @property
+    def ends_with(self) -> tuple[bytes, ...]:
+        """Those of the provider's dialect."""
+        return self._facts.ends_with
+
+    @property
     def model(self) -> str | None:
         """The provider's name of the model."""
         return self._facts.model

@@ -19,6 +19,8 @@ from helicone_gw.testing.dialects import openai_chat
 from helicone_gw.testing.provider import ScriptedProvider
 from helicone_gw.testing.running import PROVIDER_KEYS, GatewayFactory
 
+NEVER_WAITING = frozenset({"on_stream_chunk", "before_stream", "before_end"})
+
 TURNS = (1, 2, 3, 4, 6, 8)
 """Turns of the event loop after which a hook is interrupted."""
 
@@ -37,7 +39,7 @@ class Isolation(Suite):
     """The part of the suite that puts the plugin into bad company."""
 
     @pytest.mark.asyncio
-    @pytest.mark.parametrize("hook", [hook for hook in REQUEST_HOOKS if hook != "on_stream_chunk"])
+    @pytest.mark.parametrize("hook", [hook for hook in REQUEST_HOOKS if hook not in NEVER_WAITING])
     async def test_a_hook_never_swallows_a_cancellation(self, gateway: GatewayFactory, hook: str) -> None:
         """However far the hook has come, ``CancelledError`` goes through it, and the next exchange works."""
         provider = ScriptedProvider()

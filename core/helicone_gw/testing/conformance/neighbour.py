@@ -58,6 +58,14 @@ def neighbour(plan: Plan) -> type[Plugin]:
             now(self, "on_stream_chunk")
 
         @hookimpl
+        def before_stream(self, exchange: Exchange) -> None:
+            now(self, "before_stream")
+
+        @hookimpl
+        def before_end(self, exchange: Exchange) -> None:
+            now(self, "before_end")
+
+        @hookimpl
         async def on_response(self, exchange: Exchange, response: Response) -> None:
             now(self, "on_response")
 
