@@ -7,6 +7,7 @@ import inspect
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def test_nothing_else_is_offered() -> None:
 @pytest.mark.parametrize("name", helicone_gw.__all__)
 def test_every_name_says_what_it_is(name: str) -> None:
     value = getattr(helicone_gw, name)
-    if _documented(name):
+    if name in _documented():
         return
     if inspect.isclass(value) or inspect.isfunction(value):
         assert value.__module__.startswith("helicone_gw")
@@ -67,19 +68,19 @@ def test_every_name_says_what_it_is(name: str) -> None:
         pytest.fail(f"{name} has neither a docstring nor a string below it")
 
 
-def _documented(name: str) -> bool:
-    """Whether the assignment of ``name``, in whichever module it is, is followed by a string."""
+@cache
+def _documented() -> frozenset[str]:
+    """The names whose assignment, in whichever module it is, is followed by a string."""
+    names = set()
     for module in (ROOT / "core" / "helicone_gw").rglob("*.py"):
-        body = ast.parse(module.read_text()).body
-        for statement, below in pairwise(body):
+        for statement, below in pairwise(ast.parse(module.read_text()).body):
             targets = statement.targets if isinstance(statement, ast.Assign) else []
             if isinstance(statement, ast.AnnAssign):
                 targets = [statement.target]
-            if any(isinstance(target, ast.Name) and target.id == name for target in targets):
-                text = below.value if isinstance(below, ast.Expr) else None
-                if isinstance(text, ast.Constant) and isinstance(text.value, str):
-                    return True
-    return False
+            text = below.value if isinstance(below, ast.Expr) else None
+            if isinstance(text, ast.Constant) and isinstance(text.value, str):
+                names.update(target.id for target in targets if isinstance(target, ast.Name))
+    return frozenset(names)
 
 
 def test_importing_it_imports_nothing_that_is_needed_later_or_never() -> None:

@@ -81,7 +81,7 @@ def _fields(response):
     return {name: getattr(response, name) for name in response.__dataclass_fields__}
 
 
-@settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=2 * settings.default.max_examples, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(
     layers=st.lists(LAYER, max_size=4),
     upstream=UPSTREAM,

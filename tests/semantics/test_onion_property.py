@@ -189,7 +189,7 @@ def build(layers: list[Layer], trace: list[str]):
     return plugins
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=2 * settings.default.max_examples, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(layers=LAYERS, attempts=ATTEMPTS, streamed=st.booleans())
 @example(
     layers=[Layer("none", "none", "fallback", True), Layer("none", "none", "retry", True)],
