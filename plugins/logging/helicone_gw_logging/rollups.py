@@ -67,7 +67,7 @@ _MEASURES = _columns(
     "threat",
 )
 _IN_BUCKETS = _columns("latency", "time_to_first_token", "total_tokens")
-_WHO = _columns("received_at", "user_id", "session_id", "session_name", "prompt_id", "country_code")
+_WHO = _columns("received_at", "user_id", "session_id", "session_name", "prompt_id", "country_code", "key_id")
 _PROPERTY_COLUMNS = [column.name for column in PROPERTY.columns if column.name != "seq"]
 _PROPERTY = itemgetter(*(_PROPERTY_COLUMNS.index(name) for name in ("key_lower", "key", "value_start")))
 _TOTAL = TOKENS.index("total_tokens")
@@ -90,7 +90,7 @@ class Totals(Struct):
     def add(self, request: Values, properties: Iterable[Values], fold: Fold, sign: int = 1) -> None:
         """Add a request: its values and those of its properties, without ``seq``. ``sign`` -1 takes it away again."""
         organization, hour, owner, provider, answered, asked, status, source = _KEY(request)
-        received_at, user, session, name, prompt, country = _WHO(request)
+        received_at, user, session, name, prompt, country, gateway_key = _WHO(request)
         model = fold(organization, hour, "model", answered or asked or "")
         provider = fold(organization, hour, "provider", provider or "")
         sums = contribution(request)
@@ -102,7 +102,13 @@ class Totals(Struct):
             if number is not None:
                 at = organization, metric, provider, model, hour, bucket(number)
                 self.histograms[at] = self.histograms.get(at, 0) + sign
-        for dimension, value in (("user", user), ("session", name), ("prompt", prompt), ("country", country)):
+        for dimension, value in (
+            ("user", user),
+            ("session", name),
+            ("prompt", prompt),
+            ("country", country),
+            ("key", gateway_key),
+        ):
             if value:
                 value = fold(organization, hour, dimension, value)
                 _append(self.dimensions, (organization, dimension, hour, value), sums)

@@ -123,7 +123,12 @@ async def check(database: Database) -> None:
     }
     dimensions: dict[Any, list[Any]] = {}
     by_seq = {row.seq: row for row in rows}
-    for dimension, column in (("user", "user_id"), ("session", "session_name"), ("prompt", "prompt_id")):
+    for dimension, column in (
+        ("user", "user_id"),
+        ("session", "session_name"),
+        ("prompt", "prompt_id"),
+        ("key", "key_id"),
+    ):
         for (organization, hour, value), group in grouped(
             lambda row, column=column: (row.organization_id, row.hour, getattr(row, column))
         ).items():

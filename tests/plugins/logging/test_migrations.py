@@ -21,12 +21,14 @@ from helicone_gw_logging.insert import prepare, take_numbers, write
 from helicone_gw_logging.plugin import VERSIONS
 from helicone_gw_logging.record import record
 from helicone_gw_logging.tables import METADATA
+from tests.plugins.logging import sums
 
-BROKEN = """
+NEWEST = max(path.name[:4] for path in VERSIONS.glob("0*.py"))
+BROKEN = f"""
 from alembic import op
 
 revision = "9999"
-down_revision = "0003"
+down_revision = "{NEWEST}"
 
 def upgrade():
     with op.batch_alter_table("request", recreate="always") as request:
@@ -75,7 +77,7 @@ async def test_a_failed_migration_loses_no_log(
         for table, expected in (("request", 1), ("request_attempt", 1), ("request_property", 1), ("request_body", 1)):
             assert await connection.scalar(text(f"SELECT count(*) FROM {table}")) == expected
         assert await connection.scalar(text("SELECT user_id FROM request")) == "u-1"
-        assert await connection.scalar(text("SELECT version_num FROM alembic_version_logging")) == "0003"
+        assert await connection.scalar(text("SELECT version_num FROM alembic_version_logging")) == NEWEST
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -170,3 +172,19 @@ async def check(database: Database) -> None:
     async with database.begin() as connection:
         assert await take_numbers(connection, 2) == 8
         assert await take_numbers(connection, 1) == 10
+
+
+async def test_requests_of_an_older_version_are_summed_up_by_key(
+    any_database: Database, exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    await write(any_database, [prepare(record(one), (), 1000) for one in sums.many(exchange, 60)])
+    versions = tmp_path / "versions"
+    versions.mkdir()
+    for path in VERSIONS.glob("000[1-4]*.py"):
+        shutil.copy(path, versions)
+    async with any_database.begin() as connection:
+        for table in ("rollup_dimension_hour", "rollup_dimension_day"):
+            await connection.execute(text(f"DELETE FROM {table} WHERE dimension = 'key'"))
+        await connection.execute(text("UPDATE alembic_version_logging SET version_num = '0003'"))
+    await any_database.migrate("logging", versions)
+    await sums.check(any_database)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from helicone_gw import caller
-from helicone_gw_logging.api import feedback, properties, requests, sql
+from helicone_gw_logging.api import feedback, metrics, percentiles, properties, rankings, requests, sql
 from helicone_gw_logging.api.openapi import document
 from helicone_gw_logging.api.routes import Call, Operation, Plain, Refused, Routes, Service
 from helicone_gw_logging.api.schemas import filter_schemas
@@ -20,7 +20,15 @@ from helicone_gw_logging.query.nodes import FilterError
 from helicone_gw_logging.query.reading import SECONDS, TooLong
 from helicone_gw_logging.query.scope import scope_of
 
-MODULES: Final[tuple[Routes, ...]] = (requests.ROUTES, feedback.ROUTES, properties.ROUTES, sql.ROUTES)
+MODULES: Final[tuple[Routes, ...]] = (
+    requests.ROUTES,
+    feedback.ROUTES,
+    properties.ROUTES,
+    metrics.ROUTES,
+    percentiles.ROUTES,
+    rankings.ROUTES,
+    sql.ROUTES,
+)
 """The modules of this package that have operations."""
 
 MAX_BODY: Final = 10 << 20

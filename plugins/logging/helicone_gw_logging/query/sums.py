@@ -1,0 +1,159 @@
+"""Sums: what the requests that a question is about come to, by bucket of time and by what they are told apart by."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec.structs import replace
+from sqlalchemy import BigInteger, ColumnElement, Select, case, func, literal_column, null, select, union_all
+
+from helicone_gw_logging.query.cuts import between, merged, step, whole
+from helicone_gw_logging.query.plan import Plan, Question, inside, planned
+from helicone_gw_logging.query.sorts import is_cached
+from helicone_gw_logging.tables import REQUEST
+from helicone_gw_logging.totals import SUMS
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+Sums = dict[str, int]
+"""A number for every name of `totals.SUMS`."""
+Place = tuple[int, Any]
+"""The number of a bucket, and a value of what requests are told apart by (``None`` where they are not)."""
+
+
+def _when(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return case((condition, 1), else_=0)
+
+
+def _known(name: str) -> ColumnElement[int]:
+    return func.coalesce(REQUEST.c[name], 0)
+
+
+_OF_ROWS: Final[dict[str, ColumnElement[int]]] = {
+    "errors": _when(REQUEST.c.outcome != "ok"),
+    "unknown_tokens": _when(REQUEST.c.total_tokens.is_(None)),
+    "estimated_tokens": _when(REQUEST.c.usage_estimated.is_(True)),
+    "unknown_costs": _when(REQUEST.c.cost_nano_usd.is_(None)),
+    "cache_hits": _when(is_cached()),
+    "latency_sum": _known("latency"),
+    "latency_count": _when(REQUEST.c.latency.is_not(None)),
+    "first_token_sum": _known("time_to_first_token"),
+    "first_token_count": _when(REQUEST.c.time_to_first_token.is_not(None)),
+    "threats": _when(REQUEST.c.threat.is_(True)),
+    "ratelimited": _when((REQUEST.c.status == 429) & (REQUEST.c.outcome == "refused")),
+}
+"""What one request adds to a sum, as `helicone_gw_logging.rollups` has it; the other sums are of columns."""
+
+
+def of_rows(name: str) -> ColumnElement[int]:
+    """The sum of that name over rows."""
+    if name == "requests":
+        return func.count()
+    one = _OF_ROWS.get(name)
+    return func.sum(_known(name) if one is None else one)
+
+
+async def summed(connection: AsyncConnection, question: Question, names: Sequence[str] = SUMS) -> dict[Place, Sums]:
+    """The sums of ``names``, by bucket and value; where there were no requests, nothing.
+
+    Raises `nodes.FilterError` for what cannot be asked.
+    """
+    question = question.narrowed()
+    return await answered(connection, question, await planned(connection, question), names)
+
+
+async def answered(
+    connection: AsyncConnection,
+    question: Question,
+    plan: Plan,
+    names: Sequence[str] = SUMS,
+    among: Sequence[Any] | None = None,
+) -> dict[Place, Sums]:
+    """The same, where it is known how the question is answered; only of the values ``among`` which they shall be."""
+    found: dict[Place, list[int]] = {}
+    cuts = question.cuts
+    for statement in statements(question, plan, names, among):
+        for at, value, *numbers in await connection.execute(statement):
+            place = max(0, bisect_right(cuts, int(at)) - 1) if cuts else 0, value
+            before = found.get(place)
+            if before is None:
+                found[place] = [int(number or 0) for number in numbers]
+            else:
+                for index, number in enumerate(numbers):
+                    before[index] += int(number or 0)
+    return {place: dict(zip(names, sums, strict=True)) for place, sums in found.items() if any(sums)}
+
+
+async def largest(
+    connection: AsyncConnection,
+    question: Question,
+    plan: Plan,
+    sums: tuple[str, str | None],
+    limit: int,
+    offset: int = 0,
+) -> list[Any]:
+    """The values whose sum (of two: whose quotient) is largest, in order; those alike by value."""
+    names = [name for name in sums if name is not None]
+    question = replace(question, cuts=())
+    several = union_all(*statements(question, plan, ["requests", *(name for name in names if name != "requests")]))
+    every = several.subquery()
+    amount: ColumnElement[Any] = func.sum(every.c[names[0]])
+    if len(names) == 2:
+        divisor = func.sum(every.c[names[1]])
+        amount = amount * literal_column("1.0") / func.nullif(divisor, 0)
+    query = select(every.c.value).group_by(every.c.value).having(func.sum(every.c.requests) > 0)
+    query = query.order_by(amount.desc().nulls_last(), every.c.value).limit(limit).offset(offset)
+    return [*await connection.scalars(query)]
+
+
+def statements(
+    question: Question, plan: Plan, names: Sequence[str], among: Sequence[Any] | None = None
+) -> Iterator[Select[Any]]:
+    """What is asked of each table: rows of an instant in the bucket (epoch milliseconds), a value, and the sums."""
+    pieces = between(question.span, question.cuts)
+    longest = step(question.cuts)
+    for level, condition, value in zip(plan.levels, plan.conditions, plan.values, strict=False):
+        ranges, pieces = whole(pieces, level.length)
+        if not ranges:
+            continue
+        columns = level.table.c
+        units = max(1, longest // level.length)
+        at = instants(columns[level.column], units, level.length) if len(question.cuts) > 1 else None
+        sums = [func.sum(columns[name]).label(name) for name in names]
+        yield _grouped(select(*sums).where(condition, level.within(ranges)), at, value, among)
+    rest = merged(pieces)
+    if rest:
+        at = instants(REQUEST.c.received_at, longest, 1) if len(question.cuts) > 1 else None
+        sums = [of_rows(name).label(name) for name in names]
+        query = select(*sums).select_from(plan.rows).where(plan.matching, inside(REQUEST.c.received_at, rest))
+        yield _grouped(query, at, plan.values[-1], among)
+
+
+def instants(column: ColumnElement[int], units: int, length: int) -> ColumnElement[int]:
+    """The beginning of the piece of ``units`` in which ``column`` is, one being ``length`` milliseconds.
+
+    Numbers are written out, not bound: grouping by what is bound twice is refused by Postgres.
+    """
+    one = _number(units * length)
+    return column * one if units == 1 else column // _number(units) * one
+
+
+def _number(number: int) -> ColumnElement[int]:
+    return literal_column(str(number), BigInteger)
+
+
+def _grouped(
+    sums: Select[Any],
+    at: ColumnElement[int] | None,
+    value: ColumnElement[Any] | None,
+    among: Sequence[Any] | None = None,
+) -> Select[Any]:
+    instant = _number(0) if at is None else at
+    told = null() if value is None else value
+    if value is not None and among is not None:
+        sums = sums.where(value.in_(among))
+    query = sums.with_only_columns(instant.label("at"), told.label("value"), *sums.selected_columns)
+    return query.group_by(*(each for each in (at, value) if each is not None))

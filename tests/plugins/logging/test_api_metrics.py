@@ -1,0 +1,347 @@
+"""Metrics: series, percentiles and rankings, the same from sums and from rows, as plain Python counts them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from sqlalchemy import select
+
+from helicone_gw.database import Database
+from helicone_gw.exchange import Exchange
+from helicone_gw.model import Cost
+from helicone_gw.testing import GatewayFactory, RunningGateway
+from helicone_gw_logging.plugin import VERSIONS
+from helicone_gw_logging.query import active as active_users
+from helicone_gw_logging.query import percentiles, plan, sums
+from helicone_gw_logging.query.active import active
+from helicone_gw_logging.query.buckets import Increment
+from helicone_gw_logging.query.cuts import cuts, zone
+from helicone_gw_logging.query.filters import read_filter
+from helicone_gw_logging.query.percentiles import counted
+from helicone_gw_logging.query.plan import By, Group, Question
+from helicone_gw_logging.query.scope import Scope
+from helicone_gw_logging.query.spans import Span
+from helicone_gw_logging.query.sums import summed
+from helicone_gw_logging.tables import PROPERTY, REQUEST
+from tests.plugins.logging.asking import START, log_all, many
+from tests.plugins.logging.calling import ALICE, EVE, KEYS, ask
+from tests.plugins.logging.conftest import build
+from tests.plugins.logging.sums import expected
+
+Build = Callable[..., Exchange]
+AT, HOUR, MINUTE = round(START * 1000), 3_600_000, 60_000
+WHOLE = {"start": "2026-01-01T00:00:00Z", "end": "2026-01-01T03:00:00Z"}
+SPANS = [
+    Span(AT, AT + 3 * HOUR),
+    Span(AT - 40 * 24 * HOUR, AT + 40 * 24 * HOUR),
+    Span(AT + 17 * MINUTE + 1, AT + 2 * HOUR + 12_345),
+    Span(AT + 5 * MINUTE, AT + 9 * MINUTE),
+    Span(AT, AT),
+]
+FILTERS: list[Any] = [
+    "all",
+    {"request_response_rmt": {"model": {"equals": "gpt-4o-2024-08-06"}}},
+    {"request_response_rmt": {"provider": {"not-equals": "openai"}, "status": {"gte": 400}}},
+    {"request_response_rmt": {"status": {"lt": 500}}},
+    {"request_response_rmt": {"status": {"equals": -2}}},
+    {"request_response_rmt": {"key_owner": {"equals": "null"}}},
+    {"request_response_rmt": {"user_id": {"equals": "ann"}}},
+    {"properties": {"app": {"equals": "shop"}}},
+    {"request_response_rmt": {"properties": {"stage": {"is": "null"}}, "latency": {"gt": 3}}},
+    {"request_response_rmt": {"request_created_at": {"gte": "2026-01-01T01:30:00Z", "lt": "2026-01-01T02:15:00Z"}}},
+    {"request_response_rmt": {"model": {"contains": "gpt"}, "source": {"in": ["gateway", "async"]}}},
+]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any], dict[int, Any]]:
+    """Where a log is, its requests, and their properties by number."""
+    path = tmp_path_factory.mktemp("metrics") / "log.db"
+
+    async def write() -> tuple[list[Any], dict[int, Any]]:
+        database = Database(f"sqlite:///{path}")
+        await database.migrate("logging", VERSIONS)
+        await log_all(database, many(build, 300))
+        async with database.connect() as connection:
+            rows = [*(await connection.execute(select(REQUEST))).all()]
+            properties: dict[int, dict[str, str]] = {row.seq: {} for row in rows}
+            for row in await connection.execute(select(PROPERTY)):
+                properties[row.seq][row.key_lower] = row.value
+        await database.close()
+        return rows, properties
+
+    return path, *asyncio.run(write())
+
+
+@pytest.fixture
+async def filled(
+    written: tuple[Path, list[Any], dict[int, Any]],
+) -> AsyncIterator[tuple[Database, list[Any], dict[int, Any]]]:
+    """The log, its requests, and their properties by number."""
+    path, rows, properties = written
+    database = Database(f"sqlite:///{path}")
+    yield database, rows, properties
+    await database.close()
+
+
+def holding(rows: Sequence[Any], properties: dict[int, Any], asked: Any, span: Span) -> list[Any]:
+    """The requests of an organization and time for which a filter holds, by its text in `FILTERS`."""
+    conditions: dict[int, Callable[[Any], bool]] = {
+        0: lambda row: True,
+        1: lambda row: row.model == "gpt-4o-2024-08-06",
+        2: lambda row: row.provider != "openai" and (row.status or -1) >= 400,
+        3: lambda row: (row.status or -1) < 500,
+        4: lambda row: row.status is None and row.outcome == "timeout",
+        5: lambda row: row.key_owner is None,
+        6: lambda row: row.user_id == "ann",
+        7: lambda row: properties[row.seq].get("app") == "shop",
+        8: lambda row: "stage" not in properties[row.seq] and (row.latency or 0) > 3,
+        9: lambda row: AT + 90 * MINUTE <= row.received_at < AT + 135 * MINUTE,
+        10: lambda row: "gpt" in (row.model or row.request_model or ""),
+    }
+    holds = conditions[FILTERS.index(asked)]
+    return [
+        row
+        for row in rows
+        if row.organization_id == "default" and span.start <= row.received_at < span.end and holds(row)
+    ]
+
+
+def value_of(row: Any, group: Group, properties: dict[int, Any]) -> Any:
+    match group.by:
+        case "property":
+            return properties[row.seq].get(group.key.lower())
+        case "model":
+            return row.model or row.request_model or ""
+        case "status":
+            return row.status or 0
+        case "owner":
+            return row.key_owner or ""
+        case "cached":
+            return row.cache_status in ("hit", "joined")
+        case "error":
+            return None if row.outcome == "ok" else row.error_code or row.outcome
+    column = {
+        "user": "user_id",
+        "prompt": "prompt_id",
+        "country": "country_code",
+        "key": "key_id",
+        "session": "session_id",
+    }.get(group.by, group.by)
+    found = getattr(row, column)
+    return found or "" if group.by == "provider" else found
+
+
+@pytest.mark.parametrize("asked", FILTERS, ids=range(len(FILTERS)))
+@pytest.mark.parametrize("source", ["sums", "rows"])
+async def test_sums_are_those_of_the_rows(
+    filled: tuple[Database, list[Any], dict[int, Any]], monkeypatch: pytest.MonkeyPatch, asked: Any, source: str
+) -> None:
+    database, rows, properties = filled
+    if source == "rows":
+        from_rows(monkeypatch)
+    scope, node = Scope(), read_filter(asked)
+    async with database.connect() as connection:
+        for span in SPANS:
+            there = holding(rows, properties, asked, span)
+            found = await summed(connection, Question(scope, span, node))
+            assert found == ({(0, None): expected(there)} if there else {})
+            users = await active(connection, Question(scope, span, node))
+            assert users.get(0, 0) == len({row.user_id for row in there} - {None})
+            for metric in ("latency", "time_to_first_token", "total_tokens"):
+                counts = await counted(connection, Question(scope, span, node), metric)
+                numbers = sum(getattr(row, metric) is not None for row in there)
+                assert sum(counts.get((0, None), {}).values()) == numbers
+
+
+def from_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing be answered by sums."""
+
+    async def rows_only(connection: Any, question: Question) -> plan.Plan:
+        return plan._of_rows(question)
+
+    for module in (sums, percentiles, active_users):
+        monkeypatch.setattr(module, "planned", rows_only)
+
+
+@pytest.mark.parametrize("by", get_args(By))
+async def test_groups_are_those_of_the_rows(filled: tuple[Database, list[Any], dict[int, Any]], by: By) -> None:
+    database, rows, properties = filled
+    group = Group(by, "App" if by == "property" else "")
+    async with database.connect() as connection:
+        for asked in (FILTERS[0], FILTERS[1], FILTERS[3], FILTERS[7]):
+            for span in SPANS[:3]:
+                there: dict[Any, list[Any]] = {}
+                for row in holding(rows, properties, asked, span):
+                    if (value := value_of(row, group, properties)) is not None:
+                        there.setdefault(value, []).append(row)
+                question = Question(Scope(), span, read_filter(asked), group)
+                found = await summed(connection, question)
+                assert found == {(0, value): expected(some) for value, some in there.items()}
+                counts = await counted(connection, question, "latency")
+                assert {value: sum(each.values()) for (_, value), each in counts.items()} == {
+                    value: len(some) for value, some in there.items()
+                }
+
+
+@pytest.mark.parametrize("increment", get_args(Increment))
+@pytest.mark.parametrize("where", ["UTC", "Europe/Berlin", "Asia/Kolkata", "America/St_Johns"])
+async def test_buckets_are_those_of_the_rows(
+    filled: tuple[Database, list[Any], dict[int, Any]], increment: Increment, where: str
+) -> None:
+    database, rows, properties = filled
+    async with database.connect() as connection:
+        for asked in (FILTERS[0], FILTERS[6], FILTERS[9]):
+            for span in (SPANS[1 if increment in ("day", "week", "month", "year") else 0], SPANS[2]):
+                begins = cuts(span, increment, zone(where))
+                there: dict[int, list[Any]] = {}
+                for row in holding(rows, properties, asked, span):
+                    there.setdefault(sum(cut <= row.received_at for cut in begins) - 1, []).append(row)
+                question = Question(Scope(), span, read_filter(asked), cuts=tuple(begins))
+                found = await summed(connection, question)
+                assert found == {(number, None): expected(some) for number, some in there.items()}
+                counts = await counted(connection, question, "latency")
+                assert {at: sum(each.values()) for (at, _), each in counts.items()} == {
+                    number: len(some) for number, some in there.items()
+                }
+                if len(begins) <= 240:
+                    users = {number: len({row.user_id for row in some} - {None}) for number, some in there.items()}
+                    assert await active(connection, question) == {at: count for at, count in users.items() if count}
+
+
+def test_buckets_begin_when_clocks_say_so() -> None:
+    berlin = zone("Europe/Berlin")
+    spring = Span(moment("2026-03-28T12:00+01:00"), moment("2026-03-31T00:00+02:00"))
+    assert cuts(spring, "day", berlin) == [
+        moment("2026-03-28T00:00+01:00"),
+        moment("2026-03-29T00:00+01:00"),
+        moment("2026-03-30T00:00+02:00"),
+    ]
+    week = cuts(Span(moment("2026-01-01T00:00Z"), moment("2026-01-13T00:00Z")), "week", zone(None, 0))
+    assert week == [moment("2025-12-29T00:00Z"), moment("2026-01-05T00:00Z"), moment("2026-01-12T00:00Z")]
+    months = cuts(Span(moment("2026-01-31T00:00Z"), moment("2026-03-02T00:00Z")), "month", zone("UTC"))
+    assert months == [moment("2026-01-01T00:00Z"), moment("2026-02-01T00:00Z"), moment("2026-03-01T00:00Z")]
+    lord_howe = cuts(
+        Span(moment("2026-04-04T13:00Z"), moment("2026-04-04T18:00Z")), "hour", zone("Australia/Lord_Howe")
+    )
+    assert lord_howe == sorted(set(lord_howe))
+
+
+def moment(text: str) -> int:
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+async def test_a_series_has_every_bucket_and_the_time_before(tmp_path: Path, exchange: Build) -> None:
+    async with GatewayFactory(tmp_path)(["logging"]) as running:
+        ends = [exchange(received_at=START + 60 * minute, user="ann") for minute in (5, 70, 75)]
+        await log_all(running.gateway.database, [*ends, exchange(received_at=START + 60 * 130, cost=None)])
+        at = {"start": "2026-01-01T01:00:00Z", "end": "2026-01-01T03:00:00Z"}
+        data = await ask(
+            running,
+            "POST",
+            "/v1/metrics/series/query",
+            {"timeFilter": at, "dbIncrement": "hour", "previous": True, "users": True, "by": "model"},
+        )
+    one, two = data["buckets"]
+    assert (one["at"], one["requests"], one["cost"]) == ("2026-01-01T01:00:00.000+00:00", 2, pytest.approx(15e-6))
+    assert one["latency"] == pytest.approx(1234)
+    assert (two["requests"], two["cost"], two["unknown_costs"]) == (1, None, 1)
+    assert (data["totals"]["requests"], data["totals"]["cost"]) == (3, pytest.approx(15e-6))
+    assert data["previous"]["totals"]["requests"] == 1
+    assert [bucket["at"][11:16] for bucket in data["previous"]["buckets"]] == ["23:00", "00:00"]
+    assert data["previous"]["buckets"][0] == {
+        **data["previous"]["buckets"][0],
+        "requests": 0,
+        "latency": None,
+        "cost": 0,
+    }
+    (group,) = data["groups"]
+    assert (group["value"], group["totals"]["requests"]) == ("gpt-4o-2024-08-06", 3)
+    assert data["source"] == "sums"
+
+
+async def test_percentiles_in_all_over_time_and_by_model(tmp_path: Path, exchange: Build) -> None:
+    async with GatewayFactory(tmp_path)(["logging"]) as running:
+        done = [
+            exchange(received_at=START + number, ended_at=START + number + number / 1000) for number in range(1, 101)
+        ]
+        await log_all(running.gateway.database, done)
+        body = {"timeFilter": WHOLE, "percentiles": [50, 99.9], "dbIncrement": "hour", "by": "model", "previous": True}
+        data = await ask(running, "POST", "/v1/metrics/percentiles/query", body)
+        plain = await ask(running, "POST", "/v1/metrics/percentiles/query", {"timeFilter": WHOLE})
+    assert data["count"] == 100
+    assert data["values"] == {"p50": pytest.approx(50, rel=0.01), "p99.9": pytest.approx(100, rel=0.01)}
+    assert [bucket["count"] for bucket in data["buckets"]] == [100, 0, 0]
+    assert data["buckets"][1]["values"] == {"p50": None, "p99.9": None}
+    assert [(group["value"], group["count"]) for group in data["groups"]] == [("gpt-4o-2024-08-06", 100)]
+    assert data["previous"]["count"] == 0
+    assert (plain["buckets"], plain["groups"], [*plain["values"]]) == (None, None, ["p50", "p75", "p90", "p95", "p99"])
+
+
+async def test_the_largest_values_come_first(tmp_path: Path, exchange: Build) -> None:
+    async with GatewayFactory(tmp_path)(["logging"]) as running:
+        done = [
+            exchange(headers={"Helicone-User-Id": user}, cost=Cost(cost), received_at=START + number)
+            for number, (user, cost) in enumerate((("ann", 5), ("bob", 70), ("bob", 1), ("cyd", 30)))
+        ]
+        await log_all(
+            running.gateway.database, [*done, exchange(received_at=START - 60, headers={"Helicone-User-Id": "bob"})]
+        )
+
+        async def top(**asked: Any) -> Any:
+            body = {"timeFilter": WHOLE, "by": "user", **asked}
+            return await ask(running, "POST", "/v1/metrics/top/query", body)
+
+        dearest = await top(sort="cost", limit=2, previous=True)
+        assert [one["value"] for one in dearest["values"]] == ["bob", "cyd"]
+        assert dearest["values"][0]["cost"] == pytest.approx(71e-9)
+        assert [one["previous"]["requests"] for one in dearest["values"]] == [1, 0]
+        assert (dearest["totals"]["requests"], dearest["previous"]["requests"]) == (4, 1)
+        assert [one["value"] for one in (await top(sort="cost", limit=2, offset=1))["values"]] == ["cyd", "ann"]
+        assert [one["value"] for one in (await top())["values"]] == ["bob", "ann", "cyd"]
+        assert (await top(by="country"))["values"] == []
+        error = await ask(running, "POST", "/v1/metrics/top/query", {"timeFilter": WHOLE, "by": "property"}, status=400)
+        assert error.startswith("propertyKey:")
+
+
+async def test_metrics_are_those_of_the_callers_organization(tmp_path: Path, exchange: Build) -> None:
+    plugins: list[Any] = ["logging", {"security": {"keys": KEYS}}]
+    async with GatewayFactory(tmp_path)(plugins) as running:
+        await log_all(running.gateway.database, many(exchange, 30))
+        for headers, organization in ((ALICE, 24), (EVE, 6)):
+            for path, more in (("series", {}), ("top", {"by": "provider"})):
+                data = await ask(
+                    running, "POST", f"/v1/metrics/{path}/query", {"timeFilter": WHOLE, **more}, headers=headers
+                )
+                assert data["totals"]["requests"] == organization
+            data = await ask(running, "POST", "/v1/metrics/percentiles/query", {"timeFilter": WHOLE}, headers=headers)
+            assert data["count"] == organization
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({"timeZone": "Mars/Olympus"}, "timeZone"),
+        ({"timeZone": "../../etc/passwd"}, "timeZone"),
+        ({"dbIncrement": "min", "timeFilter": {"start": "2020-01-01", "end": "2026-01-01"}}, "dbIncrement"),
+        ({"users": True, "dbIncrement": "min"}, "users"),
+        ({"timeFilter": {"start": "yesterday", "end": "2026-01-01"}}, "timeFilter.start"),
+        ({"by": "colour"}, "by"),
+        ({"more": 1}, "more"),
+    ],
+)
+async def test_what_cannot_be_asked_is_named(running: RunningGateway, body: dict[str, Any], named: str) -> None:
+    at = {"start": "2026-01-01", "end": "2026-01-02"}
+    error = await ask(running, "POST", "/v1/metrics/series/query", {"timeFilter": at, **body}, status=400)
+    assert named in error
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[RunningGateway]:
+    async with GatewayFactory(tmp_path)(["logging"]) as running:
+        yield running
