@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from helicone_gw_logging.measures import HOUR_MS, count, duration, milliseconds, tokens
 from helicone_gw_logging.notes import noted
 from helicone_gw_logging.texts import KEY_BYTES, NAME_BYTES, TEXT_BYTES, VALUE_START_BYTES, label, text, texts
+from helicone_gw_logging.trace import trace_of
 
 if TYPE_CHECKING:
     from helicone_gw import Attempt, Capture, Cost, Exchange, GatewayError, Headers
@@ -43,9 +44,7 @@ MAX_ANNOTATIONS = 65_536
 _SURELY_START = VALUE_START_BYTES // 4  # characters, of up to four bytes of UTF-8 each
 _ROW_BYTES = 2048  # about what a row without bodies takes in memory
 _NO_COST: dict[str, Any] = {"cost_nano_usd": None, "cost_source": None, "cost_version": None, "cost_estimated": False}
-_ELSEWHERE: dict[str, Any] = dict.fromkeys(
-    ("cost_recomputed_at", "trace_id", "span_id", "parent_span_id", "country_code")
-)
+_ELSEWHERE: dict[str, Any] = dict.fromkeys(("cost_recomputed_at", "country_code"))
 
 
 class RawBody(Struct, frozen=True):
@@ -177,6 +176,7 @@ def _request(exchange: Exchange, organization: str, received: int, counted: dict
         **_ELSEWHERE,
         **noted(notes, helicone.cache.enabled),
     }
+        **trace_of(exchange.id, asked.headers),
 
 
 def _attempt(received_at: int, organization: str, attempt: Attempt, counted: dict[str, Any]) -> dict[str, Any]:
