@@ -1,0 +1,58 @@
+"""Assets: scripts and styles at addresses that change with their content, so that browsers may keep them for ever."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+STATIC = Path(__file__).parent / "static"
+
+TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+"""What is served; everything else that lies there (licences) is not."""
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One file: ``tag`` is the beginning of its SHA-256."""
+
+    name: str
+    content: bytes
+    tag: str
+    content_type: str
+
+    @cached_property
+    def zipped(self) -> bytes:
+        """The content as gzip (RFC 1952)."""
+        return gzip.compress(self.content, 9, mtime=0)
+
+
+class Assets:
+    """The files of ``folder``, each read when it is first asked for."""
+
+    def __init__(self, folder: Path = STATIC) -> None:
+        self._paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.suffix in TYPES}
+        self._read: dict[str, Asset] = {}
+
+    def __getitem__(self, name: str) -> Asset:
+        """The asset ``name``. Raises `KeyError`: there is none."""
+        found = self._read.get(name)
+        if found is None:
+            path = self._paths[name]
+            content = path.read_bytes()
+            tag = hashlib.sha256(content).hexdigest()[:12]
+            found = self._read[name] = Asset(name, content, tag, TYPES[path.suffix])
+        return found
+
+    def get(self, name: str, tag: str) -> Asset | None:
+        """The asset of that name and content."""
+        if name not in self._paths:
+            return None
+        found = self[name]
+        return found if found.tag == tag else None

@@ -1,0 +1,30 @@
+"""Navigation: the entries of the sidebar, in its order."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from helicone_gw import Role
+
+
+class Entry(NamedTuple):
+    """One entry. ``section`` is what its pages say of themselves; ``icon`` a macro's name in ``_icons.html``."""
+
+    section: str
+    title: str
+    path: str
+    icon: str
+    role: Role = "viewer"
+
+
+GROUPS: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
+    (
+        "Observe",
+        (
+            Entry("overview", "Overview", "/", "chart"),
+            Entry("requests", "Requests", "/requests", "list"),
+            Entry("sessions", "Sessions", "/sessions", "tree"),
+        ),
+    ),
+)
+"""Entries under their headings; plugins' own pages follow them."""

@@ -1,0 +1,11 @@
+"""The pages: a module for each entry of the navigation."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from helicone_gw_dashboard.pages import overview, requests, welcome
+from helicone_gw_dashboard.site import Pages
+
+MODULES: Final[tuple[Pages, ...]] = (overview.PAGES, requests.PAGES, welcome.PAGES)
+"""The modules that have pages."""

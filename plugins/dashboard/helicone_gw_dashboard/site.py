@@ -1,0 +1,139 @@
+"""Site: the dashboard as a whole: its pages, where it stands, and what every request for a page goes through."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from quart import Blueprint, Response, request
+from werkzeug.datastructures import Headers
+
+from helicone_gw import Gateway, GatewayError, Role, caller, require_role
+from helicone_gw_dashboard.assets import Asset, Assets
+from helicone_gw_dashboard.config import DashboardConfig
+from helicone_gw_dashboard.rendering import HEADERS, Renderer
+from helicone_gw_dashboard.view import Trouble, View
+
+Handler = Callable[..., Awaitable[Response]]
+
+_FORWARDED = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+_KEPT = "public, max-age=31536000, immutable"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One address of the dashboard. ``section`` is the entry of the navigation that it belongs to."""
+
+    method: str
+    path: str
+    title: str
+    section: str
+    role: Role
+    handler: Handler
+
+
+class Pages:
+    """The pages of one module, which decorates a function per address::
+
+        PAGES = Pages("sessions")
+
+        @PAGES.get("/sessions", "Sessions")
+        async def sessions(view: View) -> Response:
+            rows = await view.ask("POST", "/v1/session/query", json={...})
+            return view.render("sessions.html", rows=rows)
+
+    Parameters of the path (``/sessions/<id>``) are the function's. `view.ask` raises `Trouble`, which becomes a page.
+    """
+
+    def __init__(self, section: str) -> None:
+        self.section = section
+        self.pages: list[Page] = []
+
+    def get(self, path: str, title: str, *, role: Role = "viewer") -> Callable[[Handler], Handler]:
+        """Declare a page that shows something."""
+        return self._declare("GET", path, title, role)
+
+    def post(self, path: str, title: str, *, role: Role = "member") -> Callable[[Handler], Handler]:
+        """Declare what changes something, for those who have ``role``."""
+        return self._declare("POST", path, title, role)
+
+    def _declare(self, method: str, path: str, title: str, role: Role) -> Callable[[Handler], Handler]:
+        def declare(handler: Handler) -> Handler:
+            self.pages.append(Page(method, path, title, self.section, role, handler))
+            return handler
+
+        return declare
+
+
+class Site:
+    """The dashboard of ``gateway``."""
+
+    def __init__(self, gateway: Gateway, config: DashboardConfig) -> None:
+        self.gateway = gateway
+        self.config = config
+        self.assets = Assets()
+        self.renderer = Renderer()
+        self.live = 0
+        """Pages that are being told of new requests."""
+
+    def base(self, headers: Headers) -> str:
+        """What all addresses of pages begin with, as the browser sees them."""
+        return self.forwarded(headers) + self.config.prefix
+
+    def forwarded(self, headers: Headers) -> str:
+        """What a proxy in front took off the path, if it may say so."""
+        if not self.config.forwarded_prefix:
+            return ""
+        said = headers.get("X-Forwarded-Prefix", "").rstrip("/")
+        return said if _FORWARDED.fullmatch(said) else ""
+
+    def blueprint(self, name: str, modules: Iterable[Pages]) -> Blueprint:
+        """Every page, mounted, for the plugin instance ``name``."""
+        blueprint = Blueprint(f"{name}-pages", __name__)
+        prefix = self.config.prefix
+        for page in (page for module in modules for page in module.pages):
+            rules = [f"{prefix}{page.path}"]
+            if page.path == "/":
+                rules = [rule for rule in (prefix, f"{prefix}/") if rule] + ["/"] * (self.config.root and bool(prefix))
+            for rule in dict.fromkeys(rules):
+                blueprint.add_url_rule(
+                    rule,
+                    f"{page.method} {rule}".replace(".", "_"),
+                    self._view(page),
+                    methods=[page.method],
+                    provide_automatic_options=False,
+                    strict_slashes=True,
+                )
+        blueprint.add_url_rule(f"{prefix}/assets/<tag>/<path:name>", "assets", self._asset)
+        return blueprint
+
+    def _view(self, page: Page) -> Callable[..., Awaitable[Response]]:
+        async def view(**path: Any) -> Response:
+            made = View(self, caller(request.scope), page.title, page.section)
+            try:
+                require_role(made.caller, page.role)
+                return await page.handler(made, **path)
+            except Trouble as trouble:
+                return made.trouble(trouble.status, trouble.message)
+            except GatewayError as error:
+                return made.trouble(error.status, error.message)
+            except Exception:
+                self.gateway.log.exception("a page of the dashboard failed", page=page.path)
+                return made.trouble(500, "Something went wrong in the gateway; its own log says what.")
+
+        return view
+
+    async def _asset(self, tag: str, name: str) -> Response:
+        asset = self.assets.get(name, tag)
+        if asset is None:
+            return Response(b"There is no such file.", 404, HEADERS, content_type="text/plain")
+        return _served(asset, zipped="gzip" in request.headers.get("Accept-Encoding", ""))
+
+
+def _served(asset: Asset, *, zipped: bool) -> Response:
+    headers = {**HEADERS, "Cache-Control": _KEPT, "Vary": "Accept-Encoding"}
+    if zipped:
+        headers["Content-Encoding"] = "gzip"
+    return Response(asset.zipped if zipped else asset.content, 200, headers, content_type=asset.content_type)

@@ -1,0 +1,198 @@
+// What every page has: the theme, the drawer, tabs, notices, times in the reader's own zone, and who one is.
+(function () {
+  "use strict";
+
+  var meta = document.querySelector('meta[name="dashboard"]');
+  var dashboard = (window.dashboard = { base: meta.content, csrf: meta.dataset.csrf || "" });
+
+  function each(selector, action, root) {
+    Array.prototype.forEach.call((root || document).querySelectorAll(selector), action);
+  }
+
+  // Notices: text only, so that nothing a server says can be markup.
+  dashboard.notice = function (message, good) {
+    var line = document.createElement("p");
+    line.className = good ? "notice" : "notice bad";
+    var words = document.createElement("span");
+    words.textContent = message;
+    var button = document.createElement("button");
+    button.type = "button";
+    button.className = "plain";
+    button.dataset.dismiss = "";
+    button.setAttribute("aria-label", "Dismiss");
+    button.textContent = "×";
+    line.append(words, button);
+    document.getElementById("notices").append(line);
+    if (good) setTimeout(function () { line.remove(); }, 4000);
+  };
+
+  // A request to this gateway with all that it asks of a browser.
+  dashboard.send = function (method, path, options) {
+    var headers = Object.assign({}, (options || {}).headers);
+    if (dashboard.csrf && method !== "GET") headers["X-CSRF-Token"] = dashboard.csrf;
+    var body = (options || {}).json;
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    return fetch(path, {
+      method: method,
+      headers: headers,
+      body: body === undefined ? (options || {}).body : JSON.stringify(body),
+      signal: (options || {}).signal,
+      credentials: "same-origin",
+    });
+  };
+
+  document.addEventListener("htmx:configRequest", function (event) {
+    if (dashboard.csrf) event.detail.headers["X-CSRF-Token"] = dashboard.csrf;
+  });
+  var running = 0;
+  document.addEventListener("htmx:beforeRequest", function () {
+    running += 1;
+    document.body.classList.add("busy");
+  });
+  document.addEventListener("htmx:afterRequest", function () {
+    running = Math.max(0, running - 1);
+    if (!running) document.body.classList.remove("busy");
+  });
+  document.addEventListener("htmx:sendError", function () {
+    dashboard.notice("The gateway cannot be reached.");
+  });
+
+  // Times: the server writes UTC, the reader sees their own zone.
+  var sameDay = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  var otherDay = new Intl.DateTimeFormat(undefined, {
+    month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit",
+  });
+  var whole = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+  dashboard.localize = function (root) {
+    var today = new Date().toDateString();
+    each("time[datetime]:not([data-shown])", function (element) {
+      var at = new Date(element.dateTime);
+      if (isNaN(at)) return;
+      element.textContent = (at.toDateString() === today ? sameDay : otherDay).format(at);
+      element.title = whole.format(at);
+      element.dataset.shown = "";
+    }, root);
+  };
+
+  // Tabs, as the ARIA practices have them: arrows move, only one can be reached with Tab.
+  function choose(tab) {
+    each('[role="tab"]', function (other) {
+      var chosen = other === tab;
+      other.setAttribute("aria-selected", chosen);
+      other.tabIndex = chosen ? 0 : -1;
+      document.getElementById(other.getAttribute("aria-controls")).hidden = !chosen;
+    }, tab.parentElement);
+  }
+  document.addEventListener("keydown", function (event) {
+    var tab = event.target.closest && event.target.closest('[role="tab"]');
+    if (!tab || (event.key !== "ArrowRight" && event.key !== "ArrowLeft")) return;
+    var tabs = Array.prototype.slice.call(tab.parentElement.querySelectorAll('[role="tab"]'));
+    var next = tabs[(tabs.indexOf(tab) + (event.key === "ArrowRight" ? 1 : -1) + tabs.length) % tabs.length];
+    choose(next);
+    next.focus();
+  });
+
+  // The drawer shows what a link leads to; the link itself still works, in a new tab for one.
+  var drawer = document.getElementById("drawer");
+  var shown = null;
+  function open(link) {
+    shown = link;
+    document.getElementById("drawer-whole").href = link.href;
+    if (!drawer.open) drawer.showModal();
+    drawer.scrollTop = 0;
+    window.htmx.ajax("GET", link.href, { target: "#drawer-content", swap: "innerHTML" });
+  }
+  function neighbour(step) {
+    var links = Array.prototype.slice.call(document.querySelectorAll("a[data-drawer]"));
+    var at = links.findIndex(function (link) { return shown && link.href === shown.href; });
+    var next = links[at + step];
+    if (at >= 0 && next) open(next);
+  }
+  if (drawer) {
+    drawer.addEventListener("close", function () {
+      document.getElementById("drawer-content").replaceChildren();
+      if (shown) shown.focus();
+      shown = null;
+    });
+    drawer.addEventListener("click", function (event) {
+      if (event.target === drawer) drawer.close();
+    });
+    drawer.addEventListener("keydown", function (event) {
+      if (event.target.closest("input, textarea, select")) return;
+      if (event.key === "j") neighbour(1);
+      if (event.key === "k") neighbour(-1);
+    });
+  }
+
+  document.addEventListener("click", function (event) {
+    var target = event.target;
+    var link = target.closest("a[data-drawer]");
+    if (link && drawer && !event.ctrlKey && !event.metaKey && !event.shiftKey && event.button === 0) {
+      event.preventDefault();
+      open(link);
+      return;
+    }
+    var row = target.closest("tr[data-row]");
+    if (row && !target.closest("a, button, input, label") && !String(window.getSelection())) {
+      row.querySelector("a[data-drawer], a[data-main]").click();
+      return;
+    }
+    var tab = target.closest('[role="tab"]');
+    if (tab) choose(tab);
+    var button = target.closest("[data-close], [data-toggle], [data-dismiss], [data-theme-toggle], [data-copy], [data-logout]");
+    if (!button) return;
+    if (button.dataset.close) document.querySelector(button.dataset.close).close();
+    if ("dismiss" in button.dataset) button.closest(".notice").remove();
+    if (button.dataset.toggle) {
+      var opened = document.querySelector(button.dataset.toggle).classList.toggle("open");
+      button.setAttribute("aria-expanded", opened);
+    }
+    if ("themeToggle" in button.dataset) {
+      var dark = getComputedStyle(document.documentElement).colorScheme === "dark" ||
+        (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
+      var theme = dark ? "light" : "dark";
+      document.documentElement.dataset.theme = theme;
+      remember("dashboard-theme", theme);
+      document.dispatchEvent(new Event("dashboard:theme"));
+    }
+    if (button.dataset.copy) copy(button);
+    if ("logout" in button.dataset) {
+      dashboard.send("POST", meta.dataset.logout).then(function () { location.assign(meta.dataset.login); });
+    }
+  });
+
+  function remember(name, value) {
+    try {
+      localStorage.setItem(name, value);
+    } catch (refused) {
+      // It lasts as long as the page, then.
+    }
+  }
+  dashboard.remember = remember;
+
+  function copy(button) {
+    var source = document.querySelector(button.dataset.copy);
+    var text = source.value === undefined ? source.textContent : source.value;
+    navigator.clipboard.writeText(text).then(
+      function () { dashboard.notice("Copied.", true); },
+      function () { dashboard.notice("The browser did not let the page copy; select it instead."); }
+    );
+  }
+
+  // A menu that was opened closes with Escape, or when something else is clicked.
+  document.addEventListener("click", function (event) {
+    each("details.pop[open]", function (menu) {
+      if (!menu.contains(event.target)) menu.open = false;
+    });
+  });
+  document.addEventListener("keydown", function (event) {
+    if (event.key !== "Escape") return;
+    each("details.pop[open]", function (menu) {
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    });
+  });
+
+  document.addEventListener("htmx:afterSettle", function (event) { dashboard.localize(event.target); });
+  dashboard.localize(document);
+})();

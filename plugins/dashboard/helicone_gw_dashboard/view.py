@@ -1,0 +1,183 @@
+"""View: one request for a page, with all that a page needs: whose it is, data from the REST API, addresses, HTML."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, urlencode
+
+import httpx
+import msgspec
+from quart import Response, request
+
+from helicone_gw import Gateway, GatewayError, GatewayKey, Role, require_role
+from helicone_gw_dashboard.navigation import GROUPS, Entry
+from helicone_gw_dashboard.rendering import page
+
+if TYPE_CHECKING:
+    from helicone_gw_dashboard.site import Site
+
+ASK_SECONDS: Final = 20.0
+"""How long one question to the REST API may take."""
+
+
+class Trouble(Exception):
+    """What keeps a page from being shown, or a part of it: a ``status`` of HTTP and a sentence for the user."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A part of a page: its ``data``, or ``trouble``, a sentence that stands in its place."""
+
+    data: Any = None
+    trouble: str = ""
+
+
+class View:
+    """One request for a page, on behalf of ``caller``."""
+
+    def __init__(self, site: Site, caller: GatewayKey | None, title: str, section: str) -> None:
+        self.site = site
+        self.caller = caller
+        self.title = title
+        self.section = section
+        self.args: Mapping[str, str] = request.args
+        self.partial = request.headers.get("HX-Request") == "true" and "HX-Boosted" not in request.headers
+        """Whether htmx asks, for a part of a page that is there already."""
+        self.base = site.base(request.headers)
+
+    @property
+    def gateway(self) -> Gateway:
+        """The gateway whose dashboard this is."""
+        return self.site.gateway
+
+    @property
+    def now(self) -> int:
+        """Epoch milliseconds."""
+        return round(self.gateway.clock.now() * 1000)
+
+    @property
+    def root(self) -> str:
+        """What addresses of the gateway itself begin with, as the browser sees them: "" without a proxy's prefix."""
+        return self.site.forwarded(request.headers)
+
+    @property
+    def csrf(self) -> str:
+        """What requests that change something must bring; "" where no session does them."""
+        return ""
+
+    @property
+    def navigation(self) -> list[tuple[str, list[Entry]]]:
+        """The sidebar, as far as the caller may go."""
+        shown = ((heading, [entry for entry in entries if self.may(entry.role)]) for heading, entries in GROUPS)
+        return [(heading, entries) for heading, entries in shown if entries]
+
+    @property
+    def origin(self) -> str:
+        """The gateway's own address, as the browser wrote it, without a slash at the end."""
+        return f"{request.scheme}://{request.host}{self.root}"
+
+    @property
+    def minutes_ahead(self) -> int:
+        """Minutes that the browser's clock is ahead of UTC, as it said in a cookie."""
+        try:
+            ahead = int(request.cookies.get("dashboard_clock", "0"))
+        except ValueError:
+            return 0
+        return ahead if -1440 < ahead < 1440 else 0
+
+    def may(self, role: Role) -> bool:
+        """Whether the caller has ``role`` or more."""
+        try:
+            require_role(self.caller, role)
+        except GatewayError:
+            return False
+        return True
+
+    async def form(self) -> Mapping[str, str]:
+        """The fields of the form that was sent."""
+        return await request.form
+
+    async def ask(self, method: str, path: str, *, json: object = None, params: Mapping[str, str] | None = None) -> Any:
+        """``data`` of what the REST route at ``path`` answers to the caller. Raises `Trouble` with its own words."""
+        return (await self.ask_whole(method, path, json=json, params=params)).get("data")
+
+    async def ask_whole(
+        self, method: str, path: str, *, json: object = None, params: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """The same with all that stands beside ``data`` in the envelope; a body without envelope is ``data``."""
+        try:
+            async with asyncio.timeout(ASK_SECONDS):
+                answer = await self.gateway.pages.ask(method, path, caller=self.caller, json=json, params=params)
+        except TimeoutError:
+            raise Trouble(503, "The answer took too long to find.") from None
+        return _whole(answer)
+
+    async def panels(self, **questions: Coroutine[Any, Any, Any]) -> dict[str, Panel]:
+        """The answers of several questions asked at once; each fails for itself."""
+        panels = await asyncio.gather(*(_panel(question) for question in questions.values()))
+        return dict(zip(questions, panels, strict=True))
+
+    def url(self, path: str, /, **params: Any) -> str:
+        """The address of one of the dashboard's pages: ``path`` as it was registered, empty parameters left out."""
+        given = {name: value for name, value in params.items() if value not in (None, "")}
+        query = f"?{urlencode(given, quote_via=quote)}" if given else ""
+        return f"{self.base}{quote(path)}{query}"
+
+    def asset(self, name: str) -> str:
+        """The address of a script or a style."""
+        return f"{self.base}/assets/{self.site.assets[name].tag}/{name}"
+
+    def render(self, template: str, status: int = 200, /, **values: Any) -> Response:
+        """An answer made of ``template``, which has ``values``, ``view``, ``url`` and ``asset``."""
+        html = self.site.renderer.html(template, view=self, url=self.url, asset=self.asset, **values)
+        return page(html, status, zipped="gzip" in request.headers.get("Accept-Encoding", ""))
+
+    def trouble(self, status: int, message: str) -> Response:
+        """A page that says what is the matter; where a part was asked for, a notice."""
+        if not self.partial:
+            return self.render("trouble.html", status, status=status, message=message)
+        answer = self.render("_notice.html", status, message=message, good=False)
+        answer.headers["HX-Retarget"] = "#notices"
+        answer.headers["HX-Reswap"] = "beforeend"
+        return answer
+
+    def go(self, address: str) -> Response:
+        """Send the browser to ``address``, after something was done."""
+        if self.partial:
+            return Response(b"", 204, {"HX-Redirect": address})
+        return Response(b"", 303, {"Location": address})
+
+
+def _whole(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        body = msgspec.json.decode(answer.content)
+    except msgspec.DecodeError:
+        body = None
+    enveloped = isinstance(body, dict) and "data" in body and "error" in body
+    if answer.is_success:
+        return body if enveloped else {"data": body}
+    raise Trouble(answer.status_code, _reason(answer.status_code, body))
+
+
+def _reason(status: int, body: Any) -> str:
+    error = body.get("error") if isinstance(body, dict) else None
+    if isinstance(error, dict):
+        error = error.get("message")
+    if status == 404 and not (isinstance(body, dict) and "data" in body):
+        return "This gateway's plugins do not serve that: look at `plugins` in its configuration."
+    return str(error) if error else f"The gateway answered with status {status}."
+
+
+async def _panel(question: Coroutine[Any, Any, Any]) -> Panel:
+    try:
+        return Panel(await question)
+    except Trouble as trouble:
+        return Panel(trouble=trouble.message)
