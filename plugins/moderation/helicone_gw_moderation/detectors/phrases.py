@@ -1,0 +1,140 @@
+"""Phrases: words of one group near words of the next, found by one pass over the words that stand in a text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ahocorasick_rs import AhoCorasick, MatchKind
+
+from helicone_gw_moderation.detectors.base import Category
+from helicone_gw_moderation.detectors.folding import fold
+from helicone_gw_moderation.detectors.views import LEET
+
+_SENTENCE = re.compile(r"[.!?](?=\s)|[;。！？।\u061f]|\n\s*\n")
+_UNLESS_WITHIN = 24
+"""Characters between a word that takes a phrase's force away and the phrase."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """One wording: a word of each of ``groups`` in their order, at most ``gap`` characters between two.
+
+    A word ends in ``*`` when more letters may follow, and begins with it when more may precede. Phrases end at a
+    sentence's end. None is found where a word of ``unless`` comes shortly before.
+    """
+
+    label: str
+    category: Category
+    score: float
+    groups: tuple[tuple[str, ...], ...]
+    gap: int = 30
+    unless: tuple[str, ...] = ()
+    anywhere: bool = False
+
+    @property
+    def span(self) -> int:
+        """The most characters that it can take, before any encoding."""
+        return sum(max(len(fold(word)) for word in group) for group in self.groups) + self.gap * (len(self.groups) - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """What a word is to a phrase: its group, or -1 for one of ``unless``."""
+
+    phrase: int
+    group: int
+    left: bool
+    right: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One phrase found: where, in the text that was searched."""
+
+    phrase: Phrase
+    start: int
+    end: int
+
+
+class Phrases:
+    """Phrases, compiled to one automaton over their words: linear in the text, whatever the phrases are."""
+
+    def __init__(self, phrases: Iterable[Phrase]) -> None:
+        self._phrases = tuple(phrases)
+        self._plain = _Automaton(self._phrases, skeleton=False)
+        self._skeleton = _Automaton(self._phrases, skeleton=True)
+
+    def __bool__(self) -> bool:
+        return bool(self._phrases)
+
+    def find(self, text: str, *, edges: bool = True, skeleton: bool = False) -> list[Match]:
+        """Every phrase in ``text``, which is folded; of one that can be found in several ways at one end, the last."""
+        return (self._skeleton if skeleton else self._plain).find(text, edges)
+
+
+class _Automaton:
+    def __init__(self, phrases: Sequence[Phrase], skeleton: bool) -> None:
+        self._phrases = phrases
+        uses: dict[str, list[_Use]] = {}
+        for index, phrase in enumerate(phrases):
+            for group, words in [*enumerate(phrase.groups), (-1, phrase.unless)]:
+                for word in words:
+                    folded = fold(word.strip("*"))
+                    folded = folded.translate(LEET) if skeleton else folded
+                    use = _Use(index, group, not word.startswith("*"), not word.endswith("*"))
+                    uses.setdefault(folded, []).append(use)
+        # The last group first, so that one word is not two words of a phrase.
+        self._uses = [sorted(each, key=lambda use: -use.group) for each in uses.values()]
+        self._words = AhoCorasick(list(uses), matchkind=MatchKind.Standard) if uses else None
+
+    def find(self, text: str, edges: bool) -> list[Match]:
+        if self._words is None:
+            return []
+        hits = self._words.find_matches_as_indexes(text, overlapping=True)
+        found: list[Match] = []
+        open_: dict[tuple[int, int], tuple[int, int]] = {}
+        for index, start, end in hits:
+            left = not edges or start == 0 or not _joined(text[start - 1], text[start])
+            right = not edges or end == len(text) or not _joined(text[end - 1], text[end])
+            for use in self._uses[index]:
+                phrase = self._phrases[use.phrase]
+                if not (left or not use.left or phrase.anywhere) or not (right or not use.right or phrase.anywhere):
+                    continue
+                begin = start
+                if use.group > 0:
+                    before = open_.get((use.phrase, use.group - 1))
+                    if before is None or not _near(text, before[1], start, phrase.gap):
+                        continue
+                    begin = before[0]
+                elif use.group == 0 and phrase.unless:
+                    veto = open_.get((use.phrase, -1))
+                    if veto is not None and _near(text, veto[1], start, _UNLESS_WITHIN):
+                        continue
+                if use.group == len(phrase.groups) - 1:
+                    found.append(Match(phrase, begin, end))
+                else:
+                    open_[use.phrase, use.group] = (begin, end)
+        return found
+
+
+def _near(text: str, end: int, start: int, gap: int) -> bool:
+    return 0 <= start - end <= gap and _SENTENCE.search(text, end, start) is None
+
+
+def _joined(one: str, other: str) -> bool:
+    """Whether two characters belong to one word: both letters or digits, of a script that sets words apart."""
+    return _spaces(one) and _spaces(other)
+
+
+def _spaces(char: str) -> bool:
+    if char.isascii():
+        return char.isalnum()
+    # Chinese, Japanese, Thai, Lao, Khmer and Burmese set no spaces; Hangul is folded to its letters.
+    return char.isalnum() and not (
+        "\u2e80" <= char <= "\u9fff"
+        or "\u0e00" <= char <= "\u0eff"
+        or "\u1000" <= char <= "\u109f"
+        or char >= "\U00020000"
+    )
