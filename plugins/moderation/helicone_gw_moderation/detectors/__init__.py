@@ -1,17 +1,19 @@
-"""Local detectors: rules as data, found in one pass, without I/O."""
+"""Local detectors: rules as data, found in one pass, without I/O.
+
+`configured` makes the detectors of a `DetectorsConfig`, the block ``detectors`` of the plugin's configuration.
+"""
 
 from helicone_gw_moderation.detectors.base import MAX_FINDING, MAX_OVERLAP, Category, Detector, Finding
+from helicone_gw_moderation.detectors.config import DetectorsConfig, configured
 from helicone_gw_moderation.detectors.detector import build_detectors
-from helicone_gw_moderation.detectors.rules import BUILT_IN, Pack, read_file
 
 __all__ = [
-    "BUILT_IN",
     "MAX_FINDING",
     "MAX_OVERLAP",
     "Category",
     "Detector",
+    "DetectorsConfig",
     "Finding",
-    "Pack",
     "build_detectors",
-    "read_file",
+    "configured",
 ]

@@ -46,7 +46,8 @@ _LABELS = {"crypto_address": ("bitcoin_address", "ethereum_address")}
 class RulesDetector:
     """A `Detector` of the rules of some packs; it has the first one's name.
 
-    ``finds`` are the categories and labels that its findings may have. Raises `ConfigError` for a rule that cannot be used, with its place in its file.
+    ``finds`` are the categories and labels that its findings may have. Raises `ConfigError` for a rule that cannot be
+    used, with its place in its file.
     """
 
     overlap = OVERLAP

@@ -1,0 +1,94 @@
+"""Checks of whole answers: their length, and whether they are the JSON that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+from jsonschema.exceptions import SchemaError
+from jsonschema.validators import validator_for
+from referencing import Registry
+
+from helicone_gw import ConfigError
+from helicone_gw_moderation.detectors.base import Finding
+from helicone_gw_moderation.detectors.patterns import compile_pattern
+
+MAX_JSON = 1 << 20
+"""Characters of an answer that are read as JSON; a longer one does not fit any schema."""
+
+
+class LengthDetector:
+    """A `Detector` of texts shorter or longer than they should be, in characters."""
+
+    name = "length"
+    overlap = 0
+    finds = frozenset(("length", "too_short", "too_long"))
+
+    def __init__(self, least: int = 0, most: int | None = None) -> None:
+        self._least = least
+        self._most = most
+
+    def find(self, text: str) -> list[Finding]:
+        """One finding for the whole of a text that is too short, or for what of it is too much."""
+        if len(text) < self._least:
+            return [Finding(0, len(text), self.name, "length", "too_short", 1.0)]
+        if self._most is not None and len(text) > self._most:
+            return [Finding(self._most, len(text), self.name, "length", "too_long", 1.0)]
+        return []
+
+
+class SchemaDetector:
+    """A `Detector` of texts that are not JSON, or not of the schema (JSON Schema, by default draft 2020-12).
+
+    Raises `ConfigError` for what is no schema, refers to another document, or has a pattern that could take long.
+    """
+
+    name = "schema"
+    overlap = 0
+    finds = frozenset(("schema", "not_json", "schema_mismatch"))
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        kind = validator_for(schema)
+        try:
+            kind.check_schema(schema)
+        except SchemaError as problem:
+            where = ".".join(map(str, problem.absolute_path))
+            raise ConfigError([f"schema: {where}: {problem.message}"]) from None
+        problems = list(_problems(schema))
+        if problems:
+            raise ConfigError([f"schema: {problem}" for problem in problems])
+        # An empty registry: nothing is ever fetched.
+        self._validator = kind(dict(schema), registry=Registry())
+
+    def find(self, text: str) -> list[Finding]:
+        """One finding for the whole text, unless it fits."""
+        label = None
+        try:
+            if len(text) > MAX_JSON:
+                label = "schema_mismatch"
+            elif not self._validator.is_valid(msgspec.json.decode(text)):
+                label = "schema_mismatch"
+        except msgspec.DecodeError:
+            label = "not_json"
+        except Exception:  # a validator's own limits: nesting, a reference that leads nowhere, a number too large
+            label = "schema_mismatch"
+        return [] if label is None else [Finding(0, len(text), self.name, "schema", label, 1.0)]
+
+
+def _problems(schema: Any) -> Iterator[str]:
+    if isinstance(schema, Mapping):
+        for key, value in schema.items():
+            if key in ("$ref", "$dynamicRef") and isinstance(value, str) and not value.startswith("#"):
+                yield f"{key} refers to another document, and none is fetched"
+            sources = [value] if key == "pattern" else list(value) if key == "patternProperties" else []
+            for source in sources:
+                if isinstance(source, str):
+                    try:
+                        compile_pattern(source, use_re2=False)
+                    except ValueError as problem:
+                        yield f"{key}: {problem}"
+            yield from _problems(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from _problems(value)
