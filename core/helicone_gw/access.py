@@ -128,6 +128,21 @@ class ProviderCredential(Struct, frozen=True):
         return hashlib.sha256(self.value.encode()).hexdigest()
 
 
+class ProviderKey(Struct, frozen=True):
+    """A provider's key that is kept for an organisation: it takes the place of the configuration's own for
+    ``provider``, and goes to the origin of that provider's ``base_url`` alone. An empty ``secret``: it cannot be read.
+    """
+
+    id: str
+    provider: str
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"ProviderKey(id={self.id!r}, provider={self.provider!r})"
+
+
+NO_PROVIDER_KEYS: Mapping[str, ProviderKey] = {}
+
 ADMITTED = "helicone_gw.admitted"
 """Where the ASGI scope of a request for one of the gateway's own pages says whose key it came with."""
 

@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from helicone_gw.access import NO_PROVIDER_KEYS
 from helicone_gw.model import Attempt, Capture, Cost, Outcome, Request, Response, Route, Usage
 from helicone_gw.stash import Stash
 
 if TYPE_CHECKING:
-    from helicone_gw.access import GatewayKey, Permits, ProviderCredential
+    from helicone_gw.access import GatewayKey, Permits, ProviderCredential, ProviderKey
     from helicone_gw.errors import GatewayError
 
 
@@ -54,6 +55,7 @@ class Exchange:
         "outcome",
         "permits",
         "provider",
+        "provider_keys",
         "received_at",
         "request",
         "request_capture",
@@ -86,6 +88,8 @@ class Exchange:
         self.key: GatewayKey | None = None
         self.credential: ProviderCredential | None = None
         """The provider credential that the client brought, if any."""
+        self.provider_keys: Mapping[str, ProviderKey] = NO_PROVIDER_KEYS
+        """Keys in the place of the configuration's, by provider; whoever keeps them sets this in ``pre_request``."""
         self.secrets: tuple[str, ...] = ()
         """Gateway keys that came with the request: whoever stores what a client sent must take them out."""
         self.organization = "default"

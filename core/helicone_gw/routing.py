@@ -163,6 +163,9 @@ def reachable(catalogue: Catalogue, exchange: Exchange, provider: str) -> bool:
     credential = exchange.credential
     if credential is not None and credential.provider == provider:
         return True
+    kept = exchange.provider_keys.get(provider)
+    if kept is not None:
+        return bool(kept.secret)
     known = catalogue.get(provider)
     return known is not None and (
         not known.key_required or catalogue.credential(provider, known.base_url or "") is not None

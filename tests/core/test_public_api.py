@@ -27,7 +27,7 @@ BreakerPolicy Capture Chain Chunk Clock CompiledPrice ConfigError Cost Database 
 FallbackTarget Gateway GatewayConfig GatewayError GatewayKey Headers Health HeliconeHeaders InternalError KeyRing
 KeySource LocalKeys MalformedBody Measurement MethodNotAllowed ModelConfig NotFound Outcome PageRequest
 PayloadTooLarge PaymentRequired PermissionDenied Permits Plugin PluginConfig PluginFault PositiveSeconds PriceConfig
-PriceSource Prices ProviderCredential Request Response Retry Role Route Seconds Secret SessionSource Size Stash
+PriceSource Prices ProviderCredential ProviderKey Request Response Retry Role Route Seconds Secret SessionSource Size Stash
 StashKey Store StoreOperation StoreUnavailable Target TextPiece Tiered TooManyRequests Unavailable
 UpstreamConnectError UpstreamError UpstreamProtocolError UpstreamStatus UpstreamStreamError UpstreamTimeout Usage
 caller carry_chat has_pieces hookimpl measured new_id parse_helicone_headers require_role shared_directory text_pieces

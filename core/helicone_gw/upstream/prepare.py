@@ -163,8 +163,8 @@ class Preparer:
         own = credential is not None and credential.provider == provider.name
         if own and translated and credential is not None:
             credential = _in_own_field(credential, provider)
-        configured = None if own else self._catalogue.credential(provider.name, origin, target.deployment)
-        if not own and configured is None and provider.key_required:
+        configured = None if own else self._configured(exchange, provider, origin, target.deployment)
+        if not own and configured is None and (provider.key_required or provider.name in exchange.provider_keys):
             raise AuthenticationFailed(
                 f"There is no credential for provider {provider.name!r}: send your own with the request, or "
                 f"{provider.hint}.",
@@ -184,6 +184,14 @@ class Preparer:
         )
         key = credential.value if own and credential is not None and credential.header.startswith("?") else configured
         return headers, key if provider.auth == "query-key" else None
+
+    def _configured(self, exchange: Exchange, provider: Provider, origin: str, deployment: str | None) -> str | None:
+        """The gateway's own key for ``provider``: where one is kept for the caller, that and never the configuration's."""
+        kept = exchange.provider_keys.get(provider.name)
+        if kept is None:
+            return self._catalogue.credential(provider.name, origin, deployment)
+        known = self._catalogue.get(provider.name)
+        return kept.secret or None if known is not None and origin == known.origin else None
 
 
 def speaks(provider: Provider, request: Request, target: Target | None = None) -> bool:

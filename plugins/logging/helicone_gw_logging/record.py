@@ -115,6 +115,8 @@ def _secrets(exchange: Exchange) -> tuple[str, ...]:
     credential = exchange.credential
     # A shorter key would be found in innocent text.
     found = tuple([secret for secret in exchange.secrets if len(secret) >= SHORTEST_SECRET])
+    if exchange.provider_keys:
+        found += tuple(key.secret for key in exchange.provider_keys.values() if len(key.secret) >= SHORTEST_SECRET)
     return found if credential is None else (credential.value.split(" ", 1)[-1], *found)
 
 

@@ -240,7 +240,10 @@ class RouterPlugin(Plugin):
 
 
 def _with_own_key(exchange: Exchange, target: Target) -> bool:
-    """Whether ``target`` is called with the client's own key, whose limits and validity say nothing of the target's."""
+    """Whether ``target`` is called with a key of the client's or its organisation's own, whose limits and validity say
+    nothing of the target's."""
+    if target.provider in exchange.provider_keys:
+        return True
     credential = exchange.credential
     return credential is not None and (target.base_url is not None or credential.provider == target.provider)
 

@@ -78,6 +78,7 @@ class Resolver:
             # What is done with images and audio is told by the path alone.
             None if request is None or request.operation not in ("images", "audio") else request.path,
             None if exchange is None else exchange.permits,
+            () if exchange is None or not exchange.provider_keys else _kept(exchange),
         )
         found = self._remembered.get(key)
         if found is not None and found[0] > now:
@@ -198,7 +199,8 @@ class Resolver:
         price = self._price(provider, model)
         deployments = self._gateway.catalogue.deployments(provider)
         credential = None if exchange is None else exchange.credential
-        if not deployments or (credential is not None and credential.provider == provider):
+        kept = exchange is not None and provider in exchange.provider_keys
+        if not deployments or kept or (credential is not None and credential.provider == provider):
             if item.deployment is None:
                 yield Choice(Target(provider, model), 1.0, priority, price, lacks)
             return
@@ -235,3 +237,8 @@ class Resolver:
         price = self._gateway.prices.find(provider, model)
         cost = None if price is None else price.cost(Usage(input_tokens=BLEND[0], output_tokens=BLEND[1]))
         return None if cost is None else cost.nano_usd
+
+
+def _kept(exchange: Exchange) -> tuple[tuple[str, bool], ...]:
+    """The providers for which the caller's organisation keeps keys, and whether these can be read."""
+    return tuple((provider, bool(key.secret)) for provider, key in exchange.provider_keys.items())
