@@ -54,8 +54,8 @@ def check_body(body: Any, max_size: int) -> dict[str, Any]:
     """
     if not isinstance(body, dict):
         raise BodyError((), "not an object: a prompt is the body of a chat completion")
+    _check_depth(body, _DEEPEST, ())
     try:
-        _check_depth(body, _DEEPEST, ())
         size = len(msgspec.json.encode(body))
     except (TypeError, RecursionError, ValueError):
         raise BodyError((), "holds something that JSON has not") from None
