@@ -29,8 +29,10 @@ def routes(name: str, instances: Callable[[], Sequence[Budgeting]]) -> Blueprint
                 standings = await found.accounts.standings(MOST)
             except (StoreUnavailable, SQLAlchemyError, OSError):
                 return {"data": None, "error": "What was spent cannot be read at the moment."}, 503
-            seen = [standing for standing in standings if concerns(key, standing.place)]
-            data += [described(found.budgets[each.place.budget], each, live=True) for each in seen]
+            for each in standings:
+                budget = found.at(each.place) if concerns(key, each.place) else None
+                if budget is not None:
+                    data.append(described(budget, each, live=True))
         return {"data": data, "error": None}, 200
 
     return pages

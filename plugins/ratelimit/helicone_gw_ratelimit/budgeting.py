@@ -9,11 +9,12 @@ from helicone_gw import Measurement, PaymentRequired, StoreUnavailable
 from helicone_gw_ratelimit.accounts import Accounts
 from helicone_gw_ratelimit.backup import Backup
 from helicone_gw_ratelimit.budget_config import dollars
-from helicone_gw_ratelimit.budget_table import SpendTable
+from helicone_gw_ratelimit.budget_table import Place, SpendTable
 from helicone_gw_ratelimit.budgets import Budget, named
 from helicone_gw_ratelimit.headers import warn
 from helicone_gw_ratelimit.ledger import CROSSED
 from helicone_gw_ratelimit.live import Live
+from helicone_gw_ratelimit.of_keys import BudgetsOfKeys
 from helicone_gw_ratelimit.spending import Charge, Pricing, Spending, SpendingKey, actual
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ class Budgeting:
             each: Budget(each, budget, gateway.routing.targets, lease)
             for each, budget in named(name, config.budgets).items()
         }
+        self._of_keys = BudgetsOfKeys(gateway.routing.targets, lease) if config.key_budgets else None
+        known = self.budgets if self._of_keys is None else {**self.budgets, **self._of_keys.kinds}
         self._table = SpendTable(gateway.database)
         self.backup = Backup(
             self._table,
@@ -77,7 +80,7 @@ class Budgeting:
             on_reset=lambda row: self.accounts.reset(row),
             on_total=lambda row: self.accounts.adopt(row),
         )
-        self.accounts = Accounts(gateway, store, self.budgets, self._table, self.backup)
+        self.accounts = Accounts(gateway, store, known, self._table, self.backup)
         self._pricing = Pricing(gateway)
         self.live = Live(gateway, store, self._pricing, lease, self._key, count)
 
@@ -126,6 +129,9 @@ class Budgeting:
         if (request.model is None and request.router is None) or request.operation in FREE:
             return []
         budgets = [budget for budget in self.budgets.values() if budget.fits is None or budget.fits(exchange)]
+        key = exchange.key
+        if key is not None and key.budgets and self._of_keys is not None:
+            budgets += self._of_keys.budgets(key)
         if not budgets:
             return []
         expected = self._estimator.expected(exchange)
@@ -135,13 +141,21 @@ class Budgeting:
         charges: list[Charge] = []
         for budget in budgets:
             try:
-                charges.append(budget.charge(exchange, estimate, now, self._pricing))
+                charge = budget.charge(exchange, estimate, now, self._pricing)
             except PaymentRequired:
                 self._count("refused", budget.name)
                 exchange.annotate(f"{self._name}.refused", [budget.name])
                 raise
+            charges.append(charge)
+            if self._of_keys is not None:
+                self._of_keys.charged(budget, charge)
         exchange.stash[self._key] = Spending.of(charges, self._pricing, estimate, tokens)
         return charges
+
+    def at(self, place: Place) -> Budget | None:
+        """The budget of an account; ``None`` for a key's that made no request here since the start."""
+        found = self.budgets.get(place.budget)
+        return self._of_keys.at(place) if found is None and self._of_keys is not None else found
 
     async def prepare(self, charges: Sequence[Charge]) -> None:
         """See to it that the store knows what was spent before. Raises `StoreUnavailable`."""

@@ -71,6 +71,9 @@ class RatelimitConfig(PluginConfig):
     budget_write_every: PositiveSeconds = Field(
         default=1.0, description="Seconds between two writings of what was spent of budgets to the database."
     )
+    key_budgets: bool = Field(
+        default=False, description="Whether the budgets of gateway keys are counted, which takes the database."
+    )
     client_policies: bool = Field(
         default=True, description="Whether Helicone-RateLimit-Policy limits the request that carries it."
     )

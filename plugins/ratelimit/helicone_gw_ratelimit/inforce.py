@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from helicone_gw_ratelimit.matching import Matcher, Targets, compile_matcher
+from helicone_gw_ratelimit.of_keys import PoliciesOfKeys
 from helicone_gw_ratelimit.policy import is_name, parse_policy
 from helicone_gw_ratelimit.rules import ConcurrencyRule, PolicyRule
 
@@ -26,7 +27,8 @@ HEADER = "header"
 class InForce:
     """The limits of a configuration. ``targets`` says where model strings lead, ``malformed`` hears of bad headers.
 
-    ``malformed(exchange, problem)`` may raise to refuse the request.
+    ``malformed(exchange, problem)`` may raise to refuse the request. ``of_keys``: those of gateway keys
+    are in force, too.
     """
 
     def __init__(
@@ -35,6 +37,8 @@ class InForce:
         estimates: Estimates,
         targets: Targets,
         malformed: Callable[[Exchange, str], None],
+        *,
+        of_keys: bool = False,
     ) -> None:
         self._config = config
         self._estimates = estimates
@@ -49,11 +53,15 @@ class InForce:
             if limit.queue is not None
         }
         """How to wait at limits, by their names, where one may."""
+        self._of_keys = PoliciesOfKeys(estimates, config.algorithm, self._unknown_cost) if of_keys else None
         self._asked = lru_cache(maxsize=1024)(self._of_client)
 
     def claims(self, exchange: Exchange) -> list[Claim]:
         """What every limit that is for ``exchange`` asks of it."""
         claims = [rule.claim(exchange) for fits, rule in self._limits if fits is None or fits(exchange)]
+        key = exchange.key
+        if key is not None and key.limits and self._of_keys is not None:
+            claims += [rule.claim(exchange) for rule in self._of_keys.rules(key)]
         text = exchange.request.helicone.rate_limit_policy
         if text is not None and self._config.client_policies:
             try:

@@ -54,8 +54,9 @@ class RatelimitPlugin(Plugin):
         """How often what happened to which limit: ("admitted" or "refused", its name), ("malformed", "header")."""
         # Of its own: another instance has other claims on the same exchange.
         self._claims_key: StashKey[list[Claim]] = StashKey(f"{name}.claims")
-        self._limits = Limits((*KINDS, BUDGET) if config.budgets else KINDS)
-        if not config.budgets:
+        counts_dollars = bool(config.budgets) or config.key_budgets
+        self._limits = Limits((*KINDS, BUDGET) if counts_dollars else KINDS)
+        if not counts_dollars:
             # Budgets alone listen to attempts, and a hook that is not there costs nothing.
             vars(self)["on_attempt"] = None
 
@@ -74,8 +75,13 @@ class RatelimitPlugin(Plugin):
         self._log = gateway.log
         self._store = gateway.store.scope(self.name)
         self.estimator = Estimator(self.config, gateway)
-        self._in_force = InForce(self.config, self.estimator, gateway.routing.targets, self._malformed)
-        if self.config.budgets:
+        # Of several instances the outermost holds keys to what they bring along, so that it counts once.
+        first = _instances(gateway)[0] is self
+        self._in_force = InForce(self.config, self.estimator, gateway.routing.targets, self._malformed, of_keys=first)
+        if first:
+            gateway.keys.limits_enforced = True
+            gateway.keys.budgets_enforced = self.config.key_budgets
+        if self.config.budgets or self.config.key_budgets:
             self.budgeting = Budgeting(
                 self.name, self.config, gateway, self._store, self._limits, self.estimator, self._count
             )
@@ -95,7 +101,7 @@ class RatelimitPlugin(Plugin):
     @hookimpl
     def register_routes(self, gateway: Gateway) -> Blueprint | None:
         """Serve ``GET /v1/budgets``, for every instance: the outermost does."""
-        instances = [each for each in gateway.plugins if isinstance(each, RatelimitPlugin)]
+        instances = _instances(gateway)
         if instances[0] is not self:
             return None
         from helicone_gw_ratelimit.budget_api import routes
@@ -261,3 +267,8 @@ def _unanswered(claims: Sequence[Claim]) -> None:
     """Forget an earlier refusal: if the store goes away now, what it said of it is not what became of the request."""
     for claim in claims:
         claim.admitted = claim.fields = None
+
+
+def _instances(gateway: Gateway) -> list[RatelimitPlugin]:
+    """Every instance of this plugin, outermost first."""
+    return [each for each in gateway.plugins if isinstance(each, RatelimitPlugin)]

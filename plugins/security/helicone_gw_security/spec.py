@@ -71,6 +71,12 @@ class KeySpec:
             if not all(1 <= len(entry) <= MAX_TEXT for entry in given):
                 raise ValueError(f"{what}: each has 1 to {MAX_TEXT} characters")
             object.__setattr__(self, what, tuple(map(check, given)))
+        counted = [budget.partition("/")[2] for budget in self.budgets]
+        if len(set(counted)) < len(counted):
+            raise ValueError("budgets: one for each period")
+        counted = [limit.lower().partition(";")[2] for limit in self.limits]
+        if len(set(counted)) < len(counted):
+            raise ValueError("limits: one for each window, unit and segment")
 
     def key(self, id: str) -> GatewayKey:
         """The key of this kind that is called ``id``."""

@@ -51,6 +51,8 @@ def test_a_key_is_what_was_asked_for() -> None:
         ({"scope": "none"}, "scope: should be one of"),
         ({"limits": ("basic-100",)}, "is no limit"),
         ({"budgets": ("25",)}, "is no budget"),
+        ({"budgets": ("25/day", "30/day")}, "one for each period"),
+        ({"limits": ("5;w=60", "6;W=60")}, "one for each window"),
     ],
 )
 def test_what_makes_no_sense_is_refused(given: dict[str, Any], problem: str) -> None:

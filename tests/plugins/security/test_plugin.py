@@ -8,6 +8,7 @@ import pytest
 import structlog
 
 from helicone_gw import (
+    Audit,
     AuthenticationFailed,
     Database,
     Exchange,
@@ -18,8 +19,10 @@ from helicone_gw import (
     PermissionDenied,
     Permits,
     Request,
+    Unavailable,
 )
 from helicone_gw.registry import load
+from helicone_gw.store import MemoryStore
 from helicone_gw.testing import VirtualClock
 from helicone_gw_security.config import SecurityConfig
 from helicone_gw_security.plugin import SecurityPlugin
@@ -51,7 +54,15 @@ def exchange(path: str = "/v1/chat/completions", key: GatewayKey | None = None) 
 @pytest.fixture
 async def gateway(url: str, clock: VirtualClock) -> AsyncIterator[Any]:
     database = Database(url)
-    yield SimpleNamespace(database=database, clock=clock, keys=KeyRing(), log=structlog.get_logger())
+    log = structlog.get_logger()
+    yield SimpleNamespace(
+        database=database,
+        clock=clock,
+        keys=KeyRing(),
+        log=log,
+        store=MemoryStore(clock),
+        audit=Audit(clock.now, log),
+    )
     await database.close()
 
 
@@ -161,4 +172,16 @@ async def test_with_no_key_anywhere_the_gateway_is_open(gateway: Any) -> None:
     open_exchange = exchange()
     await security.pre_request(open_exchange)
     assert open_exchange.permits is None
+    await security.shutdown(gateway)
+
+
+@pytest.mark.parametrize("given", [{"limits": ("1;w=60",)}, {"budgets": ("1/day",)}])
+async def test_a_key_that_nobody_holds_to_its_limits_is_not_served(gateway: Any, given: dict[str, Any]) -> None:
+    security = plugin(alice="s")
+    await security.startup(gateway)
+    limited = GatewayKey(id="1", name="ci", owner="o", **given)
+    with pytest.raises(Unavailable, match="nothing in this gateway enforces"):
+        await security.pre_request(exchange(key=limited))
+    gateway.keys.limits_enforced = gateway.keys.budgets_enforced = True
+    await security.pre_request(exchange(key=limited))
     await security.shutdown(gateway)
