@@ -13,7 +13,7 @@ from helicone_gw.access import (
     caller,
     require_role,
 )
-from helicone_gw.audit import Audit, AuditEntry, AuditSink
+from helicone_gw.audit import Audit, AuditEntry, AuditSink, client_address
 from helicone_gw.background import Background
 from helicone_gw.breaker import BreakerPolicy
 from helicone_gw.chain import Chain
@@ -151,6 +151,7 @@ __all__ = [
     "Usage",
     "caller",
     "carry_chat",
+    "client_address",
     "has_pieces",
     "hookimpl",
     "measured",

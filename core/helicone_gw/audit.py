@@ -13,6 +13,11 @@ ADDRESS: ContextVar[str] = ContextVar("helicone_gw_audit_address", default="")
 """The address that the request for a page came from; set by the application, "" outside any request."""
 
 
+def client_address() -> str:
+    """The address that the request for a page came from, as far as anybody knows; "" outside any request."""
+    return ADDRESS.get()
+
+
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
     """One change: who (``actor``, and the ``actor_id`` of key or user), when (epoch seconds), from where, and what.

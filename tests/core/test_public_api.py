@@ -27,11 +27,11 @@ BreakerPolicy Capture Chain Chunk Clock CompiledPrice ConfigError Cost Database 
 FallbackTarget Gateway GatewayConfig GatewayError GatewayKey Headers Health HeliconeHeaders InternalError KeyRing
 KeySource LocalKeys MalformedBody Measurement MethodNotAllowed ModelConfig NotFound Outcome PageRequest
 PayloadTooLarge PaymentRequired PermissionDenied Permits Plugin PluginConfig PluginFault PositiveSeconds PriceConfig
-PriceSource Prices ProviderCredential ProviderKey Request Response Retry Role Route Seconds Secret SessionSource Size Stash
-StashKey Store StoreOperation StoreUnavailable Target TextPiece Tiered TooManyRequests Unavailable
+PriceSource Prices ProviderCredential ProviderKey Request Response Retry Role Route Seconds Secret SessionSource Size
+Stash StashKey Store StoreOperation StoreUnavailable Target TextPiece Tiered TooManyRequests Unavailable
 UpstreamConnectError UpstreamError UpstreamProtocolError UpstreamStatus UpstreamStreamError UpstreamTimeout Usage
-caller carry_chat has_pieces hookimpl measured new_id parse_helicone_headers require_role shared_directory text_pieces
-wire_format
+caller carry_chat client_address has_pieces hookimpl measured new_id parse_helicone_headers require_role
+shared_directory text_pieces wire_format
 """
 
 
