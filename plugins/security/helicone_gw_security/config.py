@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -17,6 +18,15 @@ from pydantic import (
 )
 
 from helicone_gw import PluginConfig, Role
+from helicone_gw_security.ciphers import check_encryption_key
+from helicone_gw_security.identity_config import (
+    Email,
+    IdentityConfig,
+    LoginConfig,
+    OidcConfig,
+    ProviderName,
+    UserConfig,
+)
 from helicone_gw_security.keys import StoredKey, digest
 from helicone_gw_security.spec import KeySpec, parse_expiry
 
@@ -105,13 +115,26 @@ def _spelled_out(value: Any) -> Any:
 
 
 class SecurityConfig(PluginConfig):
-    """``keys``: the gateway keys by name, each a secret or a `KeyConfig`."""
+    """``keys``: the gateway keys by name, each a secret or a `KeyConfig`.
+
+    ``encryption_keys`` are for the providers' keys in the database: the first encrypts, all decrypt. ``users``,
+    ``login`` and ``oidc`` say who people are, as `IdentityConfig` does.
+    """
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
     keys: dict[Name, Annotated[KeyConfig, BeforeValidator(_spelled_out, json_schema_input_type=str | KeyConfig)]] = (
         Field(default_factory=dict)
     )
+
+    encryption_keys: Annotated[
+        tuple[Annotated[SecretStr, AfterValidator(check_encryption_key)], ...],
+        BeforeValidator(_listed, json_schema_input_type=str | list[str]),
+    ] = ()
+
+    users: dict[Email, UserConfig] = Field(default_factory=dict)
+    login: LoginConfig = LoginConfig()
+    oidc: dict[ProviderName, OidcConfig] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -138,7 +161,12 @@ class SecurityConfig(PluginConfig):
             name: entry.model_copy(update={"key": blank, "previous": None if entry.previous is None else blank})
             for name, entry in self.keys.items()
         }
-        return self.model_copy(update={"keys": blanked})
+        people = self.identity().blanked()
+        return self.model_copy(update={"keys": blanked, "encryption_keys": (), **people})
+
+    def identity(self) -> IdentityConfig:
+        """What concerns people."""
+        return IdentityConfig.model_construct(users=self.users, login=self.login, oidc=self.oidc)
 
 
 def _stored(name: str, entry: KeyConfig) -> list[StoredKey]:

@@ -76,6 +76,10 @@ class StaticKeys:
     def __len__(self) -> int:
         return len(self._by_hash)
 
+    def of_hash(self, sha256: str) -> StoredKey | None:
+        """The key whose secret has this hash, valid or not."""
+        return self._by_hash.get(sha256)
+
     def match(self, secret: str) -> StoredKey | None:
         """The key whose secret this is, valid or not.
 

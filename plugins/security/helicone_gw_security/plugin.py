@@ -6,16 +6,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from helicone_gw import AuthenticationFailed, PermissionDenied, Plugin, hookimpl
+from helicone_gw_security.ciphers import Cipher
 from helicone_gw_security.commands import commands
 from helicone_gw_security.config import SecurityConfig
+from helicone_gw_security.enforcement import check_enforced
+from helicone_gw_security.identity import Identity
 from helicone_gw_security.keys import StaticKeys
+from helicone_gw_security.provider_commands import provider_commands
+from helicone_gw_security.provider_keys import ProviderKeys, standing_for
+from helicone_gw_security.provider_table import ProviderTable
 from helicone_gw_security.source import Keys
 from helicone_gw_security.store import KeyTable
 
 if TYPE_CHECKING:
-    import typer
+    from collections.abc import Iterator
 
-    from helicone_gw import Exchange, Gateway, KeyRing
+    import typer
+    from quart import Blueprint
+
+    from helicone_gw import Exchange, Gateway, KeyRing, Measurement
 
 VERSIONS = Path(__file__).parent / "migrations" / "versions"
 """The Alembic migrations of this plugin's tables."""
@@ -29,7 +38,10 @@ class SecurityPlugin(Plugin):
     def __init__(self, config: SecurityConfig, name: str) -> None:
         super().__init__(config.without_secrets(), name)
         self._static = config.stored()
+        self._cipher = Cipher(config.encryption_keys) if config.encryption_keys else None
+        self._provider_keys: ProviderKeys | None = None
         self._keys: Keys | None = None
+        self._identity = Identity(config.identity())
         self._ring: KeyRing | None = None
 
     @hookimpl
@@ -41,17 +53,44 @@ class SecurityPlugin(Plugin):
         self._ring = gateway.keys
         gateway.keys.register(self._keys)
         self._keys.start()
+        await self._identity.start(gateway, self._keys)
+        if self._cipher is not None:
+            self._provider_keys = ProviderKeys(
+                ProviderTable(gateway.database, self._cipher),
+                self._cipher,
+                gateway.clock,
+                gateway.log,
+                lambda name: name if (known := gateway.catalogue.get(name)) is None else known.name,
+            )
 
     @hookimpl
     async def shutdown(self, gateway: Gateway) -> None:
         """Stop asking the database."""
+        await self._identity.close()
         if self._keys is not None:
             await self._keys.close()
+        if self._provider_keys is not None:
+            await self._provider_keys.close()
+
+    @hookimpl
+    def register_routes(self, gateway: Gateway) -> Blueprint | None:
+        """Log people in and out."""
+        from quart import Blueprint
+
+        pages = Blueprint(self.name, __name__)
+        for part in self._identity.pages(self.name, gateway):
+            pages.register_blueprint(part)
+        return pages
+
+    def measurements(self) -> Iterator[Measurement]:
+        """Logins that were refused for their number."""
+        return self._identity.measurements()
 
     @hookimpl
     def register_commands(self, cli: typer.Typer) -> None:
         """Add ``helicone-gw keys``."""
         cli.add_typer(commands(self._static, VERSIONS), name="keys")
+        cli.add_typer(provider_commands(self._cipher, VERSIONS), name="provider-keys")
 
     @hookimpl
     async def pre_request(self, exchange: Exchange) -> None:
@@ -61,8 +100,16 @@ class SecurityPlugin(Plugin):
             if self._ring is None or self._ring.configured:
                 # The core has refused this already; should it ever not have, nothing passes here.
                 raise AuthenticationFailed("This gateway needs a key. Send one as `Authorization: Bearer <key>`.")
+            if self._provider_keys is not None:
+                await self._provider_keys.give(exchange)
             return
         exchange.permits = key.permits
         path = exchange.original.path
         if not key.permits.allows_path(path):
             raise PermissionDenied(f"Key {key.name!r} may not use path {path!r}.", code="path_not_permitted")
+        if key.limits or key.budgets:
+            check_enforced(key, self._ring)
+        if self._provider_keys is not None:
+            await self._provider_keys.give(exchange)
+        elif key.provider_key is not None:
+            standing_for(exchange, key, None)

@@ -64,6 +64,14 @@ class Keys:
         """
         return (self._static.match(secret) or await self._find(secret)) is not None
 
+    async def stored(self, secret: str) -> StoredKey | None:
+        """What is kept of the key whose secret this is, valid or not. Raises `Unavailable` as `lookup` does."""
+        return self._static.match(secret) or await self._find(secret)
+
+    async def of_hash(self, sha256: str) -> StoredKey | None:
+        """The key whose secret has this hash, valid or not. Raises `TimeoutError` or SQLAlchemy's errors."""
+        return self._static.of_hash(sha256) or await self._cached.find(sha256)
+
     async def _find(self, secret: str) -> StoredKey | None:
         for candidate in digests(secret):
             try:

@@ -1,0 +1,216 @@
+"""``/auth``: log in and out, who one is, and a new password; for programs in JSON, for browsers as HTML forms.
+
+``POST /auth/login`` takes ``email`` and ``password`` (and ``organization``), or ``key``; ``POST /auth/logout``;
+``GET /auth/session``; ``POST /auth/password`` takes ``current`` and ``new``. JSON is answered with
+``{"data": ..., "error": null}``; a form with a redirect, to ``next`` or, when it failed, back to the login page with
+``?error=<code>``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+import msgspec
+from quart import Blueprint, Response, request
+from sqlalchemy.exc import SQLAlchemyError
+
+from helicone_gw import (
+    AuthenticationFailed,
+    BadRequest,
+    GatewayError,
+    GatewayKey,
+    Headers,
+    PermissionDenied,
+    Unavailable,
+    caller,
+    client_address,
+)
+from helicone_gw_security.browsers import SESSION_COOKIE, cookies, cross_site, local_address
+
+if TYPE_CHECKING:
+    from helicone_gw import KeyRing
+    from helicone_gw_security.logins import Logins
+    from helicone_gw_security.sessions import Session
+
+MAX_BODY: Final = 64 * 1024
+"""Bytes of a body that these pages read."""
+
+_FAILURES = (SQLAlchemyError, OSError)
+
+
+def auth_pages(name: str, logins: Logins, ring: KeyRing, providers: Sequence[Mapping[str, str]]) -> Blueprint:
+    """The pages of the plugin instance ``name``. ``providers`` are the OpenID providers, by ``name`` and ``label``."""
+    pages = Blueprint(f"{name}-auth", __name__, url_prefix="/auth")
+
+    @pages.post("/login")
+    async def login() -> Response:
+        if cross_site(_headers()):
+            raise PermissionDenied("A page of another site may not log anybody in.", code="cross_site_request")
+        fields = await read_fields()
+        email, key = fields.get("email", ""), fields.get("key", "")
+        try:
+            if key:
+                session = await logins.with_key(key, client_address())
+            elif email:
+                organization = fields.get("organization") or None
+                session = await logins.with_password(email, fields.get("password", ""), organization, client_address())
+            else:
+                raise BadRequest("A login has an email and a password, or a key.")
+        except GatewayError as problem:
+            if is_form() and ring.login_page is not None:
+                return back_to_login(ring, problem, fields.get("next", "/"))
+            raise
+        for old in cookies(_headers(), SESSION_COOKIE)[:1]:
+            await logins.sessions.end(old)
+        if is_form():
+            return logged_in(redirect(local_address(fields.get("next", "/"))), session, logins)
+        return logged_in(good(_described(session.key, session)), session, logins)
+
+    @pages.post("/logout")
+    async def logout() -> Response:
+        session = await logins.sessions.of_cookies(cookies(_headers(), SESSION_COOKIE))
+        if session is not None:
+            await logins.end(session)
+        answer = redirect(ring.login_page or "/") if is_form() else good(None)
+        answer.delete_cookie(SESSION_COOKIE, path="/", httponly=True, samesite="Lax", secure=is_secure())
+        answer.headers["Clear-Site-Data"] = '"cache"'
+        return answer
+
+    @pages.get("/session")
+    async def session() -> Response:
+        methods = {**await logins.methods(), "oidc": list(providers)}
+        try:
+            key = caller(request.scope)
+        except AuthenticationFailed:
+            return good({"authenticated": False, "open": False, "methods": methods})
+        found = None
+        if key is not None:
+            found = await logins.sessions.of_cookies(cookies(_headers(), SESSION_COOKIE))
+            if found is not None and found.key.id != key.id:
+                found = None  # a key in a header goes before the cookie
+        return good({**_described(key, found), "methods": methods})
+
+    @pages.post("/password")
+    async def password() -> Response:
+        key = caller(request.scope)
+        fields = await read_fields()
+        if key is None:
+            raise PermissionDenied("There is no password that could be changed here.", code="no_password")
+        user = await logins.change_password(key, fields.get("current", ""), fields.get("new", ""), client_address())
+        fresh = await logins.of_user(user, client_address(), "password")
+        answer = redirect(local_address(fields.get("next", "/"))) if is_form() else good(_described(key, fresh))
+        return logged_in(answer, fresh, logins)
+
+    @pages.errorhandler(GatewayError)
+    async def refused(problem: GatewayError) -> Response:
+        return bad(problem)
+
+    @pages.errorhandler(SQLAlchemyError)
+    @pages.errorhandler(OSError)
+    async def away(problem: Exception) -> Response:
+        return bad(Unavailable("The database cannot be reached at the moment.", code="database_unavailable"))
+
+    return pages
+
+
+def _described(key: GatewayKey | None, session: Session | None) -> dict[str, Any]:
+    """Who is asking, as ``GET /auth/session`` says it."""
+    if key is None:
+        return {
+            "authenticated": True,
+            "open": True,
+            "user": None,
+            "role": "admin",
+            "organization": "default",
+            "csrf_token": None,
+            "expires_at": None,
+        }
+    kind = "user" if key.id.startswith("user:") else "key"
+    return {
+        "authenticated": True,
+        "open": False,
+        "user": {"id": key.id.removeprefix("user:"), "name": key.name, "kind": kind},
+        "role": key.role,
+        "organization": key.organization,
+        "csrf_token": None if session is None else session.csrf_token,
+        "expires_at": None if session is None else session.expires_at,
+    }
+
+
+async def read_fields() -> dict[str, str]:
+    """The fields of the body, a form or a JSON object of texts. Raises `BadRequest`."""
+    if (request.content_length or 0) > MAX_BODY:
+        raise BadRequest("The body is too large.", status=413)
+    body = bytes(await request.get_data(as_text=False))  # type: ignore[arg-type]
+    if len(body) > MAX_BODY:
+        raise BadRequest("The body is too large.", status=413)
+    if is_form():
+        return {name: value for name, value in (await request.form).items() if isinstance(value, str)}
+    try:
+        return {
+            name: value
+            for name, value in msgspec.json.decode(body or b"{}", type=dict[str, str | None]).items()
+            if value is not None
+        }
+    except (msgspec.DecodeError, RecursionError):
+        raise BadRequest("The body should be a JSON object of texts.") from None
+
+
+def is_form() -> bool:
+    """Whether the body is an HTML form's."""
+    return request.mimetype == "application/x-www-form-urlencoded"
+
+
+def is_secure() -> bool:
+    """Whether the browser sees https: then its cookie must never go over plain http.
+
+    What a proxy says of that is believed from anybody, for it can only make the cookie stricter.
+    """
+    forwarded = request.headers.get("X-Forwarded-Proto", "").partition(",")[0].strip().lower()
+    return request.scheme == "https" or forwarded == "https"
+
+
+def logged_in(answer: Response, session: Session, logins: Logins) -> Response:
+    """``answer``, with the session's cookie."""
+    answer.set_cookie(
+        SESSION_COOKIE,
+        session.secret,
+        max_age=int(logins.sessions.lifetime),
+        path="/",
+        secure=is_secure(),
+        httponly=True,
+        samesite="Lax",
+    )
+    return answer
+
+
+def redirect(location: str) -> Response:
+    """Go there, with GET."""
+    return Response(b"", 303, {"Location": request.root_path + location, "Cache-Control": "no-store"})
+
+
+def back_to_login(ring: KeyRing, problem: GatewayError, next_: str) -> Response:
+    """To the login page, which is told what went wrong."""
+    fields = {"error": problem.code}
+    if (wanted := local_address(next_)) != "/":
+        fields["next"] = wanted
+    return redirect(f"{ring.login_page}?{urlencode(fields, safe='/')}")
+
+
+def good(data: Any) -> Response:
+    """An answer with ``data``."""
+    body = msgspec.json.encode({"data": data, "error": None})
+    return Response(body, 200, {"Cache-Control": "no-store"}, content_type="application/json")
+
+
+def bad(problem: GatewayError) -> Response:
+    """An answer that says what went wrong, and its code."""
+    body = msgspec.json.encode({"data": None, "error": problem.message, "code": problem.code})
+    headers = {"Cache-Control": "no-store", **problem.headers}
+    return Response(body, problem.status, headers, content_type="application/json")
+
+
+def _headers() -> Headers:
+    return Headers.of_lower_case(request.scope["headers"])

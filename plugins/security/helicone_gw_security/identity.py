@@ -1,0 +1,129 @@
+"""Identity: users, sessions, logins and the audit log of one gateway, put together."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from helicone_gw import Measurement
+from helicone_gw_security.attempts import Attempts
+from helicone_gw_security.audit_log import AuditLog
+from helicone_gw_security.browsers import OPEN_PAGES
+from helicone_gw_security.cached import STALE_AFTER
+from helicone_gw_security.logins import Logins
+from helicone_gw_security.organizations import OrganizationTable
+from helicone_gw_security.passwords import Passwords
+from helicone_gw_security.sessions import Sessions
+from helicone_gw_security.users import User, Users, UserTable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from quart import Blueprint
+
+    from helicone_gw import Gateway
+    from helicone_gw_security.identity_config import IdentityConfig
+    from helicone_gw_security.source import Keys
+
+IDENTITY_VERSIONS = Path(__file__).parent / "identity_migrations" / "versions"
+"""The Alembic migrations of the tables of this part, a branch of their own."""
+
+BRANCH = "security_identity"
+"""The name of that branch."""
+
+_FAILURES = (SQLAlchemyError, OSError, TimeoutError)
+
+
+class Identity:
+    """Who people are, for one gateway. ``config`` may lose its secrets after `start`."""
+
+    def __init__(self, config: IdentityConfig, passwords: Passwords | None = None) -> None:
+        self._config = config
+        self._secrets = config.passwords()
+        self._passwords = passwords or Passwords()
+        self._watch: asyncio.Task[None] | None = None
+        self.users: Users
+        self.sessions: Sessions
+        self.logins: Logins
+        self.audit_log: AuditLog
+        self.organizations: OrganizationTable
+
+    async def start(self, gateway: Gateway, keys: Keys) -> None:
+        """Migrate the tables, and let the gateway know people. Raises what the database does."""
+        database, clock, log = gateway.database, gateway.clock, gateway.log
+        await database.migrate(BRANCH, IDENTITY_VERSIONS)
+        self.users = Users(await self._static(), UserTable(database))
+        await self.users.refresh()
+        login = self._config.login
+        self.sessions = Sessions(
+            database,
+            clock,
+            log,
+            lambda holder, organization: self.logins.holder(holder, organization),
+            idle=login.idle,
+            lifetime=login.lifetime,
+            configured=lambda: self.users.configured or bool(self._config.oidc),
+        )
+        self.logins = Logins(
+            self.users,
+            keys,
+            self.sessions,
+            self._passwords,
+            Attempts(gateway.store.scope("security"), clock),
+            clock,
+            gateway.audit,
+            key_login=login.keys,
+        )
+        self.audit_log = AuditLog(database)
+        self.organizations = OrganizationTable(database)
+        gateway.audit.register(self.audit_log)
+        gateway.keys.register_sessions(self.sessions)
+        gateway.keys.open_pages(*OPEN_PAGES)
+        if not gateway.keys.configured:
+            self._watch = asyncio.create_task(self._until_configured(gateway), name="security.users")
+
+    async def close(self) -> None:
+        """Stop asking the database."""
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.wait({self._watch})
+        self._passwords.close()
+
+    def pages(self, name: str, gateway: Gateway) -> list[Blueprint]:
+        """The pages of the plugin instance ``name``."""
+        from helicone_gw_security.auth_pages import auth_pages  # only a gateway that serves needs a web framework
+
+        providers = [
+            {"name": provider, "label": entry.label or provider} for provider, entry in self._config.oidc.items()
+        ]
+        return [auth_pages(name, self.logins, gateway.keys, providers)]
+
+    def measurements(self) -> Iterator[Measurement]:
+        """What is counted here."""
+        attempts = self.logins.attempts.refused
+        yield Measurement("security_login_attempts_refused", "counter", "Logins refused: too many attempts.", attempts)
+        busy = self._passwords.refused
+        yield Measurement("security_logins_busy", "counter", "Logins refused: too many at the same moment.", busy)
+
+    async def _static(self) -> list[User]:
+        users: list[User] = []
+        for email, entry in self._config.users.items():
+            secret = self._secrets.get(email)
+            text = None if secret is None else secret.get_secret_value()
+            if entry.password is not None and text is not None:
+                text = await self._passwords.hash(text)
+            users.append(entry.user(email, text))
+        self._secrets = {}
+        return users
+
+    async def _until_configured(self, gateway: Gateway) -> None:
+        # A timer and not the next request: the first request after a user was made must already need somebody.
+        while not gateway.keys.configured:
+            await gateway.clock.sleep(STALE_AFTER)
+            try:
+                await self.users.refresh()
+            except _FAILURES as problem:
+                gateway.log.warning("users cannot be read", problem=type(problem).__name__)

@@ -1,0 +1,143 @@
+"""Logins: from a password or a gateway key to a session, at a bounded rate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from helicone_gw import AuthenticationFailed, BadRequest, GatewayKey, PermissionDenied
+from helicone_gw_security.passwords import LONGEST, Passwords, password_problem
+from helicone_gw_security.users import MAX_ACCOUNTS, User, Users
+
+if TYPE_CHECKING:
+    from helicone_gw import Clock
+    from helicone_gw_security.attempts import Attempts
+    from helicone_gw_security.keys import StoredKey
+    from helicone_gw_security.sessions import Session, Sessions
+    from helicone_gw_security.source import Keys
+
+MAX_FIELD: Final = 300
+"""Characters of an e-mail address or an organisation."""
+
+WRONG: Final = "The e-mail address and the password do not belong together."
+WRONG_KEY: Final = "The gateway key is not valid."
+
+
+class Logins:
+    """Opens sessions. ``key_login`` says whether gateway keys open them, ``None``: while there is no user.
+
+    ``audit`` is `helicone_gw.Gateway.audit`. Every method raises `TooManyRequests`, `Unavailable` and SQLAlchemy's.
+    """
+
+    def __init__(
+        self,
+        users: Users,
+        keys: Keys,
+        sessions: Sessions,
+        passwords: Passwords,
+        attempts: Attempts,
+        clock: Clock,
+        audit: Any,
+        *,
+        key_login: bool | None = None,
+    ) -> None:
+        self.users = users
+        self.sessions = sessions
+        self.passwords = passwords
+        self.attempts = attempts
+        self._keys = keys
+        self._clock = clock
+        self._audit = audit
+        self._key_login = key_login
+
+    async def methods(self) -> dict[str, bool]:
+        """Which of "password" and "key" open a session now."""
+        users = await self.users.refresh()
+        return {"password": users, "key": (not users) if self._key_login is None else self._key_login}
+
+    async def with_password(self, email: str, password: str, organization: str | None, address: str) -> Session:
+        """The session of the user whose e-mail address and password these are.
+
+        Of several organisations where they are right, the first by name is taken, unless ``organization`` says which.
+        Raises `AuthenticationFailed` for anything else, after as much work as for a user who exists.
+        """
+        email = email.strip().lower()
+        if len(email) > MAX_FIELD or len(password) > LONGEST or len(organization or "") > MAX_FIELD:
+            raise BadRequest("An e-mail address, password or organization is too long.")
+        counted = await self.attempts.begin(address, email)
+        known = [user for user in await self.users.of_email(email, organization) if user.password_hash][:MAX_ACCOUNTS]
+        right = await self.passwords.matching([user.password_hash or "" for user in known], password)
+        if not right:
+            raise AuthenticationFailed(WRONG, code="login_failed")
+        await self.attempts.good(counted)
+        user = known[right[0]]
+        if user.stored and self.passwords.outdated(user.password_hash or ""):
+            await self.users.table.change(user.id, password_hash=await self.passwords.hash(password))
+        return await self.of_user(user, address, "password")
+
+    async def with_key(self, secret: str, address: str) -> Session:
+        """The session of a gateway key. Raises `AuthenticationFailed`, `PermissionDenied` where keys open none."""
+        if not (await self.methods())["key"]:
+            raise PermissionDenied("Log in with an e-mail address and a password.", code="key_login_disabled")
+        counted = await self.attempts.begin(address)
+        key = await self._keys.lookup(secret.strip())
+        if key is None:
+            raise AuthenticationFailed(WRONG_KEY, code="login_failed")
+        if key.scope == "write":
+            raise PermissionDenied(f"Key {key.name!r} calls providers and reads nothing.", code="scope_required")
+        await self.attempts.good(counted)
+        stored = await self._keys.stored(secret.strip())
+        assert stored is not None
+        session = await self.sessions.begin(f"key:{stored.sha256}", key, address)
+        await self._audit(key, "session.begin", f"key:{key.id}", after={"with": "key"})
+        return session
+
+    async def of_user(self, user: User, address: str, how: str) -> Session:
+        """A session of ``user``, who proved who they are by ``how``."""
+        if user.stored:
+            await self.users.table.change(user.id, last_login_at=self._clock.now())
+        session = await self.sessions.begin(f"user:{user.id}", user.key, address)
+        await self._audit(user.key, "session.begin", f"user:{user.id}", after={"with": how})
+        return session
+
+    async def end(self, session: Session) -> None:
+        """End a session."""
+        await self.sessions.end(session.secret)
+        await self._audit(session.key, "session.end", session.key.id)
+
+    async def change_password(self, key: GatewayKey, current: str, new: str, address: str) -> User:
+        """Give the user behind ``key`` a new password, and end all their sessions.
+
+        Raises `AuthenticationFailed` when ``current`` is wrong, `BadRequest` for a new one that will not do, and
+        `PermissionDenied` where there is no password to change.
+        """
+        user = await self._user_of(key)
+        if user is None or not user.stored or user.password_hash is None:
+            raise PermissionDenied("There is no password that could be changed here.", code="no_password")
+        if (problem := password_problem(new)) is not None:
+            raise BadRequest(f"The new password will not do: {problem}.", code="weak_password")
+        if len(current) > LONGEST:
+            raise AuthenticationFailed(WRONG, code="login_failed")
+        counted = await self.attempts.begin(address, user.email)
+        if not await self.passwords.matching([user.password_hash], current):
+            raise AuthenticationFailed("The current password is wrong.", code="login_failed")
+        await self.attempts.good(counted)
+        await self.users.table.change(user.id, password_hash=await self.passwords.hash(new))
+        await self.sessions.end_all(f"user:{user.id}")
+        await self._audit(key, "user.set_password", f"user:{user.id}")
+        return user
+
+    async def holder(self, holder: str, organization: str) -> GatewayKey | None:
+        """Who a session's ``holder`` is now, as `helicone_gw_security.sessions.Holders` has it."""
+        kind, _, which = holder.partition(":")
+        if kind == "user":
+            user = await self.users.get(which, organization)
+            return None if user is None else user.key
+        stored: StoredKey | None = await self._keys.of_hash(which)
+        if stored is None or not stored.valid(self._clock.now()) or stored.key.organization != organization:
+            return None
+        return stored.key
+
+    async def _user_of(self, key: GatewayKey) -> User | None:
+        if not key.id.startswith("user:"):
+            return None
+        return await self.users.get(key.id.removeprefix("user:"), key.organization)
