@@ -37,19 +37,17 @@ async def following(view: View, lens: Lens, shown: Callable[[list[Any]], str]) -
 
     Raises `Trouble` (503) when `DashboardConfig.live_streams` pages are told already.
     """
-    site = view.site
+    site, clock, since = view.site, view.gateway.clock, view.now - BEHIND
     if site.live >= site.config.live_streams:
         raise Trouble(503, "Too many pages are told of new requests already; this one can be loaded again.")
+    told: OrderedDict[str, None] = OrderedDict.fromkeys(row["id"] for row in await _ended(view, lens, since))
 
-    async def events() -> AsyncIterator[bytes]:
+    async def events(since: int = since) -> AsyncIterator[bytes]:
+        # Counted here and not before: what is never begun would never be taken off again.
         site.live += 1
-        told: OrderedDict[str, None] = OrderedDict()
-        clock = view.gateway.clock
-        until, since = clock.monotonic() + LIFETIME, view.now - BEHIND
+        until = clock.monotonic() + LIFETIME
         try:
             yield b"retry: 2000\n\n"
-            for row in await _ended(view, lens, since):
-                told[row["id"]] = None
             while clock.monotonic() < until and view.gateway.ready:
                 await clock.sleep(SECONDS)
                 now = view.now

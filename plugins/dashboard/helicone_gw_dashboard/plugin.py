@@ -21,6 +21,13 @@ class DashboardPlugin(Plugin):
     config: DashboardConfig
 
     @hookimpl
+    async def startup(self, gateway: Gateway) -> None:
+        """Be the page to log in at, unless another plugin is already."""
+        if gateway.keys.login_page is None:
+            gateway.keys.login_page = f"{self.config.prefix}/login"
+        gateway.keys.open_pages(f"{self.config.prefix}/login", f"{self.config.prefix}/assets/")
+
+    @hookimpl
     def register_routes(self, gateway: Gateway) -> Blueprint | None:
         """Serve the pages."""
         from helicone_gw_dashboard.pages import MODULES

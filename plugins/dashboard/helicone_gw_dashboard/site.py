@@ -24,7 +24,10 @@ _KEPT = "public, max-age=31536000, immutable"
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One address of the dashboard. ``section`` is the entry of the navigation that it belongs to."""
+    """One address of the dashboard. ``section`` is the entry of the navigation that it belongs to.
+
+    ``open``: it needs nobody, and its view knows nobody.
+    """
 
     method: str
     path: str
@@ -32,6 +35,7 @@ class Page:
     section: str
     role: Role
     handler: Handler
+    open: bool = False
 
 
 class Pages:
@@ -51,17 +55,19 @@ class Pages:
         self.section = section
         self.pages: list[Page] = []
 
-    def get(self, path: str, title: str, *, role: Role = "viewer") -> Callable[[Handler], Handler]:
+    def get(self, path: str, title: str, *, role: Role = "viewer", open: bool = False) -> Callable[[Handler], Handler]:
         """Declare a page that shows something."""
-        return self._declare("GET", path, title, role)
+        return self._declare("GET", path, title, role, open)
 
     def post(self, path: str, title: str, *, role: Role = "member") -> Callable[[Handler], Handler]:
         """Declare what changes something, for those who have ``role``."""
         return self._declare("POST", path, title, role)
 
-    def _declare(self, method: str, path: str, title: str, role: Role) -> Callable[[Handler], Handler]:
+    def _declare(
+        self, method: str, path: str, title: str, role: Role, open: bool = False
+    ) -> Callable[[Handler], Handler]:
         def declare(handler: Handler) -> Handler:
-            self.pages.append(Page(method, path, title, self.section, role, handler))
+            self.pages.append(Page(method, path, title, self.section, role, handler, open))
             return handler
 
         return declare
@@ -75,8 +81,18 @@ class Site:
         self.config = config
         self.assets = Assets()
         self.renderer = Renderer()
+        self._paths: set[str] = set()
         self.live = 0
         """Pages that are being told of new requests."""
+
+    def has(self, path: str) -> bool:
+        """Whether there is a page at ``path``."""
+        return path in self._paths
+
+    @property
+    def home(self) -> str:
+        """The path of the overview, as the gateway sees it."""
+        return "/" if self.config.root else f"{self.config.prefix}/"
 
     def base(self, headers: Headers) -> str:
         """What all addresses of pages begin with, as the browser sees them."""
@@ -95,6 +111,7 @@ class Site:
         prefix = self.config.prefix
         for page in (page for module in modules for page in module.pages):
             rules = [f"{prefix}{page.path}"]
+            self._paths.add(page.path)
             if page.path == "/":
                 rules = [rule for rule in (prefix, f"{prefix}/") if rule] + ["/"] * (self.config.root and bool(prefix))
             for rule in dict.fromkeys(rules):
@@ -111,9 +128,11 @@ class Site:
 
     def _view(self, page: Page) -> Callable[..., Awaitable[Response]]:
         async def view(**path: Any) -> Response:
-            made = View(self, caller(request.scope), page.title, page.section)
+            made = View(self, None if page.open else caller(request.scope), page.title, page.section)
+            made.stranger = page.open
             try:
-                require_role(made.caller, page.role)
+                if not page.open:
+                    require_role(made.caller, page.role)
                 return await page.handler(made, **path)
             except Trouble as trouble:
                 return made.trouble(trouble.status, trouble.message)

@@ -51,6 +51,8 @@ class View:
         self.args: Mapping[str, str] = request.args
         self.partial = request.headers.get("HX-Request") == "true" and "HX-Boosted" not in request.headers
         """Whether htmx asks, for a part of a page that is there already."""
+        self.stranger = False
+        """Whether nobody is known, on a page that needs nobody: not everybody, as ``caller`` alone would say."""
         self.base = site.base(request.headers)
 
     @property
@@ -67,11 +69,6 @@ class View:
     def root(self) -> str:
         """What addresses of the gateway itself begin with, as the browser sees them: "" without a proxy's prefix."""
         return self.site.forwarded(request.headers)
-
-    @property
-    def csrf(self) -> str:
-        """What requests that change something must bring; "" where no session does them."""
-        return ""
 
     @property
     def navigation(self) -> list[tuple[str, list[Entry]]]:
@@ -113,6 +110,8 @@ class View:
         self, method: str, path: str, *, json: object = None, params: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
         """The same with all that stands beside ``data`` in the envelope; a body without envelope is ``data``."""
+        if self.stranger and path != "/auth/session":
+            raise Trouble(401, "Log in first.")
         try:
             async with asyncio.timeout(ASK_SECONDS):
                 answer = await self.gateway.pages.ask(method, path, caller=self.caller, json=json, params=params)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from helicone_gw_dashboard.pages import overview, requests, welcome
+from helicone_gw_dashboard.pages import login, overview, request, requests, welcome
 from helicone_gw_dashboard.site import Pages
 
-MODULES: Final[tuple[Pages, ...]] = (overview.PAGES, requests.PAGES, welcome.PAGES)
+MODULES: Final[tuple[Pages, ...]] = (overview.PAGES, requests.PAGES, request.PAGES, welcome.PAGES, login.PAGES)
 """The modules that have pages."""

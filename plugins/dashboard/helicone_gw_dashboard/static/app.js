@@ -3,7 +3,20 @@
   "use strict";
 
   var meta = document.querySelector('meta[name="dashboard"]');
-  var dashboard = (window.dashboard = { base: meta.content, csrf: meta.dataset.csrf || "" });
+  var dashboard = (window.dashboard = { base: meta.content });
+
+  // Whoever is logged in proves with the session's token that a change is meant. It is asked for when it is first
+  // needed, and stands in no page.
+  var token = meta.dataset.session ? null : "";
+  function withToken() {
+    if (token !== null) return Promise.resolve(token);
+    return fetch(meta.dataset.session, { credentials: "same-origin" })
+      .then(function (answer) { return answer.json(); })
+      .then(function (body) {
+        token = (body.data && body.data.csrf_token) || "";
+        return token;
+      });
+  }
 
   function each(selector, action, root) {
     Array.prototype.forEach.call((root || document).querySelectorAll(selector), action);
@@ -29,20 +42,27 @@
   // A request to this gateway with all that it asks of a browser.
   dashboard.send = function (method, path, options) {
     var headers = Object.assign({}, (options || {}).headers);
-    if (dashboard.csrf && method !== "GET") headers["X-CSRF-Token"] = dashboard.csrf;
     var body = (options || {}).json;
     if (body !== undefined) headers["Content-Type"] = "application/json";
-    return fetch(path, {
-      method: method,
-      headers: headers,
-      body: body === undefined ? (options || {}).body : JSON.stringify(body),
-      signal: (options || {}).signal,
-      credentials: "same-origin",
+    return (method === "GET" ? Promise.resolve("") : withToken()).then(function (known) {
+      if (known) headers["X-CSRF-Token"] = known;
+      return fetch(path, {
+        method: method,
+        headers: headers,
+        body: body === undefined ? (options || {}).body : JSON.stringify(body),
+        signal: (options || {}).signal,
+        credentials: "same-origin",
+      });
     });
   };
 
   document.addEventListener("htmx:configRequest", function (event) {
-    if (dashboard.csrf) event.detail.headers["X-CSRF-Token"] = dashboard.csrf;
+    if (token) event.detail.headers["X-CSRF-Token"] = token;
+  });
+  document.addEventListener("htmx:confirm", function (event) {
+    if (event.detail.verb === "get" || token !== null) return;
+    event.preventDefault();
+    withToken().then(function () { event.detail.issueRequest(false); });
   });
   var running = 0;
   document.addEventListener("htmx:beforeRequest", function () {
@@ -157,8 +177,35 @@
     }
     if (button.dataset.copy) copy(button);
     if ("logout" in button.dataset) {
-      dashboard.send("POST", meta.dataset.logout).then(function () { location.assign(meta.dataset.login); });
+      dashboard.send("POST", meta.dataset.logout).then(function () { location.assign(dashboard.base + "/login"); });
     }
+  });
+
+  // A request that was logged, sent again as it stands in the form.
+  document.addEventListener("click", function (event) {
+    var button = event.target.closest("[data-replay]");
+    if (!button) return;
+    var state = document.getElementById("replay-state");
+    var headers = { "Content-Type": "application/json", "Helicone-Property-Replay-Of": button.dataset.of };
+    var key = button.dataset.key && document.querySelector(button.dataset.key).value;
+    if (key) headers["Helicone-Auth"] = "Bearer " + key;
+    button.disabled = true;
+    state.textContent = "Asking …";
+    dashboard
+      .send("POST", button.dataset.replay, { headers: headers, body: document.querySelector(button.dataset.body).value })
+      .then(function (answer) {
+        var id = answer.headers.get("Helicone-Id");
+        state.textContent = "Answered with status " + answer.status + ". ";
+        return answer.text().then(function () {
+          if (!id) return;
+          var link = document.createElement("a");
+          link.href = dashboard.base + "/requests/" + encodeURIComponent(id);
+          link.textContent = "See it";
+          state.append(link);
+        });
+      })
+      .catch(function () { state.textContent = "The gateway could not be reached."; })
+      .then(function () { button.disabled = false; });
   });
 
   function remember(name, value) {
