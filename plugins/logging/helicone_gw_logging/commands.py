@@ -14,6 +14,8 @@ from sqlalchemy import ColumnElement
 from helicone_gw import Database
 from helicone_gw_logging import rendering
 from helicone_gw_logging.command_line import on_database
+from helicone_gw_logging.config import LoggingConfig
+from helicone_gw_logging.objects import StorageFailed, opened
 from helicone_gw_logging.query import MAX_LIMIT, AmbiguousId, Filter, follow, get_request, list_requests, ready
 from helicone_gw_logging.query.filters import read_filter
 from helicone_gw_logging.query.nodes import FilterError
@@ -26,8 +28,11 @@ T = TypeVar("T")
 _WIDE = 240
 
 
-def commands() -> typer.Typer:
-    """The command group. It finds the database's URL at ``typer.Context.obj.config.database.url``."""
+def commands(config: LoggingConfig) -> typer.Typer:
+    """The command group, for a log that is kept as ``config`` says.
+
+    It finds the database's URL at ``typer.Context.obj.config.database.url``.
+    """
     app = typer.Typer(help="List, follow and show logged requests.", invoke_without_command=True)
 
     @app.callback()
@@ -79,7 +84,7 @@ def commands() -> typer.Typer:
         organization: Annotated[str, typer.Option(help="Whose requests.")] = "default",
     ) -> None:
         """Show one request with its attempts and bodies."""
-        _run(context, lambda database: _show(database, id, organization, as_json))
+        _run(context, lambda database: _show(database, id, organization, config, as_json))
 
     return app
 
@@ -118,14 +123,16 @@ async def _follow(database: Database, wanted: Filter, limit: int, as_json: bool)
             console.print(rendering.line(request), soft_wrap=True)
 
 
-async def _show(database: Database, id: str, organization: str, as_json: bool) -> None:
+async def _show(database: Database, id: str, organization: str, config: LoggingConfig, as_json: bool) -> None:
     if not await ready(database):
         _nothing_yet(database)
         raise typer.Exit(1)
     try:
-        detail = await get_request(database, id, organization)
+        detail = await get_request(database, id, organization, opened(config))
     except AmbiguousId:
         _fail(f"Several requests begin with {id!r}; give more of it.")
+    except StorageFailed as problem:
+        _fail(f"The bodies of that request cannot be had: {problem}.")
     if detail is None:
         _fail(f"No request {id!r}.")
     if as_json:

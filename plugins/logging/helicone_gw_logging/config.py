@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ByteSize, Field, WithJsonSchema
 
-from helicone_gw import PluginConfig
+from helicone_gw import PluginConfig, Secret
 
 Size = Annotated[
     ByteSize,
@@ -64,6 +64,24 @@ class Retention(PluginConfig):
         return [(kind, days) for kind in type(self).model_fields if (days := getattr(self, kind)) is not None]
 
 
+class BodyStorage(PluginConfig):
+    """An object storage that has the bodies in place of the database (extra ``object-storage``)."""
+
+    url: Secret = Field(
+        description="s3://bucket/prefix, gs://bucket/prefix, az://account/container/prefix, or file:///directory."
+    )
+    options: dict[str, Secret] = Field(
+        default_factory=dict,
+        description="What the storage wants to know, such as aws_access_key_id, aws_secret_access_key, aws_region, "
+        "aws_endpoint; what is left out is taken from the environment.",
+    )
+    allow_http: bool = Field(default=False, description="Whether its address may be http:// (an own server nearby).")
+    timeout: Annotated[float, Field(gt=0, le=300)] = Field(default=10.0, description="Seconds for one call.")
+    retry_after: Annotated[float, Field(ge=0, le=3600)] = Field(
+        default=30.0, description="Seconds that a storage which failed is given; bodies stay in the database meanwhile."
+    )
+
+
 class LoggingConfig(PluginConfig):
     """What is kept of bodies, and how much may wait in memory for the database."""
 
@@ -72,6 +90,9 @@ class LoggingConfig(PluginConfig):
     )
     max_body: Size = Field(
         default=ByteSize(256 << 10), description="How much of each body is stored, in bytes or with a unit (256KiB)."
+    )
+    body_storage: BodyStorage | None = Field(
+        default=None, description="An object storage for bodies: url, options, allow_http, timeout, retry_after."
     )
     queue_max_rows: Annotated[int, Field(ge=1, le=100_000_000)] = Field(
         default=100_000, description="Rows that may wait for the database; when it is reached, new rows are dropped."

@@ -16,6 +16,7 @@ from sqlalchemy import func, inspect, select, text
 from helicone_gw import Database
 from helicone_gw_logging.command_line import on_database
 from helicone_gw_logging.config import LoggingConfig
+from helicone_gw_logging.objects import opened
 from helicone_gw_logging.rebuild import rebuild
 from helicone_gw_logging.retention import prune
 from helicone_gw_logging.tables import METADATA
@@ -126,10 +127,12 @@ async def _prune(database: Database, config: LoggingConfig, dry_run: bool) -> bo
         return False
     console, verb = Console(stderr=True), "would be deleted" if dry_run else "deleted"
     last: dict[str, str] = {}
+    objects = opened(config)
     with console.status("Looking for what is too old ...") as shown:
-        async for pruned in prune(database, config.retention, time.time(), dry_run=dry_run):
+        async for pruned in prune(database, config.retention, time.time(), dry_run=dry_run, objects=objects):
             rows = pruned.of if dry_run else pruned.rows
-            last[pruned.kind] = f"{pruned.kind}: {rows:,} rows from before {iso(pruned.before)} {verb}"
+            unit = "of bodies" if pruned.kind == "objects" else "rows"
+            last[pruned.kind] = f"{pruned.kind}: {rows:,} {unit} from before {iso(pruned.before)} {verb}"
             shown.update(f"{last[pruned.kind]} of {pruned.of:,}")
     for line in last.values():
         typer.echo(line)

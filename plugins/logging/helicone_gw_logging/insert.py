@@ -200,4 +200,5 @@ def _body(record: LogRecord, secrets: Sequence[bytes], max_body: int, *, clean: 
         answered.data,
         answered.state,
         response.content_type,
+        None,
     )

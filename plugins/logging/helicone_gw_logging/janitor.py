@@ -12,6 +12,7 @@ from helicone_gw_logging.retention import prune
 if TYPE_CHECKING:
     from helicone_gw import Clock, Database
     from helicone_gw_logging.config import Retention
+    from helicone_gw_logging.objects import Objects
     from helicone_gw_logging.writer import Counters
 
 EVERY = 3600.0
@@ -23,12 +24,21 @@ AT_FIRST = 60.0
 class Janitor:
     """Runs `prune` from time to time. What fails is logged, and tried again the next time."""
 
-    def __init__(self, database: Database, retention: Retention, clock: Clock, log: Any, counters: Counters) -> None:
+    def __init__(
+        self,
+        database: Database,
+        retention: Retention,
+        clock: Clock,
+        log: Any,
+        counters: Counters,
+        objects: Objects | None = None,
+    ) -> None:
         self._database = database
         self._retention = retention
         self._clock = clock
         self._log = log
         self._counters = counters
+        self._objects = objects
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -47,7 +57,10 @@ class Janitor:
         """Delete what is too old now."""
         try:
             done: dict[str, int] = {}
-            async for pruned in prune(self._database, self._retention, self._clock.now(), sleep=self._clock.sleep):
+            steps = prune(
+                self._database, self._retention, self._clock.now(), objects=self._objects, sleep=self._clock.sleep
+            )
+            async for pruned in steps:
                 self._counters.rows_pruned += pruned.rows - done.get(pruned.kind, 0)
                 done[pruned.kind] = pruned.rows
             if any(done.values()):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from helicone_gw import Plugin, hookimpl, measured
 from helicone_gw_logging.config import LoggingConfig
 from helicone_gw_logging.janitor import Janitor
+from helicone_gw_logging.objects import Objects
 from helicone_gw_logging.rebuild import rebuild, sums_are_missing
 from helicone_gw_logging.record import record
 from helicone_gw_logging.redact import OVERLAP
@@ -41,6 +42,7 @@ class LoggingPlugin(Plugin):
         self._writer: Writer | None = None
         self._janitor: Janitor | None = None
         self._ingestion: Ingestion | None = None
+        self._objects: Objects | None = None
 
     @property
     def counters(self) -> Counters:
@@ -60,9 +62,15 @@ class LoggingPlugin(Plugin):
             if provider.api_key is not None
         ]
         log = gateway.log.bind(plugin=self.name)
-        self._writer = Writer(gateway.database, self.config, log, secrets=secrets, now=gateway.clock.now)
+        if self.config.body_storage is not None:
+            self._objects = Objects(self.config.body_storage, gateway.clock.monotonic, log)
+        self._writer = Writer(
+            gateway.database, self.config, log, secrets=secrets, objects=self._objects, now=gateway.clock.now
+        )
         self._writer.start()
-        self._janitor = Janitor(gateway.database, self.config.retention, gateway.clock, log, self._writer.counters)
+        self._janitor = Janitor(
+            gateway.database, self.config.retention, gateway.clock, log, self._writer.counters, self._objects
+        )
         self._janitor.start()
 
     @hookimpl
@@ -82,7 +90,7 @@ class LoggingPlugin(Plugin):
         from helicone_gw_logging.api.routes import Service
         from helicone_gw_logging.ingest.routes import Ingestion, routes
 
-        pages = blueprint(self.name, Service(gateway.database, gateway.clock, self.flush))
+        pages = blueprint(self.name, Service(gateway.database, gateway.clock, self.flush, self._objects))
         bodies, max_body = self.config.bodies == "full", self.config.max_body + OVERLAP
         self._ingestion = Ingestion(gateway, self.take, bodies=bodies, max_body=max_body)
         pages.register_blueprint(routes(self.name, self._ingestion))
@@ -98,7 +106,7 @@ class LoggingPlugin(Plugin):
         from helicone_gw_logging.database_commands import database_commands
         from helicone_gw_logging.sql_commands import sql
 
-        cli.add_typer(commands(), name="logs")
+        cli.add_typer(commands(self.config), name="logs")
         cli.add_typer(database_commands(self.config, VERSIONS), name="db")
         cli.command()(sql)
         cost_commands.add_to(cli)
@@ -106,6 +114,8 @@ class LoggingPlugin(Plugin):
     def measurements(self) -> Iterator[Measurement]:
         """What became of the records, how many wait, and what was told afterwards."""
         yield from measured(self.name, self.counters, "Records of exchanges", gauges=("queue_rows", "queue_bytes"))
+        if self._objects is not None:
+            yield from measured(f"{self.name}_objects", self._objects.counters, "Bodies in the object storage")
         if self._ingestion is not None:
             yield from measured(f"{self.name}_ingest", self._ingestion.counters, "What was told of afterwards")
 

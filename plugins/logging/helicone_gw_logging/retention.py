@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from helicone_gw import Database
     from helicone_gw_logging.config import Retention
+    from helicone_gw_logging.objects import Objects
 
 AT_ONCE = 1000
 """Rows that one transaction deletes: whoever wants to write waits for no more than these."""
@@ -43,13 +44,15 @@ async def prune(
     now: float,
     *,
     dry_run: bool = False,
+    objects: Objects | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncIterator[Pruned]:
     """Delete what is older than ``retention`` says at ``now`` (epoch seconds); yields the progress of each kind.
 
     Every step is a transaction of its own, so that it may be broken off and begun again at any time, by several
     processes at once. ``dry_run`` deletes nothing and yields what would be. On Postgres months are dropped as a whole
-    where all of a month is too old.
+    where all of a month is too old. What is in ``objects`` goes after the rows that name it, as kind "objects"; raises
+    `StorageFailed` when that cannot be.
     """
     if not database.sqlite and not dry_run:
         async with database.begin() as connection:
@@ -69,6 +72,11 @@ async def prune(
             pruned.rows += rows
             yield pruned
             await sleep(PAUSE)
+    kept = [days for kind, days in retention.days() if kind in ("bodies", "requests")]
+    if objects is not None and kept:
+        before = round((now - min(kept) * 86_400) * 1000)
+        found = await objects.delete(before, dry_run=dry_run)
+        yield Pruned("objects", before, 0 if dry_run else found, found)
 
 
 def _what(kind: str, before: int) -> tuple[Sequence[Table], Callable[[Table], ColumnElement[bool]]]:

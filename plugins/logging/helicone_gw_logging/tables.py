@@ -224,7 +224,8 @@ class BodyRow(_OfRequest, table=True):
 
     ``..._state`` says what is kept: "whole", "truncated" (its beginning), "omitted" (the client asked for that: only
     ``{"model": ...}``), "unreadable" (a content coding that cannot be redacted), "dropped" (no memory left for it while
-    the database was away). ``..._type`` is the content type.
+    the database was away). ``..._type`` is the content type. ``object`` is where in an object storage the frames are,
+    in place of here (`objects.Place`).
     """
 
     __tablename__ = "request_body"
@@ -237,6 +238,7 @@ class BodyRow(_OfRequest, table=True):
     response: bytes | None = Field(default=None, sa_type=LargeBinary)
     response_state: str
     response_type: str | None = None
+    object: str | None = Field(default=None, sa_type=Text)
 
 
 class ScoreRow(_OfRequest, table=True):

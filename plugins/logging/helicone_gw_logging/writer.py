@@ -20,6 +20,7 @@ from helicone_gw_logging.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from helicone_gw import Database
     from helicone_gw_logging.config import LoggingConfig
+    from helicone_gw_logging.objects import Objects
 
 _BATCH_BYTES = 8 << 20
 _AT_ONCE = 64  # a turn of the event loop, of which a busy gateway has few, must get through more rows than come in it
@@ -69,6 +70,7 @@ class Writer:
         log: Any,
         *,
         secrets: Sequence[str] = (),
+        objects: Objects | None = None,
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -76,6 +78,7 @@ class Writer:
         self._database = database
         self._config = config
         self._log = log
+        self._objects = objects
         self._secrets = tuple(secret.encode() for secret in secrets)
         self._sleep = sleep
         self._knowledge = Knowledge(Vocabulary(config.rollup_values), now=now)
@@ -184,6 +187,8 @@ class Writer:
         """Write a batch, whatever it takes; the counters say what became of it. Only a cancellation gets out."""
         try:
             rows = await self._prepared(batch)
+            if self._objects is not None:
+                await self._objects.put(rows)
             try:
                 self.counters.rows_written += await self._insist_on_new(rows)
             except Exception as problem:

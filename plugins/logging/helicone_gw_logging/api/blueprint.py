@@ -16,6 +16,7 @@ from helicone_gw_logging.api import feedback, metrics, percentiles, properties, 
 from helicone_gw_logging.api.openapi import document
 from helicone_gw_logging.api.routes import Call, Operation, Plain, Refused, Routes, Service
 from helicone_gw_logging.api.schemas import filter_schemas
+from helicone_gw_logging.objects import StorageFailed
 from helicone_gw_logging.query.nodes import FilterError
 from helicone_gw_logging.query.reading import SECONDS, TooLong
 from helicone_gw_logging.query.scope import scope_of
@@ -77,6 +78,8 @@ def _view(operation: Operation, service: Service) -> Callable[..., Awaitable[Res
             return _bad(503, "The answer took too long to find; a shorter time or a narrower filter is found sooner.")
         except (SQLAlchemyError, OSError):
             return _bad(503, "The log cannot be reached at the moment.")
+        except StorageFailed as problem:
+            return _bad(503, f"The bodies cannot be had at the moment: {problem}.")
         except Exception:
             current_app.logger.exception("%s failed", operation.name)
             return _bad(500, "Something went wrong in the gateway; its own log says what.")

@@ -103,7 +103,7 @@ async def one(call: Call) -> HeliconeRequest:
             raise Refused(404, "Request not found")
         kept = None
         if call.query.includeBody:
-            kept = shown_bodies(*await bodies(connection, call.scope, found.row["seq"]))
+            kept = shown_bodies(*await bodies(connection, call.scope, found.row["seq"], call.service.objects))
     return shown(found, call.origin, kept)
 
 
@@ -114,5 +114,5 @@ async def body(call: Call) -> Plain:
         found = await by_id(connection, call.scope, call.path["id"])
         if found is None or not found.has_bodies:
             raise Refused(404, "There are no bodies of such a request.")
-        kept = await bodies(connection, call.scope, found.row["seq"])
+        kept = await bodies(connection, call.scope, found.row["seq"], call.service.objects)
     return Plain(msgspec.json.encode(shown_bodies(*kept)), "application/json")

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from msgspec import Struct
 
+from helicone_gw_logging.objects import Objects
 from helicone_gw_logging.query.scope import Scope
 
 if TYPE_CHECKING:
@@ -46,11 +47,15 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What operations work with. ``flush`` waits until what was logged so far, by this process, is in the database."""
+    """What operations work with. ``flush`` waits until what was logged so far, by this process, is in the database.
+
+    ``objects`` is the storage of bodies that are not in the database.
+    """
 
     database: Database
     clock: Clock
     flush: Callable[[], Awaitable[None]]
+    objects: Objects | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, inspect, or_, select
 
 from helicone_gw_logging.bodies import unpack
+from helicone_gw_logging.objects import Objects, frames_of
 from helicone_gw_logging.record import KEY_BYTES, VALUE_START_BYTES, text
 from helicone_gw_logging.tables import ATTEMPT, BODY, PROPERTY, REQUEST, AttemptRow, RequestRow
 
@@ -117,10 +118,13 @@ async def list_requests(
         return await _requests(connection, query)
 
 
-async def get_request(database: Database, id: str, organization: str = "default") -> RequestDetail | None:
+async def get_request(
+    database: Database, id: str, organization: str = "default", objects: Objects | None = None
+) -> RequestDetail | None:
     """The request with this id, or request id (the newest of several), or beginning of an id (8 characters or more).
 
-    Raises `AmbiguousId` when several ids begin so.
+    ``objects`` is the storage that has the bodies which the database has not. Raises `AmbiguousId` when several ids
+    begin so, `StorageFailed` when that storage fails.
     """
     own = select(REQUEST).where(REQUEST.c.organization_id == organization)
     async with database.connect() as connection:
@@ -140,11 +144,16 @@ async def get_request(database: Database, id: str, organization: str = "default"
             select(ATTEMPT).where(ATTEMPT.c.seq == request.row.seq).order_by(ATTEMPT.c.number)
         )
         body = (await connection.execute(select(BODY).where(BODY.c.seq == request.row.seq))).mappings().first()
+    asked = answered = None
+    if body is not None:
+        of_request, of_response = await frames_of(body, objects)
+        asked = LoggedBody(unpack(of_request), body["request_state"], body["request_type"])
+        answered = LoggedBody(unpack(of_response), body["response_state"], body["response_type"])
     return RequestDetail(
         request=request,
         attempts=[AttemptRow(**row) for row in attempts.mappings()],
-        request_body=_body(body, "request"),
-        response_body=_body(body, "response"),
+        request_body=asked,
+        response_body=answered,
     )
 
 
@@ -242,9 +251,3 @@ async def _requests(connection: AsyncConnection, query: Select[Any]) -> list[Log
         for row in await connection.execute(some):
             properties[row.seq][row.key] = row.value
     return [LoggedRequest(row, properties[row.seq]) for row in rows]
-
-
-def _body(row: Mapping[Any, Any] | None, which: str) -> LoggedBody | None:
-    if row is None:
-        return None
-    return LoggedBody(unpack(row[which]), row[f"{which}_state"], row[f"{which}_type"])

@@ -10,6 +10,7 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, Result, RowMapping, Select, Table, and_, func, or_, select
 
 from helicone_gw_logging.bodies import unpack
+from helicone_gw_logging.objects import Objects, frames_of
 from helicone_gw_logging.query.log import Cursor, LoggedBody
 from helicone_gw_logging.query.nodes import ALL, Node
 from helicone_gw_logging.query.scope import Scope
@@ -149,18 +150,24 @@ async def exists(connection: AsyncConnection, scope: Scope, id: str) -> bool:
     return await connection.scalar(select(REQUEST.c.seq).where(scope.of(REQUEST), named).limit(1)) is not None
 
 
-async def bodies(connection: AsyncConnection, scope: Scope, seq: int) -> tuple[LoggedBody | None, LoggedBody | None]:
-    """Request and response body of a request, decompressed; ``None`` when bodies are not stored."""
+async def bodies(
+    connection: AsyncConnection, scope: Scope, seq: int, objects: Objects | None = None
+) -> tuple[LoggedBody | None, LoggedBody | None]:
+    """Request and response body of a request, decompressed; ``None`` when bodies are not stored.
+
+    ``objects`` is the storage that has those which the database has not. Raises `StorageFailed` when that fails.
+    """
     row = (await connection.execute(select(BODY).where(scope.of(BODY), BODY.c.seq == seq))).mappings().first()
     if row is None:
         return None, None
+    frames = await frames_of(row, objects)
     # They may be large, and unpacking them must not hold up everybody else.
-    return await asyncio.to_thread(_unpacked, row)
+    return await asyncio.to_thread(_unpacked, row, *frames)
 
 
-def _unpacked(row: RowMapping) -> tuple[LoggedBody, LoggedBody]:
-    asked = LoggedBody(unpack(row["request"]), row["request_state"], row["request_type"])
-    return asked, LoggedBody(unpack(row["response"]), row["response_state"], row["response_type"])
+def _unpacked(row: RowMapping, request: bytes | None, response: bytes | None) -> tuple[LoggedBody, LoggedBody]:
+    asked = LoggedBody(unpack(request), row["request_state"], row["request_type"])
+    return asked, LoggedBody(unpack(response), row["response_state"], row["response_type"])
 
 
 async def _rows(connection: AsyncConnection, numbers: Sequence[int]) -> list[Row]:
