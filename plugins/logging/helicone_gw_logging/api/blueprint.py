@@ -12,7 +12,18 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from helicone_gw import caller
-from helicone_gw_logging.api import feedback, metrics, percentiles, properties, rankings, requests, sql
+from helicone_gw_logging.api import (
+    feedback,
+    metrics,
+    percentiles,
+    properties,
+    rankings,
+    requests,
+    sessions,
+    sql,
+    trees,
+    users,
+)
 from helicone_gw_logging.api.openapi import document
 from helicone_gw_logging.api.routes import Call, Operation, Plain, Refused, Routes, Service
 from helicone_gw_logging.api.schemas import filter_schemas
@@ -28,6 +39,9 @@ MODULES: Final[tuple[Routes, ...]] = (
     metrics.ROUTES,
     percentiles.ROUTES,
     rankings.ROUTES,
+    sessions.ROUTES,
+    trees.ROUTES,
+    users.ROUTES,
     sql.ROUTES,
 )
 """The modules of this package that have operations."""

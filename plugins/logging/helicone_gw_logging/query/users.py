@@ -1,0 +1,195 @@
+"""Users: lists of them with what they used, of all times or of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, func, literal_column, null, select, true
+
+from helicone_gw_logging.query.active import active
+from helicone_gw_logging.query.cuts import DAY_MS, Range, whole
+from helicone_gw_logging.query.nodes import ALL, Both, Condition, Node
+from helicone_gw_logging.query.plan import Group, Question, planned
+from helicone_gw_logging.query.scope import Scope
+from helicone_gw_logging.query.spans import Span
+from helicone_gw_logging.query.spread import Percentile, Spread, spread
+from helicone_gw_logging.query.sums import answered, largest
+from helicone_gw_logging.query.where import compare, where
+from helicone_gw_logging.record import text
+from helicone_gw_logging.tables import REQUEST
+from helicone_gw_logging.totals import DIMENSION_DAY, OTHER, USER
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+SUMS: Final = (
+    "requests",
+    "errors",
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "cost_nano_usd",
+    "unknown_costs",
+)
+
+
+class User(Struct, frozen=True, kw_only=True):
+    """What a user's requests come to.
+
+    Times are epoch milliseconds, ``None`` when the requests themselves are gone. ``days``: on how many (of UTC) there
+    were any.
+    """
+
+    user_id: str
+    first_at: int | None
+    last_at: int | None
+    days: int
+    requests: int
+    errors: int
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    cost_nano_usd: int
+    unknown_costs: int
+
+
+class Users(Struct, frozen=True):
+    """Which users: all with requests for which ``filter`` holds, and with one of ``ids`` where there are any.
+
+    What is said of them is of all their requests.
+    """
+
+    scope: Scope
+    filter: Node = ALL
+    ids: tuple[str, ...] | None = None
+
+    def where(self) -> ColumnElement[bool]:
+        """As a condition over `totals.USER`."""
+        clauses: list[ColumnElement[bool]] = [self.scope.of(USER), USER.c.requests > 0]
+        if self.ids is not None:
+            clauses.append(USER.c.user_id.in_([text(one) or "" for one in self.ids]))
+        parts = self.filter.parts if isinstance(self.filter, Both) and self.filter.operator == "and" else (self.filter,)
+        beside: list[Node] = []
+        for part in parts:
+            field = part.field if isinstance(part, Condition) else None
+            if field is not None and field.source == "user":
+                clauses.append(compare(USER.c[field.column], part))  # type: ignore[arg-type]
+            elif field is not None and (field.source, field.column) == ("request", "user_id"):
+                clauses.append(compare(USER.c.user_id, part))  # type: ignore[arg-type]
+            else:
+                beside.append(part)
+        if beside:
+            asked = where(Both("and", tuple(beside)), self.scope)
+            clauses.append(
+                select(REQUEST.c.seq).where(REQUEST.c.user_id == USER.c.user_id, asked).correlate(USER).exists()
+            )
+        return and_(true(), *clauses)
+
+
+async def find(connection: AsyncConnection, wanted: Users, order: Sequence[Any], limit: int, offset: int) -> list[User]:
+    """Users with all that they ever used, in ``order`` (columns of `totals.USER`)."""
+    columns = [USER.c[name] for name in ("user_id", "first_at", "last_at", *SUMS)]
+    page = select(*columns).where(wanted.where()).order_by(*order).limit(limit).offset(offset)
+    rows = [row._asdict() for row in await connection.execute(page)]
+    days = await _days(connection, wanted.scope, [row["user_id"] for row in rows])
+    return [User(**row, days=days.get(row["user_id"], 0)) for row in rows]
+
+
+async def count(connection: AsyncConnection, wanted: Users) -> int:
+    """How many there are."""
+    return int(await connection.scalar(select(func.count()).select_from(USER).where(wanted.where())) or 0)
+
+
+async def during(
+    connection: AsyncConnection,
+    question: Question,
+    sums: tuple[str, str | None],
+    limit: int,
+    offset: int,
+    among: Sequence[str] | None = None,
+) -> list[User]:
+    """Users with what they used in the time that is asked about, those first of whom the sum is largest."""
+    question = Question(question.scope, question.span, question.filter, Group("user")).narrowed()
+    plan = await planned(connection, question)
+    if among is None:
+        values = [value for value in await largest(connection, question, plan, sums, limit, offset) if value != OTHER]
+    else:
+        values = list(dict.fromkeys(text(one) or "" for one in among))
+    found = await answered(connection, question, plan, SUMS, values)
+    times = await _times(connection, question, values)
+    days = await _days_during(connection, question, values)
+    users = []
+    for value in values:
+        sums_of = found.get((0, value))
+        if sums_of is not None:
+            first, last = times.get(value, (None, None))
+            users.append(User(user_id=value, first_at=first, last_at=last, days=days.get(value, 0), **sums_of))
+    return users
+
+
+async def count_during(connection: AsyncConnection, question: Question) -> int:
+    """How many users there were in the time that is asked about."""
+    return (await active(connection, Question(question.scope, question.span, question.filter))).get(0, 0)
+
+
+async def spreads(
+    connection: AsyncConnection, wanted: Users, percentile: Percentile, *, interquartile: bool
+) -> tuple[Spread, Spread]:
+    """How many requests users have, and what they cost in dollars (where that is known)."""
+    columns, chosen = USER.c, wanted.where()
+    cost = case((columns.unknown_costs < columns.requests, columns.cost_nano_usd / 1e9), else_=null())
+    asked: tuple[Select[Any], Select[Any]] = (
+        select(columns.requests.label("number")).where(chosen),
+        select(cost.label("number")).where(chosen),
+    )
+    requests, dollars = [await spread(connection, each, percentile, interquartile=interquartile) for each in asked]
+    return requests, dollars
+
+
+async def _times(
+    connection: AsyncConnection, question: Question, users: Sequence[str]
+) -> dict[str, tuple[int | None, int | None]]:
+    """When the first and the last request of each came, in the time that is asked about."""
+    at = REQUEST.c.received_at
+    first = _ones(question, question.span).with_only_columns(at).order_by(at).limit(1).scalar_subquery()
+    last = _ones(question, question.span).with_only_columns(at).order_by(at.desc()).limit(1).scalar_subquery()
+    query = select(USER.c.user_id, first, last).where(question.scope.of(USER), USER.c.user_id.in_(users))
+    return {user: (begun, ended) for user, begun, ended in await connection.execute(query)}
+
+
+async def _days_during(connection: AsyncConnection, question: Question, users: Sequence[str]) -> dict[str, int]:
+    """On how many days (of UTC) of the time that is asked about each had requests."""
+    span, days = question.span, dict.fromkeys(users, 0)
+    ranges, pieces = whole([span], DAY_MS)
+    if question.filter == ALL and ranges:
+        days |= await _days(connection, question.scope, users, ranges[0])
+        for piece in pieces:
+            there = _ones(question, piece).exists()
+            query = select(USER.c.user_id).where(question.scope.of(USER), USER.c.user_id.in_(users), there)
+            for user in await connection.scalars(query):
+                days[user] = days.get(user, 0) + 1
+        return days
+    day = REQUEST.c.received_at // literal_column(str(DAY_MS), BigInteger)
+    asked = where(question.filter, question.scope)
+    rows = select(REQUEST.c.user_id, func.count(func.distinct(day))).where(asked, span.whole())
+    rows = rows.where(REQUEST.c.user_id.in_(users)).group_by(REQUEST.c.user_id)
+    return {user: int(number) for user, number in await connection.execute(rows)}
+
+
+def _ones(question: Question, span: Span) -> Select[Any]:
+    """The requests of a user, of whom the enclosing query is."""
+    own = where(question.filter, question.scope)
+    return select(REQUEST.c.seq).where(own, span.whole(), REQUEST.c.user_id == USER.c.user_id).correlate(USER)
+
+
+async def _days(
+    connection: AsyncConnection, scope: Scope, users: Sequence[str], days: Range | None = None
+) -> dict[str, int]:
+    columns = DIMENSION_DAY.c
+    own = and_(columns.organization_id == scope.organization, columns.dimension == "user", columns.requests > 0)
+    query = select(columns.value, func.count()).where(own, columns.value.in_(users)).group_by(columns.value)
+    if days is not None:
+        query = query.where(columns.day >= days[0], columns.day < days[1])
+    return {user: int(number) for user, number in await connection.execute(query)}
