@@ -1,4 +1,5 @@
-"""References inside text: ``${VAR}``, ``${VAR:-default}`` and ``${file:/path}``, resolved in scalars of parsed YAML."""
+"""References inside text, resolved in scalars of parsed YAML: ``${VAR}``, ``${VAR:-default}``, ``${file:/path}``,
+``${command:program arguments}`` and ``${shell:any command}``."""
 
 from __future__ import annotations
 
@@ -7,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from helicone_gw.config.programs import output_of, without_line_break
+
 MAX_DEPTH = 8
 """How deeply defaults may nest (``${A:-${B:-c}}``); deeper is an error."""
 
@@ -14,7 +17,7 @@ MAX_FILE = 64 << 10
 """The largest file that ``${file:...}`` reads, in bytes; a larger one is an error."""
 
 _VARIABLE = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(:-(?P<default>.*))?", re.DOTALL)
-_FILE = "file:"
+_OTHER = frozenset({"file", "command", "shell"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Resolver:
 
     Args:
         environ: the environment variables.
-        directory: where relative paths of ``${file:...}`` start.
+        directory: where relative paths of ``${file:...}`` start, and where commands run.
 
     ``$${`` stands for a literal ``${``; any other ``$`` is itself. What a reference gives is never looked at again.
     """
@@ -91,16 +94,25 @@ class Resolver:
                 return ""
             values.append((value, f"${{{name}}}"))
             return value
-        if inside.startswith(_FILE) and len(inside) > len(_FILE):
+        kind, _, rest = inside.partition(":")
+        if kind in _OTHER and rest.strip():
             try:
-                value = _read(self._directory / inside[len(_FILE) :])
+                value = self._read(kind, rest)
             except ValueError as problem:
                 problems.append(str(problem))
                 return ""
             values.append((value, f"${{{inside}}}"))
             return value
-        problems.append("a reference is ${VAR}, ${VAR:-default} or ${file:/path}; a literal ${ is written $${")
+        problems.append(
+            "a reference is ${VAR}, ${VAR:-default}, ${file:/path} or ${command:program}; a literal ${ is written $${"
+        )
         return ""
+
+    def _read(self, kind: str, rest: str) -> str:
+        """What a file or a command gives. Raises `ValueError` that says what is wrong with it."""
+        if kind == "file":
+            return _read(self._directory / rest)
+        return output_of(rest, shell=kind == "shell", environ=self._environ, directory=self._directory)
 
 
 def _closing(text: str, position: int) -> int:
@@ -128,7 +140,7 @@ def _read(path: Path) -> str:
         raise ValueError(f"cannot read {path}: {problem.strerror or type(problem).__name__}") from None
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not UTF-8 text") from None
-    return text[:-2] if text.endswith("\r\n") else text.removesuffix("\n")
+    return without_line_break(text)
 
 
 def redact(message: str, values: tuple[tuple[str, str], ...]) -> str:
