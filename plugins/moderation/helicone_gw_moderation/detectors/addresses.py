@@ -14,10 +14,10 @@ _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\-]{1,64}\Z")
 _DOMAIN = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?\.){1,6}[A-Za-z]{2,24}(?![A-Za-z0-9\-])")
 _PHONE = re.compile(r"(?<![\w+.])\+[1-9](?:[ ().\-/]{0,2}\d){6,14}(?!\d)")
 _DIGITS = re.compile(r"\d+")
-_IBAN = re.compile(r"(?<![0-9A-Za-z])[A-Z]{2}\d{2}(?=[ \-]?[0-9A-Z])")
+_IBAN = re.compile(r"[A-Z](?<![0-9A-Za-z].)[A-Z]\d{2}(?=[ \-]?[0-9A-Z])")
 _IPV4 = re.compile(r"(?<![\w.\-])(?:\d{1,3}\.){3}\d{1,3}(?![\w\-]|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:.])(?=[0-9a-fA-F]{0,4}:)[0-9a-fA-F:]{4,39}(?![\w:])")
-_BITCOIN = re.compile(r"(?<![0-9A-Za-z])[13][1-9A-HJ-NP-Za-km-z]{25,34}(?![0-9A-Za-z])")
+_BITCOIN = re.compile(r"[13](?<![0-9A-Za-z].)[1-9A-HJ-NP-Za-km-z]{25,34}(?![0-9A-Za-z])")
 _SEGWIT = re.compile(r"(?<![0-9A-Za-z])(?:bc1|BC1|tb1|ltc1)[0-9A-Za-z]{11,71}(?![0-9A-Za-z])")
 _ETHEREUM = re.compile(r"(?<![0-9A-Za-z])0x[0-9a-fA-F]{40}(?![0-9A-Za-z])")
 _RESERVED = ("example.com", "example.org", "example.net", ".example", ".invalid", ".test", ".localhost")
@@ -104,7 +104,7 @@ def coins(text: str) -> Iterator[Place]:
         payload = base58check(match[0])
         if payload is not None and len(payload) == 21 and payload[0] in (0x00, 0x05):
             yield match.start(), match.end(), "bitcoin_address"
-    for match in _SEGWIT.finditer(text):
+    for match in _SEGWIT.finditer(text) if "c1" in text or "C1" in text or "b1" in text else ():
         if bech32(match[0]):
             yield match.start(), match.end(), "bitcoin_address"
     if "0x" in text:

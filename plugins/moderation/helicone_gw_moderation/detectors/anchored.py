@@ -59,4 +59,5 @@ class AnchoredRules:
 
 
 def _word(char: str) -> bool:
-    return char.isalnum() or char in "_-"
+    # Of ASCII: scripts without spaces set a key right beside their words.
+    return char.isascii() and (char.isalnum() or char in "_-")

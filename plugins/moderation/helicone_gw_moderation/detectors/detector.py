@@ -13,7 +13,7 @@ from helicone_gw_moderation.detectors.anchored import Anchored, AnchoredRules
 from helicone_gw_moderation.detectors.base import Category, Detector, Finding
 from helicone_gw_moderation.detectors.folding import fold, origins
 from helicone_gw_moderation.detectors.patterns import Pattern, compile_pattern, find_patterns
-from helicone_gw_moderation.detectors.phrases import Phrase, Phrases
+from helicone_gw_moderation.detectors.phrases import Match, Phrase, Phrases
 from helicone_gw_moderation.detectors.rules import BUILT_IN, Pack, Rule, built_in, context_pattern
 from helicone_gw_moderation.detectors.shapes import Shape, Shapes
 from helicone_gw_moderation.detectors.views import Span, views
@@ -55,9 +55,7 @@ class RulesDetector:
     def __init__(self, packs: Sequence[Pack]) -> None:
         self.name = packs[0].content.detector
         self.finds = frozenset(name for pack in packs for name in _names(pack))
-        compiled: dict[str, list[Any]] = {
-            kind: [] for kind in ("words", "views", "anchors", "shapes", "regex", "finder")
-        }
+        compiled: dict[str, list[Any]] = {kind: [] for kind in ("words", "anchors", "shapes", "regex", "finder")}
         problems: list[str] = []
         for pack in packs:
             for place, rule in zip(pack.places, pack.content.rules, strict=True):
@@ -71,9 +69,11 @@ class RulesDetector:
         self._anchored = AnchoredRules(compiled["anchors"], self.name)
         self._shapes = Shapes(compiled["shapes"], self.name)
         self._phrases = Phrases(compiled["words"])
-        self._in_views = Phrases(compiled["views"])
+        self._hidden = any(phrase.hidden for phrase in compiled["words"])
         self._patterns: list[Pattern] = compiled["regex"]
         self._finders: list[tuple[str, Rule, Category]] = compiled["finder"]
+        for finder, _, _ in self._finders:
+            list(_FINDERS[finder]("+A1"))  # has its tables read before the first request
 
     def find(self, text: str) -> list[Finding]:
         """Everything that the rules find, by start; what one label finds within what it found is left out."""
@@ -84,24 +84,25 @@ class RulesDetector:
                 found.append(Finding(start, end, self.name, category, label, rule.score))
         if self._patterns:
             found.extend(find_patterns(self._patterns, text, self.name))
-        if self._phrases or self._in_views:
+        if self._phrases:
             self._read(text, found)
         return _outermost(found) if len(found) > 1 else found
 
     def _read(self, text: str, found: list[Finding]) -> None:
         folded = fold(text)
         origin = _Origin(text)
-        self._look(self._phrases, folded, origin, found)
-        if not self._in_views:
+        readings = self._phrases.readings(folded)
+        if "" in readings:
+            self._add(found, self._phrases.find(folded, readings[""]), origin)
+        if not self._hidden:
             return
-        for view in views(text, folded, origin):
-            if view.folded:
-                self._look(self._in_views, view.text, view.span, found, edges=view.edges, skeleton=view.skeleton)
-            else:
-                self._look(self._in_views, fold(view.text), _Origin(view.text, view.span), found)
+        for view in views(text, folded, origin, readings):
+            plain, span = (view.text, view.span) if view.folded else (fold(view.text), _Origin(view.text, view.span))
+            hidden = self._phrases.find_hidden(plain, edges=view.edges, skeleton=view.skeleton)
+            self._add(found, hidden, span)
 
-    def _look(self, phrases: Phrases, text: str, span: Span, found: list[Finding], **how: bool) -> None:
-        for match in phrases.find(text, **how):
+    def _add(self, found: list[Finding], matches: Iterable[Match], span: Span) -> None:
+        for match in matches:
             start, end = span(match.start, match.end)
             if end - start <= LONGEST:
                 phrase = match.phrase
@@ -136,13 +137,12 @@ def _compile(rule: Rule, category: Category) -> Iterator[tuple[str, Any]]:
         return
     check = None if rule.check is None else CHECKS[rule.check]
     if rule.kind == "words":
-        phrase = Phrase(rule.label, category, rule.score, rule.words, rule.gap, rule.unless)
+        # One word written backwards or in rot13 is often another word; several near one another are not.
+        hidden = len(rule.words) > 1 if rule.views is None else rule.views
+        phrase = Phrase(rule.label, category, rule.score, rule.words, rule.gap, rule.unless, hidden)
         if phrase.span > LONGEST // 2:
             raise ValueError(f"its words and gaps can take {phrase.span} characters, more than {LONGEST // 2}")
         yield "words", phrase
-        # One word written backwards or in rot13 is often another word; several near one another are not.
-        if len(rule.words) > 1 if rule.views is None else rule.views:
-            yield "views", phrase
     elif rule.kind == "anchors":
         follows = _expression(rule.follows)
         yield "anchors", Anchored(rule.label, category, rule.score, rule.anchors, follows, check, rule.inside)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
-from jsonschema.exceptions import SchemaError
-from jsonschema.validators import validator_for
+from jsonschema.exceptions import SchemaError  # type: ignore[import-untyped]
+from jsonschema.validators import validator_for  # type: ignore[import-untyped]
 from referencing import Registry
 
 from helicone_gw import ConfigError
@@ -65,9 +65,7 @@ class SchemaDetector:
         """One finding for the whole text, unless it fits."""
         label = None
         try:
-            if len(text) > MAX_JSON:
-                label = "schema_mismatch"
-            elif not self._validator.is_valid(msgspec.json.decode(text)):
+            if len(text) > MAX_JSON or not self._validator.is_valid(msgspec.json.decode(text)):
                 label = "schema_mismatch"
         except msgspec.DecodeError:
             label = "not_json"

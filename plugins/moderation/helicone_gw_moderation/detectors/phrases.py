@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from ahocorasick_rs import AhoCorasick, MatchKind
 
 from helicone_gw_moderation.detectors.base import Category
 from helicone_gw_moderation.detectors.folding import fold
-from helicone_gw_moderation.detectors.views import LEET
+from helicone_gw_moderation.detectors.views import LEET, rot13
 
 _SENTENCE = re.compile(r"[.!?](?=\s)|[;。！？।\u061f]|\n\s*\n")
 _UNLESS_WITHIN = 24
@@ -22,7 +23,8 @@ class Phrase:
     """One wording: a word of each of ``groups`` in their order, at most ``gap`` characters between two.
 
     A word ends in ``*`` when more letters may follow, and begins with it when more may precede. Phrases end at a
-    sentence's end. None is found where a word of ``unless`` comes shortly before.
+    sentence's end. None is found where a word of ``unless`` comes shortly before. ``hidden``: it is looked for in other
+    readings too.
     """
 
     label: str
@@ -31,7 +33,7 @@ class Phrase:
     groups: tuple[tuple[str, ...], ...]
     gap: int = 30
     unless: tuple[str, ...] = ()
-    anywhere: bool = False
+    hidden: bool = False
 
     @property
     def span(self) -> int:
@@ -59,19 +61,53 @@ class Match:
 
 
 class Phrases:
-    """Phrases, compiled to one automaton over their words: linear in the text, whatever the phrases are."""
+    """Phrases, compiled to automata over their words: linear in the text, whatever the phrases are.
+
+    A first one knows only the words of each phrase's rarest group, as they are and as rot13 and writing backwards make
+    them; most texts have none, and are done with.
+    """
 
     def __init__(self, phrases: Iterable[Phrase]) -> None:
         self._phrases = tuple(phrases)
         self._plain = _Automaton(self._phrases, skeleton=False)
         self._skeleton = _Automaton(self._phrases, skeleton=True)
+        self._hidden = frozenset(index for index, phrase in enumerate(self._phrases) if phrase.hidden)
+        keys: dict[str, list[tuple[str, int]]] = {}
+        for index, phrase in enumerate(self._phrases):
+            for word in max(phrase.groups, key=lambda group: min(len(fold(word)) for word in group)):
+                plain = fold(word.strip("*"))
+                keys.setdefault(plain, []).append(("", index))
+                if phrase.hidden:
+                    keys.setdefault(rot13(plain), []).append(("rot13", index))
+                    keys.setdefault(plain[::-1], []).append(("reversed", index))
+        self._owners = list(keys.values())
+        self._keys = AhoCorasick(list(keys), matchkind=MatchKind.Standard) if keys else None
 
     def __bool__(self) -> bool:
         return bool(self._phrases)
 
-    def find(self, text: str, *, edges: bool = True, skeleton: bool = False) -> list[Match]:
-        """Every phrase in ``text``, which is folded; of one that can be found in several ways at one end, the last."""
-        return (self._skeleton if skeleton else self._plain).find(text, edges)
+    def readings(self, text: str) -> dict[str, set[int]]:
+        """Which phrases ``text`` (folded) may have: as it is (under ""), as "rot13", and "reversed"."""
+        found: dict[str, set[int]] = {}
+        if self._keys is not None:
+            for index in {hit[0] for hit in self._keys.find_matches_as_indexes(text, overlapping=True)}:
+                for reading, phrase in self._owners[index]:
+                    found.setdefault(reading, set()).add(phrase)
+        return found
+
+    def find(self, text: str, among: AbstractSet[int] | None) -> list[Match]:
+        """The phrases ``among`` those (``None``: all) in ``text``, which is folded.
+
+        Of one that can be found in several ways at one end, the last.
+        """
+        return self._plain.find(text, among, edges=True)
+
+    def find_hidden(self, text: str, *, edges: bool = True, skeleton: bool = False) -> list[Match]:
+        """The phrases that are worth hiding in ``text``, a folded view of another."""
+        if skeleton:
+            return self._skeleton.find(text, self._hidden, edges=edges)
+        among = self.readings(text).get("", set()) & self._hidden
+        return self._plain.find(text, among, edges=edges) if among else []
 
 
 class _Automaton:
@@ -89,18 +125,21 @@ class _Automaton:
         self._uses = [sorted(each, key=lambda use: -use.group) for each in uses.values()]
         self._words = AhoCorasick(list(uses), matchkind=MatchKind.Standard) if uses else None
 
-    def find(self, text: str, edges: bool) -> list[Match]:
+    def find(self, text: str, among: AbstractSet[int] | None, *, edges: bool) -> list[Match]:
         if self._words is None:
             return []
         hits = self._words.find_matches_as_indexes(text, overlapping=True)
         found: list[Match] = []
         open_: dict[tuple[int, int], tuple[int, int]] = {}
         for index, start, end in hits:
+            uses = self._uses[index] if among is None else [use for use in self._uses[index] if use.phrase in among]
+            if not uses:
+                continue
             left = not edges or start == 0 or not _joined(text[start - 1], text[start])
             right = not edges or end == len(text) or not _joined(text[end - 1], text[end])
-            for use in self._uses[index]:
+            for use in uses:
                 phrase = self._phrases[use.phrase]
-                if not (left or not use.left or phrase.anywhere) or not (right or not use.right or phrase.anywhere):
+                if not (left or not use.left) or not (right or not use.right):
                     continue
                 begin = start
                 if use.group > 0:

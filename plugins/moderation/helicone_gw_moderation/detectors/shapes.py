@@ -13,6 +13,7 @@ CONTEXT = 64
 """Characters before a number, and half as many after it, in which a word may say what it is."""
 
 MAX_LENGTH = 34
+_DIGITS = re.compile(r"\d(?:[^\d\n]{0,3}\d){3,}+")
 _TOKEN = re.compile(r"(?<![0-9A-Za-z])(?:[A-Z]{1,6}(?=[ \-]\d)|[A-Z](?![0-9A-Za-z])|[A-Za-z]{0,6}\d[0-9A-Za-z]*+)")
 _SEPARATORS = frozenset((" ", "-", ".", "/", ") ", ")", ")-", "\u00a0"))
 _MASK = str.maketrans(
@@ -55,7 +56,7 @@ class Shapes:
         """Every token, or row of tokens, that has one of the forms and passes its check."""
         if not self._by_mask:
             return []
-        tokens = [match.span() for match in _TOKEN.finditer(text)]
+        tokens = list(_tokens(text))
         found: list[Finding] = []
         for first, (start, end) in enumerate(tokens):
             if start and (text[start - 1] == "_" or _continues(text, start - 1, start - 2)):
@@ -81,6 +82,17 @@ class Shapes:
             return True
         near = text[max(0, start - CONTEXT) : start] + " \n " + text[end : end + CONTEXT // 2]
         return shape.context.search(fold(near)) is not None
+
+
+def _tokens(text: str) -> Iterator[tuple[int, int]]:
+    """What may be a part of a number, wherever there are digits enough."""
+    done = 0
+    for place in _DIGITS.finditer(text):
+        for token in _TOKEN.finditer(text, max(done, place.start() - 7)):
+            if token.start() > place.end() + 2:
+                break
+            yield token.span()
+            done = token.end()
 
 
 def _continues(text: str, separator: int, beyond: int) -> bool:

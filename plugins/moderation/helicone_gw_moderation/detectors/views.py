@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import codecs
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -33,22 +32,32 @@ class View:
 LEET = str.maketrans("01345789@$|l", "oieastbgasii")
 """Digits and signs to the letters that they stand for; ``l`` and ``i`` become one, since ``1`` stands for both."""
 
-_LEET = re.compile(r"[a-z|][013457@$][a-z@$|013457]|\b[013457@$][a-z][a-z013457@$]")
+_LEET = re.compile(r"[013457@$|](?:(?<=[a-z].)[a-z013457@$|]|(?<![a-z0-9].)[a-z][a-z013457@$])")
 _SPACED = re.compile(r"(?<![^\W_])[^\W_](?:[ ._*\-]{1,3}[^\W_](?![^\W_])){5,}+")
 _ESCAPES = re.compile(
     r"%([0-9a-fA-F]{2})|&#([0-9]{2,6});|&#[xX]([0-9a-fA-F]{2,5});|\\u\{?([0-9a-fA-F]{4,6})\}?|\\x([0-9a-fA-F]{2})"
 )
 
 
-def views(text: str, folded: str, origin: Span) -> Iterator[View]:
-    """Every other reading of ``text`` that there is reason to try.
+_ROT13 = str.maketrans("abcdefghijklmnopqrstuvwxyz", "nopqrstuvwxyzabcdefghijklm")
+
+
+def rot13(folded: str) -> str:
+    """Every letter as the one 13 places on."""
+    return folded.translate(_ROT13)
+
+
+def views(text: str, folded: str, origin: Span, wanted: Container[str]) -> Iterator[View]:
+    """Every other reading of ``text`` that there is reason to try; "rot13" and "reversed" when ``wanted``.
 
     ``folded`` is its plain view and ``origin`` the way from there to ``text``. Together they are at most a fixed
     multiple of its length.
     """
-    yield View("rot13", codecs.encode(folded, "rot13"), origin)
-    size = len(folded)
-    yield View("reversed", folded[::-1], lambda start, end: origin(size - end, size - start))
+    if "rot13" in wanted:
+        yield View("rot13", rot13(folded), origin)
+    if "reversed" in wanted:
+        size = len(folded)
+        yield View("reversed", folded[::-1], lambda start, end: origin(size - end, size - start))
     if _LEET.search(folded):
         yield View("leet", folded.translate(LEET), origin, skeleton=True)
     for run in _SPACED.finditer(folded):
@@ -60,11 +69,22 @@ def views(text: str, folded: str, origin: Span) -> Iterator[View]:
 
 
 def _spaced(run: re.Match[str], origin: Span) -> View:
-    """Letters with something between each two; their words run together in this view."""
+    """Letters with something between each two; where that is more than one character, a word ends."""
     whole, first = run.group(), run.start()
-    places = [first + index for index, char in enumerate(whole) if char.isalnum()]
-    letters = "".join(char for char in whole if char.isalnum())
-    return View("spaced", letters, lambda start, end: origin(places[start], places[end - 1] + 1), edges=False)
+    letters: list[str] = []
+    places: list[int] = []
+    last = -1
+    for index, char in enumerate(whole):
+        if char.isalnum():
+            if last >= 0 and index - last > 2:
+                letters.append(" ")
+                places.append(first + last + 1)
+            letters.append(char)
+            places.append(first + index)
+            last = index
+    view = "".join(letters)
+    # Without such ends all words have run together.
+    return View("spaced", view, lambda start, end: origin(places[start], places[end - 1] + 1), edges=" " in view)
 
 
 def _unescaped(text: str) -> View:
