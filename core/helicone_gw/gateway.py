@@ -25,6 +25,7 @@ from helicone_gw.exchange import Exchange
 from helicone_gw.health import Health
 from helicone_gw.ids import new_id
 from helicone_gw.ingress.origin import check_bind
+from helicone_gw.leadership import Leadership
 from helicone_gw.measurement import Measurement
 from helicone_gw.model import Request, Target, Upstream, UpstreamRequest, UpstreamResponse
 from helicone_gw.pages import Pages
@@ -80,6 +81,7 @@ class Gateway:
         self.catalogue = Catalogue.build(config.providers)
         self.database = Database(config.database.url)
         self.store: Store = parts.store(config, self.clock)
+        self.leadership = Leadership(self.store)
         self._routes = DefaultRoutes(self.catalogue, config.models)
         self.routing = Routing(self.catalogue, self._routes)
         self.prices = Prices(self.clock.now, targets=self.routing.targets, on_fault=self._price_fault)
@@ -234,6 +236,7 @@ class Gateway:
         await self.pages.aclose()
         await self.http.aclose()
         await self._network.aclose()
+        self.leadership.close()
         await self.store.close()
         await self.database.close()
 
