@@ -69,10 +69,15 @@ class Database:
         return self._sqlite and _in_memory(self._url)
 
     @property
+    def path(self) -> Path | None:
+        """The SQLite file; ``None`` for any other database."""
+        path = self._url.database or ""
+        return Path(path) if self._sqlite and not self.in_memory and not path.startswith("file:") else None
+
+    @property
     def missing(self) -> bool:
         """Whether this is a SQLite file that does not exist yet (connecting would create it)."""
-        path = self._url.database or ""
-        return self._sqlite and not self.in_memory and not path.startswith("file:") and not Path(path).exists()
+        return self.path is not None and not self.path.exists()
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:

@@ -82,6 +82,40 @@ class BodyStorage(PluginConfig):
     )
 
 
+class JournalConfig(PluginConfig):
+    """The journal on the local disk, which holds every record until it is in the database."""
+
+    enabled: bool = Field(
+        default=True, description="Whether there is one. A database in memory, which is lost anyway, never has one."
+    )
+    path: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Its directory, which every worker shares; by default <name>.journal beside the SQLite file, and "
+        "helicone.journal in the working directory for any other database.",
+    )
+    fsync: Literal["always", "interval", "never"] = Field(
+        default="never",
+        description="When records are forced onto the disk itself, which only a machine that dies needs: `always` "
+        "before each answer, which waits for the disk then; `interval` every `fsync_ms`; `never`: as the system does.",
+    )
+    fsync_ms: Annotated[int, Field(ge=10, le=60_000)] = Field(
+        default=1000, description="Milliseconds between two times for `fsync: interval`."
+    )
+    max_bytes: Size = Field(
+        default=ByteSize(1 << 30), description="How much each worker's journal may take on the disk."
+    )
+    max_body: Size = Field(
+        default=ByteSize(32 << 10),
+        description="How much of each body is in the journal; what is longer is cut there, and whole in the database.",
+    )
+    on_full: Literal["drop", "refuse"] = Field(
+        default="drop",
+        description="What happens when the journal is full or cannot be written: `drop` goes on without it, with what "
+        "memory holds; `refuse` answers new requests with 503.",
+    )
+
+
 class LoggingConfig(PluginConfig):
     """What is kept of bodies, and how much may wait in memory for the database."""
 
@@ -111,6 +145,9 @@ class LoggingConfig(PluginConfig):
         default=1000,
         description="Models, users, values of a property, ... of one hour that have sums of their own; what comes "
         "beyond is summed up as (other). Also how many keys of properties an organization may have.",
+    )
+    journal: JournalConfig = Field(
+        default=JournalConfig(), description="What is kept on the local disk until it is in the database."
     )
     retention: Retention = Field(
         default=Retention(),

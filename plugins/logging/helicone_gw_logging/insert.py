@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
@@ -117,21 +117,27 @@ def request_only(rows: Rows) -> Rows:
 
 
 async def write(
-    database: Database, batch: Sequence[Rows], knowledge: Knowledge | None = None, *, again: bool = False
+    database: Database,
+    batch: Sequence[Rows],
+    knowledge: Knowledge | None = None,
+    *,
+    again: bool = False,
+    beside: Callable[[AsyncConnection], Awaitable[None]] | None = None,
 ) -> int:
     """Insert ``batch``, and add it to all sums, in one transaction; returns how many were new.
 
     ``again``: a former attempt may have been committed although it seemed to fail, so rows that exist are left out.
-    Whoever writes more than once keeps ``knowledge``. Raises whatever SQLAlchemy raises; nothing was written then.
+    Whoever writes more than once keeps ``knowledge``. ``beside`` is done in the same transaction. Raises whatever
+    SQLAlchemy raises; nothing was written then.
     """
     knowledge = knowledge or Knowledge()
     times, now = {rows.received_at for rows in batch}, round(knowledge.now() * 1000)
     async with database.begin() as connection:
         first = await take_numbers(connection, len(batch))
+        await knowledge.partitions.ensure(connection, times, now)
         if again:
             existing = await _existing(connection, batch)
             batch = [rows for rows in batch if rows.id not in existing]
-        await knowledge.partitions.ensure(connection, times, now)
         numbered = [*enumerate(batch, first)]
         await put(connection, REQUEST, [(seq, *rows.request) for seq, rows in numbered])
         await put(connection, ATTEMPT, [(seq, *row) for seq, rows in numbered for row in rows.attempts])
@@ -139,6 +145,8 @@ async def write(
         await put(connection, BODY, [(seq, *rows.body) for seq, rows in numbered if rows.body is not None])
         totals = await gather(connection, knowledge.vocabulary, [(rows.request, rows.properties, 1) for rows in batch])
         await totals.write(connection)
+        if beside is not None:
+            await beside(connection)
     knowledge.partitions.committed()
     return len(batch)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from helicone_gw import Plugin, hookimpl, measured
+from helicone_gw import Plugin, Unavailable, hookimpl, measured
 from helicone_gw_logging.config import LoggingConfig
 from helicone_gw_logging.janitor import Janitor
+from helicone_gw_logging.journal.service import JournalService, root_of
 from helicone_gw_logging.objects import Objects
 from helicone_gw_logging.rebuild import rebuild, sums_are_missing
 from helicone_gw_logging.record import record
@@ -16,12 +17,12 @@ from helicone_gw_logging.vocabulary import Vocabulary
 from helicone_gw_logging.writer import Counters, Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import typer
     from quart import Blueprint
 
-    from helicone_gw import Exchange, Gateway, Measurement
+    from helicone_gw import Database, Exchange, Gateway, Measurement
     from helicone_gw_logging.ingest.routes import Ingestion
     from helicone_gw_logging.record import LogRecord
 
@@ -43,6 +44,11 @@ class LoggingPlugin(Plugin):
         self._janitor: Janitor | None = None
         self._ingestion: Ingestion | None = None
         self._objects: Objects | None = None
+        self._journal: JournalService | None = None
+        if not config.journal.enabled:
+            self.unused_hooks = ("pre_request", "before_stream", "before_end")
+        elif config.journal.on_full == "drop":
+            self.unused_hooks = ("pre_request",)
 
     @property
     def counters(self) -> Counters:
@@ -64,22 +70,45 @@ class LoggingPlugin(Plugin):
         log = gateway.log.bind(plugin=self.name)
         if self.config.body_storage is not None:
             self._objects = Objects(self.config.body_storage, gateway.clock.monotonic, log)
+        self._open_journal(gateway.database, secrets, log)
         self._writer = Writer(
-            gateway.database, self.config, log, secrets=secrets, objects=self._objects, now=gateway.clock.now
+            gateway.database,
+            self.config,
+            log,
+            secrets=secrets,
+            objects=self._objects,
+            journal=None if self._journal is None else self._journal.journal,
+            now=gateway.clock.now,
         )
         self._writer.start()
+        if self._journal is not None:
+            self._journal.start(gateway.database, self._writer.write_left)
         self._janitor = Janitor(
             gateway.database, self.config.retention, gateway.clock, log, self._writer.counters, self._objects
         )
         self._janitor.start()
 
+    def _open_journal(self, database: Database, secrets: Sequence[str], log: Any) -> None:
+        root = root_of(self.config, database)
+        try:
+            self._journal = None if root is None else JournalService(root, self.config, secrets, log)
+        except OSError as problem:
+            # Without it a killed process loses what waits in memory. That is no reason to refuse everybody.
+            log.error("there is no journal: its directory cannot be used", problem=type(problem).__name__)
+
     @hookimpl
     async def shutdown(self, gateway: Gateway) -> None:
-        """Write what is still waiting."""
+        """Write what is still waiting; what the database does not take stays in the journal."""
         if self._janitor is not None:
             await self._janitor.close()
-        if self._writer is not None:
-            await self._writer.close()
+        try:
+            if self._journal is not None:
+                await self._journal.stop()
+            if self._writer is not None:
+                await self._writer.close()
+        finally:
+            if self._journal is not None:
+                self._journal.close()
 
     @hookimpl
     def register_routes(self, gateway: Gateway) -> Blueprint | None:
@@ -114,17 +143,46 @@ class LoggingPlugin(Plugin):
     def measurements(self) -> Iterator[Measurement]:
         """What became of the records, how many wait, and what was told afterwards."""
         yield from measured(self.name, self.counters, "Records of exchanges", gauges=("queue_rows", "queue_bytes"))
+        if self._journal is not None:
+            counters, gauges = self._journal.counters, ("bytes", "lag")
+            yield from measured(f"{self.name}_journal", counters, "Records in the journal", gauges=gauges)
         if self._objects is not None:
             yield from measured(f"{self.name}_objects", self._objects.counters, "Bodies in the object storage")
         if self._ingestion is not None:
             yield from measured(f"{self.name}_ingest", self._ingestion.counters, "What was told of afterwards")
 
     @hookimpl
+    async def pre_request(self, exchange: Exchange) -> None:
+        """Refuse what could not be logged, where the journal's policy is to refuse."""
+        if self._journal is None or self._journal.journal.refuses:
+            raise Unavailable(
+                "The gateway cannot keep its log, and is configured to answer nothing that is not logged.",
+                code="log_unavailable",
+                headers={"Retry-After": "5"},
+            )
+
+    @hookimpl
+    def before_stream(self, exchange: Exchange) -> None:
+        """Put into the journal that a streamed answer begins."""
+        if self._journal is not None:
+            self._journal.keeper.before_stream(exchange)
+
+    @hookimpl
+    def before_end(self, exchange: Exchange) -> None:
+        """Put the record into the journal, before its client has the whole answer."""
+        if self._journal is not None:
+            self._journal.keeper.before_end(exchange)
+
+    @hookimpl
     def on_finish(self, exchange: Exchange) -> None:
         """Hand the record to the writer; nothing on the client's path waits for the database."""
         if self._writer is None:
             raise RuntimeError("the plugin was not started")
-        self._writer.put(record(exchange, bodies=self.config.bodies == "full"))
+        if self._journal is None:
+            self._writer.put(record(exchange, bodies=self.config.bodies == "full"))
+        else:
+            kept = self._journal.keeper.on_finish(exchange)
+            self._writer.put(kept.record, kept)
 
     def take(self, record: LogRecord) -> bool:
         """Hand over the record of an exchange that somebody told of; whether there was room for it."""
@@ -132,7 +190,7 @@ class LoggingPlugin(Plugin):
             raise RuntimeError("the plugin was not started")
         counters = self._writer.counters
         lost = counters.rows_dropped + counters.rows_lost_at_shutdown
-        self._writer.put(record)
+        self._writer.put(record, None if self._journal is None else self._journal.keeper.keep(record))
         return counters.rows_dropped + counters.rows_lost_at_shutdown == lost
 
     async def flush(self) -> None:

@@ -176,9 +176,9 @@ def _request(exchange: Exchange, organization: str, received: int, counted: dict
         **counted,
         **_cost(exchange.cost),
         **_ELSEWHERE,
+        **trace_of(exchange.id, asked.headers),
         **noted(notes, helicone.cache.enabled),
     }
-        **trace_of(exchange.id, asked.headers),
 
 
 def _attempt(received_at: int, organization: str, attempt: Attempt, counted: dict[str, Any]) -> dict[str, Any]:

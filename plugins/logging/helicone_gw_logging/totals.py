@@ -221,11 +221,9 @@ JOURNAL = Table(
     _key("journal"),
     Column("organization_id", String, nullable=False),
     Column("sequence", BigInteger, nullable=False),
-    Column("segment", BigInteger, nullable=False),
-    Column("position", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
 )
-"""How far each journal is in the database: everything up to ``sequence``, which ends at ``position`` of ``segment``."""
+"""How far each journal is in the database: everything up to ``sequence``."""
 
 SEQUENCE = Table(
     "log_sequence",

@@ -8,18 +8,25 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
 from sqlalchemy.exc import DBAPIError, IntegrityError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from helicone_gw_logging.insert import Knowledge, Rows, prepare, request_only, write
+from helicone_gw_logging.journal.position import note
 from helicone_gw_logging.record import LogRecord
 from helicone_gw_logging.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
     from helicone_gw import Database
     from helicone_gw_logging.config import LoggingConfig
+    from helicone_gw_logging.journal.journal import Journal, Ticket
+    from helicone_gw_logging.journal.keeping import Kept
     from helicone_gw_logging.objects import Objects
 
 _BATCH_BYTES = 8 << 20
@@ -54,6 +61,15 @@ class Counters:
     queue_bytes: int = 0
 
 
+class _Waiting(Struct):
+    """A record on its way: as it is, or its rows already. ``ticket``: the journal holds it until it is written."""
+
+    size: int
+    record: LogRecord | None
+    rows: Rows | None = None
+    ticket: Ticket | None = None
+
+
 class Writer:
     """Writes records in the background, in batches. `put` neither waits nor raises.
 
@@ -61,6 +77,9 @@ class Writer:
     database is locked or away the batch is tried again, for as long as it takes, and the queue grows: up to
     ``queue_max_bytes`` with bodies, then without, and at ``queue_max_rows`` new records are dropped. Each of that is
     counted in ``counters`` and logged at most every ten seconds. ``secrets`` are credentials that must not be stored.
+
+    What ``journal`` holds is not lost: past those bounds it waits there alone and is read back, and what is not written
+    at the end is left to whoever starts next. How far it is in the database is noted with every batch.
     """
 
     def __init__(
@@ -71,6 +90,7 @@ class Writer:
         *,
         secrets: Sequence[str] = (),
         objects: Objects | None = None,
+        journal: Journal | None = None,
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -79,10 +99,15 @@ class Writer:
         self._config = config
         self._log = log
         self._objects = objects
+        self._journal = journal
+        self._now = now
+        self._turn = asyncio.Lock()
         self._secrets = tuple(secret.encode() for secret in secrets)
         self._sleep = sleep
         self._knowledge = Knowledge(Vocabulary(config.rollup_values), now=now)
-        self._queue: deque[LogRecord] = deque()
+        self._queue: deque[_Waiting] = deque()
+        self._unsafe = 0
+        """How many of those that wait would be lost with the process."""
         self._waiting_bytes = 0
         self._arrived = asyncio.Event()
         self._ready = asyncio.Event()
@@ -97,29 +122,58 @@ class Writer:
         """Begin to write."""
         self._task = asyncio.get_running_loop().create_task(self._run(), name="logging.writer")
 
-    def put(self, record: LogRecord) -> None:
-        """Take a record for writing."""
+    def put(self, record: LogRecord, kept: Kept | None = None) -> None:
+        """Take a record for writing; ``kept`` is what the journal has of it."""
         counters, config = self.counters, self._config
+        ticket = None if kept is None else kept.ticket
         if self._task is not None and self._task.done():
-            counters.rows_lost_at_shutdown += 1
-            self._alarm("row lost: it came after the shutdown", id=record.request["id"])
+            if ticket is None:
+                counters.rows_lost_at_shutdown += 1
+                self._alarm("row lost: it came after the shutdown", id=record.request["id"])
             return
-        if counters.queue_rows >= config.queue_max_rows:
+        crowded = counters.queue_bytes + record.size > config.queue_max_bytes
+        if kept is not None and ticket is not None and self._spilled(kept, ticket, crowded):
+            return
+        # One that ended otherwise than the journal can say at once may take a place more.
+        if counters.queue_rows >= config.queue_max_rows * (1 if ticket is None else 2):
             counters.rows_dropped += 1
             self._alarm("rows dropped: the queue is full", rows_dropped=counters.rows_dropped)
+            if ticket is not None:
+                self._settle([ticket])
             return
-        if counters.queue_bytes + record.size > config.queue_max_bytes and record.bodies is not None:
-            record = record.without_bodies()
+        rows = kept.rows if kept is not None and kept.whole else None
+        if crowded and record.bodies is not None:
+            record, rows = record.without_bodies(), None
             counters.bodies_dropped += 1
             self._alarm("bodies dropped: the queue is full", bodies_dropped=counters.bodies_dropped)
-        self._queue.append(record)
+        self._queue.append(_Waiting(record.size, record if rows is None else None, rows, ticket))
         counters.queue_rows += 1
         counters.queue_bytes += record.size
         self._waiting_bytes += record.size
+        if ticket is None:
+            self._unsafe += 1
         self._empty.clear()
         self._arrived.set()
         if self._full():
             self._ready.set()
+
+    def _spilled(self, kept: Kept, ticket: Ticket, crowded: bool) -> bool:
+        """Whether a record waits in the journal alone from now on."""
+        journal = self._journal
+        if journal is None or kept.changed:
+            return False
+        if not (crowded or self.counters.queue_rows >= self._config.queue_max_rows or journal.spills(ticket)):
+            return False
+        if not journal.spill(ticket):
+            return False
+        self._alarm("rows wait in the journal alone: the queue is full", rows=journal.counters.spilled)
+        self._empty.clear()
+        self._arrived.set()
+        return True
+
+    def _settle(self, tickets: Sequence[Ticket]) -> None:
+        if self._journal is not None:
+            self._journal.settled(tickets)
 
     async def flush(self) -> None:
         """Write everything that waits, now. Returns at once when the writer does not run."""
@@ -144,8 +198,9 @@ class Writer:
         except asyncio.CancelledError:
             self._task.cancel()
             await asyncio.wait({self._task})
-            self.counters.rows_lost_at_shutdown += self.counters.queue_rows
-            self._log.error("rows lost: the database took none before the shutdown", rows=self.counters.queue_rows)
+            if self._unsafe:
+                self.counters.rows_lost_at_shutdown += self._unsafe
+                self._log.error("rows lost: the database took none before the shutdown", rows=self._unsafe)
             raise
 
     def _full(self) -> bool:
@@ -154,6 +209,9 @@ class Writer:
     async def _run(self) -> None:
         while True:
             if not self._queue:
+                if self._journal is not None and self._journal.spilling:
+                    await self._read_back(self._journal)
+                    continue
                 self._empty.set()
                 if self._closing.is_set():
                     return
@@ -173,41 +231,59 @@ class Writer:
         except TimeoutError:
             pass
 
-    def _take(self) -> list[LogRecord]:
-        batch: list[LogRecord] = []
+    def _take(self) -> list[_Waiting]:
+        batch: list[_Waiting] = []
         size = 0
         while self._queue and len(batch) < self._config.batch_rows and size < _BATCH_BYTES:
-            record = self._queue.popleft()
-            size += record.size
-            batch.append(record)
+            one = self._queue.popleft()
+            size += one.size
+            batch.append(one)
         self._waiting_bytes -= size
         return batch
 
-    async def _write(self, batch: list[LogRecord]) -> None:
+    async def _write(self, batch: list[_Waiting]) -> None:
         """Write a batch, whatever it takes; the counters say what became of it. Only a cancellation gets out."""
+        tickets = [one.ticket for one in batch if one.ticket is not None]
         try:
-            rows = await self._prepared(batch)
-            if self._objects is not None:
-                await self._objects.put(rows)
+            await self._write_rows(await self._prepared(batch), tickets)
+        except Exception as problem:
+            self.counters.rows_failed += len(batch)
+            self._log.error("rows lost", rows=len(batch), exc_info=problem)
+        self.counters.queue_rows -= len(batch)
+        self.counters.queue_bytes -= sum(one.size for one in batch)
+        self._unsafe -= len(batch) - len(tickets)
+        self._settle(tickets)
+
+    async def _read_back(self, journal: Journal) -> None:
+        """Write some of what waits in the journal alone."""
+        found = await journal.returned(self._config.batch_rows)
+        if found:
+            tickets = [ticket for ticket, _ in found]
+            await self._write_rows([rows for _, rows in found], tickets, again=True)
+            self._settle(tickets)
+
+    async def write_left(self, rows: Sequence[Rows]) -> None:
+        """Write what a process that died left, but for what is in the database already; returns when it is there."""
+        await self._write_rows(list(rows), again=True)
+
+    async def _write_rows(self, rows: list[Rows], tickets: Sequence[Ticket] = (), *, again: bool = False) -> None:
+        if self._objects is not None:
+            await self._objects.put(rows)
+        async with self._turn:
             try:
-                self.counters.rows_written += await self._insist_on_new(rows)
+                self.counters.rows_written += await self._insist_on_new(rows, tickets, again=again)
             except Exception as problem:
                 # One of them is at fault; the others must not suffer for it.
                 self._alarm("a batch was refused; its rows are written one by one", problem=type(problem).__name__)
                 for one in rows:
                     await self._write_one(one)
-        except Exception as problem:
-            self.counters.rows_failed += len(batch)
-            self._log.error("rows lost", rows=len(batch), exc_info=problem)
-        self.counters.queue_rows -= len(batch)
-        self.counters.queue_bytes -= sum(record.size for record in batch)
 
-    async def _insist_on_new(self, rows: list[Rows]) -> int:
+    async def _insist_on_new(self, rows: list[Rows], tickets: Sequence[Ticket], *, again: bool) -> int:
         try:
-            return await self._insist(rows)
+            return await self._insist(rows, tickets, again=again)
         except IntegrityError:
             # Somebody else (another instance of this plugin) has written some of them: the others are still to be.
-            return await self._insist(rows, again=True)
+            return await self._insist(rows, tickets, again=True)
 
     async def _write_one(self, rows: Rows) -> None:
         counters = self.counters
@@ -221,12 +297,13 @@ class Writer:
                 counters.rows_failed += 1
                 self._alarm("a row was refused", id=rows.id, problem=type(problem).__name__)
 
-    async def _insist(self, rows: list[Rows], *, again: bool = False) -> int:
+    async def _insist(self, rows: list[Rows], tickets: Sequence[Ticket] = (), *, again: bool = False) -> int:
         """Write until the database takes or refuses it. Raises what a refusal raises; returns how many were new."""
         delay = _FIRST_DELAY
         while True:
             try:
-                written = await write(self._database, rows, self._knowledge, again=again)
+                beside = self._reaching(tickets)
+                written = await write(self._database, rows, self._knowledge, again=again, beside=beside)
                 self.counters.values_folded = self._knowledge.vocabulary.folded
                 return written
             except Exception as problem:
@@ -238,12 +315,19 @@ class Writer:
             await self._sleep(delay * random.uniform(0.5, 1.0))
             delay = min(delay * 2, _LONGEST_DELAY if not self._closing.is_set() else 0.25)
 
-    async def _prepared(self, batch: list[LogRecord]) -> list[Rows]:
+    def _reaching(self, tickets: Sequence[Ticket]) -> Callable[[AsyncConnection], Awaitable[None]] | None:
+        """What notes how far the journal is in the database, once what ``tickets`` stand for is."""
+        if self._journal is None or not tickets:
+            return None
+        return partial(note, journal=self._journal.id, sequence=self._journal.watermark(tickets), now=self._now())
+
+    async def _prepared(self, batch: list[_Waiting]) -> list[Rows]:
         """The rows of a batch. Small ones are made here, a few at a time: handing them to a thread, which shares the
         interpreter with this one, would cost more than it takes off."""
-        rows: list[Rows] = []
-        for start in range(0, len(batch), _AT_ONCE):
-            some = batch[start : start + _AT_ONCE]
+        rows: list[Rows] = [one.rows for one in batch if one.rows is not None]
+        records = [one.record for one in batch if one.record is not None]
+        for start in range(0, len(records), _AT_ONCE):
+            some = records[start : start + _AT_ONCE]
             if sum(record.size for record in some) <= _AT_ONCE * _SMALL:
                 rows += self._prepare(some)
                 await asyncio.sleep(0)

@@ -1,0 +1,1 @@
+"""What must survive the process, on the disk before a client has its answer."""

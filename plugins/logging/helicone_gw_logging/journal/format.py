@@ -1,0 +1,183 @@
+"""Format: what is in a segment of a journal, as bytes and back.
+
+A segment is a header and then records, one behind the other. Numbers are little-endian::
+
+    header   magic "HGWJ1\\n"  journal (16 bytes)  first sequence (8)  CRC-32 of all that (4)
+    record   length of the payload (4)  CRC-32 of the payload, begun with sequence and kind (4)  sequence (8)  kind (1)
+             payload (MessagePack)
+
+Sequences count the records of a journal, without a gap, from one segment to the next. The first record of a segment
+names the columns of the others, so that a later version of the program can read them.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+from typing import Any
+from zlib import crc32
+
+import msgspec
+from msgspec import Struct
+
+from helicone_gw_logging.insert import Rows
+from helicone_gw_logging.statements import Values
+from helicone_gw_logging.tables import ATTEMPT, BODY, PROPERTY, REQUEST
+
+COLUMNS, OPENED, RECORD, AMENDED, REPLACED = range(5)
+"""Kinds of records: names of columns; a stream that has begun; an exchange that is about to end; values of its request
+that turned out differently; all of it anew."""
+
+_MAGIC = b"HGWJ1\n"
+_HEADER = struct.Struct("<6s16sQ")
+_HEADER_CRC = struct.Struct("<I")
+HEADER_BYTES = _HEADER.size + _HEADER_CRC.size
+_FRAME = struct.Struct("<IIQB")
+FRAME_BYTES = _FRAME.size
+MAX_PAYLOAD = 1 << 28
+"""Bytes of the largest payload; what says that it is larger is damaged."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_TABLES = (REQUEST, ATTEMPT, PROPERTY, BODY)
+NAMES: dict[str, list[str]] = {
+    table.name: [column.name for column in table.columns if column.name != "seq"] for table in _TABLES
+}
+"""The columns of each table, in the order in which their values are written."""
+
+
+class _Stored(Struct, array_like=True):
+    id: str
+    request: Values
+    attempts: list[Values]
+    properties: list[Values]
+    body: Values | None
+
+
+_decode_rows = msgspec.msgpack.Decoder(_Stored).decode
+_decode_names = msgspec.msgpack.Decoder(dict[str, list[str]]).decode
+_decode_changes = msgspec.msgpack.Decoder(tuple[str, dict[str, Any]]).decode
+
+
+class Frame(Struct, frozen=True):
+    """A record as it was read. ``end`` is the offset in its file behind it."""
+
+    sequence: int
+    kind: int
+    payload: bytes
+    end: int
+
+
+class Damage(Struct, frozen=True):
+    """Bytes in place of a record: ``start`` is their offset. ``torn``: nothing follows that could be read."""
+
+    start: int
+    torn: bool
+
+
+def header(journal: bytes, first: int) -> bytes:
+    """The header of a segment of ``journal`` (16 bytes) whose first record has the sequence ``first``."""
+    data = _HEADER.pack(_MAGIC, journal, first)
+    return data + _HEADER_CRC.pack(crc32(data))
+
+
+def read_header(data: bytes) -> int:
+    """The first sequence of the segment that begins with ``data``. Raises `ValueError` for anything else."""
+    if len(data) < HEADER_BYTES or _HEADER_CRC.unpack_from(data, _HEADER.size)[0] != crc32(data[: _HEADER.size]):
+        raise ValueError("not a segment of a journal")
+    magic, _, first = _HEADER.unpack_from(data)
+    if magic != _MAGIC:
+        raise ValueError("a segment of another version")
+    return int(first)
+
+
+def frame(sequence: int, kind: int, payload: bytes) -> bytes:
+    """A record."""
+    check = crc32(payload, (sequence << 3 | kind) & 0xFFFFFFFF)
+    return _FRAME.pack(len(payload), check, sequence, kind) + payload
+
+
+def frames(data: bytes, start: int = HEADER_BYTES) -> Iterator[Frame | Damage]:
+    """What is in a segment's bytes from the offset ``start`` on. Behind one that is damaged it goes on if it can."""
+    at, end = start, len(data)
+    while at < end:
+        if end - at < FRAME_BYTES:
+            yield Damage(at, torn=True)
+            return
+        length, check, sequence, kind = _FRAME.unpack_from(data, at)
+        behind = at + FRAME_BYTES + length
+        if length > MAX_PAYLOAD or behind > end:
+            yield Damage(at, torn=True)
+            return
+        payload = data[at + FRAME_BYTES : behind]
+        if crc32(payload, (sequence << 3 | kind) & 0xFFFFFFFF) == check:
+            yield Frame(sequence, kind, payload, behind)
+        else:
+            yield Damage(at, torn=behind == end)
+        at = behind
+
+
+def names_payload() -> bytes:
+    """The payload that names the columns."""
+    return _encode(NAMES)
+
+
+def rows_payload(rows: Rows) -> bytes:
+    """The payload of an exchange's rows. Raises what MessagePack cannot hold: `OverflowError`, `TypeError`."""
+    return _encode((rows.id, rows.request, rows.attempts, rows.properties, rows.body))
+
+
+def changes_payload(id: str, changes: Mapping[str, Any]) -> bytes:
+    """The payload of an amendment: values of the request ``id`` by column."""
+    return _encode((id, changes))
+
+
+def read_changes(payload: bytes) -> tuple[str, dict[str, Any]]:
+    """The reverse. Raises `ValueError`."""
+    return _decode_changes(payload)
+
+
+class Reading:
+    """Reads rows whose columns may be those of another version: what it did not know has its default."""
+
+    def __init__(self, names: bytes | None = None) -> None:
+        self._picks: dict[str, list[tuple[int | None, Any]]] = {}
+        written = NAMES if names is None else _decode_names(names)
+        for table in _TABLES:
+            there = {name: index for index, name in enumerate(written.get(table.name, ()))}
+            if list(there) != NAMES[table.name]:
+                defaults = {column.name: getattr(column.default, "arg", None) for column in table.columns}
+                picks = [(there.get(name), defaults[name]) for name in NAMES[table.name]]
+                self._picks[table.name] = [(at, None if callable(default) else default) for at, default in picks]
+
+    def rows(self, payload: bytes) -> Rows:
+        """The rows of a payload. Raises `ValueError`."""
+        stored = _decode_rows(payload)
+        if not self._picks:
+            return Rows(stored.id, stored.request, stored.attempts, stored.properties, stored.body)
+        return Rows(
+            stored.id,
+            self._picked(REQUEST.name, stored.request),
+            [self._picked(ATTEMPT.name, row) for row in stored.attempts],
+            [self._picked(PROPERTY.name, row) for row in stored.properties],
+            None if stored.body is None else self._picked(BODY.name, stored.body),
+        )
+
+    def _picked(self, table: str, values: Values) -> Values:
+        picks = self._picks.get(table)
+        if picks is None:
+            return values
+        return tuple([default if at is None or at >= len(values) else values[at] for at, default in picks])
+
+
+def amended(rows: Rows, changes: Mapping[str, Any]) -> Rows:
+    """``rows`` with these values of the request; columns that are not known any more are left out."""
+    request = tuple([changes.get(name, value) for name, value in zip(NAMES[REQUEST.name], rows.request, strict=True)])
+    return Rows(rows.id, request, rows.attempts, rows.properties, rows.body)
+
+
+def differences(before: Rows, after: Rows) -> dict[str, Any] | None:
+    """Values of the request that are others in ``after``, by column; ``None`` where more than those are."""
+    if (before.attempts, before.properties, before.body) != (after.attempts, after.properties, after.body):
+        return None
+    pairs = zip(NAMES[REQUEST.name], before.request, after.request, strict=True)
+    return {name: new for name, old, new in pairs if old != new}

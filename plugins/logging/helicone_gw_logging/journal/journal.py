@@ -1,0 +1,298 @@
+"""Journal: what a process must not take along when it dies, in files of its own, until the database has it.
+
+A journal is a directory that one worker writes, and that it holds locked (flock(2)) for as long as it lives. It holds
+every record from before its client could have the whole answer until its row is committed. Segments go, the oldest
+first, when nothing in them is waited for; a stream that outlives them is carried into the newest.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from helicone_gw_logging.journal.format import OPENED, RECORD, frame
+from helicone_gw_logging.journal.locking import LOCK, locked
+from helicone_gw_logging.journal.overflow import Overflow
+from helicone_gw_logging.journal.segment import Segment
+
+if TYPE_CHECKING:
+    from helicone_gw_logging.config import JournalConfig
+    from helicone_gw_logging.insert import Rows
+
+SEGMENT_BYTES = 16 << 20
+"""Bytes at which a new segment is begun."""
+
+
+@dataclass(slots=True)
+class JournalCounters:
+    """What a journal went through since the start.
+
+    ``records``: what was written; ``carried``: streams taken from old segments into a new one; ``failures``: writes
+    that the disk refused; ``without``: records that had to do without, because it was full; ``spilled``: records that
+    waited in the journal alone, because the queue was full; ``replayed``: rows of dead processes that were written;
+    ``interrupted``: those of them that had begun to answer and did not end; ``damaged``: records that could not be
+    read; ``bytes``: what is on the disk now; ``lag``: records that are not yet known to be in the database.
+    """
+
+    records: int = 0
+    carried: int = 0
+    failures: int = 0
+    without: int = 0
+    spilled: int = 0
+    replayed: int = 0
+    interrupted: int = 0
+    damaged: int = 0
+    bytes: int = 0
+    lag: int = 0
+
+
+class Ticket(Struct):
+    """Where a journal holds what became of one exchange. ``opened``: what it said when its answer began."""
+
+    sequence: int
+    opened: bytes | None = None
+
+
+class Journal:
+    """One worker's journal. Nothing here waits for anything but the operating system, and nothing raises.
+
+    ``directory`` is its own, ``lock`` the file descriptor that says so.
+    """
+
+    def __init__(
+        self, directory: Path, lock: int, config: JournalConfig, log: Any, counters: JournalCounters | None = None
+    ) -> None:
+        self.id = directory.name
+        self.counters = counters or JournalCounters()
+        self.directory = directory
+        self.failing = False
+        """Whether the disk refused the last record."""
+        self.last = 0
+        """The sequence of the last record."""
+        self._lock = lock
+        self._config = config
+        # Where new requests are refused, those that are under way have some room left.
+        self._most = config.max_bytes * (5 if config.on_full == "refuse" else 4) // 4
+        self._log = log
+        self._segments: list[Segment] = []
+        self._segment: Segment | None = None
+        self._held: dict[int, Ticket] = {}
+        self._returned: dict[int, Ticket] = {}
+        self._overflow = Overflow(self)
+        self._unsynced = False
+
+    @classmethod
+    def open(cls, root: Path, config: JournalConfig, log: Any, counters: JournalCounters | None = None) -> Journal:
+        """A new journal in a new directory of ``root``. Raises `OSError`."""
+        name = uuid.uuid4().hex
+        fresh = root / f".{name}"
+        fresh.mkdir(mode=0o700, parents=True)
+        # Locked before it has its name, so that nobody takes it for a dead one.
+        lock = locked(fresh / LOCK, create=True)
+        if lock is None:
+            raise OSError("the new directory is locked by somebody else")
+        directory = fresh.rename(root / name)
+        journal = cls(directory, lock, config, log, counters)
+        try:
+            journal._roll()
+        except BaseException:
+            journal.close()
+            raise
+        return journal
+
+    @property
+    def full(self) -> bool:
+        """Whether it is as large as it may be."""
+        return self.counters.bytes >= self._config.max_bytes
+
+    @property
+    def refuses(self) -> bool:
+        """Whether requests are to be refused, because what becomes of them could not be kept."""
+        if self._config.on_full != "refuse":
+            return False
+        if self.failing:
+            self._try_again()
+        return self.failing or self.full
+
+    # What becomes of exchanges
+
+    def announce(self, payload: bytes) -> Ticket | None:
+        """Note that an answer begins, whose end will be told to `keep`. ``None``: it could not be noted."""
+        sequence = self._append(OPENED, payload)
+        if not sequence:
+            return None
+        ticket = self._held[sequence] = Ticket(sequence, payload)
+        return ticket
+
+    def keep(self, payload: bytes, ticket: Ticket | None = None) -> Ticket | None:
+        """Note the record of an exchange, of which ``ticket`` was the beginning. ``None``: nothing is held of it."""
+        sequence = self._append(RECORD, payload)
+        if not sequence:
+            return ticket
+        if ticket is None:
+            ticket = Ticket(sequence)
+        else:
+            self._held.pop(ticket.sequence, None)
+            ticket.sequence, ticket.opened = sequence, None
+        self._held[sequence] = ticket
+        return ticket
+
+    def amend(self, kind: int, payload: bytes) -> None:
+        """Note that something held turned out differently: ``kind`` is `AMENDED` or `REPLACED`."""
+        self._append(kind, payload)
+
+    def settled(self, tickets: Iterable[Ticket]) -> None:
+        """What these stood for is in the database, or never will be."""
+        for ticket in tickets:
+            if self._held.pop(ticket.sequence, None) is None:
+                self._returned.pop(ticket.sequence, None)
+        self._prune(self.watermark())
+
+    def watermark(self, tickets: Iterable[Ticket] = ()) -> int:
+        """The sequence up to which everything is in the database once ``tickets`` are."""
+        without = {ticket.sequence for ticket in tickets}
+        firsts = [next((each for each in held if each not in without), 0) for held in (self._held, self._returned)]
+        firsts.append(self._overflow.next)
+        return min((first for first in firsts if first), default=self.last + 1) - 1
+
+    # Records that wait here because there is no room for them elsewhere
+
+    def spill(self, ticket: Ticket) -> bool:
+        """Let a record wait in the journal alone; whether it can. `returned` gives it back."""
+        if ticket.opened is not None or not self._overflow.take(ticket.sequence):
+            return False
+        self._held.pop(ticket.sequence, None)
+        self.counters.spilled += 1
+        return True
+
+    @property
+    def spilling(self) -> bool:
+        """Whether records wait in the journal alone."""
+        return self._overflow.next > 0
+
+    def spills(self, ticket: Ticket) -> bool:
+        """Whether a record that ended now has to wait behind others that do."""
+        return 0 < self._overflow.next <= ticket.sequence
+
+    async def returned(self, most: int) -> list[tuple[Ticket, Rows]]:
+        """The next up to ``most`` of the records that wait here alone. None: there are no more."""
+        found = await self._overflow.read(most, self._held)
+        tickets = [(Ticket(sequence), rows) for sequence, rows in found]
+        self._returned.update({ticket.sequence: ticket for ticket, _ in tickets})
+        return tickets
+
+    def holding(self, sequence: int) -> Segment | None:
+        """The segment in which the record ``sequence`` is, or the first one behind it."""
+        return next((each for each in self._segments if sequence <= each.last), None)
+
+    # Files
+
+    def sync(self) -> None:
+        """Have everything on the disk itself. Meant for a thread."""
+        segment, self._unsynced = self._segment, False
+        if segment is not None:
+            # It may have been closed meanwhile, which synchronizes it, too; or the disk will say so at the next write.
+            with suppress(OSError):
+                segment.sync()
+
+    @property
+    def unsynced(self) -> bool:
+        """Whether something was written since `sync`."""
+        return self._unsynced
+
+    def close(self) -> bool:
+        """Write no more; the directory goes, if nothing in it is waited for. Returns whether it did."""
+        for segment in self._segments:
+            segment.close()
+        empty = not (self._held or self._returned or self.spilling)
+        if empty:
+            for segment in self._segments:
+                segment.unlink()
+            (self.directory / LOCK).unlink(missing_ok=True)
+            try:
+                self.directory.rmdir()
+            except OSError:
+                empty = False
+        self._segments, self._segment = [], None
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+        return empty
+
+    def _append(self, kind: int, payload: bytes) -> int:
+        """The sequence under which it was written; 0 where it was not."""
+        counters = self.counters
+        if counters.bytes >= self._most:
+            counters.without += 1
+            return 0
+        try:
+            segment = self._segment
+            if segment is None or segment.size + len(payload) > SEGMENT_BYTES:
+                segment = self._roll()
+            sequence = self.last + 1
+            data = frame(sequence, kind, payload)
+            segment.append(data, sequence)
+            if self._config.fsync == "always":
+                segment.sync()
+        except (OSError, ValueError) as problem:
+            self._failed(problem)
+            return 0
+        self.last = sequence
+        self.failing = False
+        self._unsynced = True
+        counters.records += 1
+        counters.bytes += len(data)
+        counters.lag += 1
+        return sequence
+
+    def _roll(self) -> Segment:
+        """Begin a new segment. Raises `OSError`."""
+        before = self._segment
+        segment = Segment.create(self.directory, bytes.fromhex(self.id), self.last + 1)
+        self._segments.append(segment)
+        self._segment = segment
+        self.last = segment.last
+        self.counters.bytes += segment.size
+        if before is not None:
+            if self._config.fsync != "never":
+                before.sync()
+            before.close()
+            self._carry(before.first)
+        return segment
+
+    def _carry(self, before: int) -> None:
+        """Take streams that began in segments older than the one that begins with ``before`` into the newest."""
+        for ticket in [each for sequence, each in self._held.items() if sequence < before]:
+            if ticket.opened is not None and (sequence := self._append(OPENED, ticket.opened)):
+                del self._held[ticket.sequence]
+                ticket.sequence = sequence
+                self._held[sequence] = ticket
+                self.counters.carried += 1
+
+    def _prune(self, watermark: int) -> None:
+        self.counters.lag = self.last - watermark
+        segments = self._segments
+        while len(segments) > 1 and segments[0].last <= watermark:
+            self.counters.bytes -= segments.pop(0).unlink()
+
+    def _failed(self, problem: Exception) -> None:
+        self.counters.failures += 1
+        if not self.failing:
+            self._log.error("the journal cannot be written", problem=type(problem).__name__)
+        self.failing = True
+        if self._segment is not None:
+            self._segment.close()
+            self._segment = None
+
+    def _try_again(self) -> None:
+        with suppress(OSError):
+            if self._segment is None:
+                self._roll()
+            self.failing = False

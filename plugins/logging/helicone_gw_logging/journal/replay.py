@@ -1,0 +1,171 @@
+"""Replay: the journals of processes that are dead, written to the database by whoever starts next."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from helicone_gw_logging.journal.format import (
+    AMENDED,
+    COLUMNS,
+    OPENED,
+    RECORD,
+    REPLACED,
+    Damage,
+    Frame,
+    Reading,
+    amended,
+    frames,
+    read_changes,
+    read_header,
+)
+from helicone_gw_logging.journal.locking import LOCK, locked
+from helicone_gw_logging.journal.position import forget, position
+from helicone_gw_logging.journal.segment import read, segments
+
+if TYPE_CHECKING:
+    from helicone_gw import Database
+    from helicone_gw_logging.insert import Rows
+    from helicone_gw_logging.journal.journal import JournalCounters
+
+Write = Callable[[Sequence["Rows"]], Awaitable[None]]
+"""Writes rows, those that exist already left out; returns when they are in the database."""
+
+_AT_ONCE = 500
+DAMAGED = ".damaged"
+"""The suffix of a segment that could not be read to its end: it is kept for people to look at."""
+
+
+async def replay(root: Path, database: Database, write: Write, log: Any, counters: JournalCounters) -> None:
+    """Write what journals in ``root`` hold whose processes are dead, and delete them. Raises what ``write`` does."""
+    for directory, lock in await asyncio.to_thread(lambda: list(abandoned(root))):
+        try:
+            dead = await asyncio.to_thread(Dead, directory, await position(database, directory.name))
+            before = counters.replayed
+            for rows in dead.batches():
+                await write(rows)
+                counters.replayed += len(rows)
+            interrupted = list(dead.opened.values())
+            for start in range(0, len(interrupted), _AT_ONCE):
+                await write(interrupted[start : start + _AT_ONCE])
+            counters.replayed += len(interrupted)
+            counters.interrupted += len(interrupted)
+            counters.damaged += dead.damaged
+            await asyncio.to_thread(_remove, directory, dead.broken)
+            await forget(database, directory.name)
+            log.info(
+                "the journal of a process that died was taken over",
+                rows=counters.replayed - before,
+                interrupted=len(interrupted),
+                damaged=dead.damaged,
+            )
+        finally:
+            os.close(lock)
+
+
+def journals(root: Path) -> list[Path]:
+    """The directories of ``root`` that are journals."""
+    if not root.is_dir():
+        return []
+    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def abandoned(root: Path) -> Iterator[tuple[Path, int]]:
+    """The journals that nobody holds, each with the descriptor that holds it from now on."""
+    for directory in journals(root):
+        try:
+            lock = locked(directory / LOCK)
+        except OSError:  # taken over, and deleted, by somebody else meanwhile
+            continue
+        if lock is not None:
+            yield directory, lock
+
+
+class Dead:
+    """What a journal that nobody writes any more holds beyond ``position``.
+
+    ``opened`` are the streams that began and did not end, by id. ``damaged`` counts what could not be read; ``broken``
+    are the segments with such in the midst, as opposed to a tail that was torn when its process died.
+    """
+
+    def __init__(self, directory: Path, position: int) -> None:
+        self._paths = segments(directory)
+        self._position = position
+        self._changes: dict[str, dict[str, Any]] = {}
+        self._replaced: dict[str, int] = {}
+        self.opened: dict[str, Rows] = {}
+        self.damaged = 0
+        self.broken: list[Path] = []
+        for path in self._paths:
+            self._look_through(path)
+
+    def batches(self) -> Iterator[list[Rows]]:
+        """The rows of the exchanges that ended, as they turned out, some hundred at a time."""
+        some: list[Rows] = []
+        for path in self._paths:
+            for frame, reading in _frames(path, None):
+                if frame.sequence <= self._position or frame.kind not in (RECORD, REPLACED):
+                    continue
+                rows = reading.rows(frame.payload)
+                last = self._replaced.get(rows.id)
+                if last is not None if frame.kind == RECORD else last != frame.sequence:
+                    continue
+                changes = self._changes.get(rows.id)
+                some.append(rows if changes is None else amended(rows, changes))
+                if len(some) >= _AT_ONCE:
+                    yield some
+                    some = []
+        if some:
+            yield some
+
+    def _look_through(self, path: Path) -> None:
+        damage: list[Damage] = []
+        for frame, reading in _frames(path, damage):
+            if frame.kind == AMENDED:
+                identifier, changes = read_changes(frame.payload)
+                self._changes.setdefault(identifier, {}).update(changes)
+            elif frame.kind == OPENED and frame.sequence > self._position:
+                rows = reading.rows(frame.payload)
+                self.opened[rows.id] = rows
+            elif frame.kind in (RECORD, REPLACED):
+                identifier = reading.rows(frame.payload).id
+                self.opened.pop(identifier, None)
+                if frame.kind == REPLACED:
+                    self._replaced[identifier] = frame.sequence
+                    self._changes.pop(identifier, None)
+        self.damaged += len(damage)
+        if any(not each.torn for each in damage):
+            self.broken.append(path)
+
+
+def _frames(path: Path, damage: list[Damage] | None) -> Iterator[tuple[Frame, Reading]]:
+    """The records of a segment that can be read; what cannot is added to ``damage``."""
+    data = read(path)
+    reading = Reading()
+    try:
+        read_header(data)
+    except ValueError:
+        if data and damage is not None:
+            damage.append(Damage(0, torn=True))
+        return
+    for each in frames(data):
+        if isinstance(each, Damage):
+            if damage is not None:
+                damage.append(each)
+        elif each.kind == COLUMNS:
+            reading = Reading(each.payload)
+        else:
+            yield each, reading
+
+
+def _remove(directory: Path, broken: Sequence[Path]) -> None:
+    for path in segments(directory):
+        if path in broken:
+            path.rename(directory.parent / f"{directory.name}-{path.name}{DAMAGED}")
+        else:
+            path.unlink()
+    (directory / LOCK).unlink(missing_ok=True)
+    directory.rmdir()
