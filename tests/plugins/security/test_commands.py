@@ -162,3 +162,58 @@ def test_a_database_in_memory_is_refused(run: Run) -> None:
 def test_the_database_may_lie_in_a_file_that_is_not_there_yet(run: Run, tmp_path: Any) -> None:
     assert not (tmp_path / "test.db").exists()
     assert run("list").exit_code == 0
+
+
+def test_everything_that_a_key_may_be_given(run: Run, url: str) -> None:
+    secret = created(
+        run,
+        *(
+            "ci",
+            "--network",
+            "10.0.0.0/8",
+            "--origin",
+            "https://App.example.com",
+            "--role",
+            "viewer",
+            "--scope",
+            "read",
+        ),
+        *("--limit", "100;w=60", "--limit", "5;w=86400;u=cents", "--budget", "25/month", "--provider-key", "main"),
+    )
+    found = find(url, secret)
+    assert found is not None
+    key = found.key
+    assert (key.permits.networks, key.permits.origins) == (("10.0.0.0/8",), ("https://app.example.com",))
+    assert (key.role, key.scope, key.provider_key) == ("viewer", "read", "main")
+    assert (key.limits, key.budgets) == (("100;w=60", "5;w=86400;u=cents"), ("25/month",))
+    shown = listed(run)["ci"]
+    assert (shown["limits"], shown["role"], shown["last_used"]) == (["100;w=60", "5;w=86400;u=cents"], "viewer", None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["--network", "10.0.0.1/8"], "no network"), (["--role", "king"], "role:"), (["--limit", "lots"], "is no limit")],
+)
+def test_what_a_key_cannot_be_given(run: Run, arguments: list[str], message: str) -> None:
+    result = run("create", "ci", *arguments)
+    assert result.exit_code == 2
+    assert message in re.sub(r"[\s│]+", " ", result.output)
+    assert "ci" not in listed(run)
+
+
+def test_rotate_prints_another_secret_and_the_old_one_works_on(run: Run, url: str) -> None:
+    old = created(run, "ci")
+    result = run("rotate", "ci", "--grace", "1")
+    assert result.exit_code == 0, result.output
+    new = result.stdout.strip()
+    before, after = find(url, old), find(url, new)
+    assert before is not None
+    assert after is not None
+    assert before.key == after.key
+    assert before.expires_at is not None
+    assert after.expires_at is None
+    assert old not in result.output
+    assert run("rotate", "ci", "--grace", "0").exit_code == 0
+    assert find(url, old) is None
+    assert "in the configuration" in run("rotate", "alice").output
+    assert "No key" in run("rotate", "nobody").output
