@@ -2,11 +2,99 @@
 
 from __future__ import annotations
 
-from helicone_gw import Plugin
-from helicone_gw_moderation.config import ModerationConfig
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from helicone_gw import Plugin, StashKey, hookimpl, measured
+from helicone_gw_moderation.config import MODERATIONS, ModerationConfig
+from helicone_gw_moderation.detectors import configured
+from helicone_gw_moderation.guarding import Guard
+from helicone_gw_moderation.judging import Judging
+from helicone_gw_moderation.policy import Policies
+from helicone_gw_moderation.report import ModerationCounters
+
+if TYPE_CHECKING:
+    from helicone_gw import Chunk, Exchange, Gateway, GatewayConfig, Measurement, Request, Response
+    from helicone_gw_moderation.detectors.base import Detector
 
 
 class ModerationPlugin(Plugin):
     """What may be said: secrets, personal data, injections, unsafe content; blocked, redacted or flagged."""
 
     Config = ModerationConfig
+    on_failure = "closed"
+    chunks_on_request = True
+    answers_on_request = True
+    tick = 0.05
+    after = ("logging", "security", "cache")
+    before = ("router", "fallbacks", "retries")
+    config: ModerationConfig
+    _judging: Judging
+    _policies: Policies
+
+    def __init__(self, config: ModerationConfig, name: str) -> None:
+        super().__init__(config, name)
+        self.counters = ModerationCounters()
+        self._guards: StashKey[Guard] = StashKey(f"{name}.guard")
+        if any(rule.keys for rule in config.rules):
+            self.vary = ("key",)
+
+    def remarks(self, config: GatewayConfig) -> Iterable[str]:
+        """What people should know before they start it."""
+        if self.config.stream.whole:
+            yield "moderation holds every streamed answer that it checks until its end (stream.whole)"
+        asked = any(MODERATIONS in check.judges for check in self.config.headers.moderations)
+        if asked and not _has_key(config, "openai"):
+            yield (
+                "Helicone-Moderations-Enabled asks OpenAI's moderations, and the provider openai has no key: such "
+                "requests get 503 (headers.moderations names other judges)"
+            )
+
+    def measurements(self) -> Iterable[Measurement]:
+        """What became of requests and answers."""
+        yield from measured(self.name, self.counters, "Moderation")
+
+    def detectors(self) -> Sequence[Detector]:
+        """The local detectors that the configuration asks for."""
+        return configured(self.config.detectors)
+
+    @hookimpl
+    async def startup(self, gateway: Gateway) -> None:
+        """Make the detectors and the judges."""
+        self._clock = gateway.clock
+        self._policies = Policies(self.config, self.detectors())
+        self._judging = Judging(self.config, gateway, self.counters)
+
+    @hookimpl
+    async def pre_request(self, exchange: Exchange) -> Request | None:
+        """Look through the request, and see to it that the answer is looked through."""
+        policy = self._policies.of(exchange)
+        if policy is None:
+            return None
+        guard = Guard(exchange, policy, self.config, self._judging, self._clock, self.counters)
+        exchange.stash[self._guards] = guard
+        return await guard.request()
+
+    @hookimpl
+    def on_stream_chunk(self, exchange: Exchange, chunk: Chunk) -> Sequence[Chunk] | None:
+        """Hold back what is not decided yet; replace, or end, where something was found."""
+        guard = exchange.stash.get(self._guards)
+        return None if guard is None else guard.chunk(chunk)
+
+    @hookimpl
+    async def on_response(self, exchange: Exchange, response: Response) -> Response | None:
+        """Look through a whole answer."""
+        guard = exchange.stash.get(self._guards)
+        return None if guard is None else await guard.response(response)
+
+    @hookimpl
+    def on_finish(self, exchange: Exchange) -> None:
+        """Stop judges that are still at it, and forget what was redacted."""
+        guard = exchange.stash.get(self._guards)
+        if guard is not None:
+            guard.close()
+
+
+def _has_key(config: GatewayConfig, provider: str) -> bool:
+    entry = config.providers.get(provider)
+    return entry is not None and entry.api_key is not None

@@ -1,0 +1,238 @@
+"""Guarding: one exchange under its policy, from the request to the last event of its answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from helicone_gw import (
+    Chunk,
+    Clock,
+    Exchange,
+    GatewayError,
+    PayloadTooLarge,
+    Request,
+    Response,
+    has_pieces,
+    wire_format,
+)
+from helicone_gw_moderation.config import ModerationConfig
+from helicone_gw_moderation.endings import ended_channels
+from helicone_gw_moderation.judging import Judging
+from helicone_gw_moderation.plan import Hit, Plan
+from helicone_gw_moderation.policy import Policy
+from helicone_gw_moderation.report import ModerationCounters, Report, Where, refusal
+from helicone_gw_moderation.stream import StreamGuard, reader_of
+from helicone_gw_moderation.texts import look
+from helicone_gw_moderation.vault import Vault, placeholders
+from helicone_gw_moderation.waiting import Verdicts
+
+
+class Guard:
+    """What the plugin keeps on an exchange."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        policy: Policy,
+        config: ModerationConfig,
+        judging: Judging,
+        clock: Clock,
+        counters: ModerationCounters,
+    ) -> None:
+        self._exchange = exchange
+        self._policy = policy
+        self._config = config
+        self._judging = judging
+        self._clock = clock
+        self._counters = counters
+        self._report = Report(exchange, counters)
+        self._vault: Vault | None = None
+        self._stream: StreamGuard | None = None
+        self._refused: Hit | None = None
+        counters.checked += 1
+
+    # DOWN
+
+    async def request(self) -> Request | None:
+        """Look through the request. Raises the refusal; a changed request replaces it."""
+        exchange, plan = self._exchange, self._policy.input
+        request = exchange.request
+        wire = wire_format(request.dialect, request.operation)
+        changed: Request | None = None
+        if plan is not None and request.body != b"":
+            if request.body is None or wire is None:
+                self._report.unread("request")
+            else:
+                changed = await self._look_at(plan, request, wire)
+        if self._policy.output is not None or (self._vault is not None and self._vault.values):
+            exchange.watch_stream()
+            exchange.read_answer()
+            if wire is None:
+                self._report.unread("answer")
+        return changed
+
+    async def _look_at(self, plan: Plan, request: Request, wire: Any) -> Request | None:
+        body = request.body
+        assert body is not None
+        texts: list[str] = wire.prompt_text(body)
+        if sum(map(len, texts)) > self._config.max_characters:
+            if plan.enforces:
+                raise PayloadTooLarge(
+                    f"The request has more than {self._config.max_characters} characters of text, which is more than "
+                    "the gateway's safety policy looks through.",
+                    code="too_long_to_moderate",
+                )
+            self._report.unread("request: too long")
+            return None
+        taken = frozenset(found for text in texts for found in placeholders(text))
+        values = Vault(self._config.max_redacted, taken)
+        looked = await look(plan, texts, values=values)
+        self._counters.not_restorable += values.full
+        self._note(looked.hits, "input")
+        if (hit := looked.blocking) is not None:
+            raise refusal(self._exchange, hit, "input")
+        if values.values:
+            self._vault = values
+        if plan.judged:
+            after = [looked.change(text) for text in texts]
+            self._exchange.before_commit(self._judge_request(plan, after), timeout=self._judging.budget(plan))
+        if not looked.changes:
+            return None
+        return request.replace(body=wire.with_prompt_text(body, looked.change))
+
+    async def _judge_request(self, plan: Plan, texts: Sequence[str]) -> None:
+        hits = await self._judging.judge(plan, texts, "input", self._exchange)
+        self._note(hits, "input")
+        blocking = next((hit for hit in hits if hit.action == "block"), None)
+        if blocking is not None:
+            raise refusal(self._exchange, blocking, "input")
+
+    # UP, whole
+
+    async def response(self, response: Response) -> Response | None:
+        """Look through a whole answer. Raises the refusal; a changed answer replaces it."""
+        exchange, plan = self._exchange, self._policy.output or _NOTHING
+        request = exchange.request
+        wire = wire_format(request.dialect, request.operation)
+        if response.streamed or response.status >= 400 or not response.body or wire is None:
+            return None
+        if response.headers.get("content-encoding") not in (None, "identity"):
+            self._report.unread("answer")
+            return None
+        texts = wire.reply_text(response.body)
+        looked = await look(plan, texts, vault=self._vault)
+        self._note(looked.hits, "output")
+        try:
+            blocking = looked.blocking
+            if blocking is None and plan.judged and texts:
+                hits = await self._judge_answer(plan, texts)
+                self._note(hits, "output")
+                blocking = next((hit for hit in hits if hit.action == "block"), None)
+            if blocking is not None:
+                raise refusal(exchange, blocking, "output")
+        except GatewayError:
+            exchange.annotate("cache.store", False)
+            raise
+        if not looked.changes:
+            return None
+        return response.replace(body=wire.with_reply_text(response.body, looked.change))
+
+    async def _judge_answer(self, plan: Plan, texts: Sequence[str]) -> list[Hit]:
+        """What judges have against an answer, or its beginning. They see what is redacted as it is redacted."""
+        if any(check.action == "redact" for check in plan.checks):
+            looked = await look(plan, texts)
+            texts = [looked.change(text) for text in texts]
+        return await self._judging.judge(plan, texts, "output", self._exchange)
+
+    # UP, streamed
+
+    def chunk(self, chunk: Chunk) -> Sequence[Chunk] | None:
+        """Look through one event of a streamed answer."""
+        guard = self._stream or self._begin()
+        if guard is None:
+            return None
+        now = self._clock.monotonic()
+        if chunk.kind == "tick":
+            out: Sequence[Chunk] | None = guard.tick(now)
+        elif chunk.kind == "end":
+            out = guard.end(now)
+        else:
+            out = guard.feed(chunk, now)
+            if guard.verdicts is not None:
+                self._expect_verdict(guard.verdicts, chunk)
+        if guard.blocked and not self._exchange.ended_early:
+            self._end(guard)
+        return out
+
+    def _begin(self) -> StreamGuard | None:
+        exchange, plan = self._exchange, self._policy.output or _NOTHING
+        dialect, operation = exchange.request.dialect, exchange.request.operation
+        wire, config = wire_format(dialect, operation), self._config.stream
+        if wire is None or not has_pieces(dialect, operation):
+            self._report.unread("answer")
+            return None
+        verdicts = None
+        if plan.judged:
+            verdicts = Verdicts(
+                lambda texts: self._judge_answer(plan, texts),
+                every=config.judge_every,
+                hold=config.hold,
+                closed=self._judging.closed(plan),
+            )
+        self._counters.streams += 1
+        self._stream = StreamGuard(
+            plan,
+            self._vault,
+            dialect,
+            operation,
+            reader_of(wire),
+            self._found,
+            self._counters,
+            hold=config.hold,
+            max_held=int(config.max_held),
+            verdicts=verdicts,
+        )
+        return self._stream
+
+    def _expect_verdict(self, verdicts: Verdicts, chunk: Chunk) -> None:
+        """Before a stream's end, have the end wait for the last verdict."""
+        if ended_channels(chunk.json, chunk.data) and (last := verdicts.last()) is not None:
+            plan = self._policy.output or _NOTHING
+            seconds = 2 * self._judging.budget(plan) if verdicts.closed else self._config.stream.hold
+            self._exchange.hold_end(_undisturbed(last), timeout=seconds)
+
+    def _end(self, guard: StreamGuard) -> None:
+        exchange = self._exchange
+        error: GatewayError | None = None if guard.verdicts is None else guard.verdicts.error
+        if self._refused is not None:
+            error = refusal(exchange, self._refused, "output")
+        exchange.error = exchange.error or error
+        exchange.annotate("cache.store", False)
+        exchange.end_stream("content_filter", closed=True)
+
+    def _found(self, hit: Hit) -> None:
+        self._report.add(hit, "output")
+        if hit.action == "block" and self._refused is None:
+            self._refused = hit
+
+    def _note(self, hits: Sequence[Hit], where: Where) -> None:
+        for hit in hits:
+            self._report.add(hit, where)
+
+    # END
+
+    def close(self) -> None:
+        """The exchange is over."""
+        if self._stream is not None:
+            self._stream.close()
+        self._vault = None
+
+
+_NOTHING = Plan((), ())
+
+
+async def _undisturbed(task: Any) -> None:
+    """Wait for ``task``, which goes on when nobody waits any more."""
+    await asyncio.wait({task})
