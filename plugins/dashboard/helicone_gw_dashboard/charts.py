@@ -64,6 +64,13 @@ def overview(panels: Mapping[str, Panel], bucket: int) -> dict[str, Chart]:
             lane("all tokens", of("total_tokens"), "bars", 0),
             lane("of them output", of("completion_tokens"), "bars", 3),
         )
+        made["cache"] = chart(
+            times,
+            bucket,
+            "count",
+            lane("hits", of("cache_hits"), "bars", 2),
+            lane("the time before", earlier("cache_hits"), "before"),
+        )
     for name in ("latency", "first"):
         found = panels[name].data
         if found is not None and found["buckets"]:
@@ -73,7 +80,7 @@ def overview(panels: Mapping[str, Panel], bucket: int) -> dict[str, Chart]:
                 "duration",
                 *(
                     lane(share, [each["values"][share] for each in found["buckets"]], "line", colour)
-                    for colour, share in enumerate(("p50", "p95", "p99"))
+                    for colour, share in ((0, "p50"), (3, "p95"), (1, "p99"))
                 ),
             )
     return made

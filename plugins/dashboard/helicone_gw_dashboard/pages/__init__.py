@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from helicone_gw_dashboard.pages import login, overview, request, requests, welcome
+from helicone_gw_dashboard.pages import login, overview, request, requests, sessions, welcome
 from helicone_gw_dashboard.site import Pages
 
-MODULES: Final[tuple[Pages, ...]] = (overview.PAGES, requests.PAGES, request.PAGES, welcome.PAGES, login.PAGES)
+MODULES: Final[tuple[Pages, ...]] = (
+    overview.PAGES,
+    requests.PAGES,
+    request.PAGES,
+    sessions.PAGES,
+    welcome.PAGES,
+    login.PAGES,
+)
 """The modules that have pages."""

@@ -26,6 +26,16 @@ _INCREMENTS: Final = ((3 * HOUR, "min", MINUTE), (8 * DAY, "hour", HOUR), (120 *
 SHOWN: Final = 7
 """Values of one list."""
 
+DRAWN: Final = (
+    ("requests", "Requests", "series"),
+    ("cost", "Cost", "series"),
+    ("tokens", "Tokens", "series"),
+    ("latency", "Latency", "latency"),
+    ("first", "First token, of streams", "first"),
+    ("cache", "Answered from caches", "series"),
+)
+"""Charts: name, heading, and which answer they are made of."""
+
 TOPS: Final[tuple[tuple[str, str, str, str], ...]] = (
     ("model", "Models", "cost", "model"),
     ("provider", "Providers", "requests", "provider"),
@@ -39,37 +49,24 @@ TOPS: Final[tuple[tuple[str, str, str, str], ...]] = (
 
 @PAGES.get("/", "Overview")
 async def overview(view: View) -> Response:
-    """The page, or the first-run page while nothing was ever logged."""
+    """The figures and the charts, or the first-run page while nothing was ever logged."""
     lens = Lens.read(view.args, view.now)
     increment, length = _increment(lens.end - lens.start)
-    asked = {**_time(lens), "userFilter": list(lens.filters), "previous": True}
-    buckets = {**asked, "dbIncrement": increment, "timeZoneDifference": view.minutes_ahead}
-    shares = {"percentiles": [50, 95, 99]}
-    keys = await view.panels(keys=_keys(view, lens))
-    key = view.args.get("property") or next(iter(keys["keys"].data or ()), "")
-    tops = {
-        by: {**asked, "by": by, "sort": sort, "limit": SHOWN} | ({"propertyKey": key} if by == "property" else {})
-        for by, _, sort, _ in TOPS
-        if by != "property" or key
+    buckets = {
+        **_asked(lens),
+        "previous": True,
+        "dbIncrement": increment,
+        "timeZoneDifference": view.minutes_ahead,
     }
+    shares = {**buckets, "percentiles": [50, 95, 99]}
     panels = await view.panels(
         series=view.ask("POST", SERIES, json={**buckets, "users": True}),
-        latency=view.ask("POST", PERCENTILES, json={**buckets, **shares, "metric": "latency"}),
-        first=view.ask("POST", PERCENTILES, json={**buckets, **shares, "metric": "time_to_first_token"}),
-        **{f"top_{by}": view.ask("POST", TOP, json=body) for by, body in tops.items()},
+        latency=view.ask("POST", PERCENTILES, json={**shares, "metric": "latency"}),
+        first=view.ask("POST", PERCENTILES, json={**shares, "metric": "time_to_first_token"}),
     )
     series = panels["series"].data
     if series is not None and not series["totals"]["requests"] and not lens.filters and await _is_new(view):
         return await welcome(view)
-    lists = [
-        (
-            heading,
-            by,
-            panels.get(f"top_{by}", Panel()),
-            _bars(view, lens, panels.get(f"top_{by}"), by, sort, column, key),
-        )
-        for by, heading, sort, column in TOPS
-    ]
     return view.render(
         "overview.html",
         lens=lens,
@@ -77,10 +74,30 @@ async def overview(view: View) -> Response:
         panels=panels,
         figures=_figures(view, lens, panels),
         charts=charts.overview(panels, length),
-        lists=lists,
-        property_keys=keys["keys"].data or [],
-        property_key=key,
+        drawn=DRAWN,
+        property_key=view.args.get("property", ""),
     )
+
+
+@PAGES.get("/lists", "Overview")
+async def lists(view: View) -> Response:
+    """Who and what the requests were: a part of the overview that it need not wait for."""
+    lens = Lens.read(view.args, view.now)
+    found = await view.panels(keys=_keys(view))
+    keys = found["keys"].data or []
+    key = view.args.get("property") or next(iter(keys), "")
+    asked = {
+        by: {**_asked(lens), "by": by, "sort": sort, "limit": SHOWN}
+        | ({"propertyKey": key} if by == "property" else {})
+        for by, _, sort, _ in TOPS
+        if by != "property" or key
+    }
+    panels = await view.panels(**{by: view.ask("POST", TOP, json=body) for by, body in asked.items()})
+    shown = [
+        (heading, by, panels.get(by, Panel()), _bars(view, lens, panels.get(by), by, sort, column, key))
+        for by, heading, sort, column in TOPS
+    ]
+    return view.render("_lists.html", lens=lens, lists=shown, property_keys=keys, property_key=key)
 
 
 def _increment(length: int) -> tuple[str, int]:
@@ -90,11 +107,12 @@ def _increment(length: int) -> tuple[str, int]:
     return ("week", 7 * DAY) if length <= 800 * DAY else ("month", 30 * DAY)
 
 
-def _time(lens: Lens) -> dict[str, Any]:
-    return {"timeFilter": {"start": formatting.iso(lens.start), "end": formatting.iso(lens.end)}}
+def _asked(lens: Lens) -> dict[str, Any]:
+    time = {"start": formatting.iso(lens.start), "end": formatting.iso(lens.end)}
+    return {"timeFilter": time, "userFilter": list(lens.filters)}
 
 
-async def _keys(view: View, lens: Lens) -> list[str]:
+async def _keys(view: View) -> list[str]:
     """The keys of properties that clients gave, without those by which Helicone's own headers are kept."""
     found = await view.ask("POST", "/v1/property/query", json={})
     return [one["property"] for one in found if not one["property"].lower().startswith("helicone-")]

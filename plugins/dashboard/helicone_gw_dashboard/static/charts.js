@@ -44,7 +44,7 @@
     var line = colour("--line");
     var bars = window.uPlot.paths.bars({ size: [0.75, 40], radius: 0.12 });
     var lanes = chart.lanes.map(function (lane) {
-      var ink = lane.look === "before" ? colour("--strong-line") : colour(COLOURS[lane.colour]);
+      var ink = lane.look === "before" ? soft : colour(COLOURS[lane.colour]);
       var series = { label: lane.name, stroke: ink, width: lane.look === "before" ? 1.5 : 1.8, points: { show: false }, spanGaps: true };
       if (lane.look === "bars") {
         series.paths = bars;
@@ -67,14 +67,16 @@
     var plot = new window.uPlot({
       width: element.clientWidth,
       height: element.clientHeight,
-      padding: [8, 8, 0, 0],
+      padding: [8, 18, 0, 0],
       scales: {
         x: { time: true, range: [first - half, last + half] },
         y: { range: function (u, low, high) { return [0, high > 0 ? high * 1.08 : 1]; } },
       },
       axes: [
-        Object.assign({}, axis, { grid: { show: false }, space: 70 }),
-        Object.assign({}, axis, { size: 54, values: function (u, values) { return values.map(format); } }),
+        Object.assign({}, axis, { grid: { show: false }, space: 76, size: 24, gap: 4, values: function (u, splits, i, space, step) {
+          return splits.map(function (at) { return tick(at, step); });
+        } }),
+        Object.assign({}, axis, { size: 50, values: function (u, values) { return values.map(format); } }),
       ],
       cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { show: false } },
       legend: { show: false },
@@ -87,6 +89,14 @@
     plot.over.append(tip);
     plot.over.addEventListener("mouseleave", function () { tip.hidden = true; });
     return plot;
+  }
+
+  // One line under the axis: the hour, or the day where a day begins.
+  function tick(seconds, step) {
+    var at = new Date(seconds * 1000);
+    var midnight = at.getHours() === 0 && at.getMinutes() === 0;
+    if (step >= 86400 || midnight) return at.toLocaleDateString(undefined, { month: "short", day: "numeric" });
+    return at.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   }
 
   function point(u, tip, chart, format) {
