@@ -20,13 +20,16 @@ from helicone_gw_security.sessions import Sessions
 from helicone_gw_security.users import User, Users, UserTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from quart import Blueprint
 
     from helicone_gw import Gateway
     from helicone_gw_security.identity_config import IdentityConfig
+    from helicone_gw_security.keys import StoredKey
+    from helicone_gw_security.provider_table import ProviderTable
     from helicone_gw_security.source import Keys
+    from helicone_gw_security.store import KeyTable
 
 IDENTITY_VERSIONS = Path(__file__).parent / "identity_migrations" / "versions"
 """The Alembic migrations of the tables of this part, a branch of their own."""
@@ -92,14 +95,34 @@ class Identity:
             await asyncio.wait({self._watch})
         self._passwords.close()
 
-    def pages(self, name: str, gateway: Gateway) -> list[Blueprint]:
-        """The pages of the plugin instance ``name``."""
-        from helicone_gw_security.auth_pages import auth_pages  # only a gateway that serves needs a web framework
+    def pages(
+        self,
+        name: str,
+        gateway: Gateway,
+        keys: KeyTable,
+        configured_keys: Sequence[StoredKey],
+        provider_keys: ProviderTable | None,
+    ) -> list[Blueprint]:
+        """The pages of the plugin instance ``name``: logins, and the administrators' API over what is given."""
+        # Only a gateway that serves needs a web framework.
+        from helicone_gw_security.admin.pages import admin_pages
+        from helicone_gw_security.admin.routing import Desk
+        from helicone_gw_security.auth_pages import auth_pages
 
         providers = [
             {"name": provider, "label": entry.label or provider} for provider, entry in self._config.oidc.items()
         ]
-        return [auth_pages(name, self.logins, gateway.keys, providers)]
+        desk = Desk(
+            keys=keys,
+            configured_keys=configured_keys,
+            provider_keys=provider_keys,
+            logins=self.logins,
+            organizations=self.organizations,
+            audit_log=self.audit_log,
+            audit=gateway.audit,
+            clock=gateway.clock,
+        )
+        return [auth_pages(name, self.logins, gateway.keys, providers), admin_pages(name, desk)]
 
     def measurements(self) -> Iterator[Measurement]:
         """What is counted here."""

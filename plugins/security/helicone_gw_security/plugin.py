@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from helicone_gw import AuthenticationFailed, PermissionDenied, Plugin, hookimpl
 from helicone_gw_security.ciphers import Cipher
 from helicone_gw_security.commands import commands
 from helicone_gw_security.config import SecurityConfig
 from helicone_gw_security.enforcement import check_enforced
-from helicone_gw_security.identity import Identity
+from helicone_gw_security.identity import BRANCH, IDENTITY_VERSIONS, Identity
 from helicone_gw_security.keys import StaticKeys
 from helicone_gw_security.provider_commands import provider_commands
 from helicone_gw_security.provider_keys import ProviderKeys, standing_for
@@ -34,6 +34,7 @@ class SecurityPlugin(Plugin):
     """Who may call: gateway keys with permits and expiry."""
 
     Config = SecurityConfig
+    migrations: ClassVar[dict[str, Path]] = {"security": VERSIONS, BRANCH: IDENTITY_VERSIONS}
 
     def __init__(self, config: SecurityConfig, name: str) -> None:
         super().__init__(config.without_secrets(), name)
@@ -74,11 +75,12 @@ class SecurityPlugin(Plugin):
 
     @hookimpl
     def register_routes(self, gateway: Gateway) -> Blueprint | None:
-        """Log people in and out."""
+        """Log people in and out, and let administrators administer."""
         from quart import Blueprint
 
+        table = None if self._cipher is None else ProviderTable(gateway.database, self._cipher)
         pages = Blueprint(self.name, __name__)
-        for part in self._identity.pages(self.name, gateway):
+        for part in self._identity.pages(self.name, gateway, KeyTable(gateway.database), self._static, table):
             pages.register_blueprint(part)
         return pages
 
