@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any, get_args
 
@@ -190,15 +190,19 @@ async def test_groups_are_those_of_the_rows(filled: tuple[Database, list[Any], d
 
 
 @pytest.mark.parametrize("increment", get_args(Increment))
-@pytest.mark.parametrize("where", ["UTC", "Europe/Berlin", "Asia/Kolkata", "America/St_Johns"])
+@pytest.mark.parametrize(
+    "where",
+    [zone("UTC"), zone("Europe/Berlin"), zone("America/Noronha"), zone(None, -90)],
+    ids=["0", "1", "-2", "-1:30"],
+)
 async def test_buckets_are_those_of_the_rows(
-    filled: tuple[Database, list[Any], dict[int, Any]], increment: Increment, where: str
+    filled: tuple[Database, list[Any], dict[int, Any]], increment: Increment, where: tzinfo
 ) -> None:
     database, rows, properties = filled
     async with database.connect() as connection:
         for asked in (FILTERS[0], FILTERS[6], FILTERS[9]):
             for span in (SPANS[1 if increment in ("day", "week", "month", "year") else 0], SPANS[2]):
-                begins = cuts(span, increment, zone(where))
+                begins = cuts(span, increment, where)
                 there: dict[int, list[Any]] = {}
                 for row in holding(rows, properties, asked, span):
                     there.setdefault(sum(cut <= row.received_at for cut in begins) - 1, []).append(row)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
-from sqlalchemy import CTE, ColumnElement, Select, and_, func, literal_column, select, union_all
+from sqlalchemy import ColumnElement, Select, and_, func, literal_column, select, union_all
 
 from helicone_gw_logging.query.cuts import Range, between, merged, whole
+from helicone_gw_logging.query.division import divided, table
 from helicone_gw_logging.query.nodes import FilterError
 from helicone_gw_logging.query.plan import Group, Plan, Question, planned
 from helicone_gw_logging.query.spans import Span
+from helicone_gw_logging.query.sums import answered
 from helicone_gw_logging.tables import REQUEST
 
 if TYPE_CHECKING:
@@ -34,6 +37,11 @@ async def active(connection: AsyncConnection, question: Question) -> dict[int, i
     plan = await planned(connection, question)
     if not plan.complete:
         plan = replace(plan, levels=(), conditions=(), values=plan.values[-1:])
+    division = divided(question.span, question.cuts, [level.length for level in plan.levels])
+    if division.homes:
+        # Days that lie in two buckets: users are told apart by how many requests they have there.
+        found = Counter(bucket for bucket, _ in await answered(connection, question, plan, ["requests"]))
+        return dict(found)
     pieces = between(question.span, question.cuts)
     several = [*_seen(plan, pieces)]
     every = union_all(*several).subquery()
@@ -71,17 +79,5 @@ def _of(pairs: Sequence[tuple[int, Range]], column: ColumnElement[int], value: A
         return select(literal_column(str(number)).label("number"), value.label("value")).where(
             column >= first, column < last
         )
-    pieces = _table(pairs)
+    pieces = table(pairs)
     return select(pieces.c.number, value.label("value")).where(and_(column >= pieces.c.first, column < pieces.c.last))
-
-
-def _table(pairs: Sequence[tuple[int, Range]]) -> CTE:
-    rows: list[Any] = [
-        select(
-            literal_column(str(number)).label("number"),
-            literal_column(str(first)).label("first"),
-            literal_column(str(last)).label("last"),
-        )
-        for number, (first, last) in pairs
-    ]
-    return union_all(*rows).cte()

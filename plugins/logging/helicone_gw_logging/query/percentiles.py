@@ -5,7 +5,6 @@ Rows are put into the same buckets, so that the numbers are the same either way:
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -14,15 +13,16 @@ from sqlalchemy import ColumnElement, Select, and_, func, literal_column, null, 
 
 from helicone_gw_logging.histograms import bucket
 from helicone_gw_logging.query.columns import ANSWERED_MODEL
-from helicone_gw_logging.query.cuts import DAY_MS, between, merged, step, whole
+from helicone_gw_logging.query.cuts import DAY_MS, step
+from helicone_gw_logging.query.division import divided, within
 from helicone_gw_logging.query.nodes import ALL, conditions
-from helicone_gw_logging.query.plan import Level, Question, inside, planned
+from helicone_gw_logging.query.plan import Level, Question, planned
 from helicone_gw_logging.query.sums import Place, instants
 from helicone_gw_logging.query.where import compare, joined
 from helicone_gw_logging.record import HOUR_MS
 from helicone_gw_logging.tables import REQUEST
 from helicone_gw_logging.totals import ALL as EVERY
-from helicone_gw_logging.totals import HISTOGRAM, HISTOGRAM_DAY
+from helicone_gw_logging.totals import HISTOGRAM, HISTOGRAM_DAY, ROLLUP
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -39,6 +39,8 @@ _METRICS: Final[dict[Metric, str]] = {
     "total_tokens": "total_tokens",
 }
 _LEVELS: Final = Level(HISTOGRAM_DAY, "day", DAY_MS), Level(HISTOGRAM, "hour", HOUR_MS)
+MAX_PAIRS: Final = 2000
+"""Providers times models up to which they are named one by one."""
 _TOLD: Final = frozenset({"provider", ANSWERED_MODEL})
 
 
@@ -48,28 +50,26 @@ async def counted(connection: AsyncConnection, question: Question, metric: Metri
     plan = await planned(connection, question)
     found: dict[Place, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     levels = _LEVELS if plan.levels and _told(question) else ()
-    pieces, cuts = between(question.span, question.cuts), question.cuts
-    longest = step(cuts)
-
-    def place(at: int, value: Any) -> dict[int, int]:
-        return found[max(0, bisect_right(cuts, int(at)) - 1) if cuts else 0, value]
-
-    for level in levels:
-        ranges, pieces = whole(pieces, level.length)
-        if ranges:
-            units = max(1, longest // level.length)
-            at = instants(level.table.c[level.column], units, level.length) if len(cuts) > 1 else None
-            for when, value, index, number in await connection.execute(_of_sums(question, metric, level, ranges, at)):
-                place(when, value)[index] += int(number)
-    rest = merged(pieces)
-    if rest:
-        column = REQUEST.c[metric]
-        at = instants(REQUEST.c.received_at, longest, 1) if len(cuts) > 1 else None
-        query = select(func.count()).select_from(plan.rows)
-        query = query.where(plan.matching, inside(REQUEST.c.received_at, rest), column.is_not(None))
+    division = divided(question.span, question.cuts, [level.length for level in levels])
+    longest, in_buckets = step(question.cuts), len(question.cuts) > 1
+    pairs = await _pairs(connection, question) if levels else None
+    for level, ranges in zip(levels, division.ranges, strict=True):
+        columns, places = level.table.c, division.places(level.length)
+        at = instants(columns[level.column], longest, level.length) if in_buckets else None
+        told = None if question.group is None else columns[question.group.by]
+        for query in within(_of_sums(question, metric, level, pairs), columns[level.column], ranges):
+            for when, value, index, number in await connection.execute(_grouped(query, at, told, columns.bucket)):
+                for place, sign in places(when):
+                    found[place, value][index] += sign * int(number)
+    column, places = REQUEST.c[metric], division.places()
+    at = instants(REQUEST.c.received_at, longest, 1) if in_buckets else None
+    rows = select(func.count()).select_from(plan.rows).where(plan.matching, column.is_not(None))
+    for query in within(rows, REQUEST.c.received_at, division.rest):
         for when, value, number, times in await connection.execute(_grouped(query, at, plan.values[-1], column)):
-            place(when, value)[bucket(number)] += int(times)
-    return {where: {index: n for index, n in counts.items() if n > 0} for where, counts in found.items()}
+            for place, sign in places(when):
+                found[place, value][bucket(number)] += sign * int(times)
+    counts = {where: {index: n for index, n in each.items() if n > 0} for where, each in found.items()}
+    return {where: each for where, each in counts.items() if each}
 
 
 def _told(question: Question) -> bool:
@@ -79,22 +79,38 @@ def _told(question: Question) -> bool:
     return known and (group is None or group.by in ("provider", "model"))
 
 
+def _whole(question: Question) -> bool:
+    """Whether it is about all requests, for which there are counts of their own."""
+    return question.group is None and question.filter == ALL
+
+
+async def _pairs(connection: AsyncConnection, question: Question) -> tuple[list[str], list[str]] | None:
+    """The providers and the models that there were: what is named is found at once, behind an index."""
+    if _whole(question):
+        return None
+    columns = ROLLUP.c
+    own = and_(columns.organization_id == question.scope.organization, question.span.of_sums(ROLLUP))
+    there = [*await connection.execute(select(columns.provider, columns.model).where(own).distinct())]
+    providers, models = {provider for provider, _ in there}, {model for _, model in there}
+    return None if len(providers) * len(models) > MAX_PAIRS else (sorted(providers), sorted(models))
+
+
 def _of_sums(
-    question: Question, metric: Metric, level: Level, ranges: list[tuple[int, int]], at: ColumnElement[int] | None
+    question: Question, metric: Metric, level: Level, pairs: tuple[list[str], list[str]] | None
 ) -> Select[Any]:
     columns = level.table.c
     names = {"provider": columns.provider, ANSWERED_MODEL: columns.model}
-    value = None if question.group is None else columns[question.group.by]
-    if value is None and question.filter == ALL:
+    if _whole(question):
         matching: ColumnElement[bool] = and_(columns.provider == EVERY, columns.model == EVERY)
     else:
         matching = and_(
             columns.provider != EVERY,
             joined(question.filter, lambda one: compare(func.nullif(names[one.field.column], ""), one)),
         )
+        if pairs is not None:
+            matching = and_(matching, columns.provider.in_(pairs[0]), columns.model.in_(pairs[1]))
     own = and_(columns.organization_id == question.scope.organization, columns.metric == _METRICS[metric])
-    query = select(func.sum(columns["count"])).where(own, matching, level.within(ranges))
-    return _grouped(query, at, value, columns.bucket)
+    return select(func.sum(columns["count"])).where(own, matching)
 
 
 def _grouped(

@@ -6,15 +6,14 @@ and so is what is asked by anything that sums do not know. Either way the number
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, FromClause, Table, and_, false, func, literal, or_, select
+from sqlalchemy import ColumnElement, FromClause, Table, and_, func, literal, select
 
 from helicone_gw_logging.query.columns import ANSWERED_MODEL, STATUS
-from helicone_gw_logging.query.cuts import DAY_MS, Range
+from helicone_gw_logging.query.cuts import DAY_MS
 from helicone_gw_logging.query.nodes import ALL, Both, Condition, Node, conditions
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.spans import Span
@@ -163,10 +162,6 @@ class Level(Struct, frozen=True):
     column: str
     length: int
 
-    def within(self, ranges: Sequence[Range]) -> ColumnElement[bool]:
-        """The rows of these units."""
-        return inside(self.table.c[self.column], ranges)
-
 
 class Plan(Struct, frozen=True):
     """How a question is answered: by the sums of ``levels``, longest units first, and by rows for what they leave over.
@@ -181,11 +176,6 @@ class Plan(Struct, frozen=True):
     rows: FromClause
     matching: ColumnElement[bool]
     complete: bool = True
-
-
-def inside(column: ColumnElement[int], ranges: Sequence[Range]) -> ColumnElement[bool]:
-    """Whether ``column`` is in one of ``ranges``."""
-    return or_(false(), *(and_(column >= first, column < last) for first, last in ranges))
 
 
 async def planned(connection: AsyncConnection, question: Question) -> Plan:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 from sqlalchemy import BigInteger, ColumnElement, Select, case, func, literal_column, null, select, union_all
 
-from helicone_gw_logging.query.cuts import between, merged, step, whole
-from helicone_gw_logging.query.plan import Plan, Question, inside, planned
+from helicone_gw_logging.query.cuts import step
+from helicone_gw_logging.query.division import Division, divided, within
+from helicone_gw_logging.query.plan import Plan, Question, planned
 from helicone_gw_logging.query.sorts import is_cached
 from helicone_gw_logging.tables import REQUEST
 from helicone_gw_logging.totals import SUMS
@@ -74,16 +74,14 @@ async def answered(
 ) -> dict[Place, Sums]:
     """The same, where it is known how the question is answered; only of the values ``among`` which they shall be."""
     found: dict[Place, list[int]] = {}
-    cuts = question.cuts
-    for statement in statements(question, plan, names, among):
+    division = divided(question.span, question.cuts, [level.length for level in plan.levels])
+    for length, statement in statements(question, plan, division, names, among):
+        places = division.places(length)
         for at, value, *numbers in await connection.execute(statement):
-            place = max(0, bisect_right(cuts, int(at)) - 1) if cuts else 0, value
-            before = found.get(place)
-            if before is None:
-                found[place] = [int(number or 0) for number in numbers]
-            else:
+            for bucket, sign in places(at):
+                before = found.setdefault((bucket, value), [0] * len(names))
                 for index, number in enumerate(numbers):
-                    before[index] += int(number or 0)
+                    before[index] += sign * int(number or 0)
     return {place: dict(zip(names, sums, strict=True)) for place, sums in found.items() if any(sums)}
 
 
@@ -98,7 +96,9 @@ async def largest(
     """The values whose sum (of two: whose quotient) is largest, in order; those alike by value."""
     names = [name for name in sums if name is not None]
     question = replace(question, cuts=())
-    several = union_all(*statements(question, plan, ["requests", *(name for name in names if name != "requests")]))
+    division = divided(question.span, (), [level.length for level in plan.levels])
+    wanted = ["requests", *(name for name in names if name != "requests")]
+    several = union_all(*(statement for _, statement in statements(question, plan, division, wanted)))
     every = several.subquery()
     amount: ColumnElement[Any] = func.sum(every.c[names[0]])
     if len(names) == 2:
@@ -110,33 +110,38 @@ async def largest(
 
 
 def statements(
-    question: Question, plan: Plan, names: Sequence[str], among: Sequence[Any] | None = None
-) -> Iterator[Select[Any]]:
-    """What is asked of each table: rows of an instant in the bucket (epoch milliseconds), a value, and the sums."""
-    pieces = between(question.span, question.cuts)
-    longest = step(question.cuts)
-    for level, condition, value in zip(plan.levels, plan.conditions, plan.values, strict=False):
-        ranges, pieces = whole(pieces, level.length)
-        if not ranges:
-            continue
+    question: Question, plan: Plan, division: Division, names: Sequence[str], among: Sequence[Any] | None = None
+) -> Iterator[tuple[int, Select[Any]]]:
+    """What is asked of each table, with the length of its units (0: of the rows): instants, values, and the sums."""
+    longest, in_buckets = step(question.cuts), len(question.cuts) > 1
+    for level, condition, value, ranges in zip(
+        plan.levels, plan.conditions, plan.values, division.ranges, strict=False
+    ):
         columns = level.table.c
-        units = max(1, longest // level.length)
-        at = instants(columns[level.column], units, level.length) if len(question.cuts) > 1 else None
-        sums = [func.sum(columns[name]).label(name) for name in names]
-        yield _grouped(select(*sums).where(condition, level.within(ranges)), at, value, among)
-    rest = merged(pieces)
-    if rest:
-        at = instants(REQUEST.c.received_at, longest, 1) if len(question.cuts) > 1 else None
-        sums = [of_rows(name).label(name) for name in names]
-        query = select(*sums).select_from(plan.rows).where(plan.matching, inside(REQUEST.c.received_at, rest))
-        yield _grouped(query, at, plan.values[-1], among)
+        at = instants(columns[level.column], longest, level.length) if in_buckets else None
+        sums = _selected([func.sum(columns[name]).label(name) for name in names]).where(condition)
+        for some in within(sums, columns[level.column], ranges, singly=among is not None):
+            yield level.length, _grouped(some, at, value, among)
+    at = instants(REQUEST.c.received_at, longest, 1) if in_buckets else None
+    rows: Select[Any] = (
+        select(*(of_rows(name).label(name) for name in names)).select_from(plan.rows).where(plan.matching)
+    )
+    # Without a time at all, nothing is asked, in a form that can still be joined to others.
+    nowhere = [] if any(division.ranges) else [(0, 0)]
+    for query in within(rows, REQUEST.c.received_at, division.rest or nowhere):
+        yield 0, _grouped(query, at, plan.values[-1], among)
 
 
-def instants(column: ColumnElement[int], units: int, length: int) -> ColumnElement[int]:
-    """The beginning of the piece of ``units`` in which ``column`` is, one being ``length`` milliseconds.
+def _selected(columns: Sequence[Any]) -> Select[Any]:
+    return select(*columns)
+
+
+def instants(column: ColumnElement[int], longest: int, length: int) -> ColumnElement[int]:
+    """The beginning of the piece of ``longest`` milliseconds in which ``column`` is, one being ``length`` of them.
 
     Numbers are written out, not bound: grouping by what is bound twice is refused by Postgres.
     """
+    units = max(1, longest // length)
     one = _number(units * length)
     return column * one if units == 1 else column // _number(units) * one
 

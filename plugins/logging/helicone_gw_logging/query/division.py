@@ -1,0 +1,163 @@
+"""Division: a time as whole days, whole hours and the rest, and the buckets in which what is read of them counts.
+
+A day of UTC in which another zone's day begins lies in two buckets. It is read as a whole and counted in the bucket
+that has more of it; the hours of the other part are read, too, counted where they belong, and taken away there.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+from msgspec import Struct
+from sqlalchemy import CTE, ColumnElement, Select, literal_column, select, union_all
+
+from helicone_gw_logging.query.cuts import DAY_MS, Range, between, merged, whole
+from helicone_gw_logging.query.spans import Span
+
+FEW: Final = 3
+"""Pieces of time that are asked for one by one; more are asked for with one statement."""
+
+
+UNITS: Final = 100
+"""Days or hours that are named one by one where that leads to rows through an index."""
+
+
+class Division(Struct, frozen=True):
+    """``ranges`` are numbers of units, for each level, ``rest`` epoch milliseconds.
+
+    ``homes`` says in which bucket a day is counted that lies in two, ``lent`` which pieces (from, to) are to be taken
+    away from which bucket.
+    """
+
+    cuts: Sequence[int]
+    ranges: tuple[list[Range], ...]
+    rest: list[Range]
+    homes: dict[int, int]
+    lent: list[tuple[int, int, int]]
+
+    def places(self, length: int = 0) -> Callable[[int], tuple[tuple[int, int], ...]]:
+        """Where what was read counts, by its instant: in which buckets, and whether it adds (1) or takes away (-1).
+
+        ``length`` is that of the units of its level; 0 of what is of the rest.
+        """
+        known: dict[int, tuple[tuple[int, int], ...]] = {}
+
+        def find(at: int) -> tuple[tuple[int, int], ...]:
+            found = known.get(at)
+            if found is None:
+                found = known[at] = tuple(self._places(int(at), length))
+            return found
+
+        return find
+
+    def _places(self, at: int, length: int) -> Iterator[tuple[int, int]]:
+        if len(self.cuts) <= 1:
+            yield 0, 1
+            return
+        if length == DAY_MS and at in self.homes:
+            yield self.homes[at], 1
+            return
+        yield max(0, bisect_right(self.cuts, at) - 1), 1
+        if length != DAY_MS and self.lent:
+            found = bisect_right(self.lent, at, key=_start) - 1
+            if found >= 0 and at < self.lent[found][1]:
+                yield self.lent[found][2], -1
+
+
+def divided(span: Span, cuts: Sequence[int], lengths: Sequence[int]) -> Division:
+    """``span`` by units of these lengths, longest first, each a whole number of the next."""
+    pieces, homes, lent = between(span, cuts), dict[int, int](), list[tuple[int, int, int]]()
+    every: list[list[Range]] = []
+    for length in lengths:
+        if length == DAY_MS and len(pieces) > 1:
+            ranges, pieces = _days(span, pieces, cuts, homes, lent)
+        else:
+            ranges, pieces = whole(pieces, length)
+        every.append(ranges)
+    return Division(cuts, tuple(every), merged(pieces), homes, lent)
+
+
+def _days(
+    span: Span,
+    pieces: Sequence[Span],
+    cuts: Sequence[int],
+    homes: dict[int, int],
+    lent: list[tuple[int, int, int]],
+) -> tuple[list[Range], list[Span]]:
+    """`cuts.whole` for days, those among them that lie in exactly two buckets."""
+    cut_days: dict[int, list[int]] = {}
+    for piece in pieces[1:]:
+        if piece.start % DAY_MS:
+            cut_days.setdefault(piece.start // DAY_MS, []).append(piece.start)
+    for day, there in cut_days.items():
+        begins, ends = day * DAY_MS, (day + 1) * DAY_MS
+        if len(there) > 1 or begins < span.start or ends > span.end:
+            continue
+        before = max(0, bisect_right(cuts, there[0]) - 2)
+        if there[0] - begins < ends - there[0]:
+            homes[begins] = before + 1
+            lent.append((begins, there[0], before + 1))
+        else:
+            homes[begins] = before
+            lent.append((there[0], ends, before))
+    lent.sort()
+    found: list[Range] = []
+    rest: list[Span] = []
+    for piece in pieces:
+        start, end = piece.start, piece.end
+        first, last = start // DAY_MS, (end - 1) // DAY_MS
+        edges = {first * DAY_MS, last * DAY_MS} & homes.keys()
+        start = (first + 1) * DAY_MS if first * DAY_MS in edges and start % DAY_MS else start
+        end = last * DAY_MS if last * DAY_MS in edges and end % DAY_MS else end
+        ranges, beside = whole([Span(start, max(start, end))], DAY_MS)
+        found += ranges
+        rest += [one for one in beside if one.start < one.end]
+    found += [(begins // DAY_MS, begins // DAY_MS + 1) for begins in homes]
+    rest += [Span(start, end) for start, end, _ in lent]
+    return _touching(found), sorted(rest, key=lambda one: one.start)
+
+
+def _touching(ranges: Sequence[Range]) -> list[Range]:
+    found: list[Range] = []
+    for first, last in sorted(ranges):
+        if found and found[-1][1] == first:
+            found[-1] = found[-1][0], last
+        else:
+            found.append((first, last))
+    return found
+
+
+def _start(lent: tuple[int, int, int]) -> int:
+    return lent[0]
+
+
+def within(
+    query: Select[Any], column: ColumnElement[int], ranges: Sequence[Range], *, singly: bool = False
+) -> Iterator[Select[Any]]:
+    """``query`` where ``column`` is in ``ranges``: as it takes databases least to find them.
+
+    ``singly``: each of few units together with something else leads to rows through an index.
+    """
+    if singly and 0 < sum(last - first for first, last in ranges) <= UNITS:
+        yield query.where(column.in_([unit for first, last in ranges for unit in range(first, last)]))
+    elif len(ranges) <= FEW:
+        for first, last in ranges:
+            yield query.where(column >= first, column < last)
+    else:
+        pieces = table([(0, one) for one in ranges])
+        yield query.where(column >= pieces.c.first, column < pieces.c.last)
+
+
+def table(pieces: Sequence[tuple[int, Range]]) -> CTE:
+    """Numbers with ranges, as a table: ``number``, ``first``, ``last``."""
+    rows: list[Any] = [
+        select(
+            literal_column(str(number)).label("number"),
+            literal_column(str(first)).label("first"),
+            literal_column(str(last)).label("last"),
+        )
+        for number, (first, last) in pieces
+    ]
+    return union_all(*rows).cte()
