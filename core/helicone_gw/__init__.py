@@ -58,6 +58,16 @@ from helicone_gw.ids import new_id
 from helicone_gw.ingress.fallbacks import FallbackTarget
 from helicone_gw.measurement import Measurement, measured
 from helicone_gw.model import Attempt, Capture, Chunk, Cost, Outcome, Request, Response, Route, Target, Usage
+from helicone_gw.panels import (
+    DashboardCard,
+    DashboardPage,
+    PanelQuery,
+    Shown,
+    ShownChart,
+    ShownFigure,
+    ShownTable,
+    ShownText,
+)
 from helicone_gw.pipeline.asking import Asked, AskedTotal, Asking
 from helicone_gw.plugin import Plugin, PluginConfig
 from helicone_gw.price import UNITS, CompiledPrice, Tiered
@@ -87,6 +97,8 @@ __all__ = [
     "CompiledPrice",
     "ConfigError",
     "Cost",
+    "DashboardCard",
+    "DashboardPage",
     "Database",
     "DeadlineExceeded",
     "Exchange",
@@ -110,6 +122,7 @@ __all__ = [
     "NotFound",
     "Outcome",
     "PageRequest",
+    "PanelQuery",
     "PayloadTooLarge",
     "PaymentRequired",
     "PermissionDenied",
@@ -131,6 +144,11 @@ __all__ = [
     "Seconds",
     "Secret",
     "SessionSource",
+    "Shown",
+    "ShownChart",
+    "ShownFigure",
+    "ShownTable",
+    "ShownText",
     "Size",
     "Stash",
     "StashKey",

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+import re
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from contextvars import ContextVar
 from typing import Any
 
 import httpx
 
 from helicone_gw.access import ADMITTED, GatewayKey
+from helicone_gw.panels import DashboardCard, DashboardPage
 
 Application = Callable[[MutableMapping[str, Any], Callable[..., Any], Callable[..., Any]], Awaitable[None]]
 """An ASGI application."""
 
 _asking: ContextVar[tuple[GatewayKey | None]] = ContextVar("helicone_gw_pages_caller")
+
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 ORIGIN = "http://gateway.internal"
 """What such a request is addressed to; it never leaves the process."""
@@ -27,11 +31,27 @@ class Pages:
 
     def __init__(self) -> None:
         self._application: Application | None = None
+        self._offered: dict[tuple[str, type[DashboardPage | DashboardCard], str], DashboardPage | DashboardCard] = {}
         self._client: httpx.AsyncClient | None = None
 
     def serve(self, application: Application) -> None:
         """Ask ``application`` from now on; called by whoever builds the application."""
         self._application = application
+
+    def offer(self, plugin: str, panel: DashboardPage | DashboardCard) -> None:
+        """Offer a page or a card to whichever plugin is the dashboard; called in a plugin's ``startup``.
+
+        ``plugin`` is the name of the instance; what it offers again under the same name takes the place of the first.
+        Raises `ValueError` for a name that cannot stand in an address.
+        """
+        if not _NAME.fullmatch(panel.name):
+            raise ValueError(f"{panel.name!r} is no name for a page: lower-case letters, digits and dashes")
+        self._offered[plugin, type(panel), panel.name] = panel
+
+    @property
+    def offered(self) -> Sequence[tuple[str, DashboardPage | DashboardCard]]:
+        """What was offered, with the name of the plugin, in that order."""
+        return [(plugin, panel) for (plugin, _, _), panel in self._offered.items()]
 
     async def ask(
         self,

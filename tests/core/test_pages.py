@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from quart import Blueprint, request
 
-from helicone_gw import Gateway, GatewayKey, Plugin, caller, hookimpl
+from helicone_gw import DashboardCard, DashboardPage, Gateway, GatewayKey, PanelQuery, Plugin, Shown, caller, hookimpl
 from helicone_gw.pages import Pages
 from helicone_gw.testing import GatewayFactory
 
@@ -68,3 +68,25 @@ async def test_no_provider_is_reached_that_way(gateway: GatewayFactory) -> None:
 async def test_without_an_application_there_are_no_pages() -> None:
     with pytest.raises(RuntimeError, match="no pages"):
         await Pages().ask("GET", "/", caller=None)
+
+
+async def _nothing(query: PanelQuery) -> list[Shown]:
+    return []
+
+
+def test_what_is_offered_is_kept_in_its_order_and_once_under_a_name() -> None:
+    pages = Pages()
+    first = DashboardPage("report", "Report", _nothing)
+    card = DashboardCard("report", "Report", _nothing)
+    again = DashboardPage("report", "Another report", _nothing)
+    pages.offer("one", first)
+    pages.offer("one", card)
+    pages.offer("two", first)
+    pages.offer("one", again)
+    assert pages.offered == [("one", again), ("one", card), ("two", first)]
+
+
+@pytest.mark.parametrize("name", ["", "Report", "a/b", "a b", "-a", "../a", "a\n"])
+def test_a_name_that_cannot_stand_in_an_address_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="no name for a page"):
+        Pages().offer("one", DashboardPage(name, "Report", _nothing))

@@ -23,15 +23,15 @@ SHARED = {("helicone_gw_dashboard", "helicone_gw_logging"), ("helicone_gw_alerts
 
 PUBLIC = """
 UNITS Asked AskedTotal Asking Attempt Audit AuditEntry AuditSink AuthenticationFailed Background BadRequest
-BreakerPolicy Capture Chain Chunk Clock CompiledPrice ConfigError Cost Database DeadlineExceeded Exchange Fallback
-FallbackTarget Gateway GatewayConfig GatewayError GatewayKey Headers Health HeliconeHeaders InternalError KeyRing
-KeySource LocalKeys MalformedBody Measurement MethodNotAllowed ModelConfig NotFound Outcome PageRequest
-PayloadTooLarge PaymentRequired PermissionDenied Permits Plugin PluginConfig PluginFault PositiveSeconds PriceConfig
-PriceSource Prices ProviderCredential ProviderKey Request Response Retry Role Route Seconds Secret SessionSource Size
-Stash StashKey Store StoreOperation StoreUnavailable Target TextPiece Tiered TooManyRequests Unavailable
-UpstreamConnectError UpstreamError UpstreamProtocolError UpstreamStatus UpstreamStreamError UpstreamTimeout Usage
-caller carry_chat client_address has_pieces hookimpl measured new_id parse_helicone_headers require_role
-shared_directory text_pieces wire_format
+BreakerPolicy Capture Chain Chunk Clock CompiledPrice ConfigError Cost DashboardCard DashboardPage Database
+DeadlineExceeded Exchange Fallback FallbackTarget Gateway GatewayConfig GatewayError GatewayKey Headers Health
+HeliconeHeaders InternalError KeyRing KeySource LocalKeys MalformedBody Measurement MethodNotAllowed ModelConfig
+NotFound Outcome PageRequest PanelQuery PayloadTooLarge PaymentRequired PermissionDenied Permits Plugin PluginConfig
+PluginFault PositiveSeconds PriceConfig PriceSource Prices ProviderCredential ProviderKey Request Response Retry Role
+Route Seconds Secret SessionSource Shown ShownChart ShownFigure ShownTable ShownText Size Stash StashKey Store
+StoreOperation StoreUnavailable Target TextPiece Tiered TooManyRequests Unavailable UpstreamConnectError UpstreamError
+UpstreamProtocolError UpstreamStatus UpstreamStreamError UpstreamTimeout Usage caller carry_chat client_address
+has_pieces hookimpl measured new_id parse_helicone_headers require_role shared_directory text_pieces wire_format
 """
 
 
