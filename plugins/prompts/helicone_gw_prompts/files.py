@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +26,7 @@ from msgspec import Struct
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.scalarstring import LiteralScalarString
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
 from helicone_gw_prompts.body import BodyError, check_body, dotted
 from helicone_gw_prompts.reading import PRODUCTION
@@ -125,13 +126,13 @@ def write_text(prompt: PromptFile) -> str:
         "environments": prompt.environments,
         "prompt": prompt.body,
     }
-    text = _dumped(_styled(said))
+    text = _dumped(_styled(said, quoted=False))
     try:
-        if read_text(Path(f"{prompt.id}.yaml"), text, len(text)) == prompt:
+        if read_text(Path(f"{prompt.id}.yaml"), text, sys.maxsize) == prompt:
             return text
     except FileError:
         pass
-    return _dumped(said)  # a text that cannot be written as a block
+    return _dumped(_styled(said, quoted=True))  # some text in it is nothing that people write
 
 
 def _prompt(stem: str, said: dict[str, Any], max_size: int) -> PromptFile:
@@ -229,12 +230,16 @@ def _dumped(value: Any) -> str:
     return out.getvalue()
 
 
-def _styled(value: Any) -> Any:
-    """``value`` with its texts of several lines as blocks."""
+def _styled(value: Any, *, quoted: bool) -> Any:
+    """``value`` with its texts of several lines as blocks; ``quoted``: with all texts, keys too, in double quotes."""
     if isinstance(value, str):
+        if quoted:
+            return DoubleQuotedScalarString(value)
         return LiteralScalarString(value) if "\n" in value else value
     if isinstance(value, list):
-        return [_styled(item) for item in value]
+        return [_styled(item, quoted=quoted) for item in value]
     if isinstance(value, dict):
-        return {key: _styled(item) for key, item in value.items()}
+        return {
+            _styled(key, quoted=quoted) if quoted else key: _styled(item, quoted=quoted) for key, item in value.items()
+        }
     return value

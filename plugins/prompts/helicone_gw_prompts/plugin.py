@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 from msgspec import Struct
@@ -42,6 +42,7 @@ class PromptsPlugin(Plugin):
     """Prompts kept, versioned and filled in by the gateway: Helicone's templates and prompts, as files too."""
 
     Config = PromptsConfig
+    migrations: ClassVar[dict[str, Path]] = {"prompts": VERSIONS}
     after = ("logging", "security")
     before = ("ratelimit", "cache", "semantic-cache", "moderation", "router")
     config: PromptsConfig
