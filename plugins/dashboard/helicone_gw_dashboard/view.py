@@ -12,7 +12,7 @@ import httpx
 import msgspec
 from quart import Response, request
 
-from helicone_gw import Gateway, GatewayError, GatewayKey, Role, require_role
+from helicone_gw import DashboardCard, DashboardPage, Gateway, GatewayError, GatewayKey, Role, require_role
 from helicone_gw_dashboard.navigation import GROUPS, Entry
 from helicone_gw_dashboard.rendering import page
 
@@ -73,8 +73,19 @@ class View:
     @property
     def navigation(self) -> list[tuple[str, list[Entry]]]:
         """The sidebar, as far as the caller may go."""
-        shown = ((heading, [entry for entry in entries if self.may(entry.role)]) for heading, entries in GROUPS)
+        offered = tuple(
+            Entry(f"{plugin}/{panel.name}", panel.title, f"/of/{plugin}/{panel.name}", "plug", panel.role)
+            for plugin, panel in self.gateway.pages.offered
+            if isinstance(panel, DashboardPage)
+        )
+        groups = (*GROUPS, ("Plugins' own", offered))
+        shown = ((heading, [entry for entry in entries if self.may(entry.role)]) for heading, entries in groups)
         return [(heading, entries) for heading, entries in shown if entries]
+
+    @property
+    def has_cards(self) -> bool:
+        """Whether a plugin offers a card that the caller may see."""
+        return any(isinstance(panel, DashboardCard) and self.may(panel.role) for _, panel in self.gateway.pages.offered)
 
     @property
     def origin(self) -> str:

@@ -138,7 +138,12 @@
   var plots = [];
   function all() {
     plots.forEach(function (plot) { plot.destroy(); });
-    plots = Array.prototype.map.call(document.querySelectorAll("[data-chart]"), function (element) {
+    plots = [];
+    fresh();
+  }
+  function fresh() {
+    Array.prototype.forEach.call(document.querySelectorAll("[data-chart]"), function (element) {
+      if (element.querySelector(".uplot")) return;
       var plot = draw(element);
       var chart = JSON.parse(element.dataset.chart);
       plot.over.addEventListener("click", function () {
@@ -146,10 +151,11 @@
         if (!element.dataset.zoom || at === null || plot.select.width >= 6 || chart.bucket <= 60000) return;
         go(element, chart.x[at] * 1000, chart.x[at] * 1000 + chart.bucket);
       });
-      return plot;
+      plots.push(plot);
     });
   }
   all();
+  document.addEventListener("htmx:afterSettle", fresh);
   document.addEventListener("dashboard:theme", all);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", all);
   var waiting = null;
