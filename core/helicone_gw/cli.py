@@ -12,6 +12,7 @@ import typer
 from helicone_gw import registry
 from helicone_gw.chain import lifecycle_hooks
 from helicone_gw.commands import bench, check, demo, plugins, run, schema
+from helicone_gw.commands.database import database_commands
 from helicone_gw.commands.loading import Loaded, build_plugins, load, locate
 from helicone_gw.commands.scaffold import plugin_app
 from helicone_gw.errors import ConfigError
@@ -104,6 +105,7 @@ def build_cli(loaded: Loaded | None) -> typer.Typer:
     cli.command("bench")(bench.bench)
     cli.add_typer(plugin_app, name="plugin")
     if loaded is not None:
+        cli.add_typer(database_commands(), name="db")
         _add_plugin_commands(cli, loaded)
     return cli
 

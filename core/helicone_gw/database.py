@@ -19,7 +19,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.util import await_only
 
 from helicone_gw.errors import ConfigError
-from helicone_gw.migrations import MigrationError, Revisions
+from helicone_gw.migrations import MigrationError, Revisions, Standing
 
 __all__ = ["Database", "MigrationError", "is_locked"]
 
@@ -42,11 +42,15 @@ class Database:
     gets SQLAlchemy's ``OperationalError`` (see `is_locked`). An in-memory database has one connection, which its users
     get in turn: do not ask for a second one while holding the first.
 
+    ``by_command``: tables of anything but SQLite are brought up to date by ``helicone-gw db upgrade`` alone, as wants a
+    database that several gateways share; `migrate` then refuses where something is left to do.
+
     Statement parameters never appear in the exceptions and logs of the engine: they may hold prompts and keys.
     """
 
-    def __init__(self, url: str, *, busy_timeout: float = 5.0) -> None:
+    def __init__(self, url: str, *, busy_timeout: float = 5.0, by_command: bool = False) -> None:
         self._busy_timeout = busy_timeout
+        self._by_command = by_command
         self._url = _parse(url)
         self._anchor: sqlite3.Connection | None = None
         self._sqlite = self._url.get_backend_name() == "sqlite"
@@ -114,6 +118,8 @@ class Database:
         except (DBAPIError, sqlite3.Error, OSError) as problem:
             reason = problem.orig if isinstance(problem, DBAPIError) else problem
             raise MigrationError(branch, None, f"cannot use {self.url}: {reason}") from problem
+        if self._by_command and not self._sqlite:
+            raise MigrationError(branch, None, "on this database that is done by `helicone-gw db upgrade`, beforehand")
         turn = _migrating.setdefault(asyncio.get_running_loop(), asyncio.Lock())
         async with turn, self.engine.connect() as connection:
             try:
@@ -126,6 +132,11 @@ class Database:
             finally:
                 # SQLite's foreign keys are off on this one: it must not go back to the pool.
                 await connection.invalidate()
+
+    async def standing(self, branch: str, versions: Path) -> Standing:
+        """How far the tables of ``branch`` are. Raises `MigrationError`, and what SQLAlchemy raises."""
+        async with self.connect() as connection:
+            return await connection.run_sync(Revisions(branch, versions).standing)
 
     async def close(self) -> None:
         """Close every connection; an in-memory database is gone. May be called twice."""

@@ -79,7 +79,7 @@ class Gateway:
         # One task per exchange at most, so that exchanges bound it, and refusing one would cost a log row.
         self._settling = Background(limit=sys.maxsize)
         self.catalogue = Catalogue.build(config.providers)
-        self.database = Database(config.database.url)
+        self.database = Database(config.database.url, by_command=True)
         self.store: Store = parts.store(config, self.clock)
         self.leadership = Leadership(self.store)
         self._routes = DefaultRoutes(self.catalogue, config.models)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,20 @@ class MigrationError(Exception):
         super().__init__(f"Cannot apply {step}: {reason}. The database was left as it was.")
         self.branch = branch
         self.revision = revision
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far the tables of a branch are: the revision ``reached`` (``None``: there are none), and the ``newest``."""
+
+    branch: str
+    reached: str | None
+    newest: str
+
+    @property
+    def current(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.reached == self.newest
 
 
 class Revisions:
@@ -53,6 +68,12 @@ class Revisions:
                     self.branch, revision, "the database was made by a newer version, which alone knows this revision"
                 ) from problem
         return set(reached) == self.heads
+
+    def standing(self, connection: Connection) -> Standing:
+        """How far the tables are. Raises `MigrationError` for a database from a newer version."""
+        self.current(connection)
+        reached = MigrationContext.configure(connection, opts=self._options()).get_current_heads()
+        return Standing(self.branch, ", ".join(sorted(reached)) or None, ", ".join(sorted(self.heads)))
 
     def upgrade(self, connection: Connection) -> None:
         """Run what is pending in the connection's transaction, which the caller began, locked and will commit."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -36,6 +37,9 @@ class Plugin:
     on the instance) names hooks of a request that its configuration does without: they cost nothing. ``vary`` (set it
     on the instance) names what the plugin's decisions depend on beside address and body of a request: "user",
     "session", "key", "header:<name>", "property:<name>"; a cache outside it then tells such requests apart.
+
+    ``migrations`` are the directories of Alembic revisions of its tables, by branch, for ``helicone-gw db``;
+    ``startup`` brings them up to date with ``gateway.database.migrate(branch, directory)``.
     """
 
     Config: ClassVar[type[PluginConfig]] = PluginConfig
@@ -45,6 +49,7 @@ class Plugin:
     capture_bytes: int = 0
     chunks_on_request: ClassVar[bool] = False
     answers_on_request: ClassVar[bool] = False
+    migrations: ClassVar[Mapping[str, Path]] = {}
     unused_hooks: tuple[str, ...] = ()
     vary: tuple[str, ...] = ()
     after: ClassVar[tuple[str, ...]] = ()

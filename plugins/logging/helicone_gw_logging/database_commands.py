@@ -1,40 +1,36 @@
-"""``helicone-gw db``: bring the log's tables up to date, say what is in them, sum them up anew, delete what is old."""
+"""``helicone-gw db``: what the log adds to it: look for what is wrong, sum up anew, delete what is old."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Annotated, TypeVar
 
 import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table as Shown
-from sqlalchemy import func, inspect, select, text
+from sqlalchemy import inspect, text
 
 from helicone_gw import Database
 from helicone_gw_logging.command_line import on_database
 from helicone_gw_logging.config import LoggingConfig
+from helicone_gw_logging.journal.service import root_of
+from helicone_gw_logging.journal.verify import Report, verify
 from helicone_gw_logging.objects import opened
 from helicone_gw_logging.rebuild import rebuild
 from helicone_gw_logging.retention import prune
-from helicone_gw_logging.tables import METADATA
 from helicone_gw_logging.times import iso
 from helicone_gw_logging.vocabulary import Vocabulary
 
 T = TypeVar("T")
 
 
-def database_commands(config: LoggingConfig, versions: Path) -> typer.Typer:
-    """The command group. It finds the database's URL at ``typer.Context.obj.config.database.url``."""
-    app = typer.Typer(help="The log's tables.", no_args_is_help=True)
-
-    @app.command()
-    def upgrade(context: typer.Context) -> None:
-        """Bring the log's tables up to date, as a starting gateway does; a failure leaves them as they were."""
-        run(context, lambda database: database.migrate("logging", versions))
-        typer.echo("The log's tables are up to date.")
+def database_commands(config: LoggingConfig, cli: typer.Typer) -> None:
+    """Add the commands to the group ``db`` of ``cli``. They find the database at ``typer.Context.obj``."""
+    app = next((group.typer_instance for group in cli.registered_groups if group.name == "db"), None)
+    if app is None:
+        app = typer.Typer(help="The tables in the database.", no_args_is_help=True)
+        cli.add_typer(app, name="db")
 
     @app.command("rebuild")
     def rebuild_(context: typer.Context) -> None:
@@ -42,26 +38,29 @@ def database_commands(config: LoggingConfig, versions: Path) -> typer.Typer:
         done = run(context, lambda database: _rebuild(database, config))
         typer.echo(f"{done:,} requests summed up.")
 
-    @app.command()
-    def status(
+    @app.command("verify")
+    def verify_(
         context: typer.Context,
         as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     ) -> None:
-        """Show the revision of the log's tables and how many rows each has."""
-        found = run(context, _status)
-        if found is None:
+        """Look for requests that are missing, there twice, or torn, in the journals and in the database.
+
+        A gateway may run meanwhile. Exit code 0 when all is well, 1 when something is wrong.
+        """
+        report = run(context, lambda database: _verify(database, config))
+        if report is None:
             typer.echo("There is no log yet.", err=True)
             raise typer.Exit(1)
-        revision, rows = found
+        problems = report.problems()
         if as_json:
-            typer.echo(msgspec.json.encode({"revision": revision, "rows": rows}))
-            return
-        table = Shown(title=f"revision {revision}", title_justify="left")
-        table.add_column("table")
-        table.add_column("rows", justify="right")
-        for name, count in rows.items():
-            table.add_row(name, f"{count:,}")
-        Console().print(table)
+            typer.echo(msgspec.json.encode({"problems": problems, "report": report}))
+        else:
+            for line in _told(report):
+                typer.echo(line)
+            for line in problems:
+                typer.echo(line, err=True)
+        if problems:
+            raise typer.Exit(1)
 
     @app.command("prune")
     def prune_(
@@ -77,8 +76,6 @@ def database_commands(config: LoggingConfig, versions: Path) -> typer.Typer:
         if not run(context, lambda database: _prune(database, config, dry_run)):
             typer.echo("There is no log yet.", err=True)
             raise typer.Exit(1)
-
-    return app
 
 
 def run(context: typer.Context, work: Callable[[Database], Awaitable[T]]) -> T:
@@ -100,17 +97,19 @@ async def _revision(database: Database) -> str | None:
         return revision
 
 
-async def _status(database: Database) -> tuple[str, dict[str, int]] | None:
-    revision = await _revision(database)
-    if revision is None:
+async def _verify(database: Database, config: LoggingConfig) -> Report | None:
+    if await _revision(database) is None:
         return None
-    rows = {}
-    async with database.connect() as connection:
-        there = set(await connection.run_sync(lambda it: inspect(it).get_table_names()))
-        for table in METADATA.sorted_tables:
-            if table.name in there:
-                rows[table.name] = (await connection.scalar(select(func.count()).select_from(table))) or 0
-    return revision, rows
+    days = config.retention.requests
+    kept_from = 0 if days is None else round((time.time() - days * 86_400) * 1000)
+    return await verify(database, root_of(config, database), kept_from=kept_from)
+
+
+def _told(report: Report) -> Iterator[str]:
+    yield f"{report.rows:,} requests in the database"
+    for one in report.journals:
+        whose = "of a running gateway" if one.alive else "of a process that died; whoever starts next takes it over"
+        yield f"journal {one.journal[:8]} ({whose}): {one.records:,} records, {one.waiting:,} wait, {one.begun:,} begun"
 
 
 async def _rebuild(database: Database, config: LoggingConfig) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from helicone_gw import Plugin, Unavailable, hookimpl, measured
 from helicone_gw_logging.config import LoggingConfig
@@ -34,6 +34,7 @@ class LoggingPlugin(Plugin):
     """One row per exchange, whatever its outcome."""
 
     Config = LoggingConfig
+    migrations: ClassVar[dict[str, Path]] = {"logging": VERSIONS}
     on_failure = "open"
     config: LoggingConfig
 
@@ -136,7 +137,7 @@ class LoggingPlugin(Plugin):
         from helicone_gw_logging.sql_commands import sql
 
         cli.add_typer(commands(self.config), name="logs")
-        cli.add_typer(database_commands(self.config, VERSIONS), name="db")
+        database_commands(self.config, cli)
         cli.command()(sql)
         cost_commands.add_to(cli)
 

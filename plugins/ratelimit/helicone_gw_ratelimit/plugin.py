@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from helicone_gw import BadRequest, Measurement, Plugin, StashKey, StoreUnavailable, hookimpl
 from helicone_gw_ratelimit import bound
+from helicone_gw_ratelimit.budget_table import BRANCH, VERSIONS
 from helicone_gw_ratelimit.budgeting import Budgeting
 from helicone_gw_ratelimit.budgets import BUDGET, named
 from helicone_gw_ratelimit.config import RatelimitConfig
@@ -20,6 +21,7 @@ from helicone_gw_ratelimit.settling import Settling
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     import typer
     from quart import Blueprint
@@ -40,6 +42,7 @@ class RatelimitPlugin(Plugin):
     """Limits and budgets: collects what is in force, reserves all of it at once, settles all of it at once."""
 
     Config = RatelimitConfig
+    migrations: ClassVar[dict[str, Path]] = {BRANCH: VERSIONS}
     on_failure = "open"
     after = ("security", "prompts")
     before = ("cache", "router", "fallbacks", "retries")

@@ -98,7 +98,7 @@ async def test_what_is_as_old_as_that_stays(database: Database, exchange: Build)
 async def test_sums_have_a_retention_of_their_own(database: Database, exchange: Build) -> None:
     await log(database, exchange, 0, 1, 2, 3, 4, 98, 99)
     rollups, summaries = await run(database, rollups=30, summaries=99)
-    assert (rollups.rows, summaries.rows) == (5 * (1 + 2 * 2 + 2 * 4), 2)
+    assert (rollups.rows, summaries.rows) == (5 * (2 * 1 + 2 * 2 + 2 * 4), 2)
     assert await count(database, REQUEST, ROLLUP, DIMENSION, HISTOGRAM, SESSION, USER) == [7, 2, 4, 8, 6, 6]
 
 
@@ -216,7 +216,7 @@ def command(url: str, config: LoggingConfig) -> typer.Typer:
     def root(context: typer.Context) -> None:
         context.obj = SimpleNamespace(config=SimpleNamespace(database=SimpleNamespace(url=url)))
 
-    cli.add_typer(database_commands(config, VERSIONS), name="db")
+    database_commands(config, cli)
     return cli
 
 
@@ -224,26 +224,29 @@ def test_the_command_line(tmp_path: Path, exchange: Build) -> None:
     url = f"sqlite:///{tmp_path}/log.db"
     cli = command(url, LoggingConfig(retention=Retention(requests=30)))
     runner = CliRunner()
-    missing = runner.invoke(cli, ["db", "status"])
+    missing = runner.invoke(cli, ["db", "prune"])
     assert (missing.exit_code, missing.stderr) == (1, "There is no log yet.\n")
     assert not (tmp_path / "log.db").exists()
-    assert runner.invoke(cli, ["db", "upgrade"]).stdout == "The log's tables are up to date.\n"
 
     async def fill() -> None:
         database = Database(url)
+        await database.migrate("logging", VERSIONS)
         await log(database, exchange, 0, 1)
         await database.close()
 
+    async def left() -> int:
+        database = Database(url)
+        async with database.connect() as connection:
+            rows = (await connection.scalar(select(func.count()).select_from(REQUEST))) or 0
+        await database.close()
+        return rows
+
     asyncio.run(fill())
-    status = runner.invoke(cli, ["db", "status", "--json"]).stdout
-    newest = max(path.name[:4] for path in VERSIONS.glob("*.py"))
-    assert f'"revision":"{newest}"' in status
-    assert '"request":2' in status
     dry = runner.invoke(cli, ["db", "prune", "--dry-run"])
     assert dry.exit_code == 0, dry.output
     assert dry.stdout.startswith("requests: 2 rows from before ")
     assert dry.stdout.endswith("would be deleted\n")
     assert "2 rows" in runner.invoke(cli, ["db", "prune"]).stdout
-    assert '"request":0' in runner.invoke(cli, ["db", "status", "--json"]).stdout
+    assert asyncio.run(left()) == 0
     for_ever = runner.invoke(command(url, LoggingConfig()), ["db", "prune"])
     assert (for_ever.exit_code, "kept for ever" in for_ever.stderr) == (1, True)

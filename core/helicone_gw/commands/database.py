@@ -1,0 +1,126 @@
+"""``helicone-gw db``: the tables of every configured plugin, and how far they are. Plugins add further commands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import func, inspect, select, table
+from sqlalchemy.exc import SQLAlchemyError
+
+from helicone_gw.commands.loading import Loaded, build_plugins
+from helicone_gw.database import Database
+from helicone_gw.migrations import MigrationError, Standing
+
+T = TypeVar("T")
+
+_PART = re.compile(r"_y[0-9]{4}m[0-9]{2}$|_default$|^alembic_version")
+"""Tables that are a part of another one on Postgres, or Alembic's own."""
+
+
+def database_commands() -> typer.Typer:
+    """The command group ``db``. It reads the configuration at ``typer.Context.obj``."""
+    app = typer.Typer(help="The tables in the database.", no_args_is_help=True)
+
+    @app.command()
+    def upgrade(context: typer.Context) -> None:
+        """Bring the tables of every configured plugin up to date; a failure leaves them as they were.
+
+        On SQLite a starting gateway does that by itself. On any other database it refuses to start until this was done.
+        """
+        for line in _run(context, _upgraded):
+            typer.echo(line)
+
+    @app.command()
+    def status(
+        context: typer.Context,
+        as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    ) -> None:
+        """Show the revision of every plugin's tables and how many rows they have.
+
+        Exit code 1 when there are none yet, or some are not up to date.
+        """
+        standings, rows = _run(context, _standing)
+        if as_json:
+            told = {
+                each.branch: {"revision": each.reached, "newest": each.newest, "current": each.current}
+                for each in standings
+            }
+            typer.echo(json.dumps({"plugins": told, "rows": rows}))
+        elif not rows:
+            typer.echo("There are no tables yet.", err=True)
+        else:
+            _print(standings, rows)
+        if not rows or not all(each.current for each in standings):
+            raise typer.Exit(1)
+
+    return app
+
+
+def _print(standings: list[Standing], rows: dict[str, int]) -> None:
+    shown = Table("tables of", "revision", "", box=None, header_style="bold")
+    for each in standings:
+        left = "up to date" if each.current else f"older than {each.newest}: helicone-gw db upgrade"
+        shown.add_row(each.branch, each.reached or "-", left)
+    counted = Table("table", box=None, header_style="bold")
+    counted.add_column("rows", justify="right")
+    for name, count in rows.items():
+        counted.add_row(name, f"{count:,}")
+    console = Console()
+    console.print(shown)
+    console.print(counted)
+
+
+def _run(context: typer.Context, work: Callable[[Database, dict[str, Path]], Awaitable[T]]) -> T:
+    """Do ``work`` on the configured database, with the directories of revisions by branch."""
+    loaded: Loaded = context.obj
+    branches = {
+        branch: directory for plugin in build_plugins(loaded.config) for branch, directory in plugin.migrations.items()
+    }
+
+    async def run() -> T:
+        database = Database(loaded.config.database.url)
+        try:
+            return await work(database, branches)
+        finally:
+            await database.close()
+
+    try:
+        return asyncio.run(run())
+    except MigrationError as problem:
+        typer.echo(str(problem), err=True)
+    except (SQLAlchemyError, OSError) as problem:
+        reason = str(getattr(problem, "orig", problem)).splitlines()[0]
+        typer.echo(f"The database cannot be used: {reason}", err=True)
+    raise typer.Exit(1)
+
+
+async def _upgraded(database: Database, branches: dict[str, Path]) -> list[str]:
+    lines = []
+    for branch, directory in branches.items():
+        before = None if database.missing else await database.standing(branch, directory)
+        await database.migrate(branch, directory)
+        after = await database.standing(branch, directory)
+        was = None if before is None else before.reached
+        lines.append(f"{branch}: {after.reached}" + ("" if was == after.reached else f" (was {was or 'not there'})"))
+    return lines or ["No configured plugin has tables."]
+
+
+async def _standing(database: Database, branches: dict[str, Path]) -> tuple[list[Standing], dict[str, int]]:
+    if database.missing:
+        return [], {}
+    standings = [await database.standing(branch, directory) for branch, directory in branches.items()]
+    async with database.connect() as connection:
+        names = await connection.run_sync(lambda it: inspect(it).get_table_names())
+        rows = {}
+        for name in sorted(names):
+            if not _PART.search(name):
+                rows[name] = (await connection.scalar(select(func.count()).select_from(table(name)))) or 0
+    return standings, rows

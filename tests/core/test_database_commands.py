@@ -1,0 +1,129 @@
+"""``helicone-gw db``: tables of every configured plugin, which a start on Postgres expects to be there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from helicone_gw.cli import program
+from helicone_gw.commands.loading import build_gateway, build_plugins, load
+from helicone_gw.database import Database
+from helicone_gw.errors import ConfigError
+from helicone_gw_logging.plugin import LoggingPlugin
+
+PLUGINS = ["logging", "security", {"ratelimit": {"budgets": {"all": {"limit": 1, "period": "day"}}}}, "prompts"]
+BROKEN = """
+from alembic import op
+
+revision = "9999"
+down_revision = {down!r}
+
+def upgrade():
+    op.execute("DELETE FROM hidden_property")
+    op.execute("this is not SQL")
+"""
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HELICONE_GW_CONFIG", raising=False)
+    monkeypatch.setenv("COLUMNS", "160")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest) -> str:
+    """The database that `gateway.yaml` names."""
+    found: str = request.getfixturevalue("postgres_url") if request.param == "postgres" else "sqlite:///gateway.db"
+    Path("gateway.yaml").write_text(json.dumps({"database": {"url": found}, "plugins": PLUGINS}))
+    return found
+
+
+def status(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
+    code = program(["db", "status", "--json"])
+    told: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return code, told
+
+
+def test_an_upgrade_makes_the_tables_of_every_plugin(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, told = status(capsys)
+    assert code == 1
+    assert told["rows"] == {}
+    assert program(["db", "upgrade"]) == 0
+    assert "logging: 0" in capsys.readouterr().out
+    code, told = status(capsys)
+    assert code == 0
+    expected = {branch for plugin in build_plugins(load(Path("gateway.yaml")).config) for branch in plugin.migrations}
+    assert {"logging", "security", "ratelimit", "prompts"} <= expected
+    assert set(told["plugins"]) == expected
+    assert all(each["current"] for each in told["plugins"].values())
+    assert told["rows"]["request"] == 0
+    assert not any("default" in name or "alembic" in name for name in told["rows"])
+    assert program(["db", "upgrade"]) == 0
+    assert "was" not in capsys.readouterr().out
+
+
+def test_the_status_is_a_table_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("gateway.yaml").write_text(json.dumps({"database": {"url": "sqlite:///gateway.db"}, "plugins": ["logging"]}))
+    assert program(["db", "status"]) == 1
+    assert capsys.readouterr().err == "There are no tables yet.\n"
+    assert not Path("gateway.db").exists()
+    program(["db", "upgrade"])
+    assert program(["db", "status"]) == 0
+    assert "up to date" in capsys.readouterr().out
+
+
+async def test_on_sqlite_a_start_brings_the_tables_up_to_date() -> None:
+    Path("gateway.yaml").write_text(json.dumps({"database": {"url": "sqlite:///gateway.db"}, "plugins": PLUGINS}))
+    gateway = build_gateway(load(Path("gateway.yaml")).config)
+    await gateway.start()
+    await gateway.stop()
+
+
+async def test_elsewhere_a_start_refuses_and_names_the_command(postgres_url: str) -> None:
+    Path("gateway.yaml").write_text(json.dumps({"database": {"url": postgres_url}, "plugins": PLUGINS}))
+    config = load(Path("gateway.yaml")).config
+    with pytest.raises(ConfigError, match=r"'logging'.*`helicone-gw db upgrade`"):
+        await build_gateway(config).start()
+    database = Database(postgres_url)
+    async with database.connect() as connection:
+        there = "SELECT count(*) FROM pg_class WHERE relname = 'request'"
+        assert await connection.scalar(text(there)) == 0
+    for plugin in build_plugins(config):
+        for branch, versions in plugin.migrations.items():
+            await database.migrate(branch, versions)
+    gateway = build_gateway(config)
+    await gateway.start()
+    await gateway.stop()
+    await database.close()
+
+
+async def test_a_migration_that_fails_refuses_the_start_and_leaves_the_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("gateway.yaml").write_text(json.dumps({"database": {"url": "sqlite:///gateway.db"}, "plugins": ["logging"]}))
+    config = load(Path("gateway.yaml")).config
+    gateway = build_gateway(config)
+    await gateway.start()
+    await gateway.stop()
+    versions = LoggingPlugin.migrations["logging"]
+    database = Database("sqlite:///gateway.db")
+    async with database.begin() as connection:
+        row = "INSERT INTO hidden_property (organization_id, key_lower, created_at) VALUES ('default', 'a', 1)"
+        await connection.execute(text(row))
+    before = (await database.standing("logging", versions)).newest
+    copied = tmp_path / "versions"
+    shutil.copytree(versions, copied)
+    (copied / "9999_broken.py").write_text(BROKEN.format(down=before))
+    monkeypatch.setattr("helicone_gw_logging.plugin.VERSIONS", copied)
+    with pytest.raises(ConfigError, match=r"migration 9999 of 'logging'.*left as it was"):
+        await build_gateway(config).start()
+    async with database.connect() as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM hidden_property")) == 1
+    assert (await database.standing("logging", versions)).reached == before
+    await database.close()
