@@ -28,6 +28,9 @@ from helicone_gw_moderation.texts import look
 from helicone_gw_moderation.vault import Vault, placeholders
 from helicone_gw_moderation.waiting import Verdicts
 
+TICK = 0.1
+"""Seconds between two looks at what a stream has held back for too long."""
+
 
 class Guard:
     """What the plugin keeps on an exchange."""
@@ -173,12 +176,13 @@ class Guard:
         if wire is None or not has_pieces(dialect, operation):
             self._report.unread("answer")
             return None
+        hold = max(0.0, config.hold - TICK)  # it is noticed one tick later
         verdicts = None
         if plan.judged:
             verdicts = Verdicts(
                 lambda texts: self._judge_answer(plan, texts),
                 every=config.judge_every,
-                hold=config.hold,
+                hold=hold,
                 closed=self._judging.closed(plan),
             )
         self._counters.streams += 1
@@ -190,7 +194,7 @@ class Guard:
             reader_of(wire),
             self._found,
             self._counters,
-            hold=config.hold,
+            hold=hold,
             max_held=int(config.max_held),
             verdicts=verdicts,
         )

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from helicone_gw import Plugin, StashKey, hookimpl, measured
 from helicone_gw_moderation.config import MODERATIONS, ModerationConfig
 from helicone_gw_moderation.detectors import configured
-from helicone_gw_moderation.guarding import Guard
+from helicone_gw_moderation.guarding import TICK, Guard
 from helicone_gw_moderation.judging import Judging
 from helicone_gw_moderation.policy import Policies
 from helicone_gw_moderation.report import ModerationCounters
 
 if TYPE_CHECKING:
+    import typer
+
     from helicone_gw import Chunk, Exchange, Gateway, GatewayConfig, Measurement, Request, Response
     from helicone_gw_moderation.detectors.base import Detector
 
@@ -25,7 +27,7 @@ class ModerationPlugin(Plugin):
     on_failure = "closed"
     chunks_on_request = True
     answers_on_request = True
-    tick = 0.05
+    tick = TICK
     after = ("logging", "security", "cache")
     before = ("router", "fallbacks", "retries")
     config: ModerationConfig
@@ -64,6 +66,13 @@ class ModerationPlugin(Plugin):
         self._clock = gateway.clock
         self._policies = Policies(self.config, self.detectors())
         self._judging = Judging(self.config, gateway, self.counters)
+
+    @hookimpl
+    def register_commands(self, cli: typer.Typer) -> None:
+        """Add ``helicone-gw moderation``."""
+        from helicone_gw_moderation.commands import commands
+
+        cli.add_typer(commands(), name=self.name)
 
     @hookimpl
     async def pre_request(self, exchange: Exchange) -> Request | None:

@@ -17,7 +17,7 @@ from helicone_gw_moderation.plan import MAX_PLACEHOLDER, Hit, Plan
 from helicone_gw_moderation.vault import PLACEHOLDER, Vault, mask
 
 STRIDE = 32
-"""Characters that come before it is looked again: looking costs by the window, not by what is new in it."""
+"""Characters that come, at least, before it is looked again: looking costs by the window, not by what is new in it."""
 LONGEST_WHOLE = 4_000_000
 """Characters of a text that are kept for detectors of whole texts; a longer one is judged by its beginning."""
 
@@ -51,6 +51,7 @@ class Window:
         self._vault = vault if vault is not None and vault.values else None
         self._values = values
         self._overlap = max(plan.overlap, MAX_PLACEHOLDER if self._vault else 0)
+        self._stride = max(STRIDE, self._overlap // 4)
         self._counted = 0
         """Where in the view the next finding may begin that was not looked at yet."""
         self._cleared = 0
@@ -89,7 +90,7 @@ class Window:
         if not self.plan.local and self._vault is None:
             if final or not self.plan.hold_all:
                 self._cleared = self._counted = lens.end
-        elif final or expired or lens.end - self._looked >= STRIDE:
+        elif final or expired or lens.end - self._looked >= self._stride:
             hits = self._look(final=final, expired=expired)
         else:
             return hits
