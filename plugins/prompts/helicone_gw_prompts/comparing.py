@@ -41,7 +41,8 @@ FROM requests r JOIN properties p ON p.seq = r.seq AND p.key_lower = {key} JOIN 
 WHERE r.prompt_id = {prompt}{span} GROUP BY p.value, s.name
 """
 _INPUTS = """
-SELECT annotations FROM requests WHERE request_id = {request} AND prompt_id = {prompt} ORDER BY received_at DESC LIMIT 1
+SELECT CAST(annotations AS varchar) AS annotations FROM requests
+WHERE request_id = {request} AND prompt_id = {prompt} ORDER BY received_at DESC LIMIT 1
 """
 
 
