@@ -18,6 +18,7 @@ from helicone_gw_logging.totals import (
     HISTOGRAM_DAY,
     PROPERTY_KEY,
     ROLLUP,
+    ROLLUP_DAY,
     SESSION,
     USER,
 )
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 AT_ONCE = 2000
 """Requests that are read at once."""
 
-_SUMS = (ROLLUP, DIMENSION, DIMENSION_DAY, HISTOGRAM, HISTOGRAM_DAY, SESSION, USER, PROPERTY_KEY)
+_SUMS = (ROLLUP, ROLLUP_DAY, DIMENSION, DIMENSION_DAY, HISTOGRAM, HISTOGRAM_DAY, SESSION, USER, PROPERTY_KEY)
 
 
 async def sums_are_missing(database: Database) -> bool:

@@ -12,7 +12,16 @@ from sqlalchemy import ColumnElement, Table, delete, func, select, text, tuple_
 from helicone_gw_logging.partitions import beginning, make_ahead, months, partition
 from helicone_gw_logging.record import HOUR_MS
 from helicone_gw_logging.tables import ATTEMPT, BODY, FEEDBACK, PARTITIONED, PROPERTY, REQUEST, SCORE
-from helicone_gw_logging.totals import DIMENSION, DIMENSION_DAY, HISTOGRAM, HISTOGRAM_DAY, ROLLUP, SESSION, USER
+from helicone_gw_logging.totals import (
+    DIMENSION,
+    DIMENSION_DAY,
+    HISTOGRAM,
+    HISTOGRAM_DAY,
+    ROLLUP,
+    ROLLUP_DAY,
+    SESSION,
+    USER,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -92,7 +101,7 @@ def _what(kind: str, before: int) -> tuple[Sequence[Table], Callable[[Table], Co
     def old(table: Table) -> ColumnElement[bool]:
         return table.c.hour < hours if "hour" in table.c else table.c.day < hours // 24
 
-    return (ROLLUP, DIMENSION, DIMENSION_DAY, HISTOGRAM, HISTOGRAM_DAY), old
+    return (ROLLUP, ROLLUP_DAY, DIMENSION, DIMENSION_DAY, HISTOGRAM, HISTOGRAM_DAY), old
 
 
 async def _count(database: Database, tables: Sequence[Table], old: Callable[[Table], ColumnElement[bool]]) -> int:

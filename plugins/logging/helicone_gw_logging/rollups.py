@@ -24,6 +24,7 @@ from helicone_gw_logging.totals import (
     OTHER,
     PROPERTY_KEY,
     ROLLUP,
+    ROLLUP_DAY,
     SESSION,
     SUMMARY_SUMS,
     SUMS,
@@ -133,8 +134,13 @@ class Totals(Struct):
 
     async def write(self, connection: AsyncConnection) -> None:
         """Add everything to the tables."""
-        await add(connection, ROLLUP, _sums(self.rollups))
         days: dict[Values, list[Values]] = {}
+        hours = _sums(self.rollups)
+        for organization, hour, owner, provider, model, status, hit, source, *sums in hours:
+            _append(days, (organization, hour // 24, owner, provider, model, status, hit, source), tuple(sums))
+        await add(connection, ROLLUP, hours)
+        await add(connection, ROLLUP_DAY, _sums(days))
+        days = {}
         hours = _sums(self.dimensions)
         for organization, dimension, hour, value, *sums in hours:
             _append(days, (organization, dimension, hour // 24, value), tuple(sums))

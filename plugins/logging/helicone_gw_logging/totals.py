@@ -86,21 +86,27 @@ def _sums(names: tuple[str, ...]) -> list[Column[int]]:
     return [Column(name, BigInteger, nullable=False) for name in names]
 
 
-ROLLUP = Table(
-    "rollup_hour",
-    METADATA,
-    _key("organization_id"),
-    _number("hour"),
-    _key("key_owner"),
-    _key("provider"),
-    _key("model"),
-    Column("status", Integer, primary_key=True, autoincrement=False),
-    Column("cache_hit", Boolean, primary_key=True),
-    _key("source"),
-    *_sums(SUMS),
-    sqlite_with_rowid=False,
-)
+def _rollup(name: str, span: str) -> Table:
+    return Table(
+        name,
+        METADATA,
+        _key("organization_id"),
+        _number(span),
+        _key("key_owner"),
+        _key("provider"),
+        _key("model"),
+        Column("status", Integer, primary_key=True, autoincrement=False),
+        Column("cache_hit", Boolean, primary_key=True),
+        _key("source"),
+        *_sums(SUMS),
+        sqlite_with_rowid=False,
+    )
+
+
+ROLLUP = _rollup("rollup_hour", "hour")
 """Requests of one hour that have all of these in common; ``model`` is the one that answered, else the one asked for."""
+ROLLUP_DAY = _rollup("rollup_day", "day")
+"""The same by the day (since the epoch, in UTC): the hours of `ROLLUP` added up, for whoever looks far back."""
 
 
 def _dimension(name: str, span: str) -> Table:

@@ -23,6 +23,7 @@ from helicone_gw_logging.totals import (
     HISTOGRAM_DAY,
     PROPERTY_KEY,
     ROLLUP,
+    ROLLUP_DAY,
     SESSION,
     SUMS,
     TOKENS,
@@ -100,7 +101,17 @@ async def check(database: Database) -> None:
         properties = (await connection.execute(select(PROPERTY))).all()
         tables = {
             table.name: (await connection.execute(select(table))).all()
-            for table in (ROLLUP, DIMENSION, DIMENSION_DAY, HISTOGRAM, HISTOGRAM_DAY, SESSION, USER, PROPERTY_KEY)
+            for table in (
+                ROLLUP,
+                ROLLUP_DAY,
+                DIMENSION,
+                DIMENSION_DAY,
+                HISTOGRAM,
+                HISTOGRAM_DAY,
+                SESSION,
+                USER,
+                PROPERTY_KEY,
+            )
         }
 
     def grouped(key: Callable[[Any], Any]) -> dict[Any, list[Any]]:
@@ -112,15 +123,17 @@ async def check(database: Database) -> None:
     def told(row: Any) -> dict[str, int]:
         return {name: getattr(row, name) for name in SUMS}
 
-    by_key = grouped(
-        lambda row: (
-            *(row.organization_id, row.hour, row.key_owner or "", row.provider or "", row.model or ""),
-            *(row.status or 0, row.cache_status == "hit", row.source),
-        )
-    )
-    assert {tuple(row[:8]): told(row) for row in tables["rollup_hour"]} == {
-        key: expected(group) for key, group in by_key.items()
-    }
+    for name, hours in (("rollup_hour", 1), ("rollup_day", 24)):
+        by_key: dict[Any, list[Any]] = {}
+        for row in rows:
+            key: Any = (
+                *(row.organization_id, row.hour // hours, row.key_owner or "", row.provider or "", row.model or ""),
+                *(row.status or 0, row.cache_status == "hit", row.source),
+            )
+            by_key.setdefault(key, []).append(row)
+        assert {tuple(row[:8]): told(row) for row in tables[name]} == {
+            key: expected(group) for key, group in by_key.items()
+        }
     dimensions: dict[Any, list[Any]] = {}
     by_seq = {row.seq: row for row in rows}
     for dimension, column in (

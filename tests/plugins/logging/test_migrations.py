@@ -174,7 +174,7 @@ async def check(database: Database) -> None:
         assert await take_numbers(connection, 1) == 10
 
 
-async def test_requests_of_an_older_version_are_summed_up_by_key(
+async def test_requests_of_an_older_version_are_summed_up_by_key_and_by_day(
     any_database: Database, exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     await write(any_database, [prepare(record(one), (), 1000) for one in sums.many(exchange, 60)])
@@ -182,9 +182,12 @@ async def test_requests_of_an_older_version_are_summed_up_by_key(
     versions.mkdir()
     for path in VERSIONS.glob("000[1-4]*.py"):
         shutil.copy(path, versions)
+    days = (VERSIONS / "0007_days.py").read_text().replace('down_revision = "0006"', 'down_revision = "0004"')
+    (versions / "0007_days.py").write_text(days)
     async with any_database.begin() as connection:
         for table in ("rollup_dimension_hour", "rollup_dimension_day"):
             await connection.execute(text(f"DELETE FROM {table} WHERE dimension = 'key'"))
+        await connection.execute(text("DROP TABLE rollup_day"))
         await connection.execute(text("UPDATE alembic_version_logging SET version_num = '0003'"))
     await any_database.migrate("logging", versions)
     await sums.check(any_database)

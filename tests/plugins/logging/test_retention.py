@@ -108,7 +108,7 @@ async def test_a_dry_run_deletes_nothing_and_says_what_it_would(database: Databa
     assert [(each.kind, each.rows, each.of) for each in done] == [
         ("bodies", 0, 2),
         ("requests", 0, 2),
-        ("rollups", 0, 26),
+        ("rollups", 0, 28),
         ("summaries", 0, 4),
     ]
     assert await count(database, REQUEST, BODY, ROLLUP, USER) == [3, 3, 3, 3]

@@ -22,7 +22,7 @@ from helicone_gw_logging.query.where import compare, joined
 from helicone_gw_logging.record import HOUR_MS
 from helicone_gw_logging.tables import REQUEST
 from helicone_gw_logging.totals import ALL as EVERY
-from helicone_gw_logging.totals import HISTOGRAM, HISTOGRAM_DAY, ROLLUP
+from helicone_gw_logging.totals import HISTOGRAM, HISTOGRAM_DAY, ROLLUP_DAY
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -88,9 +88,10 @@ async def _pairs(connection: AsyncConnection, question: Question) -> tuple[list[
     """The providers and the models that there were: what is named is found at once, behind an index."""
     if _whole(question):
         return None
-    columns = ROLLUP.c
-    own = and_(columns.organization_id == question.scope.organization, question.span.of_sums(ROLLUP))
-    there = [*await connection.execute(select(columns.provider, columns.model).where(own).distinct())]
+    columns, span = ROLLUP_DAY.c, question.span
+    own = columns.organization_id == question.scope.organization
+    days = and_(columns.day >= span.start // DAY_MS, columns.day <= span.end // DAY_MS)
+    there = [*await connection.execute(select(columns.provider, columns.model).where(own, days).distinct())]
     providers, models = {provider for provider, _ in there}, {model for _, model in there}
     return None if len(providers) * len(models) > MAX_PAIRS else (sorted(providers), sorted(models))
 

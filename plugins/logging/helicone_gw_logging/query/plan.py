@@ -21,7 +21,7 @@ from helicone_gw_logging.query.where import MODEL, compare, joined, property_key
 from helicone_gw_logging.record import HOUR_MS, NAME_BYTES, VALUE_START_BYTES, text
 from helicone_gw_logging.rollups import UNTOLD
 from helicone_gw_logging.tables import PROPERTY, REQUEST
-from helicone_gw_logging.totals import DIMENSION, DIMENSION_DAY, OTHER, PROPERTY_KEY, ROLLUP
+from helicone_gw_logging.totals import DIMENSION, DIMENSION_DAY, OTHER, PROPERTY_KEY, ROLLUP, ROLLUP_DAY
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -49,13 +49,13 @@ By = Literal[
 ROWS_INSTEAD: Final = 200_000
 """Where an hour had more values than are told apart, up to so many requests are read instead of the sums."""
 
-_IN_ROLLUPS: Final[dict[str, ColumnElement[Any]]] = {
-    "model": ROLLUP.c.model,
-    "provider": ROLLUP.c.provider,
-    "status": ROLLUP.c.status,
-    "source": ROLLUP.c.source,
-    "owner": ROLLUP.c.key_owner,
-    "cached": ROLLUP.c.cache_hit,
+_IN_ROLLUPS: Final[dict[str, str]] = {
+    "model": "model",
+    "provider": "provider",
+    "status": "status",
+    "source": "source",
+    "owner": "key_owner",
+    "cached": "cache_hit",
 }
 _IN_DIMENSIONS: Final[dict[str, ColumnElement[Any]]] = {
     "user": REQUEST.c.user_id,
@@ -87,12 +87,12 @@ _BY_COLUMN: Final[dict[str, str]] = {
     "country_code": "country",
     "key_id": "key",
 }
-_ROLLUP_COLUMNS: Final[dict[str, ColumnElement[Any]]] = {
-    "provider": func.nullif(ROLLUP.c.provider, ""),
-    ANSWERED_MODEL: func.nullif(ROLLUP.c.model, ""),
-    STATUS: ROLLUP.c.status,
-    "key_owner": func.nullif(ROLLUP.c.key_owner, ""),
-    "source": ROLLUP.c.source,
+_ROLLUP_COLUMNS: Final[dict[str, str]] = {
+    "provider": "provider",
+    ANSWERED_MODEL: "model",
+    STATUS: "status",
+    "key_owner": "key_owner",
+    "source": "source",
 }
 
 
@@ -187,10 +187,10 @@ async def planned(connection: AsyncConnection, question: Question) -> Plan:
     if (group is None or group.by in _IN_ROLLUPS) and all(map(_told_by_rollups, asked)):
         columns = {"model" if each.field.column == ANSWERED_MODEL else each.field.column for each in asked}
         for name in _FOLDED & columns:
-            if await _folded(connection, question, ROLLUP.c[name]):
+            if await _folded(connection, question, name):
                 return rows
         plan = _of_rollups(question, rows)
-        if group is not None and group.by in _FOLDED and await _folded(connection, question, ROLLUP.c[group.by]):
+        if group is not None and group.by in _FOLDED and await _folded(connection, question, group.by):
             return await _instead(connection, question, plan, rows)
         return plan
     found = _dimension(question)
@@ -238,12 +238,20 @@ def _told_by_rollups(condition: Condition) -> bool:
 
 
 def _of_rollups(question: Question, rows: Plan) -> Plan:
-    value = None if question.group is None else _IN_ROLLUPS[question.group.by]
-    matching = and_(
-        ROLLUP.c.organization_id == question.scope.organization,
-        joined(question.filter, lambda condition: compare(_ROLLUP_COLUMNS[condition.field.column], condition)),
-    )
-    return Plan((Level(ROLLUP, "hour", HOUR_MS),), (matching,), (value, *rows.values), rows.rows, rows.matching)
+    levels = Level(ROLLUP_DAY, "day", DAY_MS), Level(ROLLUP, "hour", HOUR_MS)
+    matching, values = [], []
+    for level in levels:
+        columns = level.table.c
+
+        def told(condition: Condition, columns: Any = columns) -> ColumnElement[bool]:
+            column = columns[_ROLLUP_COLUMNS[condition.field.column]]
+            # What is unknown is "" there, and 0 for a status.
+            return compare(column if condition.field.column == STATUS else func.nullif(column, ""), condition)
+
+        own = columns.organization_id == question.scope.organization
+        matching.append(and_(own, joined(question.filter, told)))
+        values.append(None if question.group is None else columns[_IN_ROLLUPS[question.group.by]])
+    return Plan(levels, tuple(matching), (*values, *rows.values), rows.rows, rows.matching)
 
 
 def _dimension(question: Question) -> tuple[str, str | None] | None:
@@ -280,14 +288,16 @@ def _of_dimension(question: Question, rows: Plan, dimension: str, value: str | N
 
 async def _instead(connection: AsyncConnection, question: Question, plan: Plan, rows: Plan) -> Plan:
     """What answers where some values are summed up as one: the rows, unless they are very many."""
-    own = ROLLUP.c.organization_id == question.scope.organization
-    there = await connection.scalar(select(func.sum(ROLLUP.c.requests)).where(own, question.span.of_sums(ROLLUP)))
+    columns = ROLLUP_DAY.c
+    own = columns.organization_id == question.scope.organization
+    there = await connection.scalar(select(func.sum(columns.requests)).where(own, _days(question, columns.day)))
     return rows if int(there or 0) <= ROWS_INSTEAD else replace(plan, complete=False)
 
 
-async def _folded(connection: AsyncConnection, question: Question, column: ColumnElement[Any]) -> bool:
-    own = ROLLUP.c.organization_id == question.scope.organization
-    query = select(literal(1)).where(own, question.span.of_sums(ROLLUP), column == OTHER)
+async def _folded(connection: AsyncConnection, question: Question, name: str) -> bool:
+    columns = ROLLUP_DAY.c
+    own = and_(columns.organization_id == question.scope.organization, _days(question, columns.day))
+    query = select(literal(1)).where(own, columns[name] == OTHER)
     return await connection.scalar(query.limit(1)) is not None
 
 
@@ -295,13 +305,14 @@ async def _dimension_folded(connection: AsyncConnection, question: Question, dim
     columns = DIMENSION_DAY.c
     first, last = question.span.start // DAY_MS, question.span.end // DAY_MS
     # Named one by one, each is found at once: values of a day are in order.
-    days = (
-        columns.day.in_(range(first, last + 1))
-        if last - first < _DAYS
-        else and_(columns.day >= first, columns.day <= last)
-    )
+    days = columns.day.in_(range(first, last + 1)) if last - first < _DAYS else _days(question, columns.day)
     own = and_(columns.organization_id == question.scope.organization, columns.dimension == dimension)
     return await connection.scalar(select(literal(1)).where(own, days, columns.value == OTHER).limit(1)) is not None
+
+
+def _days(question: Question, day: ColumnElement[int]) -> ColumnElement[bool]:
+    """The days that are part of the time that is asked about, wholly or not."""
+    return and_(day >= question.span.start // DAY_MS, day <= question.span.end // DAY_MS)
 
 
 async def _has_sums(connection: AsyncConnection, scope: Scope, dimension: str) -> bool:

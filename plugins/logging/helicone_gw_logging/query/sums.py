@@ -123,13 +123,11 @@ def statements(
         for some in within(sums, columns[level.column], ranges, singly=among is not None):
             yield level.length, _grouped(some, at, value, among)
     at = instants(REQUEST.c.received_at, longest, 1) if in_buckets else None
-    rows: Select[Any] = (
-        select(*(of_rows(name).label(name) for name in names)).select_from(plan.rows).where(plan.matching)
-    )
+    rows = _selected([of_rows(name).label(name) for name in names]).select_from(plan.rows).where(plan.matching)
     # Without a time at all, nothing is asked, in a form that can still be joined to others.
     nowhere = [] if any(division.ranges) else [(0, 0)]
-    for query in within(rows, REQUEST.c.received_at, division.rest or nowhere):
-        yield 0, _grouped(query, at, plan.values[-1], among)
+    for some in within(rows, REQUEST.c.received_at, division.rest or nowhere):
+        yield 0, _grouped(some, at, plan.values[-1], among)
 
 
 def _selected(columns: Sequence[Any]) -> Select[Any]:
