@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 WINDOW: Final = 600
 """Seconds after which failures are forgotten, counted from the first."""
 
-MOST: Final = {"address": 30, "account": 10}
-"""Failures within a `WINDOW`: of one address, and of one account whoever tried."""
+MOST: Final = {"address": 30, "account": 10, "start": 300}
+"""Failures within a `WINDOW`: of one address, and of one account whoever tried; and logins of one address that begin at
+an OpenID provider."""
 
 REMEMBERED: Final = 100_000
 """Counters that a process keeps while the store is away; the oldest go first."""
@@ -40,23 +41,27 @@ class Attempts:
         counters = [("address", address)]
         if account is not None:
             counters.append(("account", account))
-        keys: list[str] = []
-        for kind, what in counters:
-            key = f"login:{kind}:{hashlib.sha256(what.encode('utf-8', 'replace')).hexdigest()}"
-            keys.append(key)
-            if await self._count(key, 1) > MOST[kind]:
-                self.refused += 1
-                raise TooManyRequests(
-                    f"There were too many attempts to log in. Try again in {WINDOW // 60} minutes.",
-                    code="too_many_attempts",
-                    headers={"Retry-After": str(WINDOW)},
-                )
-        return keys
+        return [await self._counted(kind, what) for kind, what in counters]
+
+    async def starts(self, address: str) -> None:
+        """Count a login that begins at an OpenID provider. Raises `TooManyRequests`."""
+        await self._counted("start", address)
 
     async def good(self, keys: Sequence[str]) -> None:
         """The attempt was a good one."""
         for key in keys:
             await self._count(key, -1)
+
+    async def _counted(self, kind: str, what: str) -> str:
+        key = f"login:{kind}:{hashlib.sha256(what.encode('utf-8', 'replace')).hexdigest()}"
+        if await self._count(key, 1) > MOST[kind]:
+            self.refused += 1
+            raise TooManyRequests(
+                f"There were too many attempts to log in. Try again in {WINDOW // 60} minutes.",
+                code="too_many_attempts",
+                headers={"Retry-After": str(WINDOW)},
+            )
+        return key
 
     async def _count(self, key: str, by: int) -> int:
         try:

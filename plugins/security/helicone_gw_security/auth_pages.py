@@ -46,7 +46,7 @@ def auth_pages(name: str, logins: Logins, ring: KeyRing, providers: Sequence[Map
 
     @pages.post("/login")
     async def login() -> Response:
-        if cross_site(_headers()):
+        if cross_site(request_headers()):
             raise PermissionDenied("A page of another site may not log anybody in.", code="cross_site_request")
         fields = await read_fields()
         email, key = fields.get("email", ""), fields.get("key", "")
@@ -62,7 +62,7 @@ def auth_pages(name: str, logins: Logins, ring: KeyRing, providers: Sequence[Map
             if is_form() and ring.login_page is not None:
                 return back_to_login(ring, problem, fields.get("next", "/"))
             raise
-        for old in cookies(_headers(), SESSION_COOKIE)[:1]:
+        for old in cookies(request_headers(), SESSION_COOKIE)[:1]:
             await logins.sessions.end(old)
         if is_form():
             return logged_in(redirect(local_address(fields.get("next", "/"))), session, logins)
@@ -70,7 +70,7 @@ def auth_pages(name: str, logins: Logins, ring: KeyRing, providers: Sequence[Map
 
     @pages.post("/logout")
     async def logout() -> Response:
-        session = await logins.sessions.of_cookies(cookies(_headers(), SESSION_COOKIE))
+        session = await logins.sessions.of_cookies(cookies(request_headers(), SESSION_COOKIE))
         if session is not None:
             await logins.end(session)
         answer = redirect(ring.login_page or "/") if is_form() else good(None)
@@ -87,7 +87,7 @@ def auth_pages(name: str, logins: Logins, ring: KeyRing, providers: Sequence[Map
             return good({"authenticated": False, "open": False, "methods": methods})
         found = None
         if key is not None:
-            found = await logins.sessions.of_cookies(cookies(_headers(), SESSION_COOKIE))
+            found = await logins.sessions.of_cookies(cookies(request_headers(), SESSION_COOKIE))
             if found is not None and found.key.id != key.id:
                 found = None  # a key in a header goes before the cookie
         return good({**_described(key, found), "methods": methods})
@@ -212,5 +212,6 @@ def bad(problem: GatewayError) -> Response:
     return Response(body, problem.status, headers, content_type="application/json")
 
 
-def _headers() -> Headers:
+def request_headers() -> Headers:
+    """The request's header fields."""
     return Headers.of_lower_case(request.scope["headers"])

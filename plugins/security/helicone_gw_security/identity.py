@@ -57,6 +57,10 @@ class Identity:
     async def start(self, gateway: Gateway, keys: Keys) -> None:
         """Migrate the tables, and let the gateway know people. Raises what the database does."""
         database, clock, log = gateway.database, gateway.clock, gateway.log
+        if self._config.oidc:
+            from helicone_gw_security.oidc import check_installed
+
+            check_installed()
         await database.migrate(BRANCH, IDENTITY_VERSIONS)
         self.users = Users(await self._static(), UserTable(database))
         await self.users.refresh()
@@ -122,7 +126,29 @@ class Identity:
             audit=gateway.audit,
             clock=gateway.clock,
         )
-        return [auth_pages(name, self.logins, gateway.keys, providers), admin_pages(name, desk)]
+        pages = [auth_pages(name, self.logins, gateway.keys, providers), admin_pages(name, desk)]
+        if self._config.oidc:
+            pages.append(self._oidc_pages(name, gateway))
+        return pages
+
+    def _oidc_pages(self, name: str, gateway: Gateway) -> Blueprint:
+        from helicone_gw_security.oidc import OidcProvider
+        from helicone_gw_security.oidc_pages import oidc_pages
+        from helicone_gw_security.oidc_states import LoginStates
+
+        return oidc_pages(
+            name,
+            {
+                provider: OidcProvider(provider, entry, lambda: gateway.http, gateway.clock)
+                for provider, entry in self._config.oidc.items()
+            },
+            LoginStates(gateway.database, gateway.clock),
+            self.logins,
+            gateway.keys,
+            gateway.clock,
+            gateway.log,
+            self._config.login.public_url,
+        )
 
     def measurements(self) -> Iterator[Measurement]:
         """What is counted here."""

@@ -25,6 +25,20 @@ Email = Annotated[str, AfterValidator(checked_email)]
 ProviderName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 
 
+def https_url(url: str, what: str, *, query: bool = False) -> str:
+    """``url`` without a slash at its end, if it is one of https, or of this machine. Raises `ValueError`.
+
+    ``query``: whether it may have one.
+    """
+    parts = urlsplit(url)
+    loopback = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    if parts.scheme != "https" and not (parts.scheme == "http" and loopback):
+        raise ValueError(f"{what} should be an https:// address")
+    if not parts.hostname or (parts.query and not query) or parts.fragment or parts.username is not None:
+        raise ValueError(f"{what} should be a host and a path, with nothing after it")
+    return url.rstrip("/")
+
+
 class Section(BaseModel):
     """Frozen, without unknown settings, and silent about what stands beside a mistake: it may be a secret."""
 
@@ -70,17 +84,7 @@ class LoginConfig(Section):
     idle: Annotated[float, Field(ge=60, le=31_536_000)] = 43_200.0
     lifetime: Annotated[float, Field(ge=60, le=31_536_000)] = 604_800.0
     keys: bool | None = None
-    public_url: Annotated[str, AfterValidator(lambda url: _https(url, "public_url"))] | None = None
-
-
-def _https(url: str, what: str) -> str:
-    parts = urlsplit(url)
-    loopback = parts.hostname in ("localhost", "127.0.0.1", "::1")
-    if parts.scheme != "https" and not (parts.scheme == "http" and loopback):
-        raise ValueError(f"{what} should be an https:// address")
-    if not parts.hostname or parts.query or parts.fragment or parts.username is not None:
-        raise ValueError(f"{what} should be a host and a path, with nothing after it")
-    return url.rstrip("/")
+    public_url: Annotated[str, AfterValidator(lambda url: https_url(url, "public_url"))] | None = None
 
 
 class RolesConfig(Section):
@@ -104,16 +108,17 @@ class OidcConfig(Section):
 
     Whoever logs in must be a user of that e-mail address already, unless ``provision`` makes users of strangers; then
     ``allowed_domains`` must say of which domains (``["*"]`` for all). ``role`` is for those whom ``roles`` gives none;
-    without it they are refused.
+    without it they are refused. ``unverified_email`` takes an e-mail address that the provider does not call verified.
     """
 
-    issuer: Annotated[str, AfterValidator(lambda url: _https(url, "issuer"))]
+    issuer: Annotated[str, AfterValidator(lambda url: https_url(url, "issuer"))]
     client_id: Text
     client_secret: SecretStr | None = None
     label: Annotated[str, StringConstraints(max_length=100)] = ""
     scopes: tuple[Text, ...] = ("openid", "email", "profile")
     provision: bool = False
     allowed_domains: tuple[Text, ...] | None = None
+    unverified_email: bool = False
     role: Role | None = None
     roles: RolesConfig | None = None
     organization: Text = "default"

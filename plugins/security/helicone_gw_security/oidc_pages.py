@@ -1,0 +1,118 @@
+"""``/auth/oidc/<provider>/start`` and ``/callback``: a login at an OpenID provider, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from quart import Blueprint, Response, request
+
+from helicone_gw import AuthenticationFailed, GatewayError, NotFound, client_address
+from helicone_gw_security.auth_pages import back_to_login, bad, is_secure, logged_in, redirect, request_headers
+from helicone_gw_security.browsers import LOGIN_COOKIE, SESSION_COOKIE, cookies, local_address
+from helicone_gw_security.oidc import OidcFailed, OidcProvider
+from helicone_gw_security.oidc_accounts import account
+from helicone_gw_security.oidc_states import LIFETIME
+
+if TYPE_CHECKING:
+    from helicone_gw import Clock, KeyRing
+    from helicone_gw_security.logins import Logins
+    from helicone_gw_security.oidc_states import LoginStates
+
+MAX_PARAMETER = 4096
+"""Characters of ``code`` and ``state``."""
+
+
+def oidc_pages(
+    name: str,
+    providers: Mapping[str, OidcProvider],
+    states: LoginStates,
+    logins: Logins,
+    ring: KeyRing,
+    clock: Clock,
+    log: Any,
+    public_url: str | None,
+) -> Blueprint:
+    """The pages of the plugin instance ``name``. ``public_url`` is the gateway's address as browsers know it; the one
+    that was asked, if ``None``."""
+    pages = Blueprint(f"{name}-oidc", __name__, url_prefix="/auth/oidc")
+
+    def provider_of(which: str) -> OidcProvider:
+        if which not in providers:
+            raise NotFound("There is no such login.")
+        return providers[which]
+
+    def return_address(which: str) -> str:
+        base = public_url
+        if base is None:
+            scheme = "https" if is_secure() else "http"
+            base = f"{scheme}://{request.host}{request.root_path}"
+        return f"{base}/auth/oidc/{which}/callback"
+
+    @pages.get("/<which>/start")
+    async def start(which: str) -> Response:
+        provider = provider_of(which)
+        await logins.attempts.starts(client_address())
+        begun = await states.begin(which, local_address(request.args.get("next", "/")))
+        try:
+            url = await provider.authorization_url(
+                redirect_uri=return_address(which), state=begun.state, nonce=begun.nonce, verifier=begun.verifier
+            )
+        except OidcFailed as problem:
+            return failed(which, problem)
+        answer = Response(b"", 303, {"Location": url, "Cache-Control": "no-store"})
+        answer.set_cookie(
+            LOGIN_COOKIE,
+            begun.browser,
+            max_age=LIFETIME,
+            path="/auth/oidc",
+            secure=is_secure(),
+            httponly=True,
+            samesite="Lax",
+        )
+        return answer
+
+    @pages.get("/<which>/callback")
+    async def callback(which: str) -> Response:
+        provider = provider_of(which)
+        state, code = request.args.get("state", ""), request.args.get("code", "")
+        if not state or len(state) > MAX_PARAMETER or len(code) > MAX_PARAMETER:
+            return failed(which, OidcFailed("it came back without its state"))
+        begun = await states.take(which, state, cookies(request_headers(), LOGIN_COOKIE))
+        if begun is None:
+            return failed(which, OidcFailed("nobody began it in this browser, or too long ago"))
+        if not code:
+            return failed(which, OidcFailed("the provider refused"))
+        counted = await logins.attempts.begin(client_address())
+        try:
+            claims = await provider.claims(
+                code=code, redirect_uri=return_address(which), nonce=begun.nonce, verifier=begun.verifier
+            )
+            user, other_role = await account(provider.config, claims, logins.users, clock.now())
+        except OidcFailed as problem:
+            return failed(which, problem)
+        except GatewayError as problem:
+            log.warning("a login was refused", provider=which, code=problem.code)
+            return turned_away(problem)
+        await logins.attempts.good(counted)
+        if other_role:
+            await logins.sessions.end_all(f"user:{user.id}")
+        for old in cookies(request_headers(), SESSION_COOKIE)[:1]:
+            await logins.sessions.end(old)
+        session = await logins.of_user(user, client_address(), f"oidc:{which}")
+        answer = logged_in(redirect(local_address(begun.next)), session, logins)
+        answer.delete_cookie(LOGIN_COOKIE, path="/auth/oidc", httponly=True, samesite="Lax", secure=is_secure())
+        return answer
+
+    def failed(which: str, problem: OidcFailed) -> Response:
+        log.warning("a login failed", provider=which, problem=str(problem))
+        return turned_away(AuthenticationFailed("The login could not be completed. Try again.", code="sso_failed"))
+
+    def turned_away(problem: GatewayError) -> Response:
+        return bad(problem) if ring.login_page is None else back_to_login(ring, problem, "/")
+
+    @pages.errorhandler(GatewayError)
+    async def refused(problem: GatewayError) -> Response:
+        return bad(problem)
+
+    return pages
