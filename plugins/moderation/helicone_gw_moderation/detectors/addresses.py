@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 
 from helicone_gw_moderation.detectors.checksums import base58check, bech32, mod97
 from helicone_gw_moderation.detectors.secrets import Place
@@ -15,8 +16,9 @@ _DOMAIN = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?\.){1,6}
 _PHONE = re.compile(r"(?<![\w+.])\+[1-9](?:[ ().\-/]{0,2}\d){6,14}(?!\d)")
 _DIGITS = re.compile(r"\d+")
 _IBAN = re.compile(r"[A-Z](?<![0-9A-Za-z].)[A-Z]\d{2}(?=[ \-]?[0-9A-Z])")
-_IPV4 = re.compile(r"(?<![\w.\-])(?:\d{1,3}\.){3}\d{1,3}(?![\w\-]|\.\d)")
-_IPV6 = re.compile(r"(?<![\w:.])(?=[0-9a-fA-F]{0,4}:)[0-9a-fA-F:]{4,39}(?![\w:])")
+_BETWEEN = re.compile("[ \\-\u00a0]")
+_IPV4 = re.compile(r"\d(?<![\w.\-].)\d{0,2}\.(?:\d{1,3}\.){2}\d{1,3}(?![\w\-]|\.\d)")
+_IPV6 = re.compile(r"[0-9a-fA-F:](?<![\w:.].)(?:(?<=:)|(?=[0-9a-fA-F]{0,3}:))[0-9a-fA-F:]{3,38}(?![\w:])")
 _BITCOIN = re.compile(r"[13](?<![0-9A-Za-z].)[1-9A-HJ-NP-Za-km-z]{25,34}(?![0-9A-Za-z])")
 _SEGWIT = re.compile(r"(?<![0-9A-Za-z])(?:bc1|BC1|tb1|ltc1)[0-9A-Za-z]{11,71}(?![0-9A-Za-z])")
 _ETHEREUM = re.compile(r"(?<![0-9A-Za-z])0x[0-9a-fA-F]{40}(?![0-9A-Za-z])")
@@ -70,17 +72,15 @@ def ibans(text: str) -> Iterator[Place]:
         wanted = lengths.get(match[0][:2])
         if wanted is None:
             continue
-        at = match.start()
-        kept: list[str] = []
-        while at < len(text) and len(kept) < wanted:
-            char = text[at]
-            if char.isascii() and (char.isdigit() or char.isupper()):
-                kept.append(char)
-            elif char not in " -\u00a0" or not text[at - 1].isalnum():
-                break
-            at += 1
-        if len(kept) == wanted and not text[at : at + 1].isalnum() and mod97("".join(kept)):
-            yield match.start(), at, "iban"
+        whole = _account(wanted).match(text, match.start())
+        if whole is not None and mod97(_BETWEEN.sub("", whole[0])):
+            yield match.start(), whole.end(), "iban"
+
+
+@cache
+def _account(size: int) -> re.Pattern[str]:
+    """So many capitals and digits, with at most one space or dash between two."""
+    return re.compile(rf"[A-Z](?:[ \-\u00a0]?[0-9A-Z]){{{size - 1}}}(?![0-9A-Za-z])")
 
 
 def ip_addresses(text: str) -> Iterator[Place]:

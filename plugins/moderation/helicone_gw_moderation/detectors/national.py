@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from datetime import date
+from functools import cache
 
 from helicone_gw_moderation.detectors.checksums import luhn, mod11_10, verhoeff, weighted
 from helicone_gw_moderation.detectors.tables import table
@@ -24,12 +25,17 @@ def compact(text: str) -> str:
 def card(text: str) -> bool:
     """A payment card: an issuer's range with that issuer's length, and Luhn's sum."""
     digits = compact(text)
-    if len(set(digits)) < 3:
-        return False
-    fits = any(
-        low <= digits[: len(low)] <= high and len(digits) in lengths for low, high, lengths in table("cards")["ranges"]
-    )
-    return fits and luhn(digits)
+    return len(digits) in _issuers().get(digits[:4], ()) and luhn(digits) and len(set(digits)) > 1
+
+
+@cache
+def _issuers() -> dict[str, frozenset[int]]:
+    """The lengths of cards by their first four digits."""
+    lengths: dict[str, frozenset[int]] = {}
+    for low, high, of_issuer in table("cards")["ranges"]:
+        for prefix in range(int(low.ljust(4, "0")), int(high.ljust(4, "9")) + 1):
+            lengths[f"{prefix:04d}"] = lengths.get(f"{prefix:04d}", frozenset()) | frozenset(of_issuer)
+    return lengths
 
 
 def us_ssn(text: str) -> bool:

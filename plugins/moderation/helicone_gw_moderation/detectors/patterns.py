@@ -19,8 +19,9 @@ except ImportError:  # the extra "re2" is not installed
 SPAN = 512
 """The longest match of a user's expression, in characters: longer ones are not looked for."""
 
-MAX_STEPS = 512
-"""Without re2: the most ways to match that an expression may have from one place, counted before it is used."""
+MAX_STEPS = SPAN + 1
+"""Without re2: the most ways to match from one place that an expression may have, counted before it is used; as many as
+one repetition without a bound has."""
 
 
 class Unbounded(ValueError):
@@ -84,7 +85,7 @@ def _matches(expression: Any, text: str) -> Iterator[tuple[int, int]]:
             if exact is not None and exact.end() > start:
                 yield base - before + start, base - before + exact.end()
             at = start + 1
-            if at >= before + SPAN:
+            if at > len(piece):  # nothing can start there, and an empty match would be told again and again
                 break
 
 

@@ -14,6 +14,8 @@ from helicone_gw_moderation.detectors.folding import fold
 from helicone_gw_moderation.detectors.views import LEET, rot13
 
 _SENTENCE = re.compile(r"[.!?](?=\s)|[;。！？।\u061f]|\n\s*\n")
+_REST_OF_WORD = 16
+"""The most characters of a word that belong to a finding beside those that the rule names."""
 _UNLESS_WITHIN = 24
 """Characters between a word that takes a phrase's force away and the phrase."""
 
@@ -152,10 +154,18 @@ class _Automaton:
                     if veto is not None and _near(text, veto[1], start, _UNLESS_WITHIN):
                         continue
                 if use.group == len(phrase.groups) - 1:
-                    found.append(Match(phrase, begin, end))
+                    found.append(Match(phrase, begin, end if right else _word_end(text, end)))
                 else:
                     open_[use.phrase, use.group] = (begin, end)
         return found
+
+
+def _word_end(text: str, end: int) -> int:
+    """Where the word ends that goes on at ``end``."""
+    last = min(len(text), end + _REST_OF_WORD)
+    while end < last and _joined(text[end - 1], text[end]):
+        end += 1
+    return end
 
 
 def _near(text: str, end: int, start: int, gap: int) -> bool:

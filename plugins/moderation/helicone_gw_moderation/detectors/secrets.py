@@ -25,8 +25,11 @@ _PEM_BODY = re.compile(
     f"(?:{_LINE_END}[A-Za-z0-9+/=]{{16,}}+)*+(?:{_LINE_END}[A-Za-z0-9+/=]{{1,76}}+)?+"
     f"(?:{_LINE_END}-----END [A-Z0-9 ]{{0,40}}PRIVATE KEY(?: BLOCK)?-----)?"
 )
+_PEM_GOES_ON = re.compile(_LINE_END + r"(?:\\|-{1,5}[A-Z ]{0,60}-{0,4})?\Z")
+"""What may stand at the end of a text in which a key has not ended."""
 _JWT = re.compile(r"(?<![A-Za-z0-9_\-.])(eyJ[A-Za-z0-9_\-]{10,400})\.(?=[A-Za-z0-9_\-]{8})")
 _JWT_REST = re.compile(r"[A-Za-z0-9_\-]++(?:\.[A-Za-z0-9_\-]++){0,3}+")
+_JWE_DOTS = 4
 _BITS_WANTED = 3.0
 
 Place = tuple[int, int, str]
@@ -38,8 +41,12 @@ def private_keys(text: str) -> Iterator[Place]:
     if "PRIVATE KEY" not in text:
         return
     for begin in _PEM.finditer(text):
-        rest = _PEM_BODY.match(text, begin.end(), min(len(text), begin.start() + MAX_FINDING))
-        yield begin.start(), rest.end() if rest else begin.end(), "private_key"
+        limit = min(len(text), begin.start() + MAX_FINDING)
+        rest = _PEM_BODY.match(text, begin.end(), limit)
+        end = rest.end() if rest else begin.end()
+        if not text.endswith("-----", begin.end(), end) and _PEM_GOES_ON.match(text, end):
+            end = limit
+        yield begin.start(), end, "private_key"
 
 
 def json_web_tokens(text: str) -> Iterator[Place]:
@@ -50,7 +57,9 @@ def json_web_tokens(text: str) -> Iterator[Place]:
         if not _jose_header(token[1]):
             continue
         rest = _JWT_REST.match(text, token.end(), min(len(text), token.start() + MAX_FINDING))
-        yield token.start(), rest.end() if rest else token.end(), "jwt"
+        end = rest.end() if rest else token.end()
+        more = text.endswith(".", end) and end + 1 == len(text) and text.count(".", token.start(), end) < _JWE_DOTS
+        yield token.start(), end + more, "jwt"
 
 
 def _jose_header(part: str) -> bool:

@@ -83,8 +83,8 @@ def _spaced(run: re.Match[str], origin: Span) -> View:
             places.append(first + index)
             last = index
     view = "".join(letters)
-    # Without such ends all words have run together.
-    return View("spaced", view, lambda start, end: origin(places[start], places[end - 1] + 1), edges=" " in view)
+    # Without such ends all words have run together, and any letter that stood before is part of the first one.
+    return View("spaced", view, lambda start, end: origin(places[start], places[end - 1] + 1), edges=False)
 
 
 def _unescaped(text: str) -> View:
