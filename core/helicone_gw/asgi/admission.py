@@ -53,6 +53,11 @@ async def admit(gateway: Gateway, exchange: Exchange, headers: Headers, location
     whole: bytes | None = None
     try:
         credentials = await resolve(location, headers, location.query, gateway.keys)
+    except BadRequest as refused:
+        if refused.code == "key_in_path":
+            # It is nobody's path, and is stored where the refusal is.
+            exchange.request = exchange.original = exchange.request.replace(path="/")
+        raise
     except AuthenticationFailed as refused:
         # The key may be in the body's metadata, where litellm puts Helicone-Auth. Nobody is known yet: little is read.
         if wire is None or not is_json:

@@ -14,11 +14,12 @@ from helicone_gw.clock import Clock
 from helicone_gw.dialects import wire_format
 from helicone_gw.dialects.base import Reply
 from helicone_gw.dialects.translate.translation import Translation
-from helicone_gw.errors import UpstreamProtocolError, UpstreamStatus
+from helicone_gw.errors import UpstreamError, UpstreamProtocolError, UpstreamStatus
 from helicone_gw.headers import Headers
 from helicone_gw.model import Response, Upstream, UpstreamResponse
 from helicone_gw.pipeline.answer import Answer, LiveStream
 from helicone_gw.pipeline.commit import hold_back
+from helicone_gw.pipeline.concealing import conceal
 from helicone_gw.pipeline.decoding import decode, decoding
 from helicone_gw.pipeline.reframing import EVENTS
 from helicone_gw.pipeline.retry_after import retry_after
@@ -114,8 +115,10 @@ class Answering:
                 raise UpstreamProtocolError("The provider's answer is neither JSON nor events.")
             live = LiveStream(response.body, events=False, close=response.close)
             return Answer(response.status, response.headers, layer, live=live, attempt=attempt)
-        except BaseException:
+        except BaseException as problem:
             await _close(response)
+            if isinstance(problem, UpstreamError):
+                conceal(problem, call.request, exchange)
             raise
 
     def _buffered(
