@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -117,7 +117,18 @@ def _secrets(exchange: Exchange) -> tuple[str, ...]:
     found = tuple([secret for secret in exchange.secrets if len(secret) >= SHORTEST_SECRET])
     if exchange.provider_keys:
         found += tuple(key.secret for key in exchange.provider_keys.values() if len(key.secret) >= SHORTEST_SECRET)
+    if b"cookie" in exchange.original.headers.first:
+        found += tuple(_cookies(exchange))
     return found if credential is None else (credential.value.split(" ", 1)[-1], *found)
+
+
+def _cookies(exchange: Exchange) -> Iterator[str]:
+    """The values of cookies that went on to the provider, which may repeat them."""
+    for field in exchange.original.headers.get_all("cookie"):
+        for pair in field.split(";"):
+            value = pair.partition("=")[2].strip()
+            if len(value) >= SHORTEST_SECRET:
+                yield value
 
 
 def _request(exchange: Exchange, organization: str, received: int, counted: dict[str, Any]) -> dict[str, Any]:
