@@ -30,6 +30,8 @@ class Pages:
     """
 
     def __init__(self) -> None:
+        self.closing = False
+        """Whether the server waits for its last answers: a page that is told of news should end now."""
         self._application: Application | None = None
         self._offered: dict[tuple[str, type[DashboardPage | DashboardCard], str], DashboardPage | DashboardCard] = {}
         self._client: httpx.AsyncClient | None = None

@@ -165,6 +165,7 @@ async def serve(build: Build, listener: socket.socket, stop: asyncio.Event, star
     """Serve on ``listener`` until ``stop`` is set; streams may finish. Raises `ConfigError` when it cannot start."""
     serving = Serving(build)
     await serving.start()
+    closing = asyncio.ensure_future(_close_pages(serving, stop))
     try:
         if hasattr(signal, "SIGHUP"):
             loop = asyncio.get_running_loop()
@@ -174,7 +175,14 @@ async def serve(build: Build, listener: socket.socket, stop: asyncio.Event, star
         settings = gateway.config.server
         await load_engine(settings.engine)(serving, settings, listener, stop)
     finally:
+        closing.cancel()
         await serving.stop()
+
+
+async def _close_pages(serving: Serving, stop: asyncio.Event) -> None:
+    """Once ``stop`` is set, tell pages that follow what happens to end: the server waits for every answer."""
+    await stop.wait()
+    serving.app.gateway.pages.closing = True
 
 
 def run(config: GatewayConfig, build: Build, started: Listening, *, shared: bool = False) -> int:

@@ -48,7 +48,7 @@ async def following(view: View, lens: Lens, shown: Callable[[list[Any]], str]) -
         until = clock.monotonic() + LIFETIME
         try:
             yield b"retry: 2000\n\n"
-            while clock.monotonic() < until and view.gateway.ready:
+            while clock.monotonic() < until and view.gateway.ready and not view.gateway.pages.closing:
                 await clock.sleep(SECONDS)
                 now = view.now
                 try:
