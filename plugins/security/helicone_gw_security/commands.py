@@ -16,6 +16,7 @@ from rich.table import Table
 from sqlalchemy import make_url
 
 from helicone_gw import Database
+from helicone_gw_security.command_line import Told, tell
 from helicone_gw_security.keys import StoredKey
 from helicone_gw_security.spec import KeySpec, parse_expiry
 from helicone_gw_security.store import LISTS, KeyTable, NameTaken, state
@@ -34,7 +35,11 @@ def commands(static: Sequence[StoredKey], versions: Path) -> typer.Typer:
     """
     app = typer.Typer(help="Make, list, rotate and revoke gateway keys.", no_args_is_help=True)
 
-    def with_table(context: typer.Context, work: Callable[[KeyTable], Awaitable[T]]) -> T:
+    def with_table(
+        context: typer.Context,
+        work: Callable[[KeyTable], Awaitable[T]],
+        told: Callable[[T], Told | None] = lambda _: None,
+    ) -> T:
         url = context.obj.config.database.url
         if make_url(url).database in (None, "", ":memory:"):
             _fail("The database is in memory (database.url): a key made there would be gone at once.")
@@ -43,7 +48,9 @@ def commands(static: Sequence[StoredKey], versions: Path) -> typer.Typer:
             database = Database(url)
             try:
                 await database.migrate("security", versions)
-                return await work(KeyTable(database))
+                result = await work(KeyTable(database))
+                await tell(database, told(result))
+                return result
             finally:
                 await database.close()
 
@@ -96,7 +103,7 @@ def commands(static: Sequence[StoredKey], versions: Path) -> typer.Typer:
             return await table.make(spec, now=now)
 
         try:
-            secret, row = with_table(context, work)
+            secret, row = with_table(context, work, lambda made: _told("create", made[1]))
         except NameTaken:
             _fail(f"A key named {name!r} exists in {organization!r}: revoke it first, or choose another name.")
         # The key alone goes to standard output, so that a script can take it.
@@ -127,7 +134,11 @@ def commands(static: Sequence[StoredKey], versions: Path) -> typer.Typer:
     ) -> None:
         """Give a key a new secret and print it, this once; the old one works on for a while."""
         now = time.time()
-        secret, rows = with_table(context, lambda table: table.rotate(key, now=now, until=now + grace * 3600))
+        secret, rows = with_table(
+            context,
+            lambda table: table.rotate(key, now=now, until=now + grace * 3600),
+            lambda done: _told("rotate", *done[1]),
+        )
         row = _the_one(key, rows, static)
         typer.echo(secret)
         typer.echo(
@@ -140,11 +151,22 @@ def commands(static: Sequence[StoredKey], versions: Path) -> typer.Typer:
         key: Annotated[str, typer.Argument(metavar="NAME|ID", help="The key's name or id.")],
     ) -> None:
         """Revoke a key; a running gateway refuses it within seconds."""
-        rows = with_table(context, lambda table: table.revoke(key, now=time.time()))
+        rows = with_table(
+            context, lambda table: table.revoke(key, now=time.time()), lambda rows: _told("revoke", *rows)
+        )
         row = _the_one(key, rows, static)
         typer.echo(f"Key {row.name!r} ({row.id}) is revoked.")
 
     return app
+
+
+def _told(verb: str, *rows: GatewayKeyRow) -> Told | None:
+    """What the audit log says of the one key that was changed, if it is one."""
+    if len(rows) != 1:
+        return None
+    row = rows[0]
+    facts = {name: getattr(row, name) for name in ("name", "owner", *LISTS, "role", "scope", "expires_at")}
+    return Told(row.organization_id, f"key.{verb}", f"key:{row.id}", None, facts)
 
 
 def _the_one(key: str, rows: Sequence[GatewayKeyRow], static: Sequence[StoredKey]) -> GatewayKeyRow:

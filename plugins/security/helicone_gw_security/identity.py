@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -13,6 +12,7 @@ from helicone_gw_security.attempts import Attempts
 from helicone_gw_security.audit_log import AuditLog
 from helicone_gw_security.browsers import OPEN_PAGES
 from helicone_gw_security.cached import STALE_AFTER
+from helicone_gw_security.identity_tables import BRANCH, IDENTITY_VERSIONS
 from helicone_gw_security.logins import Logins
 from helicone_gw_security.organizations import OrganizationTable
 from helicone_gw_security.passwords import Passwords
@@ -30,12 +30,6 @@ if TYPE_CHECKING:
     from helicone_gw_security.provider_table import ProviderTable
     from helicone_gw_security.source import Keys
     from helicone_gw_security.store import KeyTable
-
-IDENTITY_VERSIONS = Path(__file__).parent / "identity_migrations" / "versions"
-"""The Alembic migrations of the tables of this part, a branch of their own."""
-
-BRANCH = "security_identity"
-"""The name of that branch."""
 
 _FAILURES = (SQLAlchemyError, OSError, TimeoutError)
 

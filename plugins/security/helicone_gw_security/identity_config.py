@@ -146,6 +146,13 @@ class IdentityConfig(Section):
         """The password of every user, or its hash, by e-mail address."""
         return {email: entry.password or entry.password_hash for email, entry in self.users.items()}
 
+    def listed(self) -> list[User]:
+        """The users as lists show them: a password is told of, and not there."""
+        return [
+            entry.user(email, None if entry.password is None and entry.password_hash is None else "configured")
+            for email, entry in self.users.items()
+        ]
+
     def blanked(self) -> dict[str, Any]:
         """The same without secrets that are used no more after the start, as an update of the model."""
         blank = SecretStr("")

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import JSON, Column, Index, String, Table, text
 from sqlmodel import Field, SQLModel
+
+IDENTITY_VERSIONS = Path(__file__).parent / "identity_migrations" / "versions"
+"""The Alembic migrations of these tables, a branch of their own."""
+
+BRANCH = "security_identity"
+"""The name of that branch."""
 
 
 class OrganizationRow(SQLModel, table=True):

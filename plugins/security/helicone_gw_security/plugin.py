@@ -10,13 +10,16 @@ from helicone_gw_security.ciphers import Cipher
 from helicone_gw_security.commands import commands
 from helicone_gw_security.config import SecurityConfig
 from helicone_gw_security.enforcement import check_enforced
-from helicone_gw_security.identity import BRANCH, IDENTITY_VERSIONS, Identity
+from helicone_gw_security.identity import Identity
+from helicone_gw_security.identity_tables import BRANCH, IDENTITY_VERSIONS
 from helicone_gw_security.keys import StaticKeys
+from helicone_gw_security.organization_commands import organization_commands
 from helicone_gw_security.provider_commands import provider_commands
 from helicone_gw_security.provider_keys import ProviderKeys, standing_for
 from helicone_gw_security.provider_table import ProviderTable
 from helicone_gw_security.source import Keys
 from helicone_gw_security.store import KeyTable
+from helicone_gw_security.user_commands import user_commands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +46,7 @@ class SecurityPlugin(Plugin):
         self._provider_keys: ProviderKeys | None = None
         self._keys: Keys | None = None
         self._identity = Identity(config.identity())
+        self._listed = config.identity().listed()
         self._ring: KeyRing | None = None
 
     @hookimpl
@@ -90,9 +94,11 @@ class SecurityPlugin(Plugin):
 
     @hookimpl
     def register_commands(self, cli: typer.Typer) -> None:
-        """Add ``helicone-gw keys``."""
+        """Add the commands on keys, providers' keys, users and organisations."""
         cli.add_typer(commands(self._static, VERSIONS), name="keys")
         cli.add_typer(provider_commands(self._cipher, VERSIONS), name="provider-keys")
+        cli.add_typer(user_commands(self._listed, VERSIONS), name="users")
+        cli.add_typer(organization_commands(VERSIONS), name="organizations")
 
     @hookimpl
     async def pre_request(self, exchange: Exchange) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy import make_url
 
 from helicone_gw import Database
 from helicone_gw_security.ciphers import Cipher, new_encryption_key
+from helicone_gw_security.command_line import Told, tell
 from helicone_gw_security.provider_table import NameTaken, ProviderTable, TooMany
 from helicone_gw_security.tables import ProviderKeyRow
 
@@ -35,7 +36,11 @@ def provider_commands(cipher: Cipher | None, versions: Path) -> typer.Typer:
     """
     app = typer.Typer(help="Keep providers' keys, encrypted, in the database.", no_args_is_help=True)
 
-    def with_table(context: typer.Context, work: Callable[[ProviderTable], Awaitable[T]]) -> T:
+    def with_table(
+        context: typer.Context,
+        work: Callable[[ProviderTable], Awaitable[T]],
+        told: Callable[[T], Told | None] = lambda _: None,
+    ) -> T:
         if cipher is None:
             _fail(
                 "There is no encryption key: set security.encryption_keys (`helicone-gw provider-keys "
@@ -49,7 +54,9 @@ def provider_commands(cipher: Cipher | None, versions: Path) -> typer.Typer:
             database = Database(url)
             try:
                 await database.migrate("security", versions)
-                return await work(ProviderTable(database, cipher))
+                result = await work(ProviderTable(database, cipher))
+                await tell(database, told(result))
+                return result
             finally:
                 await database.close()
 
@@ -81,6 +88,7 @@ def provider_commands(cipher: Cipher | None, versions: Path) -> typer.Typer:
                 lambda table: table.add(
                     name, provider.strip().lower(), secret, now=time.time(), organization=organization, shared=shared
                 ),
+                lambda row: _told("create", row),
             )
         except NameTaken:
             _fail(f"A provider key named {name!r} exists in {organization!r}: replace or remove it.")
@@ -113,7 +121,9 @@ def provider_commands(cipher: Cipher | None, versions: Path) -> typer.Typer:
         secret = _read_secret()
         try:
             row = with_table(
-                context, lambda table: table.replace(key, secret, now=time.time(), organization=organization)
+                context,
+                lambda table: table.replace(key, secret, now=time.time(), organization=organization),
+                lambda row: _told("replace", row),
             )
         except ValueError as problem:
             _fail(str(problem))
@@ -124,7 +134,9 @@ def provider_commands(cipher: Cipher | None, versions: Path) -> typer.Typer:
     @app.command()
     def remove(context: typer.Context, key: Name, organization: Organization = None) -> None:
         """Forget a key; a running gateway does so within seconds."""
-        row = with_table(context, lambda table: table.remove(key, organization=organization))
+        row = with_table(
+            context, lambda table: table.remove(key, organization=organization), lambda row: _told("remove", row)
+        )
         if row is None:
             _unknown(key)
         typer.echo(f"Key {row.name!r} ({row.id}) is removed.")
@@ -136,12 +148,23 @@ def provider_commands(cipher: Cipher | None, versions: Path) -> typer.Typer:
         def progress(done: int, of: int, unreadable: int) -> None:
             typer.echo(f"{done} of {of}" + (f", {unreadable} cannot be read" if unreadable else ""), err=True)
 
-        renewed, unreadable = with_table(context, lambda table: table.renew(progress))
+        renewed, unreadable = with_table(
+            context,
+            lambda table: table.renew(progress),
+            lambda done: Told("default", "provider_key.encrypt", "provider_key:*", None, {"renewed": done[0]}),
+        )
         typer.echo(f"{renewed} encrypted anew.")
         if unreadable:
             _fail(f"{unreadable} cannot be read with any of the encryption keys, and stay as they are.")
 
     return app
+
+
+def _told(verb: str, row: ProviderKeyRow | None) -> Told | None:
+    if row is None:
+        return None
+    facts = {"name": row.name, "provider": row.provider, "hint": row.hint, "shared": row.shared}
+    return Told(row.organization_id, f"provider_key.{verb}", f"provider_key:{row.id}", None, facts)
 
 
 def described_provider_key(row: ProviderKeyRow) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, MetaData
 
 from helicone_gw import Database
 from helicone_gw_security import identity_tables
-from helicone_gw_security.identity import BRANCH, IDENTITY_VERSIONS
+from helicone_gw_security.identity_tables import BRANCH, IDENTITY_VERSIONS
 
 TABLES = [
     identity_tables.ORGANIZATION,
