@@ -27,8 +27,10 @@ def conclude(exchange: Exchange, sent: Sent, *, limit: int, now: float, left: bo
 
     ``left``: the client did, before the end. ``cancelled``: the server gave up.
     """
-    error = exchange.error
+    error, before = exchange.error, exchange.outcome
     exchange.ended_at = now
+    if before is not None and not (left or cancelled) and error is None and before.bytes_sent == sent.size:
+        return  # it went as was said before the end
     if not exchange.attempts and exchange.cost is None:
         exchange.cost = NOT_BILLED  # no provider was asked, so this zero is known
     exchange.outcome = Outcome(

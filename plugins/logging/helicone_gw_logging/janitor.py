@@ -12,8 +12,8 @@ from helicone_gw_logging.retention import prune
 if TYPE_CHECKING:
     from helicone_gw import Clock, Database
     from helicone_gw_logging.config import Retention
+    from helicone_gw_logging.counters import Counters
     from helicone_gw_logging.objects import Objects
-    from helicone_gw_logging.writer import Counters
 
 EVERY = 3600.0
 """Seconds from one time to the next."""

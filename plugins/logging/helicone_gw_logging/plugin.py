@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from helicone_gw import Plugin, Unavailable, hookimpl, measured
 from helicone_gw_logging.config import LoggingConfig
+from helicone_gw_logging.counters import Counters
 from helicone_gw_logging.janitor import Janitor
 from helicone_gw_logging.journal.service import JournalService, root_of
 from helicone_gw_logging.objects import Objects
@@ -14,7 +15,7 @@ from helicone_gw_logging.rebuild import rebuild, sums_are_missing
 from helicone_gw_logging.record import record
 from helicone_gw_logging.redact import OVERLAP
 from helicone_gw_logging.vocabulary import Vocabulary
-from helicone_gw_logging.writer import Counters, Writer
+from helicone_gw_logging.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

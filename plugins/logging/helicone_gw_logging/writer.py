@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
-from sqlalchemy.exc import DBAPIError, IntegrityError, InternalError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from helicone_gw_logging.insert import Knowledge, Rows, prepare, request_only, write
-from helicone_gw_logging.journal.position import note
+from helicone_gw_logging.counters import Counters
+from helicone_gw_logging.delivery import Delivery
+from helicone_gw_logging.insert import Rows
 from helicone_gw_logging.record import LogRecord
-from helicone_gw_logging.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection
-
     from helicone_gw import Database
     from helicone_gw_logging.config import LoggingConfig
     from helicone_gw_logging.journal.journal import Journal, Ticket
@@ -30,35 +23,6 @@ if TYPE_CHECKING:
     from helicone_gw_logging.objects import Objects
 
 _BATCH_BYTES = 8 << 20
-_AT_ONCE = 64  # a turn of the event loop, of which a busy gateway has few, must get through more rows than come in it
-_SMALL = 8 << 10  # bytes of a record that takes a few ten microseconds, its row among them
-_FIRST_DELAY = 0.05
-_LONGEST_DELAY = 5.0
-_ALARM_INTERVAL = 10.0
-
-
-@dataclass(slots=True)
-class Counters:
-    """What became of the records since the start. Nothing is lost without being counted here.
-
-    ``rows_dropped``: the queue was full; ``bodies_dropped``: its memory was, so that rows went without their bodies;
-    ``rows_failed``: the database would not have that row; ``bodies_failed``: it had the row, but not all beside it;
-    ``rows_lost_at_shutdown``: there was no time left to write them; ``retries``: transactions that were tried again;
-    ``values_folded``: values that went to "(other)", because their hour tells no more apart; ``rows_pruned``:
-    rows of all kinds that were deleted because they were too old; ``queue_rows`` and ``queue_bytes``: what waits now.
-    """
-
-    rows_written: int = 0
-    rows_dropped: int = 0
-    rows_failed: int = 0
-    rows_lost_at_shutdown: int = 0
-    bodies_dropped: int = 0
-    bodies_failed: int = 0
-    retries: int = 0
-    values_folded: int = 0
-    rows_pruned: int = 0
-    queue_rows: int = 0
-    queue_bytes: int = 0
 
 
 class _Waiting(Struct):
@@ -95,16 +59,21 @@ class Writer:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.counters = Counters()
-        self._database = database
         self._config = config
         self._log = log
-        self._objects = objects
         self._journal = journal
-        self._now = now
-        self._turn = asyncio.Lock()
-        self._secrets = tuple(secret.encode() for secret in secrets)
-        self._sleep = sleep
-        self._knowledge = Knowledge(Vocabulary(config.rollup_values), now=now)
+        self._delivery = Delivery(
+            database,
+            config,
+            log,
+            self.counters,
+            secrets=secrets,
+            objects=objects,
+            journal=journal,
+            now=now,
+            sleep=sleep,
+        )
+        self._alarm = self._delivery.alarm
         self._queue: deque[_Waiting] = deque()
         self._unsafe = 0
         """How many of those that wait would be lost with the process."""
@@ -116,7 +85,6 @@ class Writer:
         self._hurry = 0
         self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._alarms: dict[str, float] = {}
 
     def start(self) -> None:
         """Begin to write."""
@@ -189,6 +157,7 @@ class Writer:
     async def close(self) -> None:
         """Write everything that waits, then end. When it is cancelled first, what is left is lost and said so."""
         self._closing.set()
+        self._delivery.closing = True
         self._arrived.set()
         self._ready.set()
         if self._task is None or self._task.done():
@@ -245,7 +214,9 @@ class Writer:
         """Write a batch, whatever it takes; the counters say what became of it. Only a cancellation gets out."""
         tickets = [one.ticket for one in batch if one.ticket is not None]
         try:
-            await self._write_rows(await self._prepared(batch), tickets)
+            rows = [one.rows for one in batch if one.rows is not None]
+            rows += await self._delivery.prepared([one.record for one in batch if one.record is not None])
+            await self._delivery.write(rows, tickets)
         except Exception as problem:
             self.counters.rows_failed += len(batch)
             self._log.error("rows lost", rows=len(batch), exc_info=problem)
@@ -257,115 +228,15 @@ class Writer:
     async def _read_back(self, journal: Journal) -> None:
         """Write some of what waits in the journal alone."""
         found = await journal.returned(self._config.batch_rows)
-        if found:
-            tickets = [ticket for ticket, _ in found]
-            await self._write_rows([rows for _, rows in found], tickets, again=True)
-            self._settle(tickets)
+        tickets = [ticket for ticket, _ in found]
+        try:
+            if found:
+                await self._delivery.write([rows for _, rows in found], tickets, again=True)
+        except Exception as problem:
+            self.counters.rows_failed += len(found)
+            self._log.error("rows lost", rows=len(found), exc_info=problem)
+        self._settle(tickets)
 
     async def write_left(self, rows: Sequence[Rows]) -> None:
         """Write what a process that died left, but for what is in the database already; returns when it is there."""
-        await self._write_rows(list(rows), again=True)
-
-    async def _write_rows(self, rows: list[Rows], tickets: Sequence[Ticket] = (), *, again: bool = False) -> None:
-        if self._objects is not None:
-            await self._objects.put(rows)
-        async with self._turn:
-            try:
-                self.counters.rows_written += await self._insist_on_new(rows, tickets, again=again)
-            except Exception as problem:
-                # One of them is at fault; the others must not suffer for it.
-                self._alarm("a batch was refused; its rows are written one by one", problem=type(problem).__name__)
-                for one in rows:
-                    await self._write_one(one)
-
-    async def _insist_on_new(self, rows: list[Rows], tickets: Sequence[Ticket], *, again: bool) -> int:
-        try:
-            return await self._insist(rows, tickets, again=again)
-        except IntegrityError:
-            # Somebody else (another instance of this plugin) has written some of them: the others are still to be.
-            return await self._insist(rows, tickets, again=True)
-
-    async def _write_one(self, rows: Rows) -> None:
-        counters = self.counters
-        try:
-            counters.rows_written += await self._insist([rows], again=True)
-        except Exception as problem:
-            try:
-                counters.rows_written += await self._insist([request_only(rows)], again=True)
-                counters.bodies_failed += 1
-            except Exception:
-                counters.rows_failed += 1
-                self._alarm("a row was refused", id=rows.id, problem=type(problem).__name__)
-
-    async def _insist(self, rows: list[Rows], tickets: Sequence[Ticket] = (), *, again: bool = False) -> int:
-        """Write until the database takes or refuses it. Raises what a refusal raises; returns how many were new."""
-        delay = _FIRST_DELAY
-        while True:
-            try:
-                beside = self._reaching(tickets)
-                written = await write(self._database, rows, self._knowledge, again=again, beside=beside)
-                self.counters.values_folded = self._knowledge.vocabulary.folded
-                return written
-            except Exception as problem:
-                if _refused(problem):
-                    raise
-                self.counters.retries += 1
-                self._alarm("the database does not take rows; trying again", problem=_brief(problem))
-            again = True
-            await self._sleep(delay * random.uniform(0.5, 1.0))
-            delay = min(delay * 2, _LONGEST_DELAY if not self._closing.is_set() else 0.25)
-
-    def _reaching(self, tickets: Sequence[Ticket]) -> Callable[[AsyncConnection], Awaitable[None]] | None:
-        """What notes how far the journal is in the database, once what ``tickets`` stand for is."""
-        if self._journal is None or not tickets:
-            return None
-        return partial(note, journal=self._journal.id, sequence=self._journal.watermark(tickets), now=self._now())
-
-    async def _prepared(self, batch: list[_Waiting]) -> list[Rows]:
-        """The rows of a batch. Small ones are made here, a few at a time: handing them to a thread, which shares the
-        interpreter with this one, would cost more than it takes off."""
-        rows: list[Rows] = [one.rows for one in batch if one.rows is not None]
-        records = [one.record for one in batch if one.record is not None]
-        for start in range(0, len(records), _AT_ONCE):
-            some = records[start : start + _AT_ONCE]
-            if sum(record.size for record in some) <= _AT_ONCE * _SMALL:
-                rows += self._prepare(some)
-                await asyncio.sleep(0)
-            else:
-                rows += await asyncio.to_thread(self._prepare, some)
-        return rows
-
-    def _prepare(self, batch: list[LogRecord]) -> list[Rows]:
-        rows = []
-        for record in batch:
-            try:
-                rows.append(prepare(record, self._secrets, self._config.max_body))
-            except Exception as problem:
-                # What cannot be redacted is not stored; the rest of it is.
-                self._log.error("bodies cannot be stored", id=record.request["id"], problem=type(problem).__name__)
-                self.counters.bodies_failed += 1
-                rows.append(prepare(record.without_bodies(), self._secrets, self._config.max_body))
-        return rows
-
-    def _alarm(self, event: str, **facts: Any) -> None:
-        now = asyncio.get_running_loop().time()
-        if now - self._alarms.get(event, float("-inf")) >= _ALARM_INTERVAL:
-            self._alarms[event] = now
-            self._log.error(event, queue_rows=self.counters.queue_rows, **facts)
-
-
-def _refused(problem: Exception) -> bool:
-    """Whether this is about the rows themselves, so that trying again cannot help."""
-    if not isinstance(problem, DBAPIError):
-        return not isinstance(problem, (PoolTimeout, OSError))
-    if problem.connection_invalidated:
-        return False
-    state: str | None = getattr(problem.orig, "sqlstate", None)
-    if state is not None:  # Postgres: class 22 is about data, 23 about integrity, 54 about what is too large for it
-        return state[:2] in ("22", "23", "54")
-    return not isinstance(problem, (OperationalError, InternalError))
-
-
-def _brief(problem: Exception) -> str:
-    original = problem.orig if isinstance(problem, DBAPIError) else problem
-    return f"{type(original).__name__}: {original}".splitlines()[0]
+        await self._delivery.write(list(rows), again=True)

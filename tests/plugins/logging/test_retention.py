@@ -19,6 +19,7 @@ from helicone_gw.exchange import Exchange
 from helicone_gw_logging import retention as retention_module
 from helicone_gw_logging.config import LoggingConfig, Retention
 from helicone_gw_logging.corrections import set_feedback
+from helicone_gw_logging.counters import Counters
 from helicone_gw_logging.database_commands import database_commands
 from helicone_gw_logging.insert import Knowledge, prepare, write
 from helicone_gw_logging.janitor import Janitor
@@ -28,7 +29,6 @@ from helicone_gw_logging.record import record
 from helicone_gw_logging.retention import Pruned, prune
 from helicone_gw_logging.tables import ATTEMPT, BODY, FEEDBACK, PARTITIONED, PROPERTY, REQUEST, SCORE
 from helicone_gw_logging.totals import DIMENSION, HISTOGRAM, ROLLUP, SESSION, USER
-from helicone_gw_logging.writer import Counters
 
 Build = Callable[..., Exchange]
 DAY = 86_400.0

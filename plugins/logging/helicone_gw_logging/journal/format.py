@@ -3,8 +3,8 @@
 A segment is a header and then records, one behind the other. Numbers are little-endian::
 
     header   magic "HGWJ1\\n"  journal (16 bytes)  first sequence (8)  CRC-32 of all that (4)
-    record   length of the payload (4)  CRC-32 of the payload, begun with sequence and kind (4)  sequence (8)  kind (1)
-             payload (MessagePack)
+    record   length of the payload (4)  CRC-32 of the payload, begun with (8 * sequence + kind) mod 4294967291 (4)
+             sequence (8)  kind (1)  payload (MessagePack)
 
 Sequences count the records of a journal, without a gap, from one segment to the next. The first record of a segment
 names the columns of the others, so that a later version of the program can read them.
@@ -34,6 +34,7 @@ _HEADER_CRC = struct.Struct("<I")
 HEADER_BYTES = _HEADER.size + _HEADER_CRC.size
 _FRAME = struct.Struct("<IIQB")
 FRAME_BYTES = _FRAME.size
+_PRIME = 0xFFFFFFFB  # the largest of 32 bits: a sequence that is wrong in one bit makes another checksum
 MAX_PAYLOAD = 1 << 28
 """Bytes of the largest payload; what says that it is larger is damaged."""
 
@@ -92,7 +93,7 @@ def read_header(data: bytes) -> int:
 
 def frame(sequence: int, kind: int, payload: bytes) -> bytes:
     """A record."""
-    check = crc32(payload, (sequence << 3 | kind) & 0xFFFFFFFF)
+    check = crc32(payload, (sequence << 3 | kind) % _PRIME)
     return _FRAME.pack(len(payload), check, sequence, kind) + payload
 
 
@@ -109,7 +110,7 @@ def frames(data: bytes, start: int = HEADER_BYTES) -> Iterator[Frame | Damage]:
             yield Damage(at, torn=True)
             return
         payload = data[at + FRAME_BYTES : behind]
-        if crc32(payload, (sequence << 3 | kind) & 0xFFFFFFFF) == check:
+        if crc32(payload, (sequence << 3 | kind) % _PRIME) == check:
             yield Frame(sequence, kind, payload, behind)
         else:
             yield Damage(at, torn=behind == end)

@@ -39,7 +39,10 @@ class Overflow:
                 break
             start = self._place[1] if self._place is not None and self._place[0] == segment.path else HEADER_BYTES
             first, last = self.next, min(segment.last, journal.last)
-            part = await asyncio.to_thread(_records, segment.path, start, first, last, most)
+            try:
+                part = await asyncio.to_thread(_records, segment.path, start, first, last, most)
+            except OSError:
+                part = _Part(last + 1, damaged=1)
             journal.counters.damaged += part.damaged
             # Everything that was looked at and is not given back here is waited for by somebody else, from now on.
             records = [(sequence, rows) for sequence, rows in part.found if sequence not in held]
@@ -52,11 +55,11 @@ class Overflow:
 class _Part:
     """What was read of a segment: records, the sequence and the offset to go on from, how many could not be read."""
 
-    def __init__(self, first: int) -> None:
+    def __init__(self, first: int, damaged: int = 0) -> None:
         self.found: list[tuple[int, Rows]] = []
         self.next = first
         self.at = 0
-        self.damaged = 0
+        self.damaged = damaged
 
 
 def _records(path: Path, start: int, first: int, last: int, most: int) -> _Part:
@@ -72,7 +75,10 @@ def _records(path: Path, start: int, first: int, last: int, most: int) -> _Part:
         if each.sequence > last or len(part.found) >= most:
             break
         if each.kind == RECORD and each.sequence >= first:
-            part.found.append((each.sequence, reading.rows(each.payload)))
+            try:
+                part.found.append((each.sequence, reading.rows(each.payload)))
+            except ValueError:
+                part.damaged += 1
         part.next, part.at = max(first, each.sequence) + 1, each.end
     else:
         part.next = last + 1

@@ -1,0 +1,200 @@
+"""Journal: it holds what the database has not, within its bounds, and goes when nothing is left in it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helicone_gw_logging.journal import journal as module
+from helicone_gw_logging.journal.format import AMENDED, OPENED, RECORD, Frame, frames
+from helicone_gw_logging.journal.journal import Journal
+from helicone_gw_logging.journal.locking import LOCK, locked
+from helicone_gw_logging.journal.segment import Segment, segments
+from tests.plugins.logging.journaling import Build, die, opened, payload, rows_of
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments of a few records."""
+    monkeypatch.setattr(module, "SEGMENT_BYTES", 5000)
+
+
+def kinds(journal: Journal) -> list[int]:
+    """The kinds of all records but the names of columns."""
+    found = [each for path in segments(journal.directory) for each in frames(path.read_bytes())]
+    return [each.kind for each in found if isinstance(each, Frame) and each.kind]
+
+
+def test_a_record_is_in_the_file_as_soon_as_it_is_kept(tmp_path: Path, log: Any, exchange: Build) -> None:
+    journal = opened(tmp_path, log)
+    one = exchange()
+    ticket = journal.keep(payload(one))
+    assert ticket is not None
+    assert kinds(journal) == [RECORD]
+    assert journal.watermark() == ticket.sequence - 1
+    assert journal.watermark([ticket]) == journal.last
+    journal.settled([ticket])
+    assert journal.watermark() == journal.last
+    assert journal.counters.lag == 0
+    assert journal.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stream_is_held_from_its_beginning_to_its_end(tmp_path: Path, log: Any, exchange: Build) -> None:
+    journal = opened(tmp_path, log)
+    ticket = journal.announce(payload(exchange()))
+    assert ticket is not None
+    first = ticket.sequence
+    other = journal.keep(payload(exchange()))
+    assert other is not None
+    journal.settled([other])
+    assert journal.watermark() == first - 1
+    assert journal.keep(payload(exchange()), ticket) is ticket
+    assert ticket.sequence > other.sequence
+    assert journal.watermark() == ticket.sequence - 1
+    journal.amend(AMENDED, b"")
+    assert kinds(journal) == [OPENED, RECORD, RECORD, AMENDED]
+    assert not journal.close()
+    assert journal.directory.exists()
+
+
+@pytest.mark.usefixtures("small")
+def test_segments_go_when_nothing_in_them_is_waited_for(tmp_path: Path, log: Any, exchange: Build) -> None:
+    journal = opened(tmp_path, log)
+    tickets = [journal.keep(payload(exchange())) for _ in range(30)]
+    held = [each for each in tickets if each is not None]
+    files = len(segments(journal.directory))
+    assert files > 3
+    on_disk = sum(path.stat().st_size for path in segments(journal.directory))
+    assert journal.counters.bytes == on_disk
+    journal.settled(held[1:])
+    assert len(segments(journal.directory)) == files  # the oldest is waited for
+    journal.settled(held[:1])
+    assert len(segments(journal.directory)) == 1
+    assert journal.counters.bytes == sum(path.stat().st_size for path in segments(journal.directory))
+
+
+@pytest.mark.usefixtures("small")
+def test_a_stream_that_goes_on_for_long_keeps_no_old_segment(tmp_path: Path, log: Any, exchange: Build) -> None:
+    journal = opened(tmp_path, log)
+    ticket = journal.announce(payload(exchange()))
+    assert ticket is not None
+    for _ in range(100):
+        kept = journal.keep(payload(exchange()))
+        assert kept is not None
+        journal.settled([kept])
+    assert journal.counters.carried > 0
+    assert len(segments(journal.directory)) <= 3
+    assert journal.watermark() == ticket.sequence - 1
+
+
+def test_a_full_journal_does_without_or_refuses(tmp_path: Path, log: Any, exchange: Build) -> None:
+    dropping = opened(tmp_path / "drop", log, max_bytes=6000)
+    while dropping.keep(payload(exchange())) is not None:
+        assert dropping.counters.bytes < 10_000
+    assert dropping.full
+    assert not dropping.refuses
+    assert dropping.counters.without == 1
+    refusing = opened(tmp_path / "refuse", log, max_bytes=6000, on_full="refuse")
+    held = []
+    while not refusing.refuses:
+        held.append(refusing.keep(payload(exchange())))
+    assert refusing.keep(payload(exchange())) is not None  # it was admitted before
+    for _ in range(10):
+        refusing.keep(payload(exchange()))
+    assert refusing.counters.bytes < 10_000
+    for journal in (dropping, refusing):
+        die(journal)
+
+
+def test_a_disk_that_takes_half_a_record_has_none_of_it(
+    tmp_path: Path, log: Any, exchange: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = opened(tmp_path, log, on_full="refuse")
+    first = journal.keep(payload(exchange()))
+    assert first is not None
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: real(file, data[: len(data) // 2]))
+    assert journal.keep(payload(exchange())) is None
+    assert journal.refuses
+    assert journal.counters.failures == 1
+    assert [event for event, _ in log.events] == ["the journal cannot be written"]
+    monkeypatch.undo()
+    assert not journal.refuses
+    assert journal.keep(payload(exchange())) is not None
+    assert kinds(journal) == [RECORD, RECORD]
+    die(journal)
+
+
+def test_a_disk_that_refuses_costs_no_answer(
+    tmp_path: Path, log: Any, exchange: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = opened(tmp_path, log)
+
+    def refuse(*_: Any) -> int:
+        raise OSError(errno.EROFS, "read-only")
+
+    begun = journal.announce(payload(exchange()))
+    monkeypatch.setattr(os, "write", refuse)
+    assert journal.announce(payload(exchange())) is None
+    assert journal.keep(payload(exchange()), begun) is begun  # that it began is still there
+    monkeypatch.undo()
+    assert begun is not None
+    journal.settled([begun])
+    assert journal.close()
+
+
+def test_what_is_always_forced_onto_the_disk_is_so_before_it_is_kept(
+    tmp_path: Path, log: Any, exchange: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(Segment, "sync", lambda self: synced.append(self.last))
+    journal = opened(tmp_path, log, fsync="always")
+    ticket = journal.keep(payload(exchange()))
+    assert ticket is not None
+    assert synced == [ticket.sequence]
+    die(journal)
+
+
+async def test_records_wait_in_the_journal_alone_and_are_given_back(
+    tmp_path: Path, log: Any, exchange: Build, small: None
+) -> None:
+    journal = opened(tmp_path, log)
+    exchanges = [exchange() for _ in range(30)]
+    tickets = [journal.keep(payload(one)) for one in exchanges]
+    held = [each for each in tickets if each is not None]
+    early, running, rest = held[0], held[10], [each for each in held[1:] if each is not held[10]]
+    for ticket in rest:
+        assert journal.spill(ticket)
+    assert not journal.spill(early)  # others are on their way already
+    assert journal.spilling
+    assert journal.spills(running)
+    journal.settled([early])
+    assert journal.watermark() == rest[0].sequence - 1
+    given: list[Any] = []
+    while found := await journal.returned(8):
+        assert len(found) <= 8
+        given += found
+        assert journal.watermark() < found[0][0].sequence
+        journal.settled([ticket for ticket, _ in found])
+    assert not journal.spilling
+    expected = [one.id for one in exchanges[1:] if one is not exchanges[10]]
+    assert [rows.id for _, rows in given] == expected
+    assert given[0][1] == rows_of(exchanges[1])
+    assert not journal.spills(running)  # what ended since goes the ordinary way
+    journal.settled([running])
+    assert journal.watermark() == journal.last
+    assert journal.close()
+
+
+def test_a_journal_is_its_processs_alone(tmp_path: Path, log: Any) -> None:
+    journal = opened(tmp_path, log)
+    assert locked(journal.directory / LOCK) is None
+    die(journal)
+    lock = locked(journal.directory / LOCK)
+    assert lock is not None
+    os.close(lock)

@@ -1,0 +1,111 @@
+"""The bytes of a journal: what was written is read, whatever is behind it, and what is damaged is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helicone_gw.exchange import Exchange
+from helicone_gw_logging.journal.format import (
+    HEADER_BYTES,
+    NAMES,
+    RECORD,
+    Damage,
+    Frame,
+    Reading,
+    amended,
+    changes_payload,
+    differences,
+    frame,
+    frames,
+    header,
+    names_payload,
+    read_changes,
+    read_header,
+    rows_payload,
+)
+from tests.plugins.logging.journaling import rows_of
+
+Build = Callable[..., Exchange]
+HEADER = header(b"j" * 16, 7)
+
+
+def test_a_header_says_where_its_segment_begins() -> None:
+    assert len(HEADER) == HEADER_BYTES
+    assert read_header(HEADER + b"more") == 7
+    for wrong in (b"", HEADER[:-1], b"X" + HEADER[1:], HEADER[:-5] + b"\x01" + HEADER[-4:]):
+        with pytest.raises(ValueError, match="segment"):
+            read_header(wrong)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.tuples(st.integers(0, 4), st.binary(max_size=200)), min_size=1, max_size=8), st.data())
+def test_a_torn_end_takes_nothing_along(written: list[tuple[int, bytes]], data: st.DataObject) -> None:
+    pieces = [frame(number, kind, payload) for number, (kind, payload) in enumerate(written, 7)]
+    whole = HEADER + b"".join(pieces)
+    expected = [(number, kind, payload) for number, (kind, payload) in enumerate(written, 7)]
+    assert [(each.sequence, each.kind, each.payload) for each in frames(whole) if isinstance(each, Frame)] == expected
+    cut = data.draw(st.integers(HEADER_BYTES, len(whole)))
+    found = list(frames(whole[:cut]))
+    ends = [HEADER_BYTES + sum(map(len, pieces[: count + 1])) for count in range(len(pieces))]
+    complete = sum(end <= cut for end in ends)
+    read = [each for each in found if isinstance(each, Frame)]
+    assert [(each.sequence, each.kind, each.payload) for each in read] == expected[:complete]
+    torn = [each for each in found if isinstance(each, Damage)]
+    assert bool(torn) == (cut not in (HEADER_BYTES, *ends))
+    assert all(each.torn for each in torn)
+
+
+@settings(max_examples=50)
+@given(st.data())
+def test_a_byte_that_is_wrong_is_told_and_what_follows_is_read(data: st.DataObject) -> None:
+    pieces = [frame(number, RECORD, bytes([number]) * 40) for number in range(3)]
+    at = data.draw(st.integers(len(pieces[0]) + 4, 2 * len(pieces[0]) - 1))  # but for its length
+    whole = bytearray(HEADER + b"".join(pieces))
+    whole[HEADER_BYTES + at] ^= 0x40
+    found = list(frames(bytes(whole)))
+    assert [type(each) for each in found] == [Frame, Damage, Frame]
+    assert found[1] == Damage(HEADER_BYTES + len(pieces[0]), torn=False)
+
+
+def test_a_length_that_is_wrong_ends_the_reading() -> None:
+    whole = bytearray(HEADER + frame(7, RECORD, b"a") + frame(8, RECORD, b"b"))
+    whole[HEADER_BYTES + 3] = 0xFF
+    assert list(frames(bytes(whole))) == [Damage(HEADER_BYTES, torn=True)]
+
+
+def test_rows_are_read_as_they_were_written(exchange: Build) -> None:
+    rows = rows_of(exchange(headers={"Helicone-Property-App": "shop"}))
+    assert rows.body is not None
+    read = Reading(names_payload()).rows(rows_payload(rows))
+    assert read == rows
+    assert read.received_at == rows.received_at
+
+
+def test_columns_of_another_version_find_their_places(exchange: Build) -> None:
+    rows = rows_of(exchange(user="u-1"))
+    later = ("cache_enabled", "threat")
+    older = {table: [name for name in names if name not in later] for table, names in NAMES.items()}
+    older["request"] = ["gone", *reversed(older["request"])]
+    values = dict(zip(NAMES["request"], rows.request, strict=True))
+    written = (rows.id, [values.get(name, "?") for name in older["request"]], rows.attempts, [], None)
+    read = Reading(msgspec.msgpack.encode(older)).rows(msgspec.msgpack.encode(written))
+    known = dict(zip(NAMES["request"], read.request, strict=True))
+    assert known == {**values, "cache_enabled": False, "threat": None}
+
+
+def test_an_amendment_is_what_is_different(exchange: Build) -> None:
+    before = rows_of(exchange())
+    values = dict(zip(NAMES["request"], before.request, strict=True))
+    after = amended(before, {"outcome": "client_disconnected", "status": None, "unknown": 1})
+    changes: dict[str, Any] | None = differences(before, after)
+    assert changes == {"outcome": "client_disconnected", "status": None}
+    assert read_changes(changes_payload(before.id, changes)) == (before.id, changes)
+    assert amended(before, changes) == after
+    assert dict(zip(NAMES["request"], after.request, strict=True)) == {**values, **changes}
+    assert differences(before, rows_of(exchange(answer=b"other"))) is None
