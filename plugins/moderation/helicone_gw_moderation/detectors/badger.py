@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from typing import Any
 
@@ -12,6 +13,7 @@ PIECE = 8000
 """Characters given to it at a time: what it costs grows faster than the text."""
 SHARED = 500
 """Characters that two pieces share, so that what lies across their border is in one of them."""
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class PromptbadgerDetector:
@@ -32,7 +34,7 @@ class PromptbadgerDetector:
         """What it calls malicious, one finding for each of its detections; their score is its verdict's."""
         found: list[Finding] = []
         for base in range(0, max(1, len(text) - SHARED), PIECE - SHARED):
-            result = self._scanner.scan(text[base : base + PIECE])
+            result = self._scanner.scan(_SURROGATES.sub("\ufffd", text[base : base + PIECE]))
             if not result.is_injection:
                 continue
             for detection in result.detections:

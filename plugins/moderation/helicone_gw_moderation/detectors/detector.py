@@ -19,10 +19,19 @@ from helicone_gw_moderation.detectors.shapes import Shape, Shapes
 from helicone_gw_moderation.detectors.views import Span, views
 
 OVERLAP = 640
-"""The overlap of every detector of rules: the longest finding that is decided by all of it, and what stands around."""
+"""The overlap of a detector with long secrets, hidden phrases or users' expressions."""
 
-LONGEST = 512
-"""The longest finding, in characters of the original, of a phrase in whatever encoding; longer ones are left out."""
+SHORT_OVERLAP = 384
+"""The overlap of any other: no address and no number is longer than 320 characters, with what stands around it."""
+
+_AROUND = 128
+"""Of the overlap, what is for looking around: the longest phrase, in whatever encoding, is so much shorter."""
+
+MAX_SPAN = SHORT_OVERLAP - _AROUND
+"""The most characters that a phrase's words and gaps may take."""
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+"""Halves of characters, which JSON can have and UTF-8 cannot."""
 
 _FINDERS: Mapping[str, Callable[[str], Iterator[secrets.Place]]] = {
     **secrets.FINDERS,
@@ -50,8 +59,6 @@ class RulesDetector:
     used, with its place in its file.
     """
 
-    overlap = OVERLAP
-
     def __init__(self, packs: Sequence[Pack]) -> None:
         self.name = packs[0].content.detector
         self.finds = frozenset(name for pack in packs for name in _names(pack))
@@ -69,6 +76,8 @@ class RulesDetector:
         self._anchored = AnchoredRules(compiled["anchors"], self.name)
         self._shapes = Shapes(compiled["shapes"], self.name)
         self._phrases = Phrases(compiled["words"])
+        long = compiled["anchors"] or compiled["regex"] or any(phrase.hidden for phrase in compiled["words"])
+        self.overlap = OVERLAP if long else SHORT_OVERLAP
         self._hidden = any(phrase.hidden for phrase in compiled["words"])
         self._patterns: list[Pattern] = compiled["regex"]
         self._finders: list[tuple[str, Rule, Category]] = compiled["finder"]
@@ -77,6 +86,8 @@ class RulesDetector:
 
     def find(self, text: str) -> list[Finding]:
         """Everything that the rules find, by start; what one label finds within what it found is left out."""
+        if not text.isascii():
+            text = _SURROGATES.sub("\ufffd", text)
         found = self._anchored.find(text)
         found += self._shapes.find(text)
         for finder, rule, category in self._finders:
@@ -104,7 +115,7 @@ class RulesDetector:
     def _add(self, found: list[Finding], matches: Iterable[Match], span: Span) -> None:
         for match in matches:
             start, end = span(match.start, match.end)
-            if end - start <= LONGEST:
+            if end - start <= self.overlap - _AROUND:
                 phrase = match.phrase
                 found.append(Finding(start, end, self.name, phrase.category, phrase.label, phrase.score))
 
@@ -140,8 +151,8 @@ def _compile(rule: Rule, category: Category) -> Iterator[tuple[str, Any]]:
         # One word written backwards or in rot13 is often another word; several near one another are not.
         hidden = len(rule.words) > 1 if rule.views is None else rule.views
         phrase = Phrase(rule.label, category, rule.score, rule.words, rule.gap, rule.unless, hidden)
-        if phrase.span > LONGEST // 2:
-            raise ValueError(f"its words and gaps can take {phrase.span} characters, more than {LONGEST // 2}")
+        if phrase.span > MAX_SPAN:
+            raise ValueError(f"its words and gaps can take {phrase.span} characters, more than {MAX_SPAN}")
         yield "words", phrase
     elif rule.kind == "anchors":
         follows = _expression(rule.follows)

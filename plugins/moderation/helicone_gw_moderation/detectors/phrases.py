@@ -16,8 +16,8 @@ from helicone_gw_moderation.detectors.views import LEET, rot13
 _SENTENCE = re.compile(r"[.!?](?=\s)|[;。！？।\u061f]|\n\s*\n")
 _REST_OF_WORD = 16
 """The most characters of a word that belong to a finding beside those that the rule names."""
-_UNLESS_WITHIN = 24
-"""Characters between a word that takes a phrase's force away and the phrase."""
+_UNLESS_WITHIN = 4
+"""Characters between a word that takes its force away and a phrase: "never mind, ignore" is no "never ignore"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Phrase:
     """One wording: a word of each of ``groups`` in their order, at most ``gap`` characters between two.
 
     A word ends in ``*`` when more letters may follow, and begins with it when more may precede. Phrases end at a
-    sentence's end. None is found where a word of ``unless`` comes shortly before. ``hidden``: it is looked for in other
+    sentence's end. None is found right behind a word of ``unless``. ``hidden``: it is looked for in other
     readings too.
     """
 
