@@ -13,7 +13,7 @@ from helicone_gw_prompts.asking import Asked
 from helicone_gw_prompts.body import SELECTING
 from helicone_gw_prompts.errors import NoSuch
 from helicone_gw_prompts.library import Choice, Library
-from helicone_gw_prompts.merging import MESSAGES, fill_messages, merge
+from helicone_gw_prompts.merging import MESSAGES, SCHEMAS, fill_messages, merge
 from helicone_gw_prompts.partials import Partials
 from helicone_gw_prompts.reading import PRODUCTION, Version
 from helicone_gw_prompts.template import Inputs, Partial, Problem, fill, fill_json
@@ -71,6 +71,9 @@ class Expander:
         try:
             if field in said:
                 said[field] = fill_messages(said[field], inputs, problems)
+            for name in SCHEMAS[request.dialect]:
+                if name in said:
+                    said[name] = fill_json(said[name], inputs, problems)
         except RecursionError:
             raise MalformedBody("The request body nests too deep.") from None
         if problems:

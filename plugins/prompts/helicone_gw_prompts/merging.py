@@ -23,6 +23,13 @@ MESSAGES = {
 }
 """The operations in which prompts can be used, and the field of each that holds its messages."""
 
+SCHEMAS = {
+    "openai": ("tools", "response_format", "text"),
+    "anthropic": ("tools", "output_config", "output_format"),
+    "gemini": ("tools", "generationConfig", "generation_config"),
+}
+"""The fields of each dialect in which JSON is a template: tools, and what an answer is to look like."""
+
 _NULLABLE = {"openai": ("response_format", "text"), "anthropic": ("output_config",), "gemini": ()}
 """Fields of which a request's ``null`` says nothing."""
 

