@@ -8,12 +8,15 @@ import os
 import pytest
 from hypothesis import settings
 
+from tests.fixtures.chromium import axe, chromium
 from tests.fixtures.postgres_server import _shared_postgres, own_postgres_server, postgres_url
 from tests.fixtures.redis_server import _shared_redis, own_redis_server, redis_server
 
 __all__ = [
     "_shared_postgres",
     "_shared_redis",
+    "axe",
+    "chromium",
     "own_postgres_server",
     "own_redis_server",
     "postgres_url",
