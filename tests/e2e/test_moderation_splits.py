@@ -83,7 +83,7 @@ async def split_everywhere(running: RunningGateway, context: str, secret: str, *
         quick, _ = await answered(running, text[:cut], text[cut:], 0.0)
         if quick != expected:
             wrong.append(f"{secret} at {offset}: {quick}")
-        slow, waited = await answered(running, text[:cut], text[cut:], 4 * HOLD)
+        slow, waited = await answered(running, text[:cut], text[cut:], 1.2 * HOLD)
         if secret in slow or waited > HOLD + 0.001:
             wrong.append(f"{secret} at {offset}, slowly, after {waited:.2f} s: {slow}")
     return wrong

@@ -40,14 +40,16 @@ class _Places(NamedTuple):
 
 
 _CHOICES: Final = _Places(frozenset({"choices"}), ChatFormat.text_keys | {"delta"})
+_RESPONSES: Final = _Places(
+    frozenset({"delta", "text", "refusal", "arguments", "input", "code", "part", "item", "response"}),
+    ResponsesFormat.text_keys,
+)
 _CANDIDATES: Final = _Places(frozenset({"candidates"}), GeminiFormat.text_keys, GeminiFormat.whole_keys)
 _PLACES: Final[dict[tuple[str, str], _Places]] = {
     ("openai", "chat"): _CHOICES,
     ("openai", "completions"): _CHOICES,
-    ("openai", "responses"): _Places(
-        frozenset({"delta", "text", "refusal", "arguments", "input", "code", "part", "item", "response"}),
-        ResponsesFormat.text_keys,
-    ),
+    ("openai", "responses"): _RESPONSES,
+    ("openai", "responses.other"): _RESPONSES,
     ("openai", "audio"): _Places(frozenset({"delta", "text"}), NOTHING),
     ("anthropic", "messages"): _Places(
         frozenset({"delta", "content_block"}),
@@ -82,7 +84,8 @@ def text_pieces(dialect: str, operation: str, value: Any) -> list[TextPiece]:
     known = _PLACES.get((dialect, operation))
     if known is None or not isinstance(value, dict):
         return []
-    whole = operation in ("responses", "audio") and not (text(value.get("type")) or "").endswith(".delta")
+    typed = operation == "audio" or operation.startswith("responses")
+    whole = typed and not (text(value.get("type")) or "").endswith(".delta")
     found: list[TextPiece] = []
     for name, item in value.items():
         if name in known.top:

@@ -175,14 +175,17 @@ class ModerationConfig(PluginConfig):
 
     @model_validator(mode="after")
     def _judges_exist(self) -> ModerationConfig:
-        checks = [*self.checks, *(check for rule in self.rules for check in rule.checks)]
-        for name in ("moderations", "security", "security_advanced", "pii"):
-            checks += getattr(self.headers, name)
         known = {*self.judges, MODERATIONS}
-        for judge in (judge for check in checks for judge in check.judges):
+        for judge in (judge for check in self.all_checks() for judge in check.judges):
             if judge not in known:
                 raise ValueError(f"there is no judge {judge!r}; those that there are: {', '.join(sorted(known))}")
         return self
+
+    def all_checks(self) -> list[CheckConfig]:
+        """Every check, whoever asks for it."""
+        headers = self.headers
+        checks = [*self.checks, *(check for rule in self.rules for check in rule.checks)]
+        return [*checks, *headers.moderations, *headers.security, *headers.security_advanced, *headers.pii]
 
     def all_judges(self) -> dict[str, ModerationsJudgeConfig | ChatJudgeConfig | WebhookJudgeConfig]:
         """Every judge by name, the one of OpenAI's included."""

@@ -19,7 +19,7 @@ from helicone_gw import (
 )
 from helicone_gw_moderation.config import ModerationConfig
 from helicone_gw_moderation.endings import ended_channels
-from helicone_gw_moderation.judging import Judging
+from helicone_gw_moderation.judging import Judging, no_verdict
 from helicone_gw_moderation.plan import Hit, Plan
 from helicone_gw_moderation.policy import Policy
 from helicone_gw_moderation.report import ModerationCounters, Report, Where, refusal
@@ -30,6 +30,13 @@ from helicone_gw_moderation.waiting import Verdicts
 
 TICK = 0.1
 """Seconds between two looks at what a stream has held back for too long."""
+
+
+def may_have_text(request: Request) -> bool:
+    """Whether there is anything to look through: not where something is only listed, fetched or deleted."""
+    if request.method == "POST" or request.operation == "realtime":
+        return True
+    return wire_format(request.dialect, request.operation) is not None
 
 
 class Guard:
@@ -54,6 +61,7 @@ class Guard:
         self._vault: Vault | None = None
         self._stream: StreamGuard | None = None
         self._refused: Hit | None = None
+        self._awaited: asyncio.Future[Any] | None = None
         counters.checked += 1
 
     # DOWN
@@ -119,6 +127,8 @@ class Guard:
         exchange, plan = self._exchange, self._policy.output or _NOTHING
         request = exchange.request
         wire = wire_format(request.dialect, request.operation)
+        if response.streamed and self._stream is None and response.status < 400:
+            self._report.unread("answer")  # too large to be held, or of a form that is relayed as it is
         if response.streamed or response.status >= 400 or not response.body or wire is None:
             return None
         if response.headers.get("content-encoding") not in (None, "identity"):
@@ -184,6 +194,8 @@ class Guard:
                 every=config.judge_every,
                 hold=hold,
                 closed=self._judging.closed(plan),
+                awaited=plan.awaits,
+                keep=self._judging.longest(plan),
             )
         self._counters.streams += 1
         self._stream = StreamGuard(
@@ -202,17 +214,18 @@ class Guard:
 
     def _expect_verdict(self, verdicts: Verdicts, chunk: Chunk) -> None:
         """Before a stream's end, have the end wait for the last verdict."""
-        if ended_channels(chunk.json, chunk.data) and (last := verdicts.last()) is not None:
+        if ended_channels(chunk.json, chunk.data) and (last := verdicts.last()) not in (None, self._awaited):
+            self._awaited = last
             plan = self._policy.output or _NOTHING
             seconds = 2 * self._judging.budget(plan) if verdicts.closed else self._config.stream.hold
-            self._exchange.hold_end(_undisturbed(last), timeout=seconds)
+            self._exchange.hold_end(asyncio.wait({last}), timeout=seconds)
 
     def _end(self, guard: StreamGuard) -> None:
         exchange = self._exchange
         error: GatewayError | None = None if guard.verdicts is None else guard.verdicts.error
         if self._refused is not None:
             error = refusal(exchange, self._refused, "output")
-        exchange.error = exchange.error or error
+        exchange.error = exchange.error or error or no_verdict()
         exchange.annotate("cache.store", False)
         exchange.end_stream("content_filter", closed=True)
 
@@ -235,8 +248,3 @@ class Guard:
 
 
 _NOTHING = Plan((), ())
-
-
-async def _undisturbed(task: Any) -> None:
-    """Wait for ``task``, which goes on when nobody waits any more."""
-    await asyncio.wait({task})

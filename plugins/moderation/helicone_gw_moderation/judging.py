@@ -34,6 +34,10 @@ class Judging:
         """Whether nothing of ``plan`` may pass without a verdict."""
         return any(self._closed(check, name) for check in plan.judged for name in check.judges)
 
+    def longest(self, plan: Plan) -> int:
+        """Characters of a text that its judges are given at most."""
+        return max(self._configs[name].max_characters for check in plan.judged for name in check.judges)
+
     def budget(self, plan: Plan) -> float:
         """Seconds after which every judge of ``plan`` has answered or failed."""
         return max(self._configs[name].timeout for check in plan.judged for name in check.judges) + 0.25
@@ -56,10 +60,7 @@ class Judging:
             checks = [check for check in plan.judged if name in check.judges]
             if verdict is None:
                 if any(self._closed(check, name) for check in checks):
-                    raise Unavailable(
-                        "The gateway's safety policy needs a verdict that is not to be had now. Please try again.",
-                        code="moderation_unavailable",
-                    )
+                    raise no_verdict()
             elif verdict.flagged:
                 hits.append(_hit(name, verdict, max(checks, key=lambda check: STRENGTH[check.action])))
         return hits
@@ -93,6 +94,14 @@ class Judging:
             data = part.encode("utf-8", "surrogatepass")
             digest.update(len(data).to_bytes(8, "big") + data)
         return digest.digest()
+
+
+def no_verdict() -> Unavailable:
+    """What is said where a verdict is needed and not to be had."""
+    return Unavailable(
+        "The gateway's safety policy needs a verdict that is not to be had now. Please try again.",
+        code="moderation_unavailable",
+    )
 
 
 def _hit(name: str, verdict: Verdict, check: Check) -> Hit:

@@ -11,6 +11,7 @@ from bisect import bisect_right
 
 _ESCAPE = re.compile(r'\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|["\\/bfnrt])')
 _TORN = re.compile(r"\\(?:u(?:[0-9a-fA-F]{0,3}|[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u[0-9a-fA-F]{0,3})?)?))?\Z")
+_BEGUN = re.compile(r"\s*[{\[]\s*(\S)")
 _SHORT = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
@@ -27,7 +28,7 @@ class Lens:
         self.base = 0
         self.view = ""
         self.is_json: bool | None = None
-        """``None`` as long as nothing but space came."""
+        """``None`` as long as that cannot be told."""
         self._rest = ""
         """An escape that is not complete."""
         self._raw = 0
@@ -42,8 +43,8 @@ class Lens:
 
     def feed(self, text: str) -> None:
         """Take in what follows."""
-        if self.is_json is None and (first := text.lstrip()[:1]):
-            self.is_json = first in "{["
+        if self.is_json is None:
+            self.is_json = _is_json(self.view + text)
             if self.is_json:
                 self._ends = list(range(self.base + 1, self.end + 1))
         if not self.is_json:
@@ -102,6 +103,14 @@ class Lens:
         self.view += text
         self._ends.extend(range(self._raw + 1, self._raw + len(text) + 1))
         self._raw += len(text)
+
+
+def _is_json(beginning: str) -> bool | None:
+    """Whether a text that begins so is JSON, and no prose that begins with a bracket; ``None`` for too little of it."""
+    begun = _BEGUN.match(beginning)
+    if begun is None:
+        return None if beginning.strip() in ("", "{", "[") else False
+    return begun[1] in '"{}[]'
 
 
 def escaped(text: str) -> str:

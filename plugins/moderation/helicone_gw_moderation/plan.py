@@ -66,9 +66,19 @@ class Plan:
         self.hold_all = hold_all
 
     @property
+    def applies(self) -> bool:
+        """Whether a text may have to be kept back for what is found in it."""
+        return any(check.action in ("block", "redact") for check in self.checks)
+
+    @property
+    def awaits(self) -> bool:
+        """Whether a text may have to be kept back for a verdict."""
+        return any(check.action == "block" for check in self.judged)
+
+    @property
     def enforces(self) -> bool:
         """Whether anything is refused or changed."""
-        return any(check.action in ("block", "redact") for check in (*self.checks, *self.judged))
+        return self.applies or self.awaits
 
     def find(self, text: str, *, whole: bool = False) -> list[Hit]:
         """What is found and asked for in ``text``, by its beginning; ``whole`` by detectors of whole texts."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from helicone_gw import Plugin, StashKey, hookimpl, measured
+from helicone_gw import ConfigError, Plugin, StashKey, hookimpl, measured
 from helicone_gw_moderation.config import MODERATIONS, ModerationConfig
 from helicone_gw_moderation.detectors import configured
-from helicone_gw_moderation.guarding import TICK, Guard
+from helicone_gw_moderation.guarding import TICK, Guard, may_have_text
 from helicone_gw_moderation.judging import Judging
-from helicone_gw_moderation.policy import Policies
+from helicone_gw_moderation.policy import Policies, unknown_names
 from helicone_gw_moderation.report import ModerationCounters
 
 if TYPE_CHECKING:
@@ -64,7 +64,10 @@ class ModerationPlugin(Plugin):
     async def startup(self, gateway: Gateway) -> None:
         """Make the detectors and the judges."""
         self._clock = gateway.clock
-        self._policies = Policies(self.config, self.detectors())
+        detectors = self.detectors()
+        if problems := unknown_names(self.config, detectors):
+            raise ConfigError(problems)
+        self._policies = Policies(self.config, detectors)
         self._judging = Judging(self.config, gateway, self.counters)
 
     @hookimpl
@@ -78,7 +81,7 @@ class ModerationPlugin(Plugin):
     async def pre_request(self, exchange: Exchange) -> Request | None:
         """Look through the request, and see to it that the answer is looked through."""
         policy = self._policies.of(exchange)
-        if policy is None:
+        if policy is None or not may_have_text(exchange.request):
             return None
         guard = Guard(exchange, policy, self.config, self._judging, self._clock, self.counters)
         exchange.stash[self._guards] = guard

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from typing import get_args
 
 from msgspec import Struct
 
 from helicone_gw import Exchange
 from helicone_gw_moderation.config import CheckConfig, ModerationConfig, RuleConfig
-from helicone_gw_moderation.detectors.base import Detector
+from helicone_gw_moderation.detectors.base import Category, Detector
 from helicone_gw_moderation.plan import Check, Plan
 
 _LONGEST = 256
@@ -18,14 +19,10 @@ _LONGEST = 256
 
 
 class Policy(Struct, frozen=True):
-    """What is checked in what the client sends (``input``) and in what the model answers; ``None``: nothing.
-
-    ``restores``: what is redacted in the request is to be in the answer again.
-    """
+    """What is checked in what the client sends (``input``) and in what the model answers; ``None``: nothing."""
 
     input: Plan | None
     output: Plan | None
-    restores: bool
 
 
 class Policies:
@@ -75,11 +72,7 @@ class Policies:
                 checks += added
         if not checks:
             return None
-        return Policy(
-            self._plan(checks, "input"),
-            self._plan(checks, "output"),
-            any(check.action == "redact" and check.restore and check.on != "output" for check in checks),
-        )
+        return Policy(self._plan(checks, "input"), self._plan(checks, "output"))
 
     def _plan(self, checks: Sequence[CheckConfig], side: str) -> Plan | None:
         chosen = [_check(check) for check in checks if check.on in (side, "both")]
@@ -87,6 +80,17 @@ class Policies:
             return None
         names = frozenset(name for check in chosen for name in check.find)
         return Plan(chosen, used(self._detectors, names), hold_all=self._config.stream.whole)
+
+
+def unknown_names(config: ModerationConfig, detectors: Sequence[Detector]) -> list[str]:
+    """What checks look for and nobody could find, told for people: a guard with a slip of the pen guards nothing."""
+    known = {*get_args(Category), *(detector.name for detector in detectors)}
+    known.update(*(getattr(detector, "finds", ()) for detector in detectors))
+    asked = {name for check in config.all_checks() for name in check.find}
+    return [
+        f"checks: nothing is called {name!r}; categories are {', '.join(get_args(Category))}"
+        for name in sorted(asked - known)
+    ]
 
 
 def used(detectors: Sequence[Detector], names: frozenset[str]) -> list[Detector]:

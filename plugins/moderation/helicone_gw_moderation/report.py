@@ -50,7 +50,11 @@ class Report:
         self._exchange = exchange
         self._counters = counters
         self._entries: dict[tuple[str, ...], dict[str, object]] = {}
-        exchange.annotate("threat", False)
+        before = exchange.annotations.get("threats")
+        self._before: list[object] = before if isinstance(before, list) else []
+        """What another instance of the plugin found."""
+        if "threat" not in exchange.annotations:
+            exchange.annotate("threat", False)
 
     def add(self, hit: Hit, where: Where) -> None:
         """Note one."""
@@ -70,7 +74,7 @@ class Report:
         if hit.late:
             self._counters.late += 1
             entry["released"] = max(hit.late, int(str(entry.get("released", 0))))
-        self._exchange.annotate("threats", list(self._entries.values()))
+        self._exchange.annotate("threats", [*self._before, *self._entries.values()])
         if hit.action == "block" or (hit.code == "threat" and hit.action != "shadow"):
             self._exchange.annotate("threat", True)
         match hit.action:

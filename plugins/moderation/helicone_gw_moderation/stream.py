@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from msgspec.structs import replace
+
 from helicone_gw import Chunk, TextPiece, text_pieces
 from helicone_gw_moderation.endings import ended_channels
 from helicone_gw_moderation.held import HeldEvent, HeldText
@@ -66,7 +68,9 @@ class StreamGuard:
         self._windows: dict[tuple[str | int, ...], Window] = {}
         self._queue: deque[HeldEvent] = deque()
         self._held = 0
-        self._repeats = operation == "responses"
+        self._left = 0
+        """Characters that have left, of those that judges are asked about."""
+        self._repeats = operation.startswith("responses")
         """Whether whole texts only repeat what came in pieces before."""
 
     def feed(self, chunk: Chunk, now: float) -> Sequence[Chunk] | None:
@@ -118,7 +122,7 @@ class StreamGuard:
         verdicts = self.verdicts
         if verdicts is not None:
             self._hear(verdicts)
-            if not self.blocked and verdicts.covered < verdicts.received:
+            if not self.blocked and verdicts.missing:
                 if verdicts.closed:
                     self.blocked = True
                 else:
@@ -164,7 +168,7 @@ class StreamGuard:
             self.blocked = self.blocked or hit.action == "block"
 
     def _hear(self, verdicts: Verdicts) -> None:
-        self._take(verdicts.poll())
+        self._take([replace(hit, late=self._left) for hit in verdicts.poll()])
         if verdicts.error is not None:
             self.blocked = True
 
@@ -173,7 +177,7 @@ class StreamGuard:
         for window in self._windows.values():
             self._take(window.decide(final=True))
         if self.verdicts is not None:
-            if self.verdicts.closed and self.verdicts.covered < self.verdicts.received:
+            if self.verdicts.closed and self.verdicts.missing:
                 self.blocked = True
             self.verdicts.covered = self.verdicts.received
 
@@ -188,7 +192,7 @@ class StreamGuard:
             if verdicts is not None and event.position > verdicts.covered:
                 if not verdicts.allows(event.position, now - event.since):
                     break
-                self._counters.unjudged += 1
+                self._counters.unjudged += verdicts.missing
             if not event.decided:
                 part = event.split() if split else None
                 if part is not None:
@@ -196,6 +200,7 @@ class StreamGuard:
                 break
             queue.popleft()
             self._held -= len(event.chunk.data)
+            self._left = event.position
             self._leave(event.leave(), out)
         return out
 

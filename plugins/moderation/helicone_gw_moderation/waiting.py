@@ -12,14 +12,19 @@ from helicone_gw_moderation.plan import Hit
 Ask = Callable[[list[str]], Coroutine[Any, Any, list[Hit]]]
 
 
+MOST_CHANNELS = 256
+"""Texts of one stream that are told apart; what comes in further ones is one text."""
+
+
 class Verdicts:
     """Asks about what came so far, once in ``every`` characters and at the end, one question at a time.
 
-    ``closed``: nothing leaves without a verdict; otherwise it does ``hold`` seconds after it came. Positions are
-    characters of all channels together, in the order in which they came.
+    ``closed``: nothing leaves without a verdict; otherwise it does ``hold`` seconds after it came; at once, where no
+    verdict is ``awaited``. Of each channel the last ``keep`` characters are asked about. Positions are characters of
+    all channels together, in the order in which they came.
     """
 
-    def __init__(self, ask: Ask, *, every: int, hold: float, closed: bool) -> None:
+    def __init__(self, ask: Ask, *, every: int, hold: float, closed: bool, awaited: bool, keep: int) -> None:
         self.received = 0
         self.covered = 0
         """How far there is a verdict, and nothing is against it."""
@@ -27,6 +32,9 @@ class Verdicts:
         """There is no verdict, and it fails closed."""
         self.closed = closed
         self._ask = ask
+        self._awaited = awaited
+        self._keep = keep
+        self._sizes: dict[object, int] = {}
         self._every = every
         self._hold = hold
         self._asked = 0
@@ -36,7 +44,14 @@ class Verdicts:
     def receive(self, channel: object, text: str) -> None:
         """Take in what follows in ``channel``."""
         self.received += len(text)
-        self._texts.setdefault(channel, []).append(text)
+        if channel not in self._texts and len(self._texts) >= MOST_CHANNELS:
+            channel = None
+        pieces = self._texts.setdefault(channel, [])
+        pieces.append(text)
+        size = self._sizes[channel] = self._sizes.get(channel, 0) + len(text)
+        if size > 2 * self._keep:
+            pieces[:] = ["".join(pieces)[-self._keep :]]
+            self._sizes[channel] = self._keep
 
     def poll(self) -> list[Hit]:
         """What came of the question that was asked; the next one is asked if it is time."""
@@ -44,7 +59,7 @@ class Verdicts:
         if self._task is not None and self._task.done():
             task, self._task = self._task, None
             try:
-                hits = task.result()
+                hits = [] if task.cancelled() else task.result()
                 self.covered = self._asked
             except GatewayError as error:
                 self.error = error
@@ -58,13 +73,18 @@ class Verdicts:
             if self._task is None:
                 self._start()
             else:
-                self._task = asyncio.ensure_future(self._after(self._task))
+                self._task = _told(self._after(self._task))
                 self._asked = self.received
         return self._task
 
     def allows(self, position: int, age: float) -> bool:
         """Whether what came up to ``position``, ``age`` seconds ago, may leave."""
-        return position <= self.covered or (not self.closed and age >= self._hold)
+        return position <= self.covered or not self._awaited or (not self.closed and age >= self._hold)
+
+    @property
+    def missing(self) -> bool:
+        """Whether a verdict that is awaited is missing for some of what came."""
+        return self._awaited and self.covered < self.received
 
     def close(self) -> None:
         """Nobody wants to know any more."""
@@ -73,7 +93,7 @@ class Verdicts:
 
     def _start(self) -> None:
         self._asked = self.received
-        self._task = asyncio.ensure_future(self._ask(self._said()))
+        self._task = _told(self._ask(self._said()))
 
     async def _after(self, before: asyncio.Task[list[Hit]]) -> list[Hit]:
         texts = self._said()
@@ -87,3 +107,10 @@ class Verdicts:
         for pieces in self._texts.values():
             pieces[:] = ["".join(pieces)]
         return [pieces[0] for pieces in self._texts.values()]
+
+
+def _told(ask: Coroutine[Any, Any, list[Hit]]) -> asyncio.Task[list[Hit]]:
+    """``ask`` as a task whose failure nobody need hear of: the exchange may be over by then."""
+    task = asyncio.ensure_future(ask)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return task

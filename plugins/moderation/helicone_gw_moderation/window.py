@@ -18,7 +18,7 @@ from helicone_gw_moderation.vault import PLACEHOLDER, Vault, mask
 
 STRIDE = 32
 """Characters that come, at least, before it is looked again: looking costs by the window, not by what is new in it."""
-LONGEST_WHOLE = 4_000_000
+LONGEST_WHOLE = 1 << 20
 """Characters of a text that are kept for detectors of whole texts; a longer one is judged by its beginning."""
 
 _ORDINARY = re.compile(r"[(\[\"'\u2018\u201c]{0,2}([^\W\d_]{1,24})[,;:.!?)\]\"'\u2019\u201d]{0,3}\Z")
@@ -50,6 +50,8 @@ class Window:
         self._lens = Lens()
         self._vault = vault if vault is not None and vault.values else None
         self._values = values
+        self._free = not (plan.applies or plan.hold_all or self._vault)
+        """Whether all of it may leave at once, since nothing that is found changes it."""
         self._overlap = max(plan.overlap, MAX_PLACEHOLDER if self._vault else 0)
         self._stride = max(STRIDE, self._overlap // 4)
         self._counted = 0
@@ -59,6 +61,7 @@ class Window:
         self._let_go = 0
         """How far the view left because time was over."""
         self._looked = 0
+        self._expired = 0
         self._edits: list[Edit] = []
         self._whole: list[str] = []
         self._kept = 0
@@ -90,16 +93,26 @@ class Window:
         if not self.plan.local and self._vault is None:
             if final or not self.plan.hold_all:
                 self._cleared = self._counted = lens.end
-        elif final or expired or lens.end - self._looked >= self._stride:
+        elif final or self._is_time(expired) or lens.end - self._looked >= self._stride:
             hits = self._look(final=final, expired=expired)
+        elif self._free:
+            self.decided = self.received
+            return hits
         else:
             return hits
         if final and self.plan.whole:
             hits += self.plan.find("".join(self._whole), whole=True)
             self._whole.clear()
-        self.decided = self.received if final else lens.raw(self._cleared)
+        self.decided = self.received if final or self._free else lens.raw(self._cleared)
         lens.forget(max(0, min(self._counted, self._cleared) - self._overlap))
         return hits
+
+    def _is_time(self, expired: int) -> bool:
+        """Whether to look because time is over: not again at what is known and was not old enough, or not ordinary."""
+        if not expired or (expired == self._expired and self._lens.end == self._looked):
+            return False
+        self._expired = expired
+        return True
 
     def changed(self, start: int, text: str) -> str:
         """The piece ``text`` that begins at ``start`` (raw) as it leaves; pieces are asked for in order."""

@@ -20,6 +20,7 @@ class Finder:
 
     name = "finder"
     overlap = 48
+    finds = frozenset({"secret", "test_key", "long_key", "pii", "email", "injection", "ignore", "keyword", "word"})
     _patterns = (
         ("secret", "test_key", re.compile(r"(?<![\w-])sk-test-[A-Za-z0-9]{16}(?![\w-])"), 1.0),
         ("pii", "email", re.compile(r"(?<![\w.])[a-z]{2,10}@[a-z]{2,10}\.com(?![\w])"), 1.0),
@@ -43,6 +44,7 @@ class LengthFinder:
 
     name = "length"
     overlap = 0
+    finds = frozenset({"length", "too_long"})
 
     def find(self, text: str) -> list[Finding]:
         """Texts of more than 100 characters are too long."""

@@ -75,6 +75,12 @@ async def test_check_says_that_openais_moderations_need_a_key(
     assert len(list(plugin.remarks(made.config))) == remarks
 
 
+async def test_a_check_for_what_nobody_could_find_stops_the_start(gateway: GatewayFactory) -> None:
+    with pytest.raises(ConfigError, match="nothing is called 'secrats'"):
+        async with gateway([{"moderation": {"checks": [{"find": ["secret", "secrats"]}]}}]):
+            pass
+
+
 async def test_a_rule_that_cannot_be_used_stops_the_start(gateway: GatewayFactory, tmp_path: Path) -> None:
     bad = {"moderation": {"detectors": {"patterns": {"slow": ["(a+)+b(?=c)"]}}}}
     with pytest.raises(ConfigError):

@@ -208,6 +208,23 @@ async def test_what_is_only_noted_never_refuses(gateway: GatewayFactory) -> None
             assert (await running.chat(BAD)).status == 200
 
 
+async def test_a_stream_does_not_wait_for_what_is_only_noted(gateway: GatewayFactory) -> None:
+    plugins = config(WEBHOOK, on="output", action="shadow")
+    http = ScriptedProvider(default=lambda request: verdict(request).delayed(0.3))
+    async with gateway(plugins, classes=CLASSES, http=http, provider=models(f"It is {BAD}.")) as running:
+        body = {"model": "gpt-4o-mini", "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
+        loop, received = asyncio.get_running_loop(), b""
+        async with running.stream("POST", "/v1/chat/completions", json=body) as live:
+            began = loop.time()
+            async for piece in live:
+                received += piece
+                if b"[DONE]" in received:
+                    assert loop.time() - began < 0.1
+                    break
+            await live.read()
+    assert [threat["action"] for threat in threats(running)] == ["shadow"]
+
+
 async def test_verdicts_are_remembered_and_failures_are_not(gateway: GatewayFactory) -> None:
     answers = [of_json({}, 503), *[of_json({"flagged": False})] * 2]
     http = ScriptedProvider(*answers)
@@ -302,6 +319,7 @@ async def test_a_verdict_that_comes_late_still_ends_the_stream(gateway: GatewayF
     assert b"content_filter" in body
     assert body.count(b"going on") < 20
     assert running.exchanges[0].ended_early
+    assert threats(running)[0]["released"] >= len(BAD)
 
 
 async def test_a_client_that_leaves_ends_the_judging(gateway: GatewayFactory) -> None:

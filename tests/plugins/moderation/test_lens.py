@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,6 +48,29 @@ def test_it_is_the_same_at_every_cut(text: str, ascii: bool, at: list[int]) -> N
 @settings(max_examples=60)
 def test_odd_escapes_are_shown_as_they_are_at_every_cut(text: str, at: list[int]) -> None:
     assert shown(cut("{" + text, at)).view == shown(["{" + text]).view
+
+
+@pytest.mark.parametrize(
+    ("text", "json"),
+    [
+        ('{"a', True),
+        ("[{", True),
+        (' [\n "a', True),
+        ("{}", True),
+        ("[EMAIL_1] said", False),
+        ("[1] a source", False),
+        ("{curly", False),
+        ("Hello", False),
+        ("[", None),
+        (" ", None),
+    ],
+)
+def test_prose_may_begin_with_a_bracket(text: str, json: bool | None) -> None:
+    for pieces in ([text], list(text)):
+        lens = Lens()
+        for piece in pieces:
+            lens.feed(piece)
+        assert lens.is_json is json
 
 
 def test_what_is_forgotten_does_not_move_what_is_left() -> None:

@@ -340,6 +340,38 @@ async def test_answers_of_another_dialect_are_looked_at_in_the_clients(gateway: 
     assert not live.aborted
 
 
+async def test_a_response_that_is_fetched_later_is_an_answer_too(gateway: GatewayFactory) -> None:
+    async with gateway(
+        moderation(check("secret")), classes=CLASSES, provider=answer("responses", f"It is {KEY}")
+    ) as running:
+        running.provider.default = openai_responses.reply(f"It is {KEY}")
+        assert (await running.request("GET", RESPONSES + "/resp_1")).status == 400
+        running.provider.default = openai_responses.stream(f"It is {KEY}")
+        live = await running.request("GET", RESPONSES + "/resp_1?stream=true")
+        assert live.status == 200
+        assert KEY.encode() not in live.body
+        assert (await running.request("GET", "/v1/models")).status == 200
+        assert "threat" not in running.exchanges[-1].annotations
+
+
+async def test_geminis_arrays_are_streams(gateway: GatewayFactory) -> None:
+    provider = answer("gemini", ["Write to ali", "ce@exam", "ple.com, ", f"or use {KEY}", "."])
+    checks = (check("pii", action="redact"), check("secret"))
+    async with gateway(moderation(*checks), classes=CLASSES, provider=provider) as running:
+        body = {"contents": [{"parts": [{"text": "Hi"}]}]}
+        reply = await running.request("POST", GEMINI + "streamGenerateContent", json=body)
+    assert KEY.encode() not in reply.body
+    assert b"alice" not in reply.body
+
+
+async def test_two_of_them_note_what_both_found(gateway: GatewayFactory) -> None:
+    first = {"moderation": {"checks": [check("keyword", action="flag")], "name": "outer"}}
+    second = {"moderation": {"checks": [check("pii", action="redact", on="input")], "name": "inner"}}
+    async with gateway([first, second], classes=CLASSES) as running:
+        assert (await running.chat(f"forbidden {ADDRESS}")).status == 200
+    assert notes(running) == [("word", "flag", "input"), ("email", "redact", "input")]
+
+
 async def test_an_error_of_a_provider_is_no_answer(gateway: GatewayFactory) -> None:
     provider = ScriptedProvider(default=openai_chat.error(503, f"failed with {KEY}"))
     async with gateway(moderation(check("secret", on="output")), classes=CLASSES, provider=provider) as running:

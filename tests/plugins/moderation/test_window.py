@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helicone_gw_moderation.plan import Hit
+from helicone_gw_moderation.plan import Action, Hit
 from helicone_gw_moderation.vault import Vault
 from helicone_gw_moderation.window import Window, boundary
 from tests.plugins.moderation.finding import ADDRESS, KEY, LONG, PHRASE, plan
@@ -168,6 +168,18 @@ def test_with_nothing_to_find_nothing_waits() -> None:
     window.feed("b" * 100)
     assert window.decide() == []
     assert [hit.label for hit in window.decide(final=True)] == ["too_long"]
+
+
+@pytest.mark.parametrize("action", ["flag", "shadow"])
+def test_nothing_waits_for_what_changes_nothing(action: Action) -> None:
+    window = Window(plan(*ALL, action=action))
+    hits = []
+    for character in f"It is {KEY}, and so on.":
+        window.feed(character)
+        hits += window.decide()
+        assert window.decided == window.received
+    hits += window.decide(final=True)
+    assert [hit.label for hit in hits] == ["test_key"]
 
 
 def test_held_to_the_end_nothing_leaves_before() -> None:
