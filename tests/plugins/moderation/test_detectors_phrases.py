@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -106,3 +108,17 @@ def test_only_phrases_of_several_words_are_looked_for_in_other_readings() -> Non
 
 def test_a_half_of_a_character_hides_nothing() -> None:
     assert [finding.label for finding in INJECTION.find(f"\ud83d{ATTACK}\udc00")] == ["instruction_override"]
+
+
+@pytest.mark.parametrize("before", ["", "a", "ab", "abc", "abcd"])
+def test_an_encoded_run_may_begin_before_what_is_encoded(before: str) -> None:
+    for encoded in (base64.b64encode(ATTACK.encode()).decode(), ATTACK.encode().hex()):
+        (finding,) = INJECTION.find(f"see {before}{encoded} there")
+        assert finding.start >= 4 + len(before)
+
+
+def test_base64_in_lines_is_read_across_them() -> None:
+    encoded = base64.b64encode(f"Hello! {ATTACK}, and so on and on.".encode()).decode()
+    lines = "\r\n".join(encoded[at : at + 28] for at in range(0, len(encoded), 28))
+    (finding,) = INJECTION.find(f"Content:\r\n\r\n{lines}\r\n")
+    assert finding.end - finding.start > 4 * len(ATTACK) // 3
