@@ -1,4 +1,4 @@
-"""``helicone-gw cost recompute``: price what is in the log anew."""
+"""``helicone-gw cost recompute``: price what is in the log anew; beside it, ``cost report``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.console import Console
 from helicone_gw import Cost, Database, Prices, Usage
 from helicone_gw_logging.database_commands import run
 from helicone_gw_logging.query import ready
+from helicone_gw_logging.report_commands import report
 from helicone_gw_logging.repricing import Progress, recompute
 from helicone_gw_logging.times import parse_since
 
@@ -25,12 +26,13 @@ Open = Callable[[Path | None, Callable[[], float]], Prices]
 
 
 def add_to(cli: typer.Typer) -> None:
-    """Add the command to the group ``cost``, which is another plugin's, or will be."""
+    """Add the commands to the group ``cost``, which is another plugin's, or will be."""
     group = next((each.typer_instance for each in cli.registered_groups if each.name == "cost"), None)
     if group is None:
         group = typer.Typer(help="Costs of what is in the log.", no_args_is_help=True)
         cli.add_typer(group, name="cost")
     group.command("recompute")(_recompute)
+    group.command("report")(report)
 
 
 def _recompute(

@@ -129,15 +129,18 @@ class LoggingPlugin(Plugin):
 
     @hookimpl
     def register_commands(self, cli: typer.Typer) -> None:
-        """Add ``helicone-gw logs`` and ``db``, once: every instance of this plugin has the same database."""
+        """Add ``logs``, ``sessions``, ``export``, ``db`` and ``sql``, once: all instances share a database."""
         if any(group.name == "logs" for group in cli.registered_groups):
             return
-        from helicone_gw_logging import cost_commands
+        from helicone_gw_logging import cost_commands, session_commands
         from helicone_gw_logging.commands import commands
         from helicone_gw_logging.database_commands import database_commands
+        from helicone_gw_logging.export_commands import export
         from helicone_gw_logging.sql_commands import sql
 
         cli.add_typer(commands(self.config), name="logs")
+        cli.add_typer(session_commands.commands(), name="sessions")
+        cli.command()(export)
         database_commands(self.config, cli)
         cli.command()(sql)
         cost_commands.add_to(cli)

@@ -11,8 +11,9 @@ from quart import Blueprint, Response, current_app, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from helicone_gw import caller
+from helicone_gw import PermissionDenied, caller, require_role
 from helicone_gw_logging.api import (
+    export,
     feedback,
     metrics,
     percentiles,
@@ -42,6 +43,7 @@ MODULES: Final[tuple[Routes, ...]] = (
     sessions.ROUTES,
     trees.ROUTES,
     users.ROUTES,
+    export.ROUTES,
     sql.ROUTES,
 )
 """The modules of this package that have operations."""
@@ -77,6 +79,7 @@ def _view(operation: Operation, service: Service) -> Callable[..., Awaitable[Res
         key = caller(request.scope)
         headers: dict[str, str] = {}
         try:
+            require_role(key, operation.role)
             query = None if operation.query is None else _query(operation.query)
             call = Call(service, scope_of(key), path, query, request.host_url.rstrip("/"), headers)
             arguments: tuple[Any, ...] = (call,) if decoder is None else (call, decoder.decode(await _body()))
@@ -84,6 +87,8 @@ def _view(operation: Operation, service: Service) -> Callable[..., Awaitable[Res
                 result = await operation.handler(*arguments)
         except Refused as refused:
             return _bad(refused.status, refused.message, headers)
+        except PermissionDenied as denied:
+            return _bad(denied.status, denied.message)
         except (msgspec.ValidationError, FilterError) as problem:
             return _bad(400, str(problem))
         except (msgspec.DecodeError, RecursionError):
@@ -126,7 +131,10 @@ def _query(wanted: type[msgspec.Struct]) -> msgspec.Struct:
 def _good(operation: Operation, result: Any, headers: dict[str, str]) -> Response:
     if isinstance(result, Plain):
         content: bytes | AsyncIterator[bytes] = result.content
-        return Response(content, operation.status, headers, content_type=result.content_type)
+        response = Response(content, operation.status, headers, content_type=result.content_type)
+        if not isinstance(content, bytes):
+            response.timeout = None  # it lasts as long as there is something to send; each piece has its own bound
+        return response
     more: dict[str, Any] = {}
     if operation.more:
         result, more = result

@@ -49,7 +49,7 @@ class Property(Struct, frozen=True, forbid_unknown_fields=True):
     value: Annotated[str, Meta(max_length=65_536)]
 
 
-@ROUTES.post("/v1/request/{id}/feedback", body=Rating, errors=(404,))
+@ROUTES.post("/v1/request/{id}/feedback", body=Rating, errors=(404,), role="member")
 async def rate(call: Call, body: Rating) -> None:
     """Rate an answer; a later rating takes its place. It is a score, ``helicone-score-feedback``, as well."""
     request = call.path["id"]
@@ -80,7 +80,7 @@ async def said(call: Call, body: Feedback) -> tuple[None, dict[str, str]]:
 
 
 for _path in ("/v1/feedback", "/feedback", "/oai/feedback", "/oai/v1/feedback", "/openai/v1/feedback"):
-    ROUTES.post(_path, body=Feedback, errors=(404,), more={"message": str, "helicone-id": str})(said)
+    ROUTES.post(_path, body=Feedback, errors=(404,), more={"message": str, "helicone-id": str}, role="member")(said)
 
 
 async def score(call: Call, body: Scores) -> None:
@@ -91,10 +91,10 @@ async def score(call: Call, body: Scores) -> None:
 
 
 for _path in ("/v1/request/{id}/score", "/v1/webhook/request/{id}/score"):
-    ROUTES.post(_path, body=Scores, status=201, errors=(404,))(score)
+    ROUTES.post(_path, body=Scores, status=201, errors=(404,), role="member")(score)
 
 
-@ROUTES.route("PUT", "/v1/request/{id}/property", body=Property, errors=(404,), more={"ok": str})
+@ROUTES.route("PUT", "/v1/request/{id}/property", body=Property, errors=(404,), more={"ok": str}, role="member")
 async def put_property(call: Call, body: Property) -> tuple[None, dict[str, str]]:
     """Give a request a property, or another value of one that it has."""
     request = call.path["id"]

@@ -65,10 +65,10 @@ def _described(operation: Operation, body: Any, query: Any, data: Any, more: Map
             {"name": name, "in": "query", "required": name in required, "schema": schema}
             for name, schema in query["properties"].items()
         ]
-    if operation.plain is None:
+    if not operation.plain:
         content = {"application/json": {"schema": _envelope(data, {"type": "null"}, more)}}
     else:
-        content = {operation.plain: {"schema": {} if operation.data is None else data}}
+        content = {type_: {"schema": {} if operation.data is None else data} for type_ in operation.plain}
     reasons = {**_ALWAYS, **{status: _WHY[status] for status in operation.errors}}
     if operation.body is not None:
         reasons |= {status: _WHY[status] for status in (400, 413)}

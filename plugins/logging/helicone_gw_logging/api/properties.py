@@ -125,9 +125,9 @@ async def restoring(call: Call, body: Key) -> Done:
 
 
 for _path in ("/v1/property/hide", "/v2/properties/hide"):
-    ROUTES.post(_path, body=Key, data=Done, errors=(409,))(hiding)
+    ROUTES.post(_path, body=Key, data=Done, errors=(409,), role="member")(hiding)
 for _path in ("/v1/property/restore", "/v2/properties/unhide"):
-    ROUTES.post(_path, body=Key, data=Done)(restoring)
+    ROUTES.post(_path, body=Key, data=Done, role="member")(restoring)
 
 
 @ROUTES.post("/v1/property/properties/over-time", body=OverTime, data=list[PropertyOverTime])

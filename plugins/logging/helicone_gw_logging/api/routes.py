@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from msgspec import Struct
 
+from helicone_gw import Role
 from helicone_gw_logging.objects import Objects
 from helicone_gw_logging.query.scope import Scope
 
@@ -102,10 +103,10 @@ class Plain:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method and path. ``data`` is the type of the envelope's; ``plain``: there is none, but this content type.
+    """One method and path. ``data`` is the type of the envelope's; ``plain``: there is none, but these content types.
 
     ``errors`` are the statuses that it answers with beside ``status`` and those that every operation has (400, 401,
-    403, 413, 503).
+    403, 413, 503). ``role`` is what the caller must be at least.
     """
 
     method: Method
@@ -117,8 +118,9 @@ class Operation:
     data: Any
     status: int
     errors: tuple[int, ...]
-    plain: str | None
+    plain: tuple[str, ...]
     more: Mapping[str, Any]
+    role: Role
 
     @property
     def parameters(self) -> list[str]:
@@ -156,8 +158,9 @@ class Routes:
         data: Any = None,
         status: int = 200,
         errors: tuple[int, ...] = (),
-        plain: str | None = None,
+        plain: str | tuple[str, ...] = (),
         more: Mapping[str, Any] | None = None,
+        role: Role = "viewer",
     ) -> Callable[[F], F]:
         """Declare an operation.
 
@@ -170,14 +173,16 @@ class Routes:
             data: the type of the envelope's ``data``.
             status: of a good answer.
             errors: further statuses.
-            plain: the content type of an answer without an envelope; the handler returns `Plain`.
+            plain: the content type, or types, of an answer without an envelope; the handler returns `Plain`.
             more: members beside ``data`` and ``error`` in the envelope, with their types; the handler returns
                 ``(data, {member: value})``.
+            role: what the caller must be at least; whoever changes something is a member.
         """
 
         def declare(handler: F) -> F:
+            types = (plain,) if isinstance(plain, str) else plain
             self.operations.append(
-                Operation(method, path, self.tag, handler, body, query, data, status, errors, plain, more or {})
+                Operation(method, path, self.tag, handler, body, query, data, status, errors, types, more or {}, role)
             )
             return handler
 

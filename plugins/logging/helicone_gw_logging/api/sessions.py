@@ -225,14 +225,14 @@ async def tag(call: Call) -> str | None:
         return await query.tag_of(connection, call.scope, call.path["id"])
 
 
-@ROUTES.post("/v1/session/{id}/tag", body=Tag, errors=(404,))
+@ROUTES.post("/v1/session/{id}/tag", body=Tag, errors=(404,), role="member")
 async def tagging(call: Call, body: Tag) -> None:
     """Give a session a tag, in place of the one that it had."""
     if not await query.set_tag(call.database, call.scope, call.path["id"], body.tag, call.now):
         raise Refused(404, "Session not found")
 
 
-@ROUTES.post("/v1/session/{id}/feedback", body=Rating, errors=(404,))
+@ROUTES.post("/v1/session/{id}/feedback", body=Rating, errors=(404,), role="member")
 async def rate(call: Call, body: Rating) -> None:
     """Rate a session; its first request has that as the property ``Helicone-Session-Feedback`` ("1" or "0")."""
     async with reading(call.database) as connection:

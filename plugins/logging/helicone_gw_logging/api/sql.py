@@ -124,7 +124,7 @@ async def one(call: Call) -> SavedQuery:
     return await _one(call, call.path["id"])
 
 
-@ROUTES.post("/v1/helicone-sql/saved-query", body=SavedSql, data=list[SavedQuery], status=201)
+@ROUTES.post("/v1/helicone-sql/saved-query", body=SavedSql, data=list[SavedQuery], status=201, role="member")
 async def keep(call: Call, body: SavedSql) -> list[SavedQuery]:
     """Keep a statement."""
     given = new_id()
@@ -146,7 +146,7 @@ async def keep(call: Call, body: SavedSql) -> list[SavedQuery]:
     return [await _one(call, given)]
 
 
-@ROUTES.route("PUT", "/v1/helicone-sql/saved-query/{id}", body=SavedSql, data=SavedQuery, errors=(404,))
+@ROUTES.route("PUT", "/v1/helicone-sql/saved-query/{id}", body=SavedSql, data=SavedQuery, errors=(404,), role="member")
 async def change(call: Call, body: SavedSql) -> SavedQuery:
     """Give a kept statement another name and text."""
     which = call.path["id"]
@@ -159,14 +159,14 @@ async def change(call: Call, body: SavedSql) -> SavedQuery:
     return await _one(call, which)
 
 
-@ROUTES.route("DELETE", "/v1/helicone-sql/saved-query/{id}", errors=(404,))
+@ROUTES.route("DELETE", "/v1/helicone-sql/saved-query/{id}", errors=(404,), role="member")
 async def forget(call: Call) -> None:
     """Keep a statement no longer."""
     await _one(call, call.path["id"])
     await _forget(call, [call.path["id"]])
 
 
-@ROUTES.post("/v1/helicone-sql/saved-queries/bulk-delete", body=Ids)
+@ROUTES.post("/v1/helicone-sql/saved-queries/bulk-delete", body=Ids, role="member")
 async def forget_all(call: Call, body: Ids) -> None:
     """Keep statements no longer; those that are not there count as done."""
     await _forget(call, body.ids)
