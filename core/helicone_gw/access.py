@@ -164,8 +164,11 @@ def caller(scope: Mapping[str, Any]) -> GatewayKey | None:
 def require_role(caller: GatewayKey | None, role: Role) -> None:
     """Let ``caller``, as `caller` gives it, go on if it has ``role`` or more; else raise `PermissionDenied`.
 
-    ``None``, everybody on a gateway without keys, may do everything: such a gateway listens on loopback only.
+    ``None``, everybody on a gateway without keys, may do everything: such a gateway listens on loopback only. A key for
+    reading alone is a viewer's, whatever its role.
     """
+    if caller is not None and caller.scope == "read" and role != "viewer":
+        raise PermissionDenied(f"Key {caller.name!r} only reads.", code="scope_required")
     if caller is not None and ROLES.index(caller.role) < ROLES.index(role):
         raise PermissionDenied(
             f"This needs the role {role!r}; {caller.name!r} is {caller.role!r}.", code="role_required"

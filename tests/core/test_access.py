@@ -153,3 +153,10 @@ def test_a_role_includes_what_stands_before_it(has: Role, needs: Role, passes: b
 
 def test_on_a_gateway_without_keys_everybody_may_do_everything() -> None:
     require_role(None, "admin")
+
+
+def test_a_key_for_reading_is_a_viewers_whatever_its_role() -> None:
+    key = GatewayKey(id="1", name="ci", owner="ci", role="admin", scope="read")
+    require_role(key, "viewer")
+    with pytest.raises(PermissionDenied, match="only reads"):
+        require_role(key, "member")

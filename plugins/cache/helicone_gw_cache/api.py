@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from quart import Blueprint, request
 
-from helicone_gw import Clock, GatewayKey, caller
+from helicone_gw import Clock, GatewayKey, caller, require_role
 from helicone_gw_cache.backends import Backend, Selection, Unreachable
 from helicone_gw_cache.describing import counters_as_json, entry_as_json, parse_age, saved_as_json, stats_as_json
 from helicone_gw_cache.entry import Entry
@@ -40,7 +40,9 @@ def routes(name: str, backend: Callable[[], Backend], savings: Savings, clock: C
 
     @pages.delete("")
     async def clear() -> _Answer:
-        selection = _selection(caller(request.scope), clock.now())
+        key = caller(request.scope)
+        require_role(key, "member")
+        selection = _selection(key, clock.now())
         return _good({"cleared": await backend().clear(selection)})
 
     @pages.get("/entries/<key>")
@@ -50,6 +52,7 @@ def routes(name: str, backend: Callable[[], Backend], savings: Savings, clock: C
 
     @pages.delete("/entries/<key>")
     async def delete(key: str) -> _Answer:
+        require_role(caller(request.scope), "member")
         if await _entry(backend(), key) is None:
             return _nothing()
         return _good({"cleared": int(await backend().delete(key))})

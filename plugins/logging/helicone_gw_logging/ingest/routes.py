@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 from quart import Blueprint, Response, request
 
-from helicone_gw import GatewayKey, Headers, caller
+from helicone_gw import GatewayKey, Headers, caller, require_role
 from helicone_gw_logging.ingest import otlp_json
 from helicone_gw_logging.ingest.checks import Problem, Refused
 from helicone_gw_logging.ingest.helicone_log import told_of
@@ -166,6 +166,10 @@ def routes(name: str, ingestion: Ingestion) -> Blueprint:
     @pages.post("/v1/trace/log-python")
     async def otlp_python() -> Response:
         return await _protobuf(ingestion)
+
+    @pages.before_request
+    async def allowed() -> None:
+        require_role(caller(request.scope), "member")
 
     @pages.after_request
     async def counted(response: Response) -> Response:
