@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from helicone_gw.database import Database
 from helicone_gw.exchange import Exchange
-from helicone_gw.model import Cost
+from helicone_gw.model import Cost, Outcome
 from helicone_gw.testing import GatewayFactory, RunningGateway
 from helicone_gw_logging.plugin import VERSIONS
 from helicone_gw_logging.query import active as active_users
@@ -349,3 +349,42 @@ async def test_what_cannot_be_asked_is_named(running: RunningGateway, body: dict
 async def running(tmp_path: Path) -> AsyncIterator[RunningGateway]:
     async with GatewayFactory(tmp_path)(["logging"]) as running:
         yield running
+
+
+async def test_what_caches_spared_and_what_limits_refused(running: RunningGateway, exchange: Build) -> None:
+    hit = exchange(received_at=START + 1, user="ann")
+    hit.annotate("cache.status", "hit")
+    hit.annotate("cache.saved_nano_usd", 3 * 10**9)
+    refused = exchange(received_at=START + 3700, user="bob", outcome=Outcome("refused", 429))
+    await log_all(running.gateway.database, [hit, refused, exchange(received_at=START)])
+    body = {"timeFilter": WHOLE, "dbIncrement": "hour"}
+    cache = await ask(running, "POST", "/v1/metrics/cache/query", body)
+    assert (cache["totals"]["cache_hits"], cache["totals"]["saved"]) == (1, 3)
+    assert [bucket["cache_hits"] for bucket in cache["buckets"]] == [1, 0, 0]
+    assert [(one["value"], one["cache_hits"]) for one in cache["models"]] == [("gpt-4o-2024-08-06", 1)]
+    assert [one["value"] for one in cache["users"]] == ["ann"]
+    limits = await ask(running, "POST", "/v1/metrics/rate-limit/query", body)
+    assert [bucket["rate_limited"] for bucket in limits["buckets"]] == [0, 1, 0]
+    assert [one["value"] for one in limits["users"]] == ["bob"]
+    assert limits["keys"] == []
+
+
+async def test_models_with_what_they_were_used_for(running: RunningGateway, exchange: Build) -> None:
+    await log_all(running.gateway.database, [exchange(), exchange(), exchange(model=None, attempts=[])])
+    one = await ask(running, "POST", "/v1/metrics/models/query", {"timeFilter": WHOLE})
+    assert [(each["model"], each["requests"]) for each in one] == [("gpt-4o-2024-08-06", 3)]
+    assert one[0]["latencies"]["values"]["p50"] == pytest.approx(1234, rel=0.01)
+    assert one[0]["first_tokens"]["count"] == 0
+
+
+async def test_scores_are_averaged_over_time(running: RunningGateway, exchange: Build) -> None:
+    done = [exchange(received_at=START + at) for at in (0, 10, 3600)]
+    await log_all(running.gateway.database, done)
+    for one, scores in zip(done, ({"good": 1}, {"good": 4, "fast": True}, {"good": 7}), strict=True):
+        await ask(running, "POST", f"/v1/request/{one.id}/score", {"scores": scores}, status=201)
+    body = {"timeFilter": WHOLE, "userFilter": "all", "dbIncrement": "hour", "timeZoneDifference": 0}
+    assert await ask(running, "POST", "/v1/dashboard/scores/query", body) == [
+        {"score_key": "fast", "score_sum": 1.0, "created_at_trunc": "2026-01-01T00:00:00.000+00:00"},
+        {"score_key": "good", "score_sum": 2.5, "created_at_trunc": "2026-01-01T00:00:00.000+00:00"},
+        {"score_key": "good", "score_sum": 7.0, "created_at_trunc": "2026-01-01T01:00:00.000+00:00"},
+    ]

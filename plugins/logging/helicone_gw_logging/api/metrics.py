@@ -98,22 +98,23 @@ async def _series(connection: AsyncConnection, question: Question, group: Group 
             raise Refused(400, f"limit: there would be more than {MAX_CELLS} buckets of all values together.")
         told = await answered(connection, apart, divided, SHOWN, values)
         groups = [
-            Lane(value=shown(value), totals=_total(told, value), buckets=_buckets(begins, told, value))
+            Lane(value=shown(value), totals=_total(told, value), buckets=buckets_of(begins, told, value))
             for value in values
         ]
         complete = divided.complete
     return Series(
         totals=_total(found, None, everybody),
-        buckets=_buckets(begins, found, None, users),
+        buckets=buckets_of(begins, found, None, users),
         groups=groups,
         complete=complete,
         source="sums" if plan.levels else "rows",
     )
 
 
-def _buckets(
+def buckets_of(
     begins: Sequence[int], found: Mapping[Place, Sums], value: Any, users: Mapping[int, int] | None = None
 ) -> list[Bucket]:
+    """Every bucket of one value, those without requests among them."""
     return [
         Bucket(
             at=iso(at) or "",

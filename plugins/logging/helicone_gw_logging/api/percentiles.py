@@ -94,14 +94,14 @@ async def _distribution(connection: AsyncConnection, question: Question, body: P
             PercentilesOf(
                 value=shown(value),
                 buckets=None if begins is None else _buckets(apart, begins, value, shares),
-                **_percentiles(_together(apart, value), shares),
+                **percentiles_of(_together(apart, value), shares),
             )
             for value, _ in sorted(sizes.items(), key=lambda one: (-one[1], str(one[0])))[: body.limit]
         ]
     return Distribution(
         buckets=None if begins is None else _buckets(all_of, begins, None, shares),
         groups=groups,
-        **_percentiles(_together(all_of, None), shares),
+        **percentiles_of(_together(all_of, None), shares),
     )
 
 
@@ -109,7 +109,7 @@ def _buckets(
     found: Mapping[Place, Counts], begins: Sequence[int], value: Any, shares: Sequence[float]
 ) -> list[PercentilesAt]:
     return [
-        PercentilesAt(at=iso(at) or "", **_percentiles(found.get((number, value), {}), shares))
+        PercentilesAt(at=iso(at) or "", **percentiles_of(found.get((number, value), {}), shares))
         for number, at in enumerate(begins)
     ]
 
@@ -122,6 +122,7 @@ def _together(found: Mapping[Place, Counts], value: Any) -> Counts:
     return total
 
 
-def _percentiles(counts: Counts, shares: Sequence[float]) -> dict[str, Any]:
+def percentiles_of(counts: Counts, shares: Sequence[float]) -> dict[str, Any]:
+    """The fields of `Percentiles`."""
     values = {f"p{share:g}": percentile(counts, share / 100) for share in shares}
     return {"count": sum(counts.values()), "values": values}

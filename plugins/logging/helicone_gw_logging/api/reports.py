@@ -1,0 +1,179 @@
+"""Reports over HTTP: what caches spared, what limits refused, what each model was used for; averages of scores."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta, Struct
+from msgspec.structs import replace
+from sqlalchemy import func, select
+
+from helicone_gw_logging.api.amounts import SHOWN, Amounts, amounts
+from helicone_gw_logging.api.asked import MAX_GROUPS, Asked, InBuckets, Value, added, shown
+from helicone_gw_logging.api.metrics import Bucket, buckets_of
+from helicone_gw_logging.api.percentiles import Percentiles, percentiles_of
+from helicone_gw_logging.api.routes import Call, Routes
+from helicone_gw_logging.query.cuts import step
+from helicone_gw_logging.query.percentiles import counted
+from helicone_gw_logging.query.plan import By, Group, Question, planned
+from helicone_gw_logging.query.reading import reading
+from helicone_gw_logging.query.sums import answered, instants, largest
+from helicone_gw_logging.query.where import where
+from helicone_gw_logging.tables import REQUEST, SCORE
+from helicone_gw_logging.times import iso
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+ROUTES = Routes("metrics")
+
+SHARES = (50.0, 95.0, 99.0)
+"""Percentiles of a model."""
+
+
+class ReportQuery(InBuckets, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which requests, in which buckets of time; ``limit`` is how many models, users and keys are named at most."""
+
+
+class Counted(Amounts, frozen=True, kw_only=True):
+    """What the requests with one value come to."""
+
+    value: Value
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """What is reported of, in all, over time, and of the models, users and keys that have most of it."""
+
+    totals: Amounts
+    buckets: list[Bucket]
+    models: list[Counted]
+    users: list[Counted]
+    keys: list[Counted]
+
+
+@ROUTES.post("/v1/metrics/cache/query", body=ReportQuery, data=Report)
+async def caches(call: Call, body: ReportQuery) -> Report:
+    """What caches spared: ``cache_hits``, ``saved``, ``saved_ms`` and saved tokens, in all, over time, for whom."""
+    return await _report(call, body, "cache_hits")
+
+
+@ROUTES.post("/v1/metrics/rate-limit/query", body=ReportQuery, data=Report)
+async def limits(call: Call, body: ReportQuery) -> Report:
+    """What the gateway's limits refused: ``rate_limited``, in all, over time, of whom."""
+    return await _report(call, body, "ratelimited")
+
+
+async def _report(call: Call, body: ReportQuery, name: str) -> Report:
+    question = body.question(call)
+    begins = body.buckets()
+    async with reading(call.database) as connection:
+        over_time = replace(question, cuts=begins)
+        found = await answered(connection, over_time, await planned(connection, over_time), SHOWN)
+        models, users, keys = [
+            await _most(connection, replace(question, group=Group(by)), name, body.limit) for by in _WHOSE
+        ]
+    return Report(
+        totals=Amounts(**amounts(added(found, None))),  # type: ignore[arg-type]
+        buckets=buckets_of(begins, found, None),
+        models=models,
+        users=users,
+        keys=keys,
+    )
+
+
+_WHOSE: tuple[By, ...] = ("model", "user", "key")
+
+
+async def _most(connection: AsyncConnection, question: Question, name: str, limit: int) -> list[Counted]:
+    plan = await planned(connection, question)
+    values = await largest(connection, question, plan, (name, None), limit)
+    told = await answered(connection, question, plan, SHOWN, values)
+    return [
+        Counted(value=shown(value), **amounts(told[0, value]))  # type: ignore[arg-type]
+        for value in values
+        if told.get((0, value), {}).get(name)
+    ]
+
+
+class ModelsQuery(Asked, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which requests; ``limit`` is how many models are shown."""
+
+    limit: Annotated[int, Meta(ge=1, le=MAX_GROUPS)] = 50
+
+
+class ModelUsage(Amounts, frozen=True, kw_only=True):
+    """A model and what its requests come to, with percentiles (p50, p95, p99) in milliseconds."""
+
+    model: Value
+    latencies: Percentiles
+    first_tokens: Percentiles
+
+
+@ROUTES.post("/v1/metrics/models/query", body=ModelsQuery, data=list[ModelUsage])
+async def models(call: Call, body: ModelsQuery) -> list[ModelUsage]:
+    """The models that were used, the one with most requests first: what they cost, how fast they are."""
+    question = replace(body.question(call), group=Group("model"))
+    async with reading(call.database) as connection:
+        plan = await planned(connection, question)
+        values = await largest(connection, question, plan, ("requests", None), body.limit)
+        told = await answered(connection, question, plan, SHOWN, values)
+        latencies = await counted(connection, question, "latency")
+        firsts = await counted(connection, question, "time_to_first_token")
+    return [
+        ModelUsage(
+            model=shown(value),
+            latencies=Percentiles(**percentiles_of(latencies.get((0, value), {}), SHARES)),
+            first_tokens=Percentiles(**percentiles_of(firsts.get((0, value), {}), SHARES)),
+            **amounts(told.get((0, value))),  # type: ignore[arg-type]
+        )
+        for value in values
+    ]
+
+
+class ScoresQuery(InBuckets, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which requests, in which buckets of time."""
+
+
+class ScoreAt(Struct, frozen=True, kw_only=True):
+    """The average of a score over the requests of a bucket that have it (``score_sum``, as Helicone calls it)."""
+
+    score_key: str
+    score_sum: float
+    created_at_trunc: str
+
+
+@ROUTES.post("/v1/dashboard/scores/query", body=ScoresQuery, data=list[ScoreAt])
+async def scores(call: Call, body: ScoresQuery) -> list[ScoreAt]:
+    """Averages of scores over time."""
+    question, begins = body.question(call), body.buckets()
+    if not begins:
+        return []
+    at = instants(REQUEST.c.received_at, step(begins), 1)
+    same = (SCORE.c.seq == REQUEST.c.seq) & (SCORE.c.received_at == REQUEST.c.received_at)
+    query = (
+        select(at.label("at"), SCORE.c.name, func.sum(SCORE.c.value), func.count())
+        .select_from(SCORE.join(REQUEST, same))
+        .where(
+            SCORE.c.organization_id == call.scope.organization,
+            question.span.whole(SCORE),
+            where(question.filter, call.scope),
+        )
+        .group_by(at, SCORE.c.name)
+    )
+    sums: dict[tuple[int, str], list[float]] = defaultdict(lambda: [0.0, 0.0])
+    async with reading(call.database) as connection:
+        for when, name, total, count in await connection.execute(query):
+            found = sums[_bucket(begins, int(when)), name]
+            found[0] += float(total)
+            found[1] += int(count)
+    return [
+        ScoreAt(score_key=name, score_sum=total / count, created_at_trunc=iso(begins[number]) or "")
+        for (number, name), (total, count) in sorted(sums.items())
+    ]
+
+
+def _bucket(begins: Sequence[int], at: int) -> int:
+    return max(0, bisect_right(begins, at) - 1)
