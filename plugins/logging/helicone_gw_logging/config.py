@@ -128,6 +128,11 @@ class LoggingConfig(PluginConfig):
     body_storage: BodyStorage | None = Field(
         default=None, description="An object storage for bodies: url, options, allow_http, timeout, retry_after."
     )
+    country_header: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9-]+$")] | None = Field(
+        default=None,
+        description="Header field in which a proxy before the gateway says in which country the client is "
+        "(CF-IPCountry, X-Vercel-IP-Country); the proxy must not let clients send it themselves.",
+    )
     queue_max_rows: Annotated[int, Field(ge=1, le=100_000_000)] = Field(
         default=100_000, description="Rows that may wait for the database; when it is reached, new rows are dropped."
     )

@@ -44,7 +44,7 @@ def noted(notes: Mapping[str, Any], cache_asked: bool | None) -> dict[str, Any]:
         "saved_prompt_tokens": _known(notes.get(f"{cache}.saved_prompt_tokens")),
         "saved_completion_tokens": _known(notes.get(f"{cache}.saved_completion_tokens")),
         "ratelimit_status": text(notes.get("ratelimit.status")),
-        "threat": None if (threat := notes.get("security.threat")) is None else bool(threat),
+        "threat": None if (threat := notes.get("threat", notes.get("security.threat"))) is None else bool(threat),
         "translation_loss": text(", ".join(map(str, lost))) if isinstance(lost, (list, tuple)) else text(lost),
     }
 

@@ -184,7 +184,7 @@ class LoggingPlugin(Plugin):
         if self._writer is None:
             raise RuntimeError("the plugin was not started")
         if self._journal is None:
-            self._writer.put(record(exchange, bodies=self.config.bodies == "full"))
+            self._writer.put(record(exchange, bodies=self.config.bodies == "full", country=self.config.country_header))
         else:
             kept = self._journal.keeper.on_finish(exchange)
             self._writer.put(kept.record, kept)

@@ -87,8 +87,11 @@ class LogRecord(Struct, frozen=True):
         return f"LogRecord({self.request['id']})"
 
 
-def record(exchange: Exchange, *, bodies: bool = True) -> LogRecord:
-    """The record of a finished exchange. Never raises for odd values: what a column cannot hold is unknown."""
+def record(exchange: Exchange, *, bodies: bool = True, country: str | None = None) -> LogRecord:
+    """The record of a finished exchange. Never raises for odd values: what a column cannot hold is unknown.
+
+    ``country`` names the header field in which whoever stands before the gateway says where the client is.
+    """
     organization = label(exchange.organization, 128) or "default"
     received_at = milliseconds(exchange.received_at) or 0
     used = exchange.usage
@@ -108,7 +111,15 @@ def record(exchange: Exchange, *, bodies: bool = True) -> LogRecord:
         kept = _bodies(exchange)
         size += len(kept[0].data) + len(kept[1].data)
     request = _request(exchange, organization, received_at, counted)
+    if country is not None:
+        request["country_code"] = _country(exchange.original.headers.get(country))
     return LogRecord(request, attempts, properties, annotations, kept, _secrets(exchange), size)
+
+
+def _country(said: str | None) -> str | None:
+    """Two letters (ISO 3166-1); what proxies write for "unknown" (XX) and for Tor (T1) is unknown."""
+    code = (said or "").strip().upper()
+    return code if len(code) == 2 and code.isascii() and code.isalpha() and code != "XX" else None
 
 
 def _secrets(exchange: Exchange) -> tuple[str, ...]:

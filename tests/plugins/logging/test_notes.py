@@ -70,3 +70,11 @@ def test_whatever_was_noted_fits_its_column(notes: dict[str, Any]) -> None:
             assert len(value.encode()) <= 1024
         elif type(value) is int:
             assert 0 <= value < 2**63
+
+
+@pytest.mark.parametrize(
+    ("notes", "threat"),
+    [({"threat": True}, True), ({"threat": False}, False), ({"security.threat": True}, True), ({"threats": []}, None)],
+)
+def test_a_threat_is_what_was_noted(notes: dict[str, Any], threat: bool | None) -> None:
+    assert noted(notes, None)["threat"] is threat

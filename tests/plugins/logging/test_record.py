@@ -352,3 +352,22 @@ def test_sizes_come_from_the_capture_even_when_it_was_cut(exchange: Build) -> No
     assert written.request["request_size"] == 5_000_000
     assert written.bodies is not None
     assert written.bodies[0].cut
+
+
+@pytest.mark.parametrize(
+    ("said", "held"),
+    [
+        ("DE", "DE"),
+        (" fr ", "FR"),
+        ("XX", None),
+        ("T1", None),
+        ("", None),
+        ("DEU", None),
+        ("\u00e9\u00e9", None),
+        (None, None),
+    ],
+)
+def test_the_country_is_what_a_proxy_says(exchange: Build, said: str | None, held: str | None) -> None:
+    one = exchange(headers={} if said is None else {"CF-IPCountry": said})
+    assert record(one, country="cf-ipcountry").request["country_code"] == held
+    assert record(one).request["country_code"] is None

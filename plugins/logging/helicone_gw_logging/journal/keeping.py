@@ -61,7 +61,7 @@ class Keeper:
 
     def before_stream(self, exchange: Exchange) -> None:
         """A streamed answer begins: should the process die before its end, this is what is known of it."""
-        begun = record(exchange, bodies=False)
+        begun = record(exchange, bodies=False, country=self._config.country_header)
         begun.request["status"] = None if exchange.response is None else exchange.response.status
         ticket = self._journal.announce(rows_payload(prepare(begun, self._secrets, 0)))
         if ticket is not None:
@@ -69,7 +69,7 @@ class Keeper:
 
     def before_end(self, exchange: Exchange) -> None:
         """A client is about to have its whole answer."""
-        kept = self.keep(record(exchange, bodies=self._config.bodies == "full"), exchange.stash.get(self._opened))
+        kept = self.keep(self._record(exchange), exchange.stash.get(self._opened))
         exchange.stash[self._ended] = _AtEnd(
             kept,
             exchange.outcome,
@@ -83,7 +83,7 @@ class Keeper:
         """All is over: what was kept, and amended where it turned out differently."""
         before = exchange.stash.get(self._ended)
         if before is None:
-            return self.keep(record(exchange, bodies=self._config.bodies == "full"), exchange.stash.get(self._opened))
+            return self.keep(self._record(exchange), exchange.stash.get(self._opened))
         kept = before.kept
         if (
             exchange.outcome == before.outcome
@@ -93,7 +93,7 @@ class Keeper:
             and len(exchange.attempts) == before.attempts
         ):
             return kept
-        return self._amended(kept, record(exchange, bodies=self._config.bodies == "full"))
+        return self._amended(kept, self._record(exchange))
 
     def keep(self, made: LogRecord, ticket: Ticket | None = None) -> Kept:
         """Put a record into the journal, of which ``ticket`` was the beginning."""
@@ -133,3 +133,7 @@ class Keeper:
                 "bodies cannot be kept in the journal", id=made.request["id"], problem=type(problem).__name__
             )
             return prepare(made.without_bodies(), self._secrets, limit), False
+
+    def _record(self, exchange: Exchange) -> LogRecord:
+        config = self._config
+        return record(exchange, bodies=config.bodies == "full", country=config.country_header)
