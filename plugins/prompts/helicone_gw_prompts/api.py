@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import msgspec
-from quart import Blueprint, Response, request
+from quart import Blueprint, Response, current_app, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -252,6 +252,9 @@ def _view(handler: Handler, service: Service) -> Callable[..., Awaitable[Respons
             return _bad(400, "The body is not JSON, or nests too deep.")
         except (SQLAlchemyError, OSError, TimeoutError):
             return _bad(503, "Prompts cannot be reached at the moment.")
+        except Exception:
+            current_app.logger.exception("%s failed", handler.__name__)
+            return _bad(500, "Something went wrong in the gateway; its own log says what.")
         return result if isinstance(result, Response) else _good(result)
 
     return view

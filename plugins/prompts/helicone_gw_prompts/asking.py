@@ -1,8 +1,7 @@
-"""Asking: what a request says of the prompt that it wants, read without decoding bodies that want none."""
+"""Asking: what a request says of the prompt that it wants, read without decoding the rest of its body."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
@@ -11,10 +10,11 @@ from msgspec import UNSET, Struct, UnsetType
 from helicone_gw import BadRequest, Request
 from helicone_gw_prompts.merging import MESSAGES
 
-_QUOTED = (b'"prompt_id"', b'"version_id"', b'"inputs"', b'"environment"')
-# A letter written as an escape: then a name may be spelled in more ways than one.
-_ESCAPED_LETTER = re.compile(rb"\\u00[4-7]")
 _MAX_TEXT = 255
+_OTHERS = frozenset(
+    {"completions", "embeddings", "moderations", "rerank", "embed_content", "batch_embed_contents", "count_tokens"}
+)
+"""Operations for which a prompt is refused."""
 
 
 class _Fields(Struct):
@@ -25,6 +25,7 @@ class _Fields(Struct):
 
 
 _FIELDS = msgspec.json.Decoder(_Fields)
+_NOTHING = _Fields()
 
 
 class Asked(Struct, frozen=True):
@@ -39,18 +40,25 @@ class Asked(Struct, frozen=True):
 def asked(request: Request) -> Asked | None:
     """What ``request`` says of a prompt; ``None`` if nothing, or if it is none that prompts are for.
 
-    Raises `BadRequest` for a field of the wrong type.
+    Raises `BadRequest` for a field of the wrong type, and for a prompt where none can be used.
     """
-    body = request.body
-    if body is None or (request.dialect, request.operation) not in MESSAGES:
+    if request.body is None or request.helicone.gateway_body_mapping == "NO_MAPPING":
         return None
-    if request.helicone.gateway_body_mapping == "NO_MAPPING" or not _may_ask(body):
+    usable = (request.dialect, request.operation) in MESSAGES
+    if not usable and request.operation not in _OTHERS:
         return None
     try:
-        fields = _FIELDS.decode(body)
+        # Four fields out of a body, the rest passed over: that takes half as long as a search for their names would.
+        fields = _FIELDS.decode(request.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+    if fields == _NOTHING:
+        return None
     prompt, version = _text(fields, "prompt_id"), _text(fields, "version_id")
+    if not usable:
+        if prompt is not None:
+            raise BadRequest(f"Prompts cannot be used for {request.operation!r}.", code="prompt_not_supported")
+        return None
     if prompt is None and version is None:
         return _left_over(request, fields)
     environment = _text(fields, "environment")
@@ -62,13 +70,6 @@ def asked(request: Request) -> Asked | None:
     if not isinstance(inputs, dict):
         raise BadRequest("`inputs` must be an object: the variables' names and values.", code="invalid_prompt")
     return Asked(prompt, version, environment, inputs)
-
-
-def _may_ask(body: bytes) -> bool:
-    for quoted in _QUOTED:  # a generator costs more than this does
-        if quoted in body:
-            return True
-    return b"\\u00" in body and _ESCAPED_LETTER.search(body) is not None
 
 
 def _left_over(request: Request, fields: _Fields) -> Asked | None:

@@ -30,7 +30,7 @@ class PromptsConfig(PluginConfig):
         description="As at Helicone: inputs that are 0, false or empty leave the variable's tag where it is.",
     )
     max_size: Size = Field(default=ByteSize(256 * 1024), description="Largest body of a prompt.")
-    max_expanded: Size = Field(default=ByteSize(4 << 20), description="Largest body that a request may become.")
+    max_expanded: Size = Field(default=ByteSize(64 << 20), description="Largest body that a request may become.")
     max_nesting: Annotated[int, Field(ge=0, le=32)] = Field(
         default=4, description="How deep partials may be in one another."
     )

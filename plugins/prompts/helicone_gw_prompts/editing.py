@@ -23,7 +23,7 @@ from helicone_gw_prompts import reading
 from helicone_gw_prompts.body import BodyError, check_body
 from helicone_gw_prompts.errors import NoSuch, Refusal, Taken
 from helicone_gw_prompts.reading import PRODUCTION, Version
-from helicone_gw_prompts.tables import ENVIRONMENT, FILE, PROMPT, STATE, VERSION
+from helicone_gw_prompts.tables import ENVIRONMENT, PROMPT, STATE, VERSION
 
 if TYPE_CHECKING:
     from helicone_gw import Database
@@ -100,8 +100,8 @@ class Editor:
         if id is not None and await _exists(connection, organization, id):
             raise Taken(f"There is a prompt {id!r} already.")
         row = {"organization_id": organization, "id": given, "name": name, "tags": sorted(set(tags))}
-        await connection.execute(insert(PROMPT).values(**row, created_at=self._now()))
-        version = await self._add(connection, organization, given, body, (1, 0), message)
+        await connection.execute(insert(PROMPT).values(**row, highest={}, created_at=self._now()))
+        version = await self.add_version(connection, organization, given, None, body, message, major=True)
         for environment in environments:
             await set_environment(connection, organization, given, version, environment)
         return given, version
@@ -119,21 +119,20 @@ class Editor:
     ) -> str:
         """A version that follows ``after``, within an edit: the next major one, or the next minor one of the same.
 
-        After none comes 1.0. ``body`` has been checked.
+        After none comes the next major one. ``body`` has been checked.
         """
-        if after is None:
-            return await self._add(connection, organization, prompt_id, body, (1, 0), message)
         own = (VERSION.c.organization_id == organization, VERSION.c.prompt_id == prompt_id)
-        of_major = VERSION.c.major_version == after.major_version
-        newest = select(func.max(VERSION.c.major_version), func.count()).where(*own)
-        highest, total = (await connection.execute(newest)).one()
+        total = (await connection.execute(select(func.count()).where(*own))).scalar_one()
         if total >= self.bounds.max_versions:
             raise Refusal(f"The prompt has {self.bounds.max_versions:,} versions already; delete some of them first.")
-        if major:
-            number = highest + 1, 0
+        place = (PROMPT.c.organization_id == organization, PROMPT.c.id == prompt_id)
+        highest: dict[str, int] = dict((await connection.execute(select(PROMPT.c.highest).where(*place))).scalar_one())
+        if major or after is None:
+            number = max(map(int, highest), default=0) + 1, 0
         else:
-            minor = select(func.max(VERSION.c.minor_version)).where(*own, of_major)
-            number = after.major_version, (await connection.execute(minor)).scalar_one() + 1
+            number = after.major_version, highest[str(after.major_version)] + 1
+        highest[str(number[0])] = number[1]
+        await connection.execute(update(PROMPT).where(*place).values(highest=highest))
         return await self._add(connection, organization, prompt_id, body, number, message)
 
     async def rename(self, organization: str, id: str, name: str) -> None:
@@ -180,12 +179,11 @@ class Editor:
                 raise NoSuch(f"The version is not in the environment {environment[:100]!r}.")
 
     async def delete(self, organization: str, prompt_id: str) -> None:
-        """Delete a prompt with its versions."""
+        """Delete a prompt with its versions. Its file does not bring it back: what was taken over of it stays known."""
         async with self.edit() as connection:
             await reading.prompt(connection, organization, prompt_id)
             for table, column in (
                 (ENVIRONMENT, ENVIRONMENT.c.prompt_id),
-                (FILE, FILE.c.prompt_id),
                 (VERSION, VERSION.c.prompt_id),
                 (PROMPT, PROMPT.c.id),
             ):

@@ -16,7 +16,7 @@ from helicone_gw_prompts.library import Choice, Library
 from helicone_gw_prompts.merging import MESSAGES, SCHEMAS, fill_messages, merge
 from helicone_gw_prompts.partials import Partials
 from helicone_gw_prompts.reading import PRODUCTION, Version
-from helicone_gw_prompts.template import Inputs, Partial, Problem, fill, fill_json
+from helicone_gw_prompts.template import Inputs, Partial, Problem, TooLarge, fill, fill_json
 
 PROMPT_ID, PROMPT_VERSION = "Helicone-Prompt-Id", "Helicone-Prompt-Version"
 """Properties of a request that was made of a prompt; the second's value is ``<id>@<major>.<minor>``."""
@@ -28,10 +28,14 @@ _NOT_SAVED = frozenset({*SELECTING, "stream", "stream_options"})
 """Fields of a prompt that are no part of a request: whether to stream is decided by who reads the answer."""
 
 
+_COUNTED = frozenset({"model", "messages", "system", "tools", "tool_choice", "thinking", "output_config"})
+"""What Anthropic's counting of tokens takes."""
+
+
 class Bounds(Struct, frozen=True):
     """How far a prompt may go: bytes of the body it becomes, and partials in one another."""
 
-    max_expanded: int = 4 << 20
+    max_expanded: int = 64 << 20
     max_nesting: int = 4
 
 
@@ -65,10 +69,11 @@ class Expander:
             version = await self._library.find(choice)
         except NoSuch as problem:
             raise NotFound(str(problem), code="prompt_not_found") from None
-        inputs, problems = Inputs(asked.inputs, keep_falsy=self._keep_falsy), list[Problem]()
-        saved = await self._saved(version, organization, inputs, problems)
+        inputs = Inputs(asked.inputs, keep_falsy=self._keep_falsy, room=self._bounds.max_expanded)
+        problems: list[Problem] = []
         field = MESSAGES[request.dialect, request.operation]
         try:
+            saved = await self._saved(version, organization, inputs, problems)
             if field in said:
                 said[field] = fill_messages(said[field], inputs, problems)
             for name in SCHEMAS[request.dialect]:
@@ -76,6 +81,8 @@ class Expander:
                     said[name] = fill_json(said[name], inputs, problems)
         except RecursionError:
             raise MalformedBody("The request body nests too deep.") from None
+        except TooLarge:
+            raise self._too_large("more bytes") from None
         if problems:
             raise BadRequest(
                 "Inputs do not fit the prompt's variables:\n" + "\n".join(map(str, problems)),
@@ -108,8 +115,12 @@ class Expander:
         if (request.dialect, request.operation) == ("openai", "chat"):
             return saved, ()
         model = request.model or version.model
-        data, lost = carry_chat(msgspec.json.encode(saved), request.dialect, request.operation, model)
+        counting = request.operation == "count_tokens"
+        operation = "messages" if counting else request.operation
+        data, lost = carry_chat(msgspec.json.encode(saved), request.dialect, operation, model)
         carried: dict[str, Any] = msgspec.json.decode(data)
+        if counting:
+            carried = {name: value for name, value in carried.items() if name in _COUNTED}
         if all(message.get("role") in ("system", "developer") for message in saved["messages"]):
             del carried[MESSAGES[request.dialect, request.operation]]  # what a dialect wants where nobody says anything
         if "store" not in saved:
@@ -125,11 +136,7 @@ class Expander:
     ) -> Expanded:
         data = msgspec.json.encode(merged)
         if len(data) > self._bounds.max_expanded:
-            raise PayloadTooLarge(
-                f"The prompt makes the request {len(data):,} bytes large, and at most "
-                f"{self._bounds.max_expanded:,} are allowed.",
-                code="prompt_too_large",
-            )
+            raise self._too_large(f"{len(data):,} bytes")
         model = request.model
         if request.dialect != "gemini" and isinstance(merged.get("model"), str):
             model = merged["model"]
@@ -144,6 +151,12 @@ class Expander:
         if not request.helicone.omit_request:
             notes.update(noted_inputs(asked.inputs))
         return Expanded(request.replace(body=data, model=model, helicone=_headers(request.helicone, version)), notes)
+
+    def _too_large(self, size: str) -> PayloadTooLarge:
+        return PayloadTooLarge(
+            f"The prompt makes the request {size} large, and at most {self._bounds.max_expanded:,} are allowed.",
+            code="prompt_too_large",
+        )
 
 
 def noted_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ MESSAGES = {
     ("openai", "chat"): "messages",
     ("openai", "responses"): "input",
     ("anthropic", "messages"): "messages",
+    ("anthropic", "count_tokens"): "messages",
     ("gemini", "generate_content"): "contents",
     ("gemini", "stream_generate_content"): "contents",
 }

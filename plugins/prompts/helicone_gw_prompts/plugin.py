@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import typer
     from quart import Blueprint
 
-    from helicone_gw import Exchange, Gateway, Measurement
+    from helicone_gw import Exchange, Gateway, GatewayConfig, Measurement
     from helicone_gw_prompts.watching import Watch
 
 VERSIONS = Path(__file__).parent / "migrations" / "versions"
@@ -119,6 +119,14 @@ class PromptsPlugin(Plugin):
         from helicone_gw_prompts.commands import commands
 
         cli.add_typer(commands(self.config, VERSIONS), name="prompts")
+
+    def remarks(self, config: GatewayConfig) -> list[str]:
+        """What is wrong with the files of ``dir``, a line each."""
+        if self.config.dir is None:
+            return []
+        from helicone_gw_prompts.files import read_folder
+
+        return read_folder(Path(self.config.dir), int(self.config.max_size), self.config.max_prompts)[1]
 
     def measurements(self) -> Iterator[Measurement]:
         """What became of requests, look-ups, templates and files."""

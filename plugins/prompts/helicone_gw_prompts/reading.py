@@ -148,12 +148,12 @@ async def version_in(connection: AsyncConnection, organization: str, prompt_id: 
 async def versions(
     connection: AsyncConnection, organization: str, prompt_id: str, major: int | None = None
 ) -> list[Version]:
-    """The versions of a prompt, newest first. Raises `NoSuch`."""
+    """The versions of a prompt, newest first, without their bodies. Raises `NoSuch`."""
     await prompt(connection, organization, prompt_id)
     condition = VERSION.c.prompt_id == prompt_id
     if major is not None:
         condition = and_(condition, VERSION.c.major_version == major)
-    return await _versions(connection, organization, condition)
+    return await _versions(connection, organization, condition, bodies=False)
 
 
 async def latest(connection: AsyncConnection, organization: str, prompt_id: str) -> Version | None:
@@ -202,9 +202,12 @@ async def template_prompts(connection: AsyncConnection, organization: str) -> Se
     return found.mappings().all()
 
 
-async def _versions(connection: AsyncConnection, organization: str, condition: Any, limit: int = MOST) -> list[Version]:
+async def _versions(
+    connection: AsyncConnection, organization: str, condition: Any, limit: int = MOST, *, bodies: bool = True
+) -> list[Version]:
+    columns = [column for column in VERSION.columns if bodies or column is not VERSION.c.body]
     statement: Select[Any] = (
-        select(VERSION)
+        select(*columns)
         .where(_own(VERSION, organization), condition)
         .order_by(VERSION.c.major_version.desc(), VERSION.c.minor_version.desc())
         .limit(limit)
@@ -240,7 +243,7 @@ def _version(row: RowMapping, environments: tuple[str, ...]) -> Version:
         minor_version=row["minor_version"],
         commit_message=row["commit_message"],
         created_at=row["created_at"],
-        body=bytes(row["body"]),
+        body=bytes(row.get("body", b"")),
         sha256=row["sha256"],
         environments=environments,
     )

@@ -38,18 +38,29 @@ async def push(
 ) -> list[Pushed]:
     """Take over ``files``, all of them or none: another body becomes a version, with ``message``.
 
-    ``only_edited``: files that say what they said when they were taken over last are passed by, whatever the database
-    says by now. Nothing is written where there is nothing to do.
+    ``only_edited``: files that say what they said when they were taken over last are passed by in silence, whatever the
+    database says by now. Nothing is written where there is nothing to do.
 
     Raises `Refusal` where there would be too much, and SQLAlchemy's errors.
     """
     async with editor.database.connect() as connection:
-        waiting = [file for file in files if not await _settled(connection, organization, file, only_edited)]
+        found = await connection.execute(
+            select(FILE.c.prompt_id, FILE.c.sha256).where(FILE.c.organization_id == organization)
+        )
+        taken: dict[str, str] = {row.prompt_id: row.sha256 for row in found}
+        waiting = [
+            file
+            for file in files
+            if taken.get(file.id) != file.sha256
+            or not (only_edited or await _now(connection, organization, file.id) == file)
+        ]
     done = {}
     if waiting:
         async with editor.edit() as connection:
             for file in waiting:
                 done[file.id] = await _take(editor, connection, organization, file, message, major)
+    if only_edited:
+        return [*done.values()]
     async with editor.database.connect() as connection:
         return [done.get(file.id) or await _same(connection, organization, file) for file in files]
 
@@ -63,14 +74,6 @@ async def pull(connection: AsyncConnection, organization: str, ids: Iterable[str
         found = await reading.prompts(connection, organization, limit=1_000_000)
     files = [await _as_file(connection, organization, prompt) for prompt in sorted(found, key=lambda each: each.id)]
     return [file for file in files if file is not None]
-
-
-async def _settled(connection: AsyncConnection, organization: str, file: PromptFile, only_edited: bool) -> bool:
-    """Whether there is nothing to do for ``file``."""
-    taken = await connection.execute(select(FILE.c.sha256).where(*_mine(FILE.c.prompt_id, organization, file.id)))
-    if taken.scalar_one_or_none() != file.sha256:
-        return False
-    return only_edited or await _now(connection, organization, file.id) == file
 
 
 async def _now(connection: AsyncConnection, organization: str, id: str) -> PromptFile | None:

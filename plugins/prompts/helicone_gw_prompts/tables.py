@@ -10,7 +10,7 @@ from sqlmodel import Field, SQLModel
 
 
 class PromptRow(SQLModel, table=True):
-    """A prompt."""
+    """A prompt. ``highest`` is the highest minor version that ever was, by major version: no number is given twice."""
 
     __tablename__ = "prompt"
 
@@ -18,6 +18,7 @@ class PromptRow(SQLModel, table=True):
     id: str = Field(primary_key=True)
     name: str
     tags: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    highest: dict[str, int] = Field(sa_column=Column(JSON, nullable=False))
     created_at: float
 
 

@@ -8,6 +8,7 @@ is put in is text, or a JSON value in a value's place, and is not looked at for 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -46,6 +47,9 @@ class Partial(Struct, frozen=True):
 
 Piece = str | Variable | Partial
 
+MOST_PROBLEMS = 20
+"""Most inputs that one refusal tells of."""
+
 
 class TemplateError(ValueError):
     """A tag that is none. ``line`` and ``column`` (from 1) are where it begins, ``nth`` how many tags begin before."""
@@ -76,20 +80,37 @@ MISSING: Any = msgspec.UNSET
 """What stands for an input that was not given."""
 
 
+class TooLarge(ValueError):
+    """What the inputs would make of a template is larger than there is room for."""
+
+
 class Inputs:
     """The values of a request's variables. ``null`` counts as not given.
 
-    ``keep_falsy``: so do 0, ``false`` and empty texts, as at Helicone.
+    ``keep_falsy``: so do 0, ``false`` and empty texts, as at Helicone. ``room`` is how many characters they may come to
+    in all, each time that they are put in: a short template that repeats a long input is stopped before it is made.
     """
 
-    def __init__(self, values: Mapping[str, Any], *, keep_falsy: bool = False) -> None:
+    def __init__(self, values: Mapping[str, Any], *, keep_falsy: bool = False, room: int = sys.maxsize) -> None:
         self._values = values
         self._keep_falsy = keep_falsy
+        self._room = room
+        self._texts: dict[str, str] = {}
 
     def get(self, name: str) -> Any:
         """The value, or `MISSING`."""
         value = self._values.get(name)
         return MISSING if value is None or (self._keep_falsy and not value) else value
+
+    def put(self, name: str) -> str:
+        """The text of an input that is given, and is put in once more. Raises `TooLarge`."""
+        text = self._texts.get(name)
+        if text is None:
+            text = self._texts[name] = text_of(self._values[name])
+        self._room -= len(text)
+        if self._room < 0:
+            raise TooLarge
+        return text
 
 
 def parse(text: str) -> list[Piece]:
@@ -146,7 +167,10 @@ def fill_json(value: Any, inputs: Inputs, problems: list[Problem]) -> Any:
         if whole is None or whole["name"] is None:
             return fill(value, inputs, problems, demanded=True)
         found = _checked(Variable(whole["name"], whole["type"], value), inputs, problems, demanded=True)
-        return value if found is MISSING else found
+        if found is MISSING:
+            return value
+        inputs.put(whole["name"])
+        return found
     if isinstance(value, list):
         return [fill_json(item, inputs, problems) for item in value]
     if isinstance(value, dict):
@@ -200,9 +224,12 @@ def _key(key: str, inputs: Inputs, problems: list[Problem]) -> str:
     whole = _TAG.fullmatch(key.strip()) if "{{" in key else None
     if whole is not None and whole["name"] is not None:
         found = _checked(Variable(whole["name"], "string", key), inputs, problems, demanded=True)
-        if found is not MISSING and not isinstance(found, str):
-            problems.append(Problem(whole["name"], "string", found))
-        return found if isinstance(found, str) else key
+        if found is MISSING:
+            return key
+        if not isinstance(found, str):
+            _add(problems, Problem(whole["name"], "string", found))
+            return key
+        return inputs.put(whole["name"])
     return fill(key, inputs, problems, demanded=True)
 
 
@@ -212,7 +239,7 @@ def _value_text(tag: Variable, inputs: Inputs, problems: list[Problem], demanded
         return None
     if tag.type == "boolean" and isinstance(found, str):
         return "true" if found.lower() in _YES else "false"
-    return text_of(found)
+    return inputs.put(tag.name)
 
 
 def _checked(tag: Variable, inputs: Inputs, problems: list[Problem], demanded: bool) -> Any:
@@ -221,11 +248,14 @@ def _checked(tag: Variable, inputs: Inputs, problems: list[Problem], demanded: b
     if found is MISSING and not demanded:
         return MISSING
     if found is MISSING or not fits(found, tag.type):
-        problem = Problem(tag.name, tag.type, found)
-        if problem not in problems:
-            problems.append(problem)
+        _add(problems, Problem(tag.name, tag.type, found))
         return MISSING
     return found
+
+
+def _add(problems: list[Problem], problem: Problem) -> None:
+    if len(problems) < MOST_PROBLEMS and problem not in problems:
+        problems.append(problem)
 
 
 def _without_tags(text: str, start: int, end: int, before: int) -> None:

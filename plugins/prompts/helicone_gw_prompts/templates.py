@@ -61,13 +61,14 @@ class Templates:
     def seen(self, organization: str, prompt_id: str, template: Any) -> int | None:
         """Keep ``template`` if it is new; its version if that is known already."""
         data = msgspec.json.encode(template)
+        if len(data) > self._max_size or len(prompt_id) > 255:
+            self.counters.refused += 1
+            return None
         key = organization, prompt_id, hashlib.sha256(data).hexdigest()
         version: int | None = self._known.get(key)
         if key in self._known or key in self._pending:
             return version
-        if len(data) > self._max_size or len(prompt_id) > 255:
-            self.counters.refused += 1
-        elif len(self._pending) >= MAX_PENDING:
+        if len(self._pending) >= MAX_PENDING:
             self.counters.postponed += 1
         else:
             self._pending.add(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,22 +71,33 @@ class Watch:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _watch(self) -> None:
-        # What is under way in the file system is not waited for: it comes with the next look.
-        seen = awatch(self._folder, stop_event=self._stop, rust_timeout=_AGAIN, yield_on_timeout=True, debounce=200)
-        async for changes in seen:
-            if not changes and not self._behind:
-                continue
+        while not self._stop.is_set():
             try:
-                problems = await self._take()
-            except (SQLAlchemyError, OSError) as problem:
-                self._behind = True
+                # What is under way in the file system is not waited for: it comes with the next look.
+                async for changes in awatch(
+                    self._folder, stop_event=self._stop, rust_timeout=_AGAIN, yield_on_timeout=True, debounce=200
+                ):
+                    if changes or self._behind:
+                        await self._look()
+            except (OSError, RuntimeError) as problem:  # the folder is gone, or there are too many to watch
                 self.counters.failed += 1
-                self._log.warning("prompts cannot be taken over from their files", problem=type(problem).__name__)
-                continue
-            self._behind = False
-            if problems and problems != self._told:
-                self._log.error("prompts in files cannot be used", problems=problems)
-            self._told = problems
+                self._log.error("prompts in files are not watched", problem=type(problem).__name__)
+                self._behind = True
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), _AGAIN / 1000)
+
+    async def _look(self) -> None:
+        try:
+            problems = await self._take()
+        except (SQLAlchemyError, OSError) as problem:
+            self._behind = True
+            self.counters.failed += 1
+            self._log.warning("prompts cannot be taken over from their files", problem=type(problem).__name__)
+            return
+        self._behind = False
+        if problems and problems != self._told:
+            self._log.error("prompts in files cannot be used", problems=problems)
+        self._told = problems
 
     async def _take(self) -> list[str]:
         """Take over what changed; what is wrong with the rest."""

@@ -44,7 +44,11 @@ def test_what_asks_for_nothing(body: Any) -> None:
 
 
 def test_operations_that_prompts_are_not_for() -> None:
-    assert asked(request({"prompt_id": "p"}, "openai", "embeddings")) is None
+    with pytest.raises(BadRequest, match="Prompts cannot be used for 'embeddings'"):
+        asked(request({"prompt_id": "p"}, "openai", "embeddings"))
+    assert asked(request({"input": "prompt_id", "prompt_id": None}, "openai", "embeddings")) is None
+    assert asked(request({"prompt_id": "p"}, "openai", "files")) is None
+    assert asked(request(b'{"prompt_id": ', "openai", "embeddings")) is None
     assert asked(request({"prompt_id": "p"}, gateway_body_mapping="NO_MAPPING")) is None
 
 

@@ -22,7 +22,7 @@ async def use(running: RunningGateway, prompt: str, **asked: Any) -> str:
     return running.exchanges[-1].request_id
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgres", marks=pytest.mark.full)])
 async def test_versions_are_compared_by_what_the_log_says(
     gateway: GatewayFactory, tmp_path: Path, database: str, request: pytest.FixtureRequest
 ) -> None:

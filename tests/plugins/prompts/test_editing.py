@@ -108,6 +108,19 @@ async def test_prompts_are_found_by_name_id_and_tag(editor: Editor, clock: Virtu
     assert (await look(editor, reading.prompt, made[0])).name == "Oil"
 
 
+async def test_the_number_of_a_deleted_version_is_not_given_again(editor: Editor) -> None:
+    """What the log says of 1.1 is about one version."""
+    prompt, first = await editor.create(ORG, "p", [], BODY)
+    for number in ("1.1", "1.2"):
+        made = await editor.update(ORG, prompt, first, BODY, "", major=False)
+        assert next(iter(await numbers(editor, prompt))) == number
+        await editor.delete_version(ORG, prompt, made)
+    major = await editor.update(ORG, prompt, first, BODY, "", major=True)
+    await editor.delete_version(ORG, prompt, major)
+    await editor.update(ORG, prompt, first, BODY, "", major=True)
+    assert list(await numbers(editor, prompt)) == ["3.0", "1.0"]
+
+
 async def test_bounds_are_told(editor: Editor) -> None:
     prompt, version = await editor.create(ORG, "p", [], BODY, id="own-id")
     assert prompt == "own-id"

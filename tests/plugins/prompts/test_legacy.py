@@ -78,7 +78,14 @@ TEXTS = st.lists(
 ).map("".join)
 
 
-@given(st.recursive(TEXTS | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=2), inner)))
+NESTED = st.recursive(
+    TEXTS | st.integers(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(NESTED)
 def test_nothing_but_tags_changes(value: Any) -> None:
     marked = read_marks(value)
     assert "helicone-prompt-input" not in str(marked.body)

@@ -99,6 +99,17 @@ async def test_a_prompt_in_every_dialect_streamed_or_not(gateway: GatewayFactory
         assert not [name for name, _ in running.provider.requests[-1].headers if "helicone" in name]
 
 
+async def test_tokens_of_a_prompt_can_be_counted(gateway: GatewayFactory) -> None:
+    async with gateway(["prompts", "router"]) as running:
+        prompt, _ = await made(running, {**BODY, "max_tokens": 5})
+        body = {"model": "claude-sonnet-4-5", "messages": [{"role": "user", "content": "Hi"}]}
+        asked = {**body, "prompt_id": prompt, "inputs": INPUTS}
+        await running.request(
+            "POST", "/v1/messages/count_tokens", json=asked, headers={"anthropic-version": "2023-06-01"}
+        )
+        assert sent(running) == {**body, "system": FILLED}
+
+
 async def test_the_model_is_the_requests_or_the_prompts(gateway: GatewayFactory) -> None:
     async with gateway(["prompts", "inner", "router"], classes={"inner": Inner}) as running:
         prompt, _ = await made(running)
@@ -187,10 +198,10 @@ async def test_partials_are_those_of_the_prompt_and_not_of_its_inputs(gateway: G
         inputs = {"who": f"{{{{hcp:{secret}:0}}}}"}
         await running.request("POST", CHAT, json={"model": "gpt-4o-mini", "prompt_id": prompt, "inputs": inputs})
         assert sent(running)["messages"][0]["content"] == f"<secret {inputs['who']}> {inputs['who']}"
-        large = await running.request(
-            "POST", CHAT, json={"model": "m", "prompt_id": prompt, "inputs": {"who": "x" * 1000}}
-        )
-        assert (large.status, large.json()["error"]["code"]) == (413, "prompt_too_large")
+        for length in (490, 1000):
+            asked = {"model": "m", "prompt_id": prompt, "inputs": {"who": "x" * length}}
+            large = await running.request("POST", CHAT, json=asked)
+            assert (large.status, large.json()["error"]["code"]) == (413, "prompt_too_large")
 
 
 async def test_falsy_inputs_can_be_left_out_as_at_helicone(gateway: GatewayFactory) -> None:

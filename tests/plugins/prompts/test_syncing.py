@@ -82,7 +82,7 @@ async def test_only_what_was_edited_is_taken_over_by_those_who_watch(editor: Edi
     await pushed(editor, FILE)
     first = await latest(editor)
     await editor.update(ORG, "hello", first.id, {"n": 1}, "edited", major=False, environment="production")
-    assert await pushed(editor, FILE, only_edited=True) == [("hello", "same", "1.1")]
+    assert await pushed(editor, FILE, only_edited=True) == []
     assert (await latest(editor)).decoded() == {"n": 1}
     assert await pushed(editor, replace(FILE, body={"n": 2}), only_edited=True) == [("hello", "changed", "1.2")]
     assert await pushed(editor, FILE) == [("hello", "changed", "1.3")]
@@ -102,7 +102,13 @@ async def test_a_prompt_whose_versions_are_all_gone_begins_anew(editor: Editor) 
     first = await latest(editor)
     await editor.delete_version(ORG, "hello", first.id)
     assert await pulled(editor) == []
-    assert await pushed(editor, FILE) == [("hello", "changed", "1.0")]
+    assert await pushed(editor, FILE) == [("hello", "changed", "2.0")]
     assert await pulled(editor, "hello") == [FILE]
+
+
+async def test_a_deleted_prompt_comes_back_with_a_push_and_not_by_itself(editor: Editor) -> None:
+    await pushed(editor, FILE)
     await editor.delete(ORG, "hello")
-    assert await pushed(editor, FILE, only_edited=True) == [("hello", "new", "1.0")]
+    assert await pushed(editor, FILE, only_edited=True) == []
+    assert await pulled(editor) == []
+    assert await pushed(editor, FILE) == [("hello", "new", "1.0")]

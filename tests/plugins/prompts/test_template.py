@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from helicone_gw_prompts.template import (
     MISSING,
+    MOST_PROBLEMS,
     Inputs,
     Partial,
     Problem,
     TemplateError,
+    TooLarge,
     Variable,
     fill,
     fill_json,
@@ -169,6 +171,18 @@ def test_json_values_take_inputs_of_any_kind_and_miss_none() -> None:
     assert problems_of({"a": "{{hc:x:number}}"}) == ["x: expected number, and none was given"]
     assert problems_of({"{{hc:x:string}}": 1}, x=5) == ["x: expected string, given 5"]
     assert problems_of(["{{hc:x:number}}"], x="no") == ["x: expected number, given no"]
+
+
+def test_no_more_is_put_in_than_there_is_room_for() -> None:
+    """A short text that repeats a long input, or its variables, is stopped on the way."""
+    inputs = Inputs({"x": "y" * 1_000_000, "list": [1] * 1_000}, room=10_000_000)
+    with pytest.raises(TooLarge):
+        fill("{{hc:x:string}}" * 100_000, inputs, [])
+    with pytest.raises(TooLarge):
+        fill_json(["{{hc:list:any}}"] * 100_000, Inputs({"list": [1] * 1_000}, room=10_000_000), [])
+    problems: list[Problem] = []
+    fill_json(["".join(f"{{{{hc:v{number}:number}}}}" for number in range(100_000))], Inputs({}), problems)
+    assert len(problems) == MOST_PROBLEMS
 
 
 JSON = st.recursive(

@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(), primary_key=True, nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("tags", sa.JSON(), nullable=False),
+        sa.Column("highest", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.Float(), nullable=False),
     )
     op.create_table(
