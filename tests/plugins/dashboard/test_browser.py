@@ -13,7 +13,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.fixtures.chromium import violations, watched
-from tests.plugins.dashboard.seeding import seed
+from tests.plugins.dashboard.seeding import STEPS, seed
 from tests.program import gateway
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
@@ -43,7 +43,7 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     keys = {"viewer": {"key": VIEWER, "role": "viewer"}, "admin": {"key": ADMIN, "role": "admin"}}
     plugins = [{"security": {"keys": keys}} if name == "security" else name for name in PLUGINS]
     with gateway(config(directory, plugins), directory) as url:
-        seed(url, 250, headers={"Helicone-Auth": f"Bearer {ADMIN}"})
+        seed(url, 100, headers={"Helicone-Auth": f"Bearer {ADMIN}"})
         yield url
 
 
@@ -84,6 +84,25 @@ async def test_the_first_request_appears_by_itself_and_leads_to_its_bodies_and_i
         assert problems == []
 
 
+async def test_what_users_and_models_write_is_shown_and_does_nothing(chromium: Browser, fresh: str) -> None:
+    attack = '"><img src=x onerror=window.hacked=1><script>window.hacked=1</script>'
+    headers = {f"Helicone-{name}": attack for name in ("User-Id", "Session-Name", "Session-Path", "Property-App")}
+    headers |= {"Helicone-Session-Id": "attacked"}
+    async with visiting(chromium) as (page, problems):
+        body = {"model": "demo", "messages": [{"role": "user", "content": attack}]}
+        await page.goto(f"{fresh}/dashboard/requests")
+        asked = await page.request.post(f"{fresh}/v1/chat/completions", data=body, headers=headers)
+        assert asked.ok
+        row = page.locator("#rows tr", has_text="onerror").first
+        await row.locator("a[data-drawer]").click()
+        await expect(page.locator("#drawer-content .turn.answer")).to_contain_text("<script>window.hacked=1</script>")
+        for path in ("/", "/dashboard/sessions", "/dashboard/session?id=attacked", "/dashboard/requests"):
+            await page.goto(fresh + path)
+            await expect(page.locator("main")).to_contain_text("onerror=window.hacked")
+        assert await page.evaluate("window.hacked") is None
+        assert problems == []
+
+
 async def test_the_overview_is_drawn_and_narrowed_by_a_click_and_a_drag(chromium: Browser, used: str, axe: str) -> None:
     async with visiting(chromium, ADMIN) as (page, problems):
         sizes: list[Any] = []
@@ -91,7 +110,7 @@ async def test_the_overview_is_drawn_and_narrowed_by_a_click_and_a_drag(chromium
         await page.goto(f"{used}/?range=30d")
         await expect(page.locator(".uplot canvas")).to_have_count(6)
         await expect(page.locator("#top-model")).to_be_visible()
-        await expect(page.locator(".figure", has_text="Requests")).to_contain_text("268")
+        await expect(page.locator(".figure", has_text="Requests")).to_contain_text("118")
         transferred = 0
         for response in sizes:
             found = await response.request.sizes()
@@ -116,7 +135,7 @@ async def test_the_overview_is_drawn_and_narrowed_by_a_click_and_a_drag(chromium
 async def test_filters_are_built_by_clicks_and_live_in_the_address(chromium: Browser, used: str, axe: str) -> None:
     async with visiting(chromium, ADMIN) as (page, problems):
         await page.goto(f"{used}/dashboard/requests?range=90d")
-        await expect(page.locator("#count")).to_contain_text("268 requests")
+        await expect(page.locator("#count")).to_contain_text("118 requests")
         await page.locator("#rows .col-model a", has_text="gpt-5").first.click()
         await expect(page.locator(".chip")).to_have_text("model = gpt-5×")
         assert json.loads(dict(httpx.URL(page.url).params)["filter"]) == [
@@ -174,6 +193,19 @@ async def test_columns_views_and_the_theme_are_remembered_in_the_browser(chromiu
         assert problems == []
 
 
+async def test_a_list_is_exported_as_a_file(chromium: Browser, used: str) -> None:
+    async with visiting(chromium, ADMIN) as (page, problems):
+        address = f"{used}/dashboard/requests?range=90d&filter="
+        await page.goto(address + '[{"request_response_rmt":{"session_id":{"equals":"trip-1"}}}]')
+        await page.get_by_text("Export", exact=True).click()
+        async with page.expect_download() as download:
+            await page.get_by_role("button", name="JSON lines").click()
+        file = await (await download.value).path()
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        assert [line["session_path"] for line in lines] == list(STEPS)
+        assert problems == []
+
+
 async def test_a_request_is_read_rated_and_walked_through_with_keys(chromium: Browser, used: str, axe: str) -> None:
     async with visiting(chromium, ADMIN) as (page, problems):
         await page.goto(f"{used}/dashboard/requests?range=90d&sort=slowest")
@@ -209,12 +241,9 @@ async def test_a_session_is_a_tree_beside_a_waterfall(chromium: Browser, used: s
         assert problems == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_every_page_fits_a_phone_and_keeps_nobody_out(
-    chromium: Browser, used: str, axe: str, scheme: str
-) -> None:
+async def test_every_page_fits_a_phone_and_keeps_nobody_out_in_the_dark(chromium: Browser, used: str, axe: str) -> None:
     phone = {"width": 390, "height": 844}
-    async with visiting(chromium, ADMIN, viewport=phone, color_scheme=scheme) as (page, problems):
+    async with visiting(chromium, ADMIN, viewport=phone, color_scheme="dark") as (page, problems):
         for path in PAGES:
             await page.goto(used + path)
             await page.wait_for_load_state("load")

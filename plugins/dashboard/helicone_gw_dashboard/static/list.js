@@ -108,6 +108,65 @@
     select.addEventListener("change", function () { select.form.requestSubmit(); });
   });
 
+  // Exports: streamed into the page, which says how far they are, and then handed over as a file.
+  var box = document.getElementById("export");
+  var stopping = null;
+  if (box) {
+    var state = document.getElementById("export-state");
+    var bar = document.getElementById("export-progress");
+    var halt = document.getElementById("export-stop");
+    halt.addEventListener("click", function () { if (stopping) stopping.abort(); });
+    box.addEventListener("click", function (event) {
+      var format = event.target.dataset.export;
+      if (!format || stopping) return;
+      stopping = new AbortController();
+      bar.removeAttribute("value");
+      bar.hidden = halt.hidden = false;
+      state.textContent = "Counting …";
+      exported(format, stopping.signal)
+        .then(function (blob) {
+          var link = document.createElement("a");
+          link.href = URL.createObjectURL(blob);
+          link.download = "requests." + format;
+          link.click();
+          setTimeout(function () { URL.revokeObjectURL(link.href); }, 60000);
+        })
+        .catch(function (problem) {
+          state.textContent = problem.name === "AbortError" ? "Stopped." : problem.message;
+        })
+        .then(function () {
+          stopping = null;
+          bar.hidden = halt.hidden = true;
+        });
+    });
+  }
+  function exported(format, signal) {
+    var query = { filter: JSON.parse(box.dataset.query), format: format };
+    return dashboard.send("POST", box.dataset.to, { json: query, signal: signal }).then(function (answer) {
+      if (!answer.ok) {
+        return answer.json().then(function (body) { throw new Error(body.error || "The export was refused."); });
+      }
+      var total = Number(answer.headers.get("X-Total-Count"));
+      var reader = answer.body.getReader();
+      var pieces = [];
+      var lines = 0;
+      function next() {
+        return reader.read().then(function (piece) {
+          if (piece.done) {
+            state.textContent = "Done.";
+            return new Blob(pieces, { type: answer.headers.get("Content-Type") });
+          }
+          pieces.push(piece.value);
+          for (var at = 0; at < piece.value.length; at += 1) if (piece.value[at] === 10) lines += 1;
+          if (total) bar.value = Math.min(lines / total, 1);
+          state.textContent = lines.toLocaleString() + (total ? " of " + total.toLocaleString() : "") + " lines";
+          return next();
+        });
+      }
+      return next();
+    });
+  }
+
   // Views: names for addresses of this page.
   var list = document.getElementById("views");
   function views() {

@@ -1,0 +1,327 @@
+"""Every page of the dashboard: what it answers to whom, and that nothing which somebody typed becomes markup."""
+
+from __future__ import annotations
+
+import gzip
+import html
+import re
+from collections.abc import AsyncIterator
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import pytest_asyncio
+
+from helicone_gw import GatewayKey
+from helicone_gw.testing import GatewayFactory, RunningGateway
+
+ATTACKS = (
+    "<script>window.hacked=1</script>",
+    '"><img src=x onerror=window.hacked=1>',
+    "' autofocus onfocus='window.hacked=1",
+    "javascript:window.hacked=1",
+    "{{ 7*7 }}{% raw %}",
+    "</textarea></title></pre><svg/onload=window.hacked=1>",
+    "‮abc\u0000\u001b[31m",
+)
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+HTMX = {"HX-Request": "true"}
+LOGGED = ["logging", "cost", "security", "cache", "router", "retries", "dashboard"]
+VIEWER, MEMBER = "sk-helicone-viewer-0123456789abcdef", "sk-helicone-member-0123456789abcdef"
+KEYS = {"viewer": {"key": VIEWER, "role": "viewer"}, "member": {"key": MEMBER, "role": "member"}}
+
+
+class Markup(HTMLParser):
+    """What of a page could run, or load something from elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.problems: list[str] = []
+        self._script = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self._script = tag == "script"
+        self.problems += [f"{tag} {name}" for name in given if name.startswith("on") or name in ("style", "srcdoc")]
+        for name in ("href", "src", "action", "hx-get", "hx-post", "formaction"):
+            address = given.get(name)
+            if address is not None and not address.startswith(("/", "#", "data:image/")):
+                self.problems.append(f"{tag} {name}={address}")
+        if tag in ("iframe", "object", "embed", "base", "style") or (tag == "script" and "src" not in given):
+            self.problems.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        if self._script and data.strip():
+            self.problems.append(f"script: {data[:50]}")
+
+
+def problems(page: str) -> list[str]:
+    markup = Markup()
+    markup.feed(page)
+    return markup.problems
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningGateway]:
+    """One gateway for all tests that do not mind what others left in its log."""
+    factory = GatewayFactory(tmp_path_factory.mktemp("dashboard"))
+    async with factory(LOGGED, config={"providers": {"demo": {}}}) as gateway:
+        yield gateway
+
+
+async def logged(running: RunningGateway, **headers: str) -> dict[str, Any]:
+    """A request through the gateway, as the log has it."""
+    reply = await running.chat("Hello!", model="demo", headers={f"Helicone-{k}": v for k, v in headers.items()})
+    assert reply.status == 200, reply.body
+    own = {"request_response_rmt": {"request_id": {"equals": reply.headers.get("helicone-id")}}}
+    for _ in range(100):
+        found = (await running.gateway.pages.ask("POST", "/v1/request/query", caller=None, json={"filter": own})).json()
+        if found["data"]:
+            one: dict[str, Any] = found["data"][0]
+            return one
+        await running.gateway.clock.sleep(0.05)
+    raise AssertionError("it was not logged")
+
+
+async def get(running: RunningGateway, path: str, **headers: str) -> str:
+    reply = await running.request("GET", path, headers={"Accept": "text/html", **headers})
+    assert reply.status == 200, (path, reply.status, reply.body[:500])
+    return reply.body.decode()
+
+
+async def test_it_is_at_the_root_for_browsers_and_there_for_programs_that_want_its_pages(
+    running: RunningGateway,
+) -> None:
+    assert await get(running, "/dashboard/") == await get(running, "/dashboard") == await get(running, "/")
+    assert (await running.request("GET", "/", headers={"Accept": "application/json"})).status == 200
+
+
+async def test_pages_run_nothing_of_their_own_and_are_kept_by_nobody(running: RunningGateway) -> None:
+    one = await logged(running)
+    for path in (
+        "/",
+        "/dashboard/requests",
+        f"/dashboard/requests/{one['id']}",
+        "/dashboard/sessions",
+        "/dashboard/lists",
+    ):
+        reply = await running.request("GET", path, headers={"Accept": "text/html"})
+        policy = reply.headers.get("content-security-policy", "")
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert reply.headers.get("cache-control", "") == "no-store"
+        assert reply.headers.get("x-content-type-options", "") == "nosniff"
+        assert problems(reply.body.decode()) == [], path
+
+
+async def test_assets_are_kept_for_ever_at_addresses_of_their_content(running: RunningGateway) -> None:
+    page = await get(running, "/dashboard/requests")
+    addresses = re.findall(r'(?:src|href)="(/dashboard/assets/[^"]+)"', page)
+    assert {address.rpartition("/")[2] for address in addresses} >= {"app.css", "app.js", "htmx.min.js", "theme.js"}
+    for address in addresses:
+        plain = await running.request("GET", address)
+        assert "immutable" in plain.headers.get("cache-control", "")
+        zipped = await running.request("GET", address, headers={"Accept-Encoding": "gzip"})
+        assert gzip.decompress(zipped.body) == plain.body
+    other = re.sub(r"/assets/\w+/", "/assets/000000000000/", addresses[0])
+    assert (await running.request("GET", other)).status == 404
+    for outside in ("../site.py", "vendor/htmx.LICENSE.txt", "vendor/LOCK", "%2e%2e/site.py"):
+        assert (await running.request("GET", f"/dashboard/assets/000000000000/{outside}")).status == 404
+
+
+async def test_pages_are_compressed_for_those_who_can_read_it(running: RunningGateway) -> None:
+    reply = await running.request("GET", "/dashboard/welcome", headers={"Accept-Encoding": "gzip, br"})
+    assert reply.headers.get("content-encoding", "") == "gzip"
+    assert b"<!doctype html>" in gzip.decompress(reply.body)
+
+
+async def test_nothing_that_users_or_models_write_becomes_markup(running: RunningGateway) -> None:
+    ask = running.gateway.pages.ask
+    for attack in ATTACKS:
+        await _write(running, attack)
+    listed = (await ask("POST", "/v1/request/query", caller=None, json={"filter": "all", "limit": 50})).json()["data"]
+    pages = ["/", "/dashboard/requests", "/dashboard/lists", "/dashboard/sessions"]
+    pages += [f"/dashboard/requests/{each['id']}" for each in listed]
+    pages += [f"/dashboard/session?id={quote(each['session_id'])}" for each in listed if each["session_id"]]
+    for path in pages:
+        reply = await running.request("GET", path, headers={"Accept": "text/html"})
+        assert reply.status == 200 or path.startswith("/dashboard/session?"), path
+        page = reply.body.decode()
+        assert problems(page) == [], path
+        assert "49{% raw %}" not in page
+    assert "<script>window.hacked" in html.unescape(await get(running, "/dashboard/requests")), "it is shown as text"
+
+
+async def _write(running: RunningGateway, attack: str) -> None:
+    """Put ``attack`` wherever a client, or the model that answers, can write."""
+    typed = attack.replace("\u0000", "").replace("\u001b", "").encode().decode("latin-1")  # as it travels in a header
+    names = ("User-Id", "Session-Id", "Session-Name", "Session-Path", "Property-App")
+    one = await logged(running, **dict.fromkeys(names, typed))
+    body = {"model": "demo", "messages": [{"role": attack, "content": attack}], attack: attack, "user": attack}
+    await running.request("POST", "/v1/chat/completions", json=body)
+    ask = running.gateway.pages.ask
+    await ask("POST", f"/v1/request/{one['id']}/score", caller=None, json={"scores": {attack: 1.0}})
+    await ask("PUT", f"/v1/request/{one['id']}/property", caller=None, json={"key": attack, "value": attack})
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+async def test_nothing_in_an_address_becomes_markup(running: RunningGateway, attack: str) -> None:
+    said = quote(attack, safe="")
+    for path in (f"/dashboard/requests?filter={said}", f"/dashboard/requests/{said}", f"/dashboard/session?id={said}"):
+        reply = await running.request("GET", path)
+        assert reply.status in (200, 400, 404), path
+        assert problems(reply.body.decode()) == [], path
+    for path in (f"/dashboard/sessions?words={said}", f"/?property={said}", f"/dashboard/requests/search?words={said}"):
+        reply = await running.request("GET", path, headers={"Accept": "text/html"})
+        assert reply.status in (200, 303), path
+        assert problems(reply.body.decode()) == [], path
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/dashboard/requests?range=2h", 400),
+        ("/dashboard/requests?sort=none", 400),
+        ("/dashboard/requests?offset=x", 400),
+        ("/dashboard/requests?filter=[{%22no%22:{%22such%22:{%22equals%22:1}}}]", 400),
+        ("/dashboard/requests/filter?column=none", 400),
+        ("/dashboard/requests/filter?column=cost&operator=contains&value=1", 400),
+        ("/dashboard/requests/filter?column=cost&operator=gt&value=x", 400),
+        ("/dashboard/requests/filter?column=properties&operator=equals&value=x", 400),
+        ("/dashboard/requests/01a21942-f918-736f-b964-5a45cf3951f9", 404),
+        ("/dashboard/session?id=nobody", 404),
+        ("/dashboard/of/nobody/nothing", 404),
+        ("/dashboard/nothing", 404),
+    ],
+)
+async def test_what_cannot_be_shown_says_why(running: RunningGateway, path: str, status: int) -> None:
+    reply = await running.request("GET", path)
+    assert reply.status == status
+    if path != "/dashboard/nothing":
+        assert 'role="alert"' in reply.body.decode()
+        part = await running.request("GET", path, headers=HTMX)
+        assert part.status == status
+        assert part.headers.get("hx-retarget", "") == "#notices"
+        assert "<html" not in part.body.decode()
+
+
+async def test_a_filter_from_the_form_is_put_into_the_address(running: RunningGateway) -> None:
+    path = "/dashboard/requests/filter?range=7d&column=properties&key=App&operator=equals&value=shop"
+    reply = await running.request("GET", path)
+    assert reply.status == 303
+    assert reply.headers.get("location", "").startswith(
+        "/dashboard/requests?range=7d&filter=%5B%7B%22request_response_rmt"
+    )
+
+
+MANY = '{"request_response_rmt":{"user_id":{"equals":"many"}}}'
+
+
+async def test_parts_of_lists_follow_each_other(running: RunningGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("helicone_gw_dashboard.pages.requests.LIMIT", 2)
+    for number in range(3):
+        await running.chat(f"Hello {number}", model="demo", headers={"Helicone-User-Id": "many"})
+    await logged(running, **{"User-Id": "many"})
+    page = await get(running, f"/dashboard/requests?filter={quote(MANY)}")
+    seen = re.findall(r'data-row="([^"]+)"', page)
+    while more := re.search(r'hx-get="([^"]+)" hx-target="closest tr"', page):
+        page = await get(running, html.unescape(more[1]), **HTMX)
+        assert "<html" not in page
+        seen += re.findall(r'data-row="([^"]+)"', page)
+    assert len(seen) == len(set(seen)) == 4
+
+
+async def test_without_a_log_the_pages_say_what_is_missing(gateway: GatewayFactory) -> None:
+    async with gateway(["dashboard"]) as running:
+        assert "plugins do not serve that" in await get(running, "/")
+        reply = await running.request("GET", "/dashboard/requests")
+        assert reply.status == 404
+        assert "plugins do not serve that" in reply.body.decode()
+
+
+async def test_a_fault_is_told_to_the_log_and_not_to_the_reader(
+    running: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faulty(*_: Any) -> Any:
+        raise RuntimeError("a secret")
+
+    await logged(running)
+    monkeypatch.setattr("helicone_gw_dashboard.pages.requests.Lens.read", faulty)
+    reply = await running.request("GET", "/dashboard/requests")
+    assert reply.status == 500
+    assert b"secret" not in reply.body
+
+
+async def test_who_has_no_session_is_sent_to_the_login_and_may_have_nothing_else(gateway: GatewayFactory) -> None:
+    plugins = [{"security": {"keys": KEYS}} if name == "security" else name for name in LOGGED]
+    async with gateway(plugins, config={"providers": {"demo": {}}}) as running:
+        away = await running.request("GET", "/dashboard/requests?range=7d", headers={"Accept": "text/html"})
+        assert away.status == 303
+        assert away.headers.get("location", "") == "/dashboard/login?next=/dashboard/requests%3Frange%3D7d"
+        assert (await running.request("GET", "/dashboard/requests")).status == 401
+        assert (await running.request("GET", "/dashboard/requests/live")).status == 401
+        page = await get(running, "/dashboard/login?next=/dashboard/sessions&error=login_failed")
+        assert 'name="next" value="/dashboard/sessions"' in page
+        assert "That is not right" in page
+        assert problems(page) == []
+        style = re.search(r'href="([^"]+app\.css)"', page)
+        assert style is not None
+        assert (await running.request("GET", style[1])).status == 200
+
+
+async def test_viewers_change_nothing(gateway: GatewayFactory) -> None:
+    plugins = [{"security": {"keys": KEYS}} if name == "security" else name for name in LOGGED]
+    async with gateway(plugins, config={"providers": {"demo": {}}}) as running:
+        one = await logged(running, Auth=f"Bearer {MEMBER}")
+        changes = {
+            "rating": b"rating=good",
+            "score": b"name=a&value=1",
+            "property": b"key=a&value=1",
+        }
+        form = {"Content-Type": "application/x-www-form-urlencoded", **HTMX}
+        for name, body in changes.items():
+            path = f"/dashboard/requests/{one['id']}/{name}"
+            refused = await running.request(
+                "POST", path, content=body, headers={**form, "Helicone-Auth": f"Bearer {VIEWER}"}
+            )
+            assert refused.status == 403, name
+        page = await get(running, f"/dashboard/requests/{one['id']}", **{"Helicone-Auth": f"Bearer {VIEWER}"})
+        assert "Set the score" not in page
+        for name, body in changes.items():
+            path = f"/dashboard/requests/{one['id']}/{name}"
+            done = await running.request(
+                "POST", path, content=body, headers={**form, "Helicone-Auth": f"Bearer {MEMBER}"}
+            )
+            assert done.status == 200, done.body
+        assert '<span class="badge good">good</span>' in done.body.decode()
+
+
+async def test_behind_a_prefix_all_addresses_have_it(gateway: GatewayFactory) -> None:
+    settings = {"prefix": "/watch", "root": False, "forwarded_prefix": True}
+    async with gateway(["logging", {"dashboard": settings}]) as running:
+        page = await get(running, "/watch/welcome", **{"X-Forwarded-Prefix": "/llm"})
+        addresses = re.findall(r'(?:href|src|data-live|data-to)="(/[^"]+)"', page)
+        assert addresses
+        assert all(address.startswith(("/llm/watch/", "/llm/v1/")) for address in addresses)
+        assert "http://127.0.0.1:8787/llm/v1" in page
+        for said in ("//evil.example", "javascript:x", '/a"b', "/a b", "https://evil.example"):
+            page = await get(running, "/watch/welcome", **{"X-Forwarded-Prefix": said})
+            assert said not in html.unescape(page)
+        assert (await running.request("GET", "/dashboard/requests")).status == 404
+        assert (await running.request("GET", "/", headers={"Accept": "text/html"})).status == 404
+
+
+async def test_nobody_is_believed_about_a_prefix_unless_it_is_configured(running: RunningGateway) -> None:
+    assert "/llm" not in await get(running, "/dashboard/welcome", **{"X-Forwarded-Prefix": "/llm"})
+
+
+async def test_one_organization_sees_nothing_of_another(running: RunningGateway) -> None:
+    one = await logged(running, **{"Session-Id": "theirs"})
+    stranger = GatewayKey("k", "stranger", "stranger", organization="another", role="admin")
+    ask = running.gateway.pages.ask
+    for path in (f"/dashboard/requests/{one['id']}", "/dashboard/session?id=theirs"):
+        assert (await ask("GET", path, caller=stranger)).status_code == 404
+    assert "No request matches" in (await ask("GET", "/dashboard/requests", caller=stranger)).text
+    assert "Send a demo request" in (await ask("GET", "/dashboard/", caller=stranger)).text
