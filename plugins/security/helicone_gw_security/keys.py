@@ -19,15 +19,20 @@ _GROUPS, _GROUP_LENGTH = 4, 7
 _SHOWN = 4
 
 
-def generate() -> str:
+PROXY = "proxy-"
+"""What follows `MARK` in keys that stand for a provider's key, as Helicone's do."""
+
+
+def generate(*, proxy: bool = False) -> str:
     """A new key: `MARK` and four groups of seven, 144 bits from the operating system's generator."""
     groups = ("".join(secrets.choice(_ALPHABET) for _ in range(_GROUP_LENGTH)) for _ in range(_GROUPS))
-    return MARK + "-".join(groups)
+    return MARK + (PROXY if proxy else "") + "-".join(groups)
 
 
 def shown_prefix(secret: str) -> str:
     """As much of a key from `generate` as lists may show: enough to recognise it, 124 bits short of using it."""
-    return secret[: len(MARK) + _SHOWN]
+    start = len(MARK) + (len(PROXY) if secret.startswith(MARK + PROXY) else 0)
+    return secret[: start + _SHOWN]
 
 
 def digest(secret: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,16 @@ from helicone_gw_security.provider_table import ProviderTable, identity
 
 if TYPE_CHECKING:
     from helicone_gw import Clock, Exchange, GatewayKey
+    from helicone_gw_security.tables import ProviderKeyRow
 
 STALE_AFTER = 5.0
 """Seconds for which what was read is believed: how long a key that was removed may still be used."""
 
 MAX_ORGANIZATIONS = 1000
 """Organisations whose keys are held; the one used longest ago goes first."""
+
+MANY = 20
+"""Keys of one organisation beyond which a thread decrypts them."""
 
 READ_TIMEOUT = 5.0
 """Seconds that the database has to give an organisation's keys."""
@@ -89,6 +93,18 @@ class ProviderKeys:
     async def _read(self, organization: str) -> _Kept:
         async with asyncio.timeout(READ_TIMEOUT):
             rows = await self._table.all(organization)
+        # A thread for many: each takes some ten microseconds, and other requests wait meanwhile.
+        work = self._decrypted
+        kept, unreadable = await asyncio.to_thread(work, rows) if len(rows) > MANY else work(rows)
+        if unreadable:
+            self._log.error("providers' keys cannot be decrypted", organization=organization, count=unreadable)
+        self._kept[organization] = kept
+        # Expired ones leave the memory when they are looked for, which may be never.
+        asyncio.get_running_loop().call_later(STALE_AFTER + 1, self._kept.expire)
+        return kept
+
+    def _decrypted(self, rows: Sequence[ProviderKeyRow]) -> tuple[_Kept, int]:
+        """``rows`` as what is kept of them, and how many could not be read."""
         shared: dict[str, ProviderKey] = {}
         named: dict[str, ProviderKey] = {}
         unreadable = 0
@@ -103,10 +119,7 @@ class ProviderKeys:
                 shared[key.provider] = key  # the newest
             named[row.name] = key
         named.update({key.id: key for key in list(named.values())})
-        if unreadable:
-            self._log.error("providers' keys cannot be decrypted", organization=organization, count=unreadable)
-        kept = self._kept[organization] = _Kept(shared, named)
-        return kept
+        return _Kept(shared, named), unreadable
 
     def _done(self, organization: str, reading: asyncio.Task[_Kept]) -> None:
         self._reading.pop(organization, None)

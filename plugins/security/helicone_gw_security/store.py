@@ -61,7 +61,7 @@ class KeyTable:
 
     async def make(self, spec: KeySpec, *, now: float) -> tuple[str, GatewayKeyRow]:
         """Make a key; the secret that is returned is nowhere else. Raises `NameTaken`."""
-        secret = generate()
+        secret = generate(proxy=spec.provider_key is not None)
         lists: dict[str, Any] = {name: _as_list(getattr(spec, name)) for name in LISTS}
         row = GatewayKeyRow(
             organization_id=spec.organization,
@@ -123,19 +123,22 @@ class KeyTable:
 
         The one before that is not valid any more. None at all or several: nothing is changed, and the secret is "".
         """
-        secret = generate()
+        secrets = {proxy: generate(proxy=proxy) for proxy in (False, True)}
+
+        def fresh(row: GatewayKeyRow) -> str:
+            return secrets[row.provider_key is not None]
 
         def changed(row: GatewayKeyRow) -> dict[str, Any]:
             return {
-                "sha256": digest(secret),
-                "prefix": shown_prefix(secret),
+                "sha256": digest(fresh(row)),
+                "prefix": shown_prefix(fresh(row)),
                 "previous_sha256": row.sha256,
                 "previous_until": until,
                 "rotated_at": now,
             }
 
         rows = await self._change(name_or_id, organization, changed)
-        return (secret if len(rows) == 1 else ""), rows
+        return (fresh(rows[0]) if len(rows) == 1 else ""), rows
 
     async def change(self, id: str, spec: KeySpec, *, organization: str | None = None) -> GatewayKeyRow | None:
         """Let the key ``id`` be as ``spec`` says, but in the organisation that it is in; ``None``: there is no such

@@ -6,11 +6,16 @@ from collections.abc import Mapping
 
 import pytest
 import structlog
+from pydantic import SecretStr
 
 from helicone_gw import Database
 from helicone_gw.testing import VirtualClock
 from helicone_gw_security import usage
+from helicone_gw_security.ciphers import Cipher, new_encryption_key
 from helicone_gw_security.keys import StaticKeys, digest
+from helicone_gw_security.plugin import VERSIONS
+from helicone_gw_security.provider_table import NameTaken as ProviderNameTaken
+from helicone_gw_security.provider_table import ProviderTable
 from helicone_gw_security.source import Keys
 from helicone_gw_security.spec import KeySpec
 from helicone_gw_security.store import KeyTable, NameTaken
@@ -28,6 +33,42 @@ async def test_both_secrets_are_one_key_until_the_old_one_ends(table: KeyTable) 
     assert before.key == after.key
     assert (before.valid(2999), before.valid(3000)) == (True, False)
     assert after.valid(1e12)
+
+
+async def test_a_key_that_stands_for_a_providers_looks_like_one_after_rotation_too(table: KeyTable) -> None:
+    secret, row = await table.make(KeySpec(name="proxy", provider_key="main"), now=1000)
+    assert secret.startswith("sk-helicone-proxy-")
+    assert row.prefix == secret[: len("sk-helicone-proxy-") + 4]
+    new, _ = await table.rotate("proxy", now=2000, until=3000)
+    assert new.startswith("sk-helicone-proxy-")
+    assert (await table.find(digest(new))).key.provider_key == "main"  # type: ignore[union-attr]
+
+
+async def test_postgres_keeps_them_too(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    await database.migrate("security", VERSIONS)
+    table = KeyTable(database)
+    old, row = await table.make(KeySpec(name="ci", limits=("5;w=60",), networks=("10.0.0.0/8",)), now=1000)
+    new, _ = await table.rotate(row.id, now=2000, until=3000)
+    await table.used({row.id: 50.0})
+    await table.used({row.id: 20.0})
+    found = await table.find(digest(old))
+    assert found is not None
+    assert (found.expires_at, found.key.limits) == (3000.0, ("5;w=60",))
+    changed = await table.change(row.id, KeySpec(name="ci-2"))
+    assert changed is not None
+    after = await table.get(row.id)
+    assert after is not None
+    assert (after.name, after.last_used_at, after.limits, after.networks) == ("ci-2", 50.0, [], None)
+    await table.revoke("ci-2", now=3000)
+    assert not (await table.find(digest(new))).valid(3001)  # type: ignore[union-attr]
+    kept = ProviderTable(database, Cipher([SecretStr(new_encryption_key())]))
+    await kept.add("main", "openai", "sk-provider-key", now=1000, shared=True)
+    with pytest.raises(ProviderNameTaken):
+        await kept.add("main", "openai", "sk-provider-key", now=1000)
+    assert await kept.renew(lambda *progress: None) == (0, 0)
+    assert await kept.remove("main") is not None
+    await database.close()
 
 
 async def test_a_second_rotation_ends_the_first_secret_at_once(table: KeyTable) -> None:

@@ -251,6 +251,26 @@ async def test_a_shared_key_takes_the_place_of_the_operators(running: RunningGat
     assert running.provider.requests[-1].headers.get("authorization") == f"Bearer {SECRET}"
 
 
+async def test_a_kept_key_makes_a_provider_usable_that_the_configuration_does_not_name(running: RunningGateway) -> None:
+    await add(running, provider="groq", secret="gsk-kept-for-groq-0123456789", shared=True)
+    for path, model in (("/groq/openai/v1/chat/completions", "llama-3.3"), ("/v1/chat/completions", "llama-3.3/groq")):
+        answer = await running.request(
+            "POST", path, json={**CHAT, "model": model}, headers={"helicone-auth": "Bearer sk-plain-gateway-key"}
+        )
+        assert answer.status == 200, path
+        assert running.provider.requests[-1].headers.get("authorization") == "Bearer gsk-kept-for-groq-0123456789"
+
+
+async def test_many_keys_are_decrypted_beside_the_loop(kept: ProviderTable, clock: VirtualClock) -> None:
+    for number in range(21):
+        await kept.add(f"key-{number}", "openai", f"{SECRET}-{number}", now=number, shared=True)
+    asked = exchange()
+    given = keys(kept, clock)
+    await given.give(asked)
+    assert [key.secret for key in asked.provider_keys.values()] == [f"{SECRET}-20"]
+    await given.close()
+
+
 async def test_a_proxy_key_calls_no_other_provider(running: RunningGateway) -> None:
     await add(running)
     key = await proxy(running)
