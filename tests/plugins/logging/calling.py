@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
+from helicone_gw.database import Database
 from helicone_gw.testing import RunningGateway
-from helicone_gw_logging.plugin import LoggingPlugin
+from helicone_gw_logging.plugin import VERSIONS, LoggingPlugin
 
 KEYS = {
     "alice": "sk-of-alice-0123456789",
@@ -13,6 +16,15 @@ KEYS = {
     "eve": {"key": "sk-of-eve-0123456789", "organization": "acme"},
 }
 ALICE, BOB, EVE = ({"Authorization": f"Bearer sk-of-{name}-0123456789"} for name in ("alice", "bob", "eve"))
+
+
+@asynccontextmanager
+async def migrated(url: str) -> AsyncIterator[None]:
+    """A database with the log's tables, made before a gateway starts."""
+    database = Database(url)
+    await database.migrate("logging", VERSIONS)
+    await database.close()
+    yield
 
 
 async def flush(running: RunningGateway) -> None:

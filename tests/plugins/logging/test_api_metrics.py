@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, tzinfo
+from itertools import cycle
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,13 +24,13 @@ from helicone_gw_logging.query.buckets import Increment
 from helicone_gw_logging.query.cuts import cuts, zone
 from helicone_gw_logging.query.filters import read_filter
 from helicone_gw_logging.query.percentiles import counted
-from helicone_gw_logging.query.plan import By, Group, Question
+from helicone_gw_logging.query.plan import By, Group, Question, planned
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.spans import Span
-from helicone_gw_logging.query.sums import summed
+from helicone_gw_logging.query.sums import largest, summed
 from helicone_gw_logging.tables import PROPERTY, REQUEST
 from tests.plugins.logging.asking import START, log_all, many
-from tests.plugins.logging.calling import ALICE, EVE, KEYS, ask
+from tests.plugins.logging.calling import ALICE, EVE, KEYS, ask, migrated
 from tests.plugins.logging.conftest import build
 from tests.plugins.logging.sums import expected
 
@@ -345,9 +346,10 @@ async def test_what_cannot_be_asked_is_named(running: RunningGateway, body: dict
     assert named in error
 
 
-@pytest.fixture
-async def running(tmp_path: Path) -> AsyncIterator[RunningGateway]:
-    async with GatewayFactory(tmp_path)(["logging"]) as running:
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.full)])
+async def running(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[RunningGateway]:
+    url = f"sqlite:///{tmp_path}/api.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    async with migrated(url), GatewayFactory(tmp_path)(["logging"], config={"database": {"url": url}}) as running:
         yield running
 
 
@@ -388,3 +390,32 @@ async def test_scores_are_averaged_over_time(running: RunningGateway, exchange: 
         {"score_key": "good", "score_sum": 2.5, "created_at_trunc": "2026-01-01T00:00:00.000+00:00"},
         {"score_key": "good", "score_sum": 7.0, "created_at_trunc": "2026-01-01T01:00:00.000+00:00"},
     ]
+
+
+async def test_sums_and_rows_tell_the_same_on_every_database(
+    any_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await log_all(any_database, many(build, 120))
+    groups: list[Group | None] = [None, *(Group(by, "app" if by == "property" else "") for by in get_args(By))]
+    increments: tuple[Increment, ...] = ("hour", "day", "week", "month")
+    questions = [
+        Question(Scope(), span, read_filter(asked), group, tuple(cuts(span, increment, zone(None, -90))))
+        for asked, span, increment, group in zip(
+            cycle(FILTERS), cycle(SPANS[:3]), cycle(increments), groups, strict=False
+        )
+        if (span.end - span.start) < 10**8 or increment != "hour"
+    ]
+    answers: list[list[Any]] = []
+    for source in ("sums", "rows"):
+        if source == "rows":
+            from_rows(monkeypatch)
+        async with any_database.connect() as connection:
+            answers.append([])
+            for question in questions:
+                counts = await counted(connection, question, "latency")
+                users = await active(connection, question)
+                answers[-1].append((await summed(connection, question), counts, users))
+                plan_ = await planned(connection, question)
+                answers[-1].append(await largest(connection, question, plan_, ("cost_nano_usd", "requests"), 5))
+    assert answers[0] == answers[1]
+    assert any(answer for answer in answers[0])

@@ -15,16 +15,17 @@ from helicone_gw.model import Cost, Outcome
 from helicone_gw.testing import GatewayFactory, RunningGateway
 from helicone_gw_logging.query.tree import MAX_DEPTH, labels, tree, written
 from tests.plugins.logging.asking import START, log_all
-from tests.plugins.logging.calling import ALICE, EVE, KEYS, ask
+from tests.plugins.logging.calling import ALICE, EVE, KEYS, ask, migrated
 
 Build = Callable[..., Exchange]
 AT = round(START * 1000)
 EVER = {"startTimeUnixMs": 0, "endTimeUnixMs": AT + 10**9}
 
 
-@pytest.fixture
-async def running(tmp_path: Path) -> AsyncIterator[RunningGateway]:
-    async with GatewayFactory(tmp_path)(["logging"]) as running:
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.full)])
+async def running(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[RunningGateway]:
+    url = f"sqlite:///{tmp_path}/api.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    async with migrated(url), GatewayFactory(tmp_path)(["logging"], config={"database": {"url": url}}) as running:
         yield running
 
 

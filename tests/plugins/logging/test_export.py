@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,7 +27,7 @@ from helicone_gw_logging.query.nodes import ALL
 from helicone_gw_logging.query.requests import Wanted
 from helicone_gw_logging.query.scope import Scope
 from tests.plugins.logging.asking import START, log_all, many
-from tests.plugins.logging.calling import ALICE, EVE, KEYS
+from tests.plugins.logging.calling import ALICE, EVE, KEYS, migrated
 
 Build = Callable[..., Exchange]
 PATH = "/v1/request/export"
@@ -111,9 +111,10 @@ async def test_what_is_logged_meanwhile_is_no_part_of_it(running: RunningGateway
     assert len(found) == begun.total == 16
 
 
-@pytest.fixture
-async def running(tmp_path: Path) -> Any:
-    async with GatewayFactory(tmp_path)(["logging"]) as running:
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.full)])
+async def running(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[RunningGateway]:
+    url = f"sqlite:///{tmp_path}/api.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    async with migrated(url), GatewayFactory(tmp_path)(["logging"], config={"database": {"url": url}}) as running:
         yield running
 
 
