@@ -11,6 +11,8 @@ import signal
 import sqlite3
 import uuid
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from running import BODY, EXECUTABLE, Program, Start
 
 from helicone_gw.testing import ScriptedProvider
 from helicone_gw.testing.dialects import anthropic, openai_chat
+from tests.fixtures.postgres_server import PostgresServer
 
 ROUNDS = [3, pytest.param(200, marks=[pytest.mark.full, pytest.mark.timeout(3600)])]
 CLIENTS = 12
@@ -75,11 +78,6 @@ def answering() -> ScriptedProvider:
     return ScriptedProvider(default=answer)
 
 
-def kill(program: Program) -> None:
-    """End it as the machine's owner does, or its memory."""
-    os.kill(program.process.pid, signal.SIGKILL)
-
-
 def rows(file: Path) -> Counter[str]:
     """How many rows there are for each request id of a client."""
     with contextlib.closing(sqlite3.connect(file)) as connection:
@@ -104,28 +102,83 @@ async def verified(program: Program) -> list[str]:
     return problems
 
 
+@asynccontextmanager
+async def locked(file: Path) -> AsyncIterator[None]:
+    """The SQLite file takes nothing from anybody else."""
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None, timeout=30)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+
+
 @pytest.mark.parametrize("rounds", ROUNDS)
 async def test_every_answer_has_exactly_one_row(start: Start, tmp_path: Path, rounds: int) -> None:
+    """Every third time the database is locked meanwhile, so that the journal alone has them all."""
     file = tmp_path / "killed.db"
     config = {"database": {"url": f"sqlite:///{file}"}, "plugins": PLUGINS, "server": {"drain_timeout": 5}}
     provider, dice = answering(), random.Random(20261126)
     async with provider.serve() as address, httpx.AsyncClient(trust_env=False, timeout=30) as client:
         clients = Clients(client)
-        for _ in range(rounds):
-            async with start(config, provider=address) as program:
-                load = asyncio.ensure_future(clients.run(program.url))
-                await asyncio.sleep(dice.uniform(0.05, 0.8))
-                kill(program)
-                await load
-                await program.ended()
+        for number in range(rounds):
+            async with (
+                start(config, provider=address) as program,
+                locked(file) if number % 3 == 1 else contextlib.nullcontext(),
+            ):
+                await killed(program, clients, dice)
         async with start(config, provider=address) as program:
             await taken_over(tmp_path / "killed.journal")
             program.signal(signal.SIGTERM)
             assert await program.ended() == 0
-            found = rows(file)
-            assert len(clients.answered) >= rounds * CLIENTS
-            assert [each for each in clients.answered if found[each] != 1] == []
-            assert {name: times for name, times in found.items() if times > 1} == {}
-            assert set(found) <= set(clients.asked)
+            check(clients, rows(file), rounds)
             assert await verified(program) == []
             assert list((tmp_path / "killed.journal").iterdir()) == []
+
+
+@pytest.mark.full
+@pytest.mark.timeout(600)
+async def test_the_same_with_postgres_that_stops_or_answers_nothing(
+    start: Start, tmp_path: Path, own_postgres_server: PostgresServer
+) -> None:
+    rounds, url = 6, own_postgres_server.make()
+    config = {"database": {"url": url}, "plugins": PLUGINS, "server": {"drain_timeout": 5}}
+    provider, dice = answering(), random.Random(20261126)
+    async with provider.serve() as address, httpx.AsyncClient(trust_env=False, timeout=30) as client:
+        file = tmp_path / "upgrade.yaml"
+        file.write_text(json.dumps({**config, "providers": {"openai": {}}}))
+        upgrade = await asyncio.create_subprocess_exec(EXECUTABLE, "--config", file, "db", "upgrade")
+        assert await upgrade.wait() == 0
+        clients = Clients(client)
+        for number in range(rounds):
+            async with start(config, provider=address) as program:
+                trouble, well = [
+                    (own_postgres_server.stop, own_postgres_server.start),
+                    (own_postgres_server.freeze, own_postgres_server.thaw),
+                ][number % 2]
+                await asyncio.to_thread(trouble)
+                try:
+                    await killed(program, clients, dice)
+                finally:
+                    await asyncio.to_thread(well)
+        async with start(config, provider=address) as program:
+            await taken_over(tmp_path / "helicone.journal")
+            program.signal(signal.SIGTERM)
+            assert await program.ended() == 0
+            told = own_postgres_server.ask("SELECT request_id FROM request", url.rsplit("/", 1)[1])
+            check(clients, Counter(told.split()), rounds)
+            assert await verified(program) == []
+
+
+async def killed(program: Program, clients: Clients, dice: random.Random) -> None:
+    """The program, after a moment of load."""
+    load = asyncio.ensure_future(clients.run(program.url))
+    await asyncio.sleep(dice.uniform(0.05, 0.8))
+    os.kill(program.process.pid, signal.SIGKILL)
+    await load
+    await program.ended()
+
+
+def check(clients: Clients, found: Counter[str], rounds: int) -> None:
+    """Whether every answer has one row, and nothing else has any."""
+    assert len(clients.answered) >= rounds * CLIENTS / 2
+    assert [each for each in clients.answered if found[each] != 1] == []
+    assert {name: times for name, times in found.items() if times > 1} == {}
+    assert set(found) <= set(clients.asked)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 _DAY = 86_400_000
+_LOCK = 0x48_47_57_02  # "HGW" and the number of the lock
 PAST, FUTURE = 750 * _DAY, 45 * _DAY
 """Milliseconds from now within which a month gets a partition of its own."""
 
@@ -47,11 +48,13 @@ class Partitions:
     async def ensure(self, connection: AsyncConnection, times: Iterable[int], now: int) -> None:
         """Make the partitions that rows received at ``times`` want. ``now`` and ``times`` are epoch milliseconds.
 
-        Belongs into the transaction that writes them, and after `insert.take_numbers`: two must not make the same.
+        Belongs into the transaction that writes them, before anything in it looks at these tables.
         """
         if connection.dialect.name != "postgresql":
             return
         self._new = {month(at) for at in times if now - PAST <= at <= now + FUTURE} - self._there
+        if self._new:
+            await _take_turns(connection)
         for each in sorted(self._new):
             await _make(connection, each)
 
@@ -64,6 +67,7 @@ class Partitions:
 async def make_ahead(connection: AsyncConnection, now: int) -> None:
     """Make the partitions of this month and of the next."""
     if connection.dialect.name == "postgresql":
+        await _take_turns(connection)
         for each in (month(now), month(now) + 1):
             await _make(connection, each)
 
@@ -85,6 +89,12 @@ async def months(connection: AsyncConnection, table: str) -> list[int]:
 def partition(table: str, month: int) -> str:
     """The name of a month's partition."""
     return f"{table}_y{month // 12:04}m{month % 12 + 1:02}"
+
+
+async def _take_turns(connection: AsyncConnection) -> None:
+    """Wait until nobody else makes partitions, to the end of the transaction: two that attach them to the same tables
+    would wait for each other."""
+    await connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
 
 
 async def _make(connection: AsyncConnection, month: int) -> None:

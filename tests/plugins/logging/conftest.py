@@ -34,6 +34,9 @@ class Log:
     def info(self, event: str, **facts: Any) -> None:
         self.events.append((event, facts))
 
+    def warning(self, event: str, **facts: Any) -> None:
+        self.events.append((event, facts))
+
     def bind(self, **facts: Any) -> Log:
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
@@ -96,3 +97,24 @@ def test_a_time_lies_in_its_month(at: int) -> None:
 def test_times_beyond_every_calendar_have_no_month() -> None:
     assert month(10**17) == 0
     assert month(-(10**17)) == 0
+
+
+async def test_writers_that_make_the_same_months_take_turns(
+    database: Database, postgres_url: str, exchange: Build
+) -> None:
+    other = Database(postgres_url)
+
+    async def ahead(on: Database, now: float) -> None:
+        async with on.begin() as connection:
+            await make_ahead(connection, round(now * 1000))
+
+    async def rows(on: Database, now: float) -> None:
+        two = [prepare(record(exchange(received_at=at)), (), 1000) for at in (now, now + 31 * DAY)]
+        await write(on, two, Knowledge(now=lambda: now), again=True)
+
+    for number in range(6):
+        now = NOW + number * 61 * DAY
+        await asyncio.gather(ahead(database, now), rows(other, now), rows(database, now), ahead(other, now))
+    assert await count(database, "request") == 24
+    assert await count(database, "request_default") == 0
+    await other.close()
