@@ -32,7 +32,7 @@ PYTEST    := -m pytest -n auto --dist loadfile
 # Whether there is a second Python to test on: a 3.13 beside a .venv of another version.
 HAS_313   = $(PYTHON313) -c pass >/dev/null 2>&1 && $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] == (3, 13))'
 
-.PHONY: help install run check test servers test-3.13 test-full bench lock schema clean
+.PHONY: help install run check test servers test-3.13 test-full bench lock schema screenshots clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -54,10 +54,11 @@ test: install servers ## the gate: every test, then the quick ones again on Pyth
 	@if $(HAS_313); then $(MAKE) --no-print-directory test-3.13; fi
 
 # Tests that need one of them are shown as skipped, with its name, where it is not there and cannot be had this way.
-servers: ## install Redis and PostgreSQL for the tests, on Debian and Ubuntu as root
+servers: ## install Redis, PostgreSQL and Chromium for the tests, on Debian and Ubuntu as root
 	@mkdir -p .cache; missing=; \
 	command -v redis-server >/dev/null || missing="redis-server"; \
 	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || missing="$$missing postgresql"; \
+	command -v chromium >/dev/null || missing="$$missing chromium"; \
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "Installing $$missing for the tests ..."; \
 		{ apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
@@ -86,6 +87,9 @@ lock: $(UV_NEEDED) ## bring the requirements.lock files up to their sources (UPG
 schema: install ## write config/schema.json
 	$(BIN)/helicone-gw schema > config/schema.json.new
 	mv config/schema.json.new config/schema.json
+
+screenshots: install ## pictures of every page of the dashboard, into .cache/screenshots
+	$(BIN)/python -m tests.plugins.dashboard.screenshots $(ARGS)
 
 clean: ## remove what these commands made (databases stay)
 	rm -rf $(VENV) $(VENV313) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
