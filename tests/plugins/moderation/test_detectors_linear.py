@@ -60,6 +60,34 @@ def test_twice_the_text_is_at_most_twice_the_work(detector: Detector) -> None:
         assert twice <= 2.1 * once + 64, unit
 
 
+class Counting:
+    """An expression that adds up the characters that it passes over while it looks for the next match."""
+
+    def __init__(self, expression: re.Pattern[str]) -> None:
+        self.expression = expression
+        self.passed = 0
+
+    def finditer(self, text: str, start: int = 0, end: int = sys.maxsize) -> Iterator[re.Match[str]]:
+        at = start
+        for match in self.expression.finditer(text, start, end):
+            self.passed += match.end() - at
+            at = match.end()
+            yield match
+        self.passed += min(end, len(text)) - at
+
+
+@pytest.mark.parametrize("unit", ["1234 ::password", "12.34 of ", "1" * 40 + " ", "1 2 3 4 ", "1234 " + "x" * 60])
+def test_numbers_are_looked_for_once(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    passed = []
+    for size in (4096, 8192):
+        counting = Counting(shapes._TOKEN)
+        with monkeypatch.context() as patched:
+            patched.setattr(shapes, "_TOKEN", counting)
+            DETECTORS[1].find(unit * (size // len(unit)))
+        passed.append(counting.passed)
+    assert passed[1] <= 2.2 * passed[0]
+
+
 def test_no_expression_of_a_rule_repeats_without_a_bound() -> None:
     for name in BUILT_IN:
         for rule in built_in(name).content.rules:

@@ -44,6 +44,7 @@ def test_a_mistake_is_told_with_its_place(text: str, problem: str) -> None:
     ("rule", "problem"),
     [
         ("shapes: ['999'], check: nothing", "4:5: ok: check is one of"),
+        (f"shapes: ['{'9' * 35}']", "4:5: ok: a shape has at most 34 characters"),
         ("finder: nothing", "4:5: ok: finder is one of"),
         ("anchors: [key], follows: '('", "4:5: ok: follows is not a regular expression"),
         ("regex: '('", "4:5: ok: "),

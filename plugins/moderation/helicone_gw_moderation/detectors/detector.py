@@ -15,7 +15,7 @@ from helicone_gw_moderation.detectors.folding import fold, origins
 from helicone_gw_moderation.detectors.patterns import Pattern, compile_pattern, find_patterns
 from helicone_gw_moderation.detectors.phrases import Match, Phrase, Phrases
 from helicone_gw_moderation.detectors.rules import BUILT_IN, Pack, Rule, built_in, context_pattern
-from helicone_gw_moderation.detectors.shapes import Shape, Shapes
+from helicone_gw_moderation.detectors.shapes import MAX_LENGTH, Shape, Shapes
 from helicone_gw_moderation.detectors.views import Span, views
 
 OVERLAP = 640
@@ -158,6 +158,8 @@ def _compile(rule: Rule, category: Category) -> Iterator[tuple[str, Any]]:
         follows = _expression(rule.follows)
         yield "anchors", Anchored(rule.label, category, rule.score, rule.anchors, follows, check, rule.inside)
     elif rule.kind == "shapes":
+        if max(map(len, rule.shapes)) > MAX_LENGTH:
+            raise ValueError(f"a shape has at most {MAX_LENGTH} characters")
         context = context_pattern([fold(word) for word in rule.context]) if rule.context else None
         yield "shapes", Shape(rule.label, category, rule.score, rule.shapes, check, context)
     elif rule.kind == "regex":

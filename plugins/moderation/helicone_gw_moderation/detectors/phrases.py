@@ -79,9 +79,9 @@ class Phrases:
             for word in max(phrase.groups, key=lambda group: min(len(fold(word)) for word in group)):
                 plain = fold(word.strip("*"))
                 keys.setdefault(plain, []).append(("", index))
-                if phrase.hidden:
-                    keys.setdefault(rot13(plain), []).append(("rot13", index))
-                    keys.setdefault(plain[::-1], []).append(("reversed", index))
+                for reading, written in (("rot13", rot13(plain)), ("reversed", plain[::-1])):
+                    if phrase.hidden and written != plain:
+                        keys.setdefault(written, []).append((reading, index))
         self._owners = list(keys.values())
         self._keys = AhoCorasick(list(keys), matchkind=MatchKind.Standard) if keys else None
 

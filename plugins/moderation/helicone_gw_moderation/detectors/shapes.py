@@ -13,6 +13,8 @@ CONTEXT = 64
 """Characters before a number, and half as many after it, in which a word may say what it is."""
 
 MAX_LENGTH = 34
+"""The longest form, in characters."""
+
 _DIGITS = re.compile(r"\d(?:[^\d\n]{0,3}\d){3,}+")
 _TOKEN = re.compile(r"(?<![0-9A-Za-z])(?:[A-Z]{1,6}(?=[ \-]\d)|[A-Z](?![0-9A-Za-z])|[A-Za-z]{0,6}\d[0-9A-Za-z]*+)")
 _SEPARATORS = frozenset((" ", "-", ".", "/", ") ", ")", ")-", "\u00a0"))
@@ -88,8 +90,10 @@ def _tokens(text: str) -> Iterator[tuple[int, int]]:
     """What may be a part of a number, wherever there are digits enough."""
     done = 0
     for place in _DIGITS.finditer(text):
-        for token in _TOKEN.finditer(text, max(done, place.start() - 7)):
-            if token.start() > place.end() + 2:
+        # A token that goes on beyond is longer than any form, and so is what of it is seen.
+        last = place.end() + 2
+        for token in _TOKEN.finditer(text, max(done, place.start() - 7), last + MAX_LENGTH):
+            if token.start() > last:
                 break
             yield token.span()
             done = token.end()
