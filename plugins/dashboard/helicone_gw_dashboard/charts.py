@@ -15,10 +15,11 @@ def chart(times: Sequence[Any], bucket: int, unit: str, *lanes: Mapping[str, Any
     """A chart over ``times`` (ISO 8601), each the beginning of a bucket of ``bucket`` milliseconds.
 
     ``unit`` is count, money or duration (milliseconds). A lane has ``name``, ``values``, ``look`` (bars, line, before:
-    a thin line for the time before) and ``colour``, a number.
+    a thin line for the time before) and ``colour``, a number. ``known`` says whether there is anything to be drawn.
     """
     x = [round(at.timestamp()) if (at := instant(time)) else 0 for time in times]
-    return {"x": x, "bucket": bucket, "unit": unit, "lanes": list(lanes)}
+    known = any(value for lane in lanes for value in lane["values"] if lane["look"] != "before")
+    return {"x": x, "bucket": bucket, "unit": unit, "lanes": list(lanes), "known": known}
 
 
 def lane(name: str, values: Sequence[float | None], look: str = "line", colour: int = 0) -> dict[str, Any]:

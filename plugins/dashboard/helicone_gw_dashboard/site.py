@@ -123,6 +123,10 @@ class Site:
                     provide_automatic_options=False,
                     strict_slashes=True,
                 )
+        if prefix:
+            # The least specific of all rules: what is nowhere below the prefix is told in the dashboard's own words.
+            nowhere = self._view(Page("GET", "/<path:nowhere>", "Not here", "", "viewer", _nowhere))
+            blueprint.add_url_rule(f"{prefix}/<path:nowhere>", "nowhere", nowhere)
         blueprint.add_url_rule(f"{prefix}/assets/<tag>/<path:name>", "assets", self._asset)
         return blueprint
 
@@ -149,6 +153,10 @@ class Site:
         if asset is None:
             return Response(b"There is no such file.", 404, HEADERS, content_type="text/plain")
         return _served(asset, zipped="gzip" in request.headers.get("Accept-Encoding", ""))
+
+
+async def _nowhere(view: View, nowhere: str) -> Response:
+    raise Trouble(404, "There is no such page.")
 
 
 def _served(asset: Asset, *, zipped: bool) -> Response:

@@ -21,6 +21,10 @@
     },
   };
 
+  // Steps of an axis that counts: there are no half requests.
+  var whole = [];
+  for (var power = 1; power < 1e15; power *= 10) whole.push(power, 2 * power, 5 * power);
+
   function colour(name) {
     // The variables hold light-dark(): a probe gives what it means here and now.
     probe.style.color = "var(" + name + ")";
@@ -73,10 +77,10 @@
         y: { range: function (u, low, high) { return [0, high > 0 ? high * 1.08 : 1]; } },
       },
       axes: [
-        Object.assign({}, axis, { grid: { show: false }, space: 76, size: 24, gap: 4, values: function (u, splits, i, space, step) {
+        Object.assign({}, axis, { grid: { show: false }, space: 76, size: 20, gap: 4, values: function (u, splits, i, space, step) {
           return splits.map(function (at) { return tick(at, step); });
         } }),
-        Object.assign({}, axis, { size: 50, values: function (u, values) { return values.map(format); } }),
+        Object.assign({}, axis, { size: 50, incrs: chart.unit === "count" ? whole : undefined, values: function (u, values) { return values.map(format); } }),
       ],
       cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { show: false } },
       legend: { show: false },
