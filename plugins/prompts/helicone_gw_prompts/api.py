@@ -241,6 +241,8 @@ def routes(name: str, service: Service) -> Blueprint:
 def _view(handler: Handler, service: Service) -> Callable[..., Awaitable[Response]]:
     async def view(**path: str) -> Response:
         try:
+            if any("\0" in value for value in path.values()):
+                raise NoSuch("There is nothing of that name.")
             result = await handler(_Call(service), **path)
         except Refusal as refusal:
             return _bad(refusal.status, str(refusal))
@@ -248,7 +250,7 @@ def _view(handler: Handler, service: Service) -> Callable[..., Awaitable[Respons
             return _bad(refused.status, refused.message)
         except msgspec.ValidationError as problem:
             return _bad(400, str(problem))
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return _bad(400, "The body is not JSON, or nests too deep.")
         except (SQLAlchemyError, OSError, TimeoutError):
             return _bad(503, "Prompts cannot be reached at the moment.")

@@ -88,6 +88,6 @@ def _text(fields: _Fields, name: str) -> str | None:
     value = getattr(fields, name)
     if value is UNSET or value is None or value == "":
         return None
-    if not isinstance(value, str) or len(value) > _MAX_TEXT:
+    if not isinstance(value, str) or len(value) > _MAX_TEXT or "\0" in value:
         raise BadRequest(f"`{name}` must be a text of at most {_MAX_TEXT} characters.", code="invalid_prompt")
     return value

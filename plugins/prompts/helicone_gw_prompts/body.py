@@ -62,7 +62,7 @@ def check_body(body: Any, max_size: int) -> dict[str, Any]:
     if size > max_size:
         raise BodyError((), f"too large: {size:,} bytes, and at most {max_size:,} are kept")
     model = body.get("model")
-    if model is not None and not isinstance(model, str):
+    if model is not None and (not isinstance(model, str) or "\0" in model):
         raise BodyError(("model",), "not a text")
     for name, expected in (("messages", list), ("tools", list)):
         if body.get(name) is not None and not isinstance(body[name], expected):

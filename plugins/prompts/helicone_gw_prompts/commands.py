@@ -125,7 +125,7 @@ def commands(config: PromptsConfig, versions: Path) -> typer.Typer:
 
         async def work(editor: Editor) -> list[tuple[reading.Prompt, reading.Version | None]]:
             async with editor.database.connect() as connection:
-                found = await reading.prompts(connection, whose(organization))
+                found = await reading.prompts(connection, whose(organization), limit=bounds.max_prompts)
                 return [(each, await reading.latest(connection, whose(organization), each.id)) for each in found]
 
         found = with_editor(context, work)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _SQL: Final = "/v1/helicone-sql/execute"
 _NANO: Final = 1_000_000_000
+_LONGEST_ID: Final = 200
 
 _FIGURES = """
 WITH used AS (
@@ -89,7 +90,7 @@ class Comparing:
         self, key: GatewayKey | None, prompt_id: str, version_id: str, request_id: str
     ) -> dict[str, Any] | None:
         """The inputs with which a request used that version; ``None`` where the log has none of such a request."""
-        if not request_id:
+        if not 0 < len(request_id) <= _LONGEST_ID:
             return None
         statement = _INPUTS.format(request=_literal(request_id), prompt=_literal(prompt_id))
         for row in await self._rows(key, statement):

@@ -143,14 +143,14 @@ def _prompt(stem: str, said: dict[str, Any], max_size: int) -> PromptFile:
     if not isinstance(given, str) or not _ID.fullmatch(given):
         raise BodyError(("id",) if "id" in said else (), f"{given!r} is no id: letters, digits, _ and -, at most 64")
     name = said.get("name", given)
-    if not isinstance(name, str) or not 0 < len(name) <= 255:
+    if not isinstance(name, str) or not 0 < len(name) <= 255 or "\0" in name:
         raise BodyError(("name",), "not a text of 1 to 255 characters")
     tags, environments = said.get("tags") or [], said.get("environments", [PRODUCTION]) or []
     for key, listed in (("tags", tags), ("environments", environments)):
         if not isinstance(listed, list) or len(listed) > 100:
             raise BodyError((key,), "not a list of at most 100")
         for index, item in enumerate(listed):
-            if not isinstance(item, str) or not 0 < len(item) <= 100:
+            if not isinstance(item, str) or not 0 < len(item) <= 100 or "\0" in item:
                 raise BodyError((key, index), "not a text of 1 to 100 characters")
             if key == "environments" and not _ENVIRONMENT.fullmatch(item):
                 raise BodyError((key, index), f"{item!r} is no environment: letters, digits, _ and -")

@@ -7,7 +7,7 @@ Edits of this process forget everything at once. Where the database is away, wha
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cachetools import LRUCache
 from msgspec import Struct
@@ -58,6 +58,7 @@ class Library:
         self._deadline = deadline
         self._found: LRUCache[Choice, Version] = LRUCache(size)
         self._loading: dict[Choice, asyncio.Task[Version]] = {}
+        self._tasks: set[asyncio.Task[Version]] = set()
         self._changes = -1
         self._checked_at = float("-inf")
         self._checking: asyncio.Task[None] | None = None
@@ -84,13 +85,14 @@ class Library:
         loading = self._loading.get(choice)
         if loading is None:
             loading = self._loading[choice] = asyncio.create_task(self._load(choice), name="prompts.load")
+            self._tasks.add(loading)
             loading.add_done_callback(lambda done: self._loaded(choice, done))
         # Shielded: a caller that leaves must not take the answer from those who wait beside it.
         return await asyncio.shield(loading)
 
     async def close(self) -> None:
         """Stop what is still being asked."""
-        running = [*self._loading.values(), *([self._checking] if self._checking else [])]
+        running: list[asyncio.Task[Any]] = [*self._tasks, *([self._checking] if self._checking else [])]
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
@@ -139,6 +141,7 @@ class Library:
         return found
 
     def _loaded(self, choice: Choice, done: asyncio.Task[Version]) -> None:
+        self._tasks.discard(done)
         if self._loading.get(choice) is done:
             del self._loading[choice]
         if not done.cancelled():

@@ -147,7 +147,7 @@ class PromptsPlugin(Plugin):
             if wanted is not None:
                 expanded = await self._expander.expand(request, wanted, exchange.organization)
                 exchange.annotate_all({f"prompts.{name}": value for name, value in expanded.notes.items()})
-                self.counters.expanded += 1
+                self.counters.expanded += bool(expanded.notes)
                 return expanded.request
         except GatewayError:
             self.counters.refused += 1

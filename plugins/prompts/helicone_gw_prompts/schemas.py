@@ -11,12 +11,15 @@ from msgspec import Meta, Struct
 from helicone_gw_prompts.reading import Prompt, Version
 from helicone_gw_prompts.template import NAME
 
-Id = Annotated[str, Meta(min_length=1, max_length=64)]
-Name = Annotated[str, Meta(min_length=1, max_length=255)]
-Tag = Annotated[str, Meta(min_length=1, max_length=100)]
+_TEXT = r"^[^\0]*\Z"  # Postgres has no NUL in its texts
+
+Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=_TEXT)]
+Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=_TEXT)]
+Tag = Annotated[str, Meta(min_length=1, max_length=100, pattern=_TEXT)]
 Tags = Annotated[list[Tag], Meta(max_length=100)]
-Environment = Annotated[str, Meta(pattern=f"^{NAME}$", max_length=100)]
-Message = Annotated[str, Meta(max_length=10_000)]
+Environment = Annotated[str, Meta(pattern=rf"^(?:{NAME})\Z", max_length=100)]
+Message = Annotated[str, Meta(max_length=10_000, pattern=_TEXT)]
+Instant = Annotated[int, Meta(ge=0, le=2**53)]
 
 
 class Create(Struct, frozen=True, rename="camel"):
@@ -42,7 +45,7 @@ class Retag(Struct, frozen=True):
 class Query(Struct, frozen=True, rename="camel"):
     """Which prompts; ``page`` counts from 0."""
 
-    search: Annotated[str, Meta(max_length=255)] = ""
+    search: Annotated[str, Meta(max_length=255, pattern=_TEXT)] = ""
     tags_filter: Tags = []
     page: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     page_size: Annotated[int, Meta(ge=1, le=1_000)] = 100
@@ -97,8 +100,8 @@ class Compare(Struct, frozen=True, rename="camel"):
     """The versions of a prompt that were used between two times (epoch milliseconds)."""
 
     prompt_id: Id
-    since: Annotated[int, Meta(ge=0)] | None = None
-    until: Annotated[int, Meta(ge=0)] | None = None
+    since: Instant | None = None
+    until: Instant | None = None
 
 
 def prompt_as_json(prompt: Prompt) -> dict[str, Any]:

@@ -117,6 +117,12 @@ async def test_a_version_comes_with_a_url_or_with_its_body(gateway: GatewayFacto
         ("DELETE", "/x", None, 404, "There is no prompt 'x'"),
         ("DELETE", "/x/y", None, 404, "There is no version 'y'"),
         ("GET", "/id/x/y/inputs", None, 404, "no inputs"),
+        ("GET", f"/id/x/y/inputs?requestId={'z' * 70_000}", None, 404, "no inputs"),
+        ("GET", "/id/x%00y", None, 404, "nothing of that name"),
+        ("POST", "/query/version", {"promptVersionId": "x\0"}, 400, "regex"),
+        ("POST", "", {"name": "x\0", "promptBody": {}}, 400, "regex"),
+        ("POST", "", {"name": "x", "promptBody": {"model": "x\0"}}, 400, "model"),
+        ("POST", "/query/environment-version", {"promptId": "x", "environment": "dev\n"}, 400, "environment"),
     ],
 )
 async def test_what_is_refused(
@@ -128,7 +134,7 @@ async def test_what_is_refused(
 
 async def test_bodies_that_are_no_json(gateway: GatewayFactory) -> None:
     async with gateway(["prompts"]) as running:
-        for content in (b"{", b"[" * 5_000):
+        for content in (b"{", b"[" * 5_000, b'{"search": "\xff"}'):
             answer = await running.request("POST", f"{BASE}/query", content=content)
             assert (answer.status, answer.json()["data"]) == (400, None)
 

@@ -69,6 +69,7 @@ def test_fields_that_choose_no_prompt_are_to_be_taken_out() -> None:
         ({"prompt_id": 5}, "`prompt_id` must be a text"),
         ({"prompt_id": "p", "environment": ["e"]}, "`environment` must be a text"),
         ({"prompt_id": "p" * 300}, "at most 255"),
+        ({"prompt_id": "p\0"}, "must be a text"),
         ({"prompt_id": "p", "inputs": [1]}, "`inputs` must be an object"),
         ({"version_id": "v", "environment": "e"}, "`environment` needs a `prompt_id`"),
     ],
