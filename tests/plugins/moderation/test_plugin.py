@@ -14,6 +14,7 @@ from helicone_gw.testing.dialects.content import ToolCall
 from helicone_gw.testing.script import of_events
 from tests.plugins.moderation.finding import ADDRESS, CLASSES, KEY, PHRASE
 
+pytestmark = pytest.mark.virtual_time  # on a busy machine a stream's hold is over before its answer has come
 CHAT, RESPONSES, MESSAGES = "/v1/chat/completions", "/v1/responses", "/v1/messages"
 GEMINI = "/v1beta/models/gemini-2.5-flash:"
 

@@ -73,7 +73,7 @@ async def _openai(url: str) -> None:
         assert await stream(f"I am {ADDRESS}") == (f"You said: I am {ADDRESS}", "stop")
         said, reason = await stream("my card")
         assert reason == "content_filter"
-        assert BEFORE.startswith(said.rstrip())
+        assert f"{BEFORE}It is ".startswith(said)
         with pytest.raises(openai.BadRequestError) as refused:
             await client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "my card"}])
         assert refused.value.code == "PROMPT_FLAGGED_FOR_MODERATION"
@@ -102,7 +102,7 @@ async def _anthropic(url: str) -> None:
         assert await stream(f"I am {ADDRESS}") == (f"You said: I am {ADDRESS}", "end_turn")
         said, reason = await stream("my card")
         assert reason == "refusal"
-        assert BEFORE.startswith(said.rstrip())
+        assert f"{BEFORE}It is ".startswith(said)
         with pytest.raises(anthropic.BadRequestError, match="PROMPT_FLAGGED_FOR_MODERATION"):
             await client.messages.create(
                 model="claude-test", max_tokens=99, messages=[{"role": "user", "content": "my card"}]

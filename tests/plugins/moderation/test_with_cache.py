@@ -10,6 +10,7 @@ from helicone_gw.testing import GatewayFactory, Reply, RunningGateway, ScriptedP
 from helicone_gw.testing.dialects import openai_chat
 from tests.plugins.moderation.finding import ADDRESS, CLASSES, KEY, PHRASE
 
+pytestmark = pytest.mark.virtual_time
 CACHED = {"Helicone-Cache-Enabled": "true"}
 SWITCHES = (
     "Helicone-Moderations-Enabled",
