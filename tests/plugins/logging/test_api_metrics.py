@@ -23,6 +23,7 @@ from helicone_gw_logging.query.active import active
 from helicone_gw_logging.query.buckets import Increment
 from helicone_gw_logging.query.cuts import cuts, zone
 from helicone_gw_logging.query.filters import read_filter
+from helicone_gw_logging.query.nodes import FilterError
 from helicone_gw_logging.query.percentiles import counted
 from helicone_gw_logging.query.plan import By, Group, Question, planned
 from helicone_gw_logging.query.scope import Scope
@@ -390,6 +391,23 @@ async def test_scores_are_averaged_over_time(running: RunningGateway, exchange: 
         {"score_key": "good", "score_sum": 2.5, "created_at_trunc": "2026-01-01T00:00:00.000+00:00"},
         {"score_key": "good", "score_sum": 7.0, "created_at_trunc": "2026-01-01T01:00:00.000+00:00"},
     ]
+
+
+async def test_decades_by_the_day_of_another_zone(filled: tuple[Database, list[Any], dict[int, Any]]) -> None:
+    database, rows, _ = filled
+    span = Span(moment("2003-01-01T00:00Z"), moment("2029-01-01T00:00Z"))
+    question = Question(Scope(), span, cuts=tuple(cuts(span, "day", zone("America/Noronha"))))
+    there = [row for row in rows if row.organization_id == "default"]
+    async with database.connect() as connection:
+        found = await summed(connection, question)
+        counts = await counted(connection, question, "latency")
+        with pytest.raises(FilterError, match="users"):
+            await active(connection, question)
+    assert sum(sums["requests"] for sums in found.values()) == len(there)
+    assert {at: sum(each.values()) for (at, _), each in counts.items()} == {
+        at: sums["requests"] for (at, _), sums in found.items()
+    }
+    assert len(found) == 2
 
 
 async def test_sums_and_rows_tell_the_same_on_every_database(

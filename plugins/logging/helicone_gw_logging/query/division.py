@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import CTE, ColumnElement, Select, literal_column, select, union_all
+from sqlalchemy import CTE, BigInteger, ColumnElement, Select, column, values
 
 from helicone_gw_logging.query.cuts import DAY_MS, Range, between, merged, whole
 from helicone_gw_logging.query.spans import Span
@@ -22,6 +23,10 @@ FEW: Final = 3
 
 UNITS: Final = 100
 """Days or hours that are named one by one where that leads to rows through an index."""
+
+
+Part = tuple[int, int, Range]
+"""A bucket, whether it adds (1) or takes away (-1), and what is in it."""
 
 
 class Division(Struct, frozen=True):
@@ -51,6 +56,21 @@ class Division(Struct, frozen=True):
             return found
 
         return find
+
+    def parts(self, level: int | None, length: int = 1) -> list[Part]:
+        """The ranges of a level (``None``: the rest) in pieces, each with the bucket in which it counts."""
+        ranges, places = (
+            self.rest if level is None else self.ranges[level],
+            self.places(length if level is not None else 0),
+        )
+        ends = {end for _, end, _ in self.lent} | {day + DAY_MS for day in self.homes}
+        marks = sorted({*self.cuts, *self.homes, *(start for start, _, _ in self.lent), *ends})
+        found: list[Part] = []
+        for first, last in ranges:
+            inner = [mark // length for mark in marks if first * length < mark < last * length and mark % length == 0]
+            for start, end in pairwise([first, *inner, last]):
+                found += [(bucket, sign, (start, end)) for bucket, sign in places(start * length)]
+        return found
 
     def _places(self, at: int, length: int) -> Iterator[tuple[int, int]]:
         if len(self.cuts) <= 1:
@@ -134,30 +154,24 @@ def _start(lent: tuple[int, int, int]) -> int:
 
 
 def within(
-    query: Select[Any], column: ColumnElement[int], ranges: Sequence[Range], *, singly: bool = False
+    query: Select[Any], time: ColumnElement[int], ranges: Sequence[Range], *, singly: bool = False
 ) -> Iterator[Select[Any]]:
-    """``query`` where ``column`` is in ``ranges``: as it takes databases least to find them.
+    """``query`` where ``time`` is in ``ranges``: as it takes databases least to find them.
 
     ``singly``: each of few units together with something else leads to rows through an index.
     """
     if singly and 0 < sum(last - first for first, last in ranges) <= UNITS:
-        yield query.where(column.in_([unit for first, last in ranges for unit in range(first, last)]))
+        yield query.where(time.in_([unit for first, last in ranges for unit in range(first, last)]))
     elif len(ranges) <= FEW:
         for first, last in ranges:
-            yield query.where(column >= first, column < last)
+            yield query.where(time >= first, time < last)
     else:
-        pieces = table([(0, one) for one in ranges])
-        yield query.where(column >= pieces.c.first, column < pieces.c.last)
+        pieces = table([(0, 1, one) for one in ranges])
+        yield query.where(time >= pieces.c.first, time < pieces.c.last)
 
 
-def table(pieces: Sequence[tuple[int, Range]]) -> CTE:
-    """Numbers with ranges, as a table: ``number``, ``first``, ``last``."""
-    rows: list[Any] = [
-        select(
-            literal_column(str(number)).label("number"),
-            literal_column(str(first)).label("first"),
-            literal_column(str(last)).label("last"),
-        )
-        for number, (first, last) in pieces
-    ]
-    return union_all(*rows).cte()
+def table(pieces: Sequence[Part]) -> CTE:
+    """Pieces as a table: ``number`` (of the bucket), ``sign``, ``first``, ``last``."""
+    names = [column(name, BigInteger) for name in ("number", "sign", "first", "last")]
+    rows = [(number, sign, first, last) for number, sign, (first, last) in pieces]
+    return values(*names, name="pieces", literal_binds=True).data(rows).cte()

@@ -6,7 +6,7 @@ Rows are put into the same buckets, so that the numbers are the same either way:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sqlalchemy import ColumnElement, Select, and_, func, literal_column, null, select
@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, literal_column, null, 
 from helicone_gw_logging.histograms import bucket
 from helicone_gw_logging.query.columns import ANSWERED_MODEL
 from helicone_gw_logging.query.cuts import DAY_MS, step
-from helicone_gw_logging.query.division import divided, within
+from helicone_gw_logging.query.division import FEW, Part, divided, table, within
 from helicone_gw_logging.query.nodes import ALL, conditions
 from helicone_gw_logging.query.plan import Level, Question, planned
 from helicone_gw_logging.query.sums import Place, instants
@@ -53,14 +53,13 @@ async def counted(connection: AsyncConnection, question: Question, metric: Metri
     division = divided(question.span, question.cuts, [level.length for level in levels])
     longest, in_buckets = step(question.cuts), len(question.cuts) > 1
     pairs = await _pairs(connection, question) if levels else None
-    for level, ranges in zip(levels, division.ranges, strict=True):
-        columns, places = level.table.c, division.places(level.length)
-        at = instants(columns[level.column], longest, level.length) if in_buckets else None
+    for number, level in enumerate(levels):
+        columns, parts = level.table.c, division.parts(number, level.length)
         told = None if question.group is None else columns[question.group.by]
-        for query in within(_of_sums(question, metric, level, pairs), columns[level.column], ranges):
-            for when, value, index, number in await connection.execute(_grouped(query, at, told, columns.bucket)):
-                for place, sign in places(when):
-                    found[place, value][index] += sign * int(number)
+        counts = _of_sums(question, metric, level, pairs)
+        for query in _by_bucket(counts, columns[level.column], parts, told, columns.bucket, columns["count"]):
+            for place, value, index, times in await connection.execute(query):
+                found[place, value][index] += int(times)
     column, places = REQUEST.c[metric], division.places()
     at = instants(REQUEST.c.received_at, longest, 1) if in_buckets else None
     rows = select(func.count()).select_from(plan.rows).where(plan.matching, column.is_not(None))
@@ -68,8 +67,8 @@ async def counted(connection: AsyncConnection, question: Question, metric: Metri
         for when, value, number, times in await connection.execute(_grouped(query, at, plan.values[-1], column)):
             for place, sign in places(when):
                 found[place, value][bucket(number)] += sign * int(times)
-    counts = {where: {index: n for index, n in each.items() if n > 0} for where, each in found.items()}
-    return {where: each for where, each in counts.items() if each}
+    every = {where: {index: n for index, n in each.items() if n > 0} for where, each in found.items()}
+    return {where: each for where, each in every.items() if each}
 
 
 def _told(question: Question) -> bool:
@@ -112,6 +111,29 @@ def _of_sums(
             matching = and_(matching, columns.provider.in_(pairs[0]), columns.model.in_(pairs[1]))
     own = and_(columns.organization_id == question.scope.organization, columns.metric == _METRICS[metric])
     return select(func.sum(columns["count"])).where(own, matching)
+
+
+def _by_bucket(
+    counts: Select[Any],
+    column: ColumnElement[int],
+    parts: Sequence[Part],
+    value: ColumnElement[Any] | None,
+    index: ColumnElement[int],
+    count: ColumnElement[int],
+) -> Iterator[Select[Any]]:
+    """Buckets of time, values, indexes in the histogram, and how many requests there are."""
+    told = null() if value is None else value
+    if len(parts) <= FEW:
+        for number, sign, (first, last) in parts:
+            times = func.sum(count) * literal_column(str(sign))
+            query = counts.with_only_columns(literal_column(str(number)), told.label("value"), index, times)
+            query = query.where(column >= first, column < last)
+            yield query.group_by(*(each for each in (value, index) if each is not None))
+        return
+    pieces = table(parts)
+    query = counts.with_only_columns(pieces.c.number, told.label("value"), index, func.sum(count * pieces.c.sign))
+    query = query.where(column >= pieces.c.first, column < pieces.c.last)
+    yield query.group_by(*(each for each in (pieces.c.number, value, index) if each is not None))
 
 
 def _grouped(

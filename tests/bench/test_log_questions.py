@@ -1,0 +1,165 @@
+"""What charts and lists of the log take, with a month's requests: a table is printed, and nothing asserted of time.
+
+CPU time of this process, everything between the question and plain values included, the least of several rounds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from helicone_gw.database import Database
+from helicone_gw_logging.api.amounts import SHOWN
+from helicone_gw_logging.query import sessions, users
+from helicone_gw_logging.query.active import active
+from helicone_gw_logging.query.cuts import cuts, zone
+from helicone_gw_logging.query.filters import read_filter
+from helicone_gw_logging.query.percentiles import counted
+from helicone_gw_logging.query.plan import By, Group, Question, planned
+from helicone_gw_logging.query.requests import Wanted, count, find
+from helicone_gw_logging.query.scope import Scope
+from helicone_gw_logging.query.sorts import Order
+from helicone_gw_logging.query.spans import Span
+from helicone_gw_logging.query.sums import answered, largest, summed
+from helicone_gw_logging.totals import SESSION, USER
+from tests.plugins.logging.test_scale import DAYS, START, fill
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from helicone_gw_logging.query.buckets import Increment
+
+Ask = Callable[["AsyncConnection"], Awaitable[Any]]
+ROUNDS = 3
+SCOPE, HOUR = Scope(), 3_600_000
+MONTH = Span(START + 123_456, START + DAYS * 24 * HOUR - 7 * 60_000)
+DAY = Span(MONTH.end - 24 * HOUR, MONTH.end)
+
+
+def rmt(**columns: Any) -> Any:
+    return read_filter({"request_response_rmt": columns})
+
+
+def series(span: Span, increment: Increment, where: str, filter: Any = None) -> Ask:
+    question = Question(SCOPE, span, read_filter("all") if filter is None else filter)
+    question = Question(SCOPE, span, question.filter, cuts=tuple(cuts(span, increment, zone(where))))
+    return lambda connection: summed(connection, question, SHOWN)
+
+
+def percentiles(span: Span, increment: Increment, where: str, by: By | None = None, filter: Any = None) -> Ask:
+    node = read_filter("all") if filter is None else filter
+    begins = tuple(cuts(span, increment, zone(where)))
+    question = Question(SCOPE, span, node, None if by is None else Group(by), begins)
+    return lambda connection: counted(connection, question, "latency")
+
+
+def actives(span: Span, increment: Increment, where: str) -> Ask:
+    question = Question(SCOPE, span, cuts=tuple(cuts(span, increment, zone(where))))
+    return lambda connection: active(connection, question)
+
+
+def top(by: By, key: str = "", sort: str = "cost_nano_usd", span: Span = MONTH) -> Ask:
+    question = Question(SCOPE, span, group=Group(by, key))
+
+    async def ask(connection: AsyncConnection) -> Any:
+        plan = await planned(connection, question)
+        values = await largest(connection, question, plan, (sort, None), 10)
+        return await answered(connection, question, plan, SHOWN, values)
+
+    return ask
+
+
+def requests(filter: Any, order: Order | None = None) -> Ask:
+    wanted = Wanted(filter)
+    return lambda connection: find(connection, SCOPE, wanted, order or Order(), limit=50)
+
+
+def counting(filter: Any) -> Ask:
+    return lambda connection: count(connection, SCOPE, Wanted(filter))
+
+
+LAST_DAY = {"request_created_at": {"gte": DAY.start}}
+QUESTIONS: dict[str, tuple[Ask, float]] = {
+    "series: a day by the hour": (series(DAY, "hour", "Europe/Berlin"), 50),
+    "series: a month by the day, UTC": (series(MONTH, "day", "UTC"), 50),
+    "series: a month by the day, Berlin": (series(MONTH, "day", "Europe/Berlin"), 50),
+    "series: a month by the hour": (series(MONTH, "hour", "UTC"), 50),
+    "series: a month of one model": (series(MONTH, "day", "UTC", rmt(model={"equals": "model-3"})), 50),
+    "series: a month of one user": (series(MONTH, "day", "UTC", rmt(user_id={"equals": "user-3"})), 50),
+    "users: a month": (actives(MONTH, "year", "UTC"), 50),
+    "users: a month by the day, UTC": (actives(MONTH, "day", "UTC"), 50),
+    "users: a month by the day, Berlin": (actives(MONTH, "day", "Europe/Berlin"), 50),
+    "users: a day by the hour": (actives(DAY, "hour", "Europe/Berlin"), 50),
+    "percentiles: a month": (percentiles(MONTH, "year", "UTC"), 50),
+    "percentiles: a month by the day, UTC": (percentiles(MONTH, "day", "UTC"), 50),
+    "percentiles: a month by the day, Berlin": (percentiles(MONTH, "day", "Europe/Berlin"), 50),
+    "percentiles: a day by the hour": (percentiles(DAY, "hour", "UTC"), 50),
+    "percentiles: a month by model": (percentiles(MONTH, "year", "UTC", "model"), 50),
+    "top models": (top("model"), 50),
+    "top providers": (top("provider"), 50),
+    "top users": (top("user"), 50),
+    "top keys": (top("key"), 50),
+    "top values of a property": (top("property", "app"), 50),
+    "top errors of a day": (top("error", "", "requests", DAY), 50),
+    "top errors of a month": (top("error", "", "requests"), 100),
+    "sessions": (lambda c: sessions.find(c, sessions.Sessions(SCOPE, MONTH), [SESSION.c.last_at.desc()], 50, 0), 50),
+    "sessions: names": (lambda c: sessions.names(c, sessions.Sessions(SCOPE, MONTH), "", 50), 50),
+    "sessions: one": (lambda c: sessions.requests_of(c, SCOPE, "session-7", None, 2000), 50),
+    "users: list": (lambda c: users.find(c, users.Users(SCOPE), [USER.c.last_at.desc()], 100, 0), 50),
+    "users: list of a month": (
+        lambda c: users.during(c, Question(SCOPE, MONTH), ("cost_nano_usd", None), 100, 0),
+        100,
+    ),
+    "list: newest": (requests(read_filter("all")), 100),
+    "list: status": (requests(rmt(status={"gte": 500})), 100),
+    "list: model": (requests(rmt(model={"equals": "model-9"})), 100),
+    "list: provider": (requests(rmt(provider={"equals": "openai"})), 100),
+    "list: user": (requests(rmt(user_id={"equals": "user-200"})), 100),
+    "list: session": (requests(rmt(session_id={"equals": "session-7"})), 100),
+    "list: property": (requests(read_filter({"properties": {"app": {"equals": "shop"}}})), 100),
+    "list: slow": (requests(rmt(latency={"gt": 5000})), 100),
+    "list: very slow": (requests(rmt(latency={"gt": 25_000})), 100),
+    "list: dear": (requests(rmt(cost={"gt": 1})), 100),
+    "list: dear, a day": (requests(rmt(cost={"gt": 1}, **LAST_DAY)), 100),
+    "list: part of a user's id": (requests(rmt(user_id={"contains": "r-77"})), 100),
+    "list: part of a path": (requests(rmt(path={"contains": "nowhere"})), 100),
+    "list: part of a path, a day": (requests(rmt(path={"contains": "nowhere"}, **LAST_DAY)), 100),
+    "list: error code": (requests(rmt(error_code={"equals": "nothing"})), 100),
+    "list: error code, a day": (requests(rmt(error_code={"equals": "nothing"}, **LAST_DAY)), 100),
+    "list: slowest first": (requests(read_filter("all"), Order("latency")), 100),
+    "list: slowest first, a day": (requests(rmt(**LAST_DAY), Order("latency")), 100),
+    "count: all": (counting(read_filter("all")), 100),
+    "count: status": (counting(rmt(status={"gte": 500})), 100),
+}
+"""What is asked, and the milliseconds that it should take with a million requests."""
+
+
+@pytest.mark.parametrize("rows", [2_000, pytest.param(1_000_000, marks=pytest.mark.full)])
+def test_what_charts_and_lists_take(tmp_path: Path, rows: int) -> None:
+    path = tmp_path / "log.db"
+    took = asyncio.run(fill(path, rows))
+    print(f"\n{rows:,} requests, {rows / took:,.0f} written a second of CPU time")
+    measured = asyncio.run(measure(f"sqlite:///{path}", QUESTIONS, ROUNDS if rows > 10_000 else 1))
+    assert measured.keys() == QUESTIONS.keys()
+    for name, milliseconds in measured.items():
+        print(f"{name:42} {milliseconds:9.1f} ms of {QUESTIONS[name][1]:.0f}")
+
+
+async def measure(url: str, questions: dict[str, tuple[Ask, float]], rounds: int) -> dict[str, float]:
+    """Milliseconds of each question."""
+    database, found = Database(url), {}
+    for name, (ask, _) in questions.items():
+        best = float("inf")
+        for _ in range(rounds):
+            async with database.connect() as connection:
+                begun = time.process_time()
+                await ask(connection)
+                best = min(best, time.process_time() - begun)
+        found[name] = 1000 * best
+    await database.close()
+    return found
