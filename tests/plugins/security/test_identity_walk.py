@@ -167,7 +167,7 @@ async def walk(running: RunningGateway, ids: dict[str, str], browser: Browser) -
     ]
 
 
-async def test_a_viewer_changes_nothing_and_a_member_would(gateway: GatewayFactory) -> None:
+async def test_a_viewer_changes_nothing(gateway: GatewayFactory) -> None:
     async with gateway(PLUGINS) as running:
         ids = await plant(running)
         key, session = Browser(running, **READER), Browser(running)
