@@ -72,6 +72,7 @@ from helicone_gw.pipeline.asking import Asked, AskedTotal, Asking
 from helicone_gw.plugin import Plugin, PluginConfig
 from helicone_gw.price import UNITS, CompiledPrice, Tiered
 from helicone_gw.prices import Prices, PriceSource
+from helicone_gw.sealing import Unsealable
 from helicone_gw.shared import shared_directory
 from helicone_gw.stash import Stash, StashKey
 from helicone_gw.store import LocalKeys, Store
@@ -160,6 +161,7 @@ __all__ = [
     "Tiered",
     "TooManyRequests",
     "Unavailable",
+    "Unsealable",
     "UpstreamConnectError",
     "UpstreamError",
     "UpstreamProtocolError",

@@ -40,9 +40,10 @@ from helicone_gw.plugin import Plugin
 from helicone_gw.prices import Prices
 from helicone_gw.registry import new_manager
 from helicone_gw.routing import DEMO_PROVIDER, DefaultRoutes, Routing
+from helicone_gw.sealing import Sealing
 from helicone_gw.store import MemoryStore, Store
-from helicone_gw.upstream.addresses import AllowedTargets
 from helicone_gw.upstream.demo import DemoUpstream
+from helicone_gw.upstream.destinations import Destinations
 from helicone_gw.upstream.local_models import LocalModels
 from helicone_gw.upstream.prepare import ITSELF, Preparer, speaks
 from helicone_gw.upstream.providers import Catalogue
@@ -89,6 +90,8 @@ class Gateway:
         self.keys = KeyRing()
         self.audit = Audit(self.clock.now, self.log)
         """For plugins to tell what somebody changed."""
+        self.sealing = Sealing()
+        """For plugins' secrets in the database."""
         self.manager = new_manager()
         for plugin in self.plugins:
             self.manager.register(plugin, name=plugin.name)
@@ -97,7 +100,8 @@ class Gateway:
         self._network = parts.network(config)
         self.http = httpx.AsyncClient(transport=self._network.transport, follow_redirects=False)
         """For plugins' own calls: the same connection pool, no redirects followed."""
-        AllowedTargets(config.server.allowed_targets)  # a wrong entry is to be told now, not at the first request
+        self.destinations = Destinations(lambda: self.http, config.server.allowed_targets)
+        """For plugins to send to where users say: checked against addresses inside, and pinned."""
         self._preparer = Preparer(
             self.catalogue, config.server.allowed_targets, strict_translation=config.translation.strict
         )

@@ -29,9 +29,10 @@ HeliconeHeaders InternalError KeyRing KeySource LocalKeys MalformedBody Measurem
 NotFound Outcome PageRequest PanelQuery PayloadTooLarge PaymentRequired PermissionDenied Permits Plugin PluginConfig
 PluginFault PositiveSeconds PriceConfig PriceSource Prices ProviderCredential ProviderKey Request Response Retry Role
 Route Seconds Secret SessionSource Shown ShownChart ShownFigure ShownTable ShownText Size Stash StashKey Store
-StoreOperation StoreUnavailable Target TextPiece Tiered TooManyRequests Unavailable UpstreamConnectError UpstreamError
-UpstreamProtocolError UpstreamStatus UpstreamStreamError UpstreamTimeout Usage caller carry_chat client_address
-has_pieces hookimpl measured new_id parse_helicone_headers require_role shared_directory text_pieces wire_format
+StoreOperation StoreUnavailable Target TextPiece Tiered TooManyRequests Unavailable Unsealable UpstreamConnectError
+UpstreamError UpstreamProtocolError UpstreamStatus UpstreamStreamError UpstreamTimeout Usage caller carry_chat
+client_address has_pieces hookimpl measured new_id parse_helicone_headers require_role shared_directory text_pieces
+wire_format
 """
 
 

@@ -187,7 +187,7 @@ async def check_target(
     provider = catalogue.provider_for(parsed)
     if not named and provider is None and (parsed.ip is not None or not allowed.networks):
         raise _not_allowed(parsed, catalogue)
-    addresses = [parsed.ip] if parsed.ip is not None else await _resolve(parsed, resolve, timeout)
+    addresses = [parsed.ip] if parsed.ip is not None else await resolve_all(parsed, resolve, timeout)
     for address in addresses:
         if named and parsed.ip is not None:
             continue
@@ -226,7 +226,8 @@ def _not_allowed(url: ParsedURL, catalogue: Catalogue) -> BadRequest:
     return BadRequest(f"The target {url.origin} is not allowed; {advice}", code="target_not_allowed")
 
 
-async def _resolve(url: ParsedURL, resolve: Resolve, timeout: float) -> list[IPAddress]:
+async def resolve_all(url: ParsedURL, resolve: Resolve, timeout: float) -> list[IPAddress]:
+    """Every address of ``url``'s name. Raises `UpstreamConnectError` and `UpstreamTimeout`."""
     try:
         async with asyncio.timeout(timeout):
             found = await resolve(url.host, url.port)

@@ -186,7 +186,7 @@ class Preparer:
         return headers, key if provider.auth == "query-key" else None
 
     def _configured(self, exchange: Exchange, provider: Provider, origin: str, deployment: str | None) -> str | None:
-        """The gateway's own key for ``provider``: where one is kept for the caller, that and never the configuration's."""
+        """The gateway's own key for ``provider``: one that is kept for the caller in place of the configuration's."""
         kept = exchange.provider_keys.get(provider.name)
         if kept is None:
             return self._catalogue.credential(provider.name, origin, deployment)

@@ -60,6 +60,7 @@ class SecurityPlugin(Plugin):
         self._keys.start()
         await self._identity.start(gateway, self._keys)
         if self._cipher is not None:
+            gateway.sealing.use(self._cipher)
             self._provider_keys = ProviderKeys(
                 ProviderTable(gateway.database, self._cipher),
                 self._cipher,
