@@ -169,6 +169,9 @@ class ModerationConfig(PluginConfig):
     max_characters: Count = Field(
         default=4_000_000, description="Of a request that is looked through; a longer one is refused if it would be."
     )
+    remembered: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        default=10_000, description="Texts in which nothing was found, by hash, that are not looked through again."
+    )
     max_redacted: Annotated[int, Field(ge=1, le=100_000)] = Field(
         default=1000, description="Values of one request that its answer can have again; more are redacted for good."
     )

@@ -24,7 +24,7 @@ from helicone_gw_moderation.plan import Hit, Plan
 from helicone_gw_moderation.policy import Policy
 from helicone_gw_moderation.report import ModerationCounters, Report, Where, refusal
 from helicone_gw_moderation.stream import StreamGuard, reader_of
-from helicone_gw_moderation.texts import look
+from helicone_gw_moderation.texts import Clean, look
 from helicone_gw_moderation.vault import Vault, placeholders
 from helicone_gw_moderation.waiting import Verdicts
 
@@ -50,6 +50,7 @@ class Guard:
         judging: Judging,
         clock: Clock,
         counters: ModerationCounters,
+        clean: Clean,
     ) -> None:
         self._exchange = exchange
         self._policy = policy
@@ -57,6 +58,7 @@ class Guard:
         self._judging = judging
         self._clock = clock
         self._counters = counters
+        self._clean = clean
         self._report = Report(exchange, counters)
         self._vault: Vault | None = None
         self._stream: StreamGuard | None = None
@@ -99,7 +101,7 @@ class Guard:
             return None
         taken = frozenset(found for text in texts for found in placeholders(text))
         values = Vault(self._config.max_redacted, taken)
-        looked = await look(plan, texts, values=values)
+        looked = await look(plan, texts, values=values, clean=self._clean)
         self._counters.not_restorable += values.full
         self._note(looked.hits, "input")
         if (hit := looked.blocking) is not None:
@@ -135,7 +137,7 @@ class Guard:
             self._report.unread("answer")
             return None
         texts = wire.reply_text(response.body)
-        looked = await look(plan, texts, vault=self._vault)
+        looked = await look(plan, texts, vault=self._vault, clean=self._clean)
         self._note(looked.hits, "output")
         try:
             blocking = looked.blocking

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import count
 from typing import Literal
 
 from msgspec import Struct
@@ -18,6 +19,9 @@ THREATS = frozenset({"injection", "jailbreak"})
 """Categories whose refusals are of a threat; others are of something that was flagged."""
 MAX_PLACEHOLDER = 64
 """Characters of the longest placeholder."""
+
+
+_NUMBERS = count()
 
 
 class Check(Struct, frozen=True):
@@ -57,6 +61,8 @@ class Plan:
     """The checks of one side, put together. ``hold_all``: nothing of a stream is decided before its end."""
 
     def __init__(self, checks: Sequence[Check], detectors: Iterable[Detector], *, hold_all: bool = False) -> None:
+        self.number = next(_NUMBERS)
+        """No other plan of this process has it."""
         self.checks = tuple(check for check in checks if check.find)
         self.judged = tuple(check for check in checks if check.judges)
         used = tuple(detectors) if self.checks else ()

@@ -12,6 +12,7 @@ from helicone_gw_moderation.guarding import TICK, Guard, may_have_text
 from helicone_gw_moderation.judging import Judging
 from helicone_gw_moderation.policy import Policies, unknown_names
 from helicone_gw_moderation.report import ModerationCounters
+from helicone_gw_moderation.texts import Clean
 
 if TYPE_CHECKING:
     import typer
@@ -37,6 +38,7 @@ class ModerationPlugin(Plugin):
     def __init__(self, config: ModerationConfig, name: str) -> None:
         super().__init__(config, name)
         self.counters = ModerationCounters()
+        self._clean = Clean(config.remembered)
         self._guards: StashKey[Guard] = StashKey(f"{name}.guard")
         if any(rule.keys for rule in config.rules):
             self.vary = ("key",)
@@ -83,7 +85,7 @@ class ModerationPlugin(Plugin):
         policy = self._policies.of(exchange)
         if policy is None or not may_have_text(exchange.request):
             return None
-        guard = Guard(exchange, policy, self.config, self._judging, self._clock, self.counters)
+        guard = Guard(exchange, policy, self.config, self._judging, self._clock, self.counters, self._clean)
         exchange.stash[self._guards] = guard
         return await guard.request()
 

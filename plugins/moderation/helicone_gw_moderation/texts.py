@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
+
+from cachetools import LRUCache
 
 from helicone_gw_moderation.plan import Hit, Plan
 from helicone_gw_moderation.vault import Vault
@@ -16,9 +19,11 @@ IN_A_THREAD = 100_000
 class Looked:
     """What was found in some texts, and those that change, with what they become."""
 
-    __slots__ = ("changes", "hits")
+    __slots__ = ("changes", "clean", "hits")
 
     def __init__(self) -> None:
+        self.clean: list[str] = []
+        """Texts in which nothing was found."""
         self.hits: list[Hit] = []
         self.changes: dict[str, str] = {}
 
@@ -32,19 +37,64 @@ class Looked:
         return next((hit for hit in self.hits if hit.action == "block"), None)
 
 
-async def look(plan: Plan, texts: Sequence[str], *, vault: Vault | None = None, values: Vault | None = None) -> Looked:
-    """Look through ``texts``; see `Window` for the vaults."""
-    if sum(map(len, texts)) < IN_A_THREAD:
-        return _look(plan, texts, vault, values)
-    return await asyncio.to_thread(_look, plan, texts, vault, values)
+class Clean:
+    """Texts in which a plan found nothing, the last ``size`` of them, by their hashes.
+
+    A conversation that goes on brings all that was said before along each time.
+    """
+
+    __slots__ = ("_known", "hits")
+
+    def __init__(self, size: int) -> None:
+        self.hits = 0
+        self._known: LRUCache[bytes, bool] = LRUCache(size)
+
+    def without(self, plan: Plan, texts: Sequence[str]) -> dict[str, bytes]:
+        """Those of ``texts`` that are to be looked through, each once, with what to call it afterwards."""
+        left: dict[str, bytes] = {}
+        for text in texts:
+            name = hashlib.sha256(b"%d:" % plan.number + text.encode("utf-8", "surrogatepass")).digest()
+            if self._known.get(name):
+                self.hits += 1
+            else:
+                left[text] = name
+        return left
+
+    def add(self, name: bytes) -> None:
+        """Remember that nothing was found."""
+        self._known[name] = True
 
 
-def _look(plan: Plan, texts: Sequence[str], vault: Vault | None, values: Vault | None) -> Looked:
+async def look(
+    plan: Plan,
+    texts: Sequence[str],
+    *,
+    vault: Vault | None = None,
+    values: Vault | None = None,
+    clean: Clean | None = None,
+) -> Looked:
+    """Look through ``texts``, but for those known to be ``clean``; see `Window` for the vaults."""
+    names = dict.fromkeys(texts, b"") if clean is None or vault is not None else clean.without(plan, texts)
+    if sum(map(len, names)) < IN_A_THREAD:
+        looked = _look(plan, names, vault, values)
+    else:
+        looked = await asyncio.to_thread(_look, plan, names, vault, values)
+    if clean is not None:
+        for text in looked.clean:
+            if names[text]:
+                clean.add(names[text])
+    return looked
+
+
+def _look(plan: Plan, texts: Iterable[str], vault: Vault | None, values: Vault | None) -> Looked:
     looked = Looked()
-    for text in dict.fromkeys(texts):
+    for text in texts:
         window = Window(plan, vault=vault, values=values)
         window.feed(text)
-        looked.hits += window.decide(final=True)
+        hits = window.decide(final=True)
+        looked.hits += hits
+        if not hits:
+            looked.clean.append(text)
         after = window.changed(0, text)
         if after != text:
             looked.changes[text] = after

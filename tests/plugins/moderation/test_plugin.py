@@ -12,6 +12,7 @@ from helicone_gw.testing import GatewayFactory, Reply, RunningGateway, ScriptedP
 from helicone_gw.testing.dialects import anthropic, gemini, openai_chat, openai_responses
 from helicone_gw.testing.dialects.content import ToolCall
 from helicone_gw.testing.script import of_events
+from helicone_gw_moderation.plugin import ModerationPlugin
 from tests.plugins.moderation.finding import ADDRESS, CLASSES, KEY, PHRASE
 
 pytestmark = pytest.mark.virtual_time  # on a busy machine a stream's hold is over before its answer has come
@@ -401,6 +402,20 @@ async def test_a_request_that_is_too_long_to_look_through_is_refused_where_it_ma
         async with gateway(config, classes=CLASSES) as running:
             assert (await running.chat("a" * 11)).status == status
             assert (await running.chat("a" * 10)).status == 200
+
+
+async def test_what_was_looked_through_before_is_not_looked_through_again(gateway: GatewayFactory) -> None:
+    rules = [{"models": ["gpt-5"], "checks": [check("keyword")]}]
+    async with gateway(moderation(check("secret", on="input"), rules=rules), classes=CLASSES) as running:
+        (plugin,) = running.gateway.plugins
+        assert isinstance(plugin, ModerationPlugin)
+        for known in (0, 1, 2):
+            assert (await running.chat("forbidden")).status == 200
+            assert plugin._clean.hits == known
+        assert (await running.chat("forbidden", model="gpt-5")).status == 400  # another plan
+        for _ in range(2):
+            assert (await running.chat(f"Hello {KEY}")).status == 400
+        assert plugin._clean.hits == 2
 
 
 async def test_gzip_is_read_and_so_is_what_was_escaped(gateway: GatewayFactory) -> None:
