@@ -1,10 +1,15 @@
-"""``GET /metrics``. The core asks for a gateway key as for every page of its own."""
+"""``GET /metrics``. The core asks for a gateway key as for every page of its own; it has to be the operator's."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
 from quart import Blueprint, Response, request
+
+from helicone_gw import PermissionDenied, caller
+
+OPERATOR = "default"
+"""The organisation that sees what concerns all of them: figures are not told apart by organisation."""
 
 
 def routes(name: str, page: Callable[[str], Awaitable[tuple[bytes, str]]]) -> Blueprint:
@@ -13,6 +18,11 @@ def routes(name: str, page: Callable[[str], Awaitable[tuple[bytes, str]]]) -> Bl
 
     @pages.get("/metrics")
     async def metrics() -> Response:
+        key = caller(request.scope)
+        if key is not None and key.organization != OPERATOR:
+            raise PermissionDenied(
+                f"These are figures of all organisations, for keys of {OPERATOR!r} alone.", code="organization_required"
+            )
         body, content_type = await page(request.headers.get("accept", ""))
         return Response(body, content_type=content_type)
 

@@ -19,6 +19,7 @@ ONE, TWO = "sk-of-one-0123456789", "sk-of-two-0123456789"
 KEYS = {
     "one": {"key": ONE, "organization": "one", "owner": "ann", "role": "admin"},
     "two": {"key": TWO, "organization": "two", "owner": "ann", "role": "admin"},
+    "operator": "sk-of-the-operator-0123456789",
 }
 MODELS = {"gpt-4o-mini": {"providers": ["openai"], "price": {"input_mtok": 0, "output_mtok": 1000}}}
 REQUEST_ID = "0e4e8b7c-7a53-4f0c-8a55-0c5a3f1f4b11"
@@ -36,6 +37,7 @@ async def running(gateway: GatewayFactory) -> AsyncIterator[RunningGateway]:
     }
     plugins = [
         "logging",
+        "metrics",
         "cost",
         {"security": {"keys": KEYS}},
         {"ratelimit": {"limits": limits, "budgets": budgets, "tokenizer": "estimate"}},
@@ -133,3 +135,11 @@ async def test_no_header_names_another_organization(running: RunningGateway) -> 
     for name in ("helicone_org_id", "helicone_organization_id", "helicone_property_organization", "x_organization"):
         assert (await chat(running, ONE, **{name: "two"})).status in (200, 402, 429)
     assert {served.organization for served in running.exchanges} == {"one"}
+
+
+async def test_figures_of_all_are_the_operators(running: RunningGateway) -> None:
+    assert (await chat(running, ONE)).status == 200
+    for key, status in ((ONE, 403), (TWO, 403), (str(KEYS["operator"]), 200)):
+        told = await rest(running, key, "GET", "/metrics")
+        assert told.status == status
+        assert ("requests_total" in told.body.decode()) is (status == 200)
