@@ -11,6 +11,8 @@ import pytest
 
 from helicone_gw import ConfigError
 from helicone_gw.testing import GatewayFactory, RunningGateway
+from helicone_gw_prompts.config import PromptsConfig
+from helicone_gw_prompts.plugin import PromptsPlugin
 from tests.plugins.prompts.running import CHAT, plugin, rest, sent
 
 
@@ -69,6 +71,15 @@ async def test_broken_files_stop_the_start_with_their_places(gateway: GatewayFac
     with pytest.raises(ConfigError, match="no such folder"):
         async with gateway([{"prompts": {"dir": str(tmp_path / "none")}}]):
             pass
+
+
+def test_check_names_broken_files(tmp_path: Path) -> None:
+    folder = tmp_path / "prompts"
+    write(folder, "Hi {{hc:name}}")
+    config: Any = None
+    (told,) = PromptsPlugin(PromptsConfig(dir=str(folder)), "prompts").remarks(config)
+    assert told.startswith(f"{folder}/hello.yaml:3:")
+    assert PromptsPlugin(PromptsConfig(), "prompts").remarks(config) == []
 
 
 @pytest.mark.virtual_time
