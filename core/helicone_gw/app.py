@@ -80,7 +80,7 @@ class App(Quart):
                 serve = serve_http if kind == "http" else serve_websocket
                 await serve(self.gateway, scope, headers, receive, send, location)
                 return
-            body = Body(receive, headers)
+            body = Body(receive, headers, self.gateway.config.limits.idle_timeout)
             page = page_request(scope, headers, location, client_of(self.gateway, scope, headers), body)
             ADDRESS.set(page.client)
             try:

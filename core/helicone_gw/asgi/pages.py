@@ -7,9 +7,10 @@ from urllib.parse import parse_qsl, quote
 
 from helicone_gw.access import PageRequest
 from helicone_gw.asgi.types import Message, Receive, Scope
-from helicone_gw.errors import BadRequest, PayloadTooLarge
+from helicone_gw.errors import BadRequest, ClientTimeout, PayloadTooLarge
 from helicone_gw.headers import Headers
 from helicone_gw.ingress.location import Location
+from helicone_gw.waiting import within
 
 MAX_FORM = 1 << 20
 """Bytes of an HTML form that are read before it is known who sent it."""
@@ -24,11 +25,15 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 class Body:
-    """ASGI's ``receive``, of which the beginning may be read early: the application gets it all the same."""
+    """ASGI's ``receive``, of which the beginning may be read early: the application gets it all the same.
 
-    def __init__(self, receive: Receive, headers: Headers) -> None:
+    ``idle`` is the longest silence in seconds while it is read early.
+    """
+
+    def __init__(self, receive: Receive, headers: Headers, idle: float) -> None:
         self._receive = receive
         self._headers = headers
+        self._idle = idle
         self._read: list[Message] = []
         self._form: Mapping[str, str] | None = None
 
@@ -39,7 +44,7 @@ class Body:
     async def form(self) -> Mapping[str, str]:
         """The fields of an HTML form, the first of each name; none for any other body.
 
-        Raises `PayloadTooLarge` past `MAX_FORM`, `BadRequest` for more than `MAX_FIELDS`.
+        Raises `PayloadTooLarge` past `MAX_FORM`, `BadRequest` for more than `MAX_FIELDS`, `ClientTimeout`.
         """
         if self._form is None:
             kind = (self._headers.get("content-type") or "").partition(";")[0].strip().lower()
@@ -49,7 +54,10 @@ class Body:
     async def _whole(self) -> bytes:
         size = 0
         while True:
-            message = await self._receive()
+            try:
+                message = await within(self._idle, self._receive())
+            except TimeoutError:
+                raise ClientTimeout(f"No more of the form came within {self._idle:g} seconds.") from None
             self._read.append(message)
             size += len(message.get("body", b""))
             if size > MAX_FORM:

@@ -45,6 +45,9 @@ TIMEOUT: Final = 10.0
 FRESH: Final = 3600.0
 """Seconds for which the provider's discovery document and keys are believed."""
 
+REST: Final = 5.0
+"""Seconds for which a provider that did not answer is not asked again, so that nobody waits for it in a row."""
+
 AGAIN: Final = 60.0
 """Seconds after which the keys are asked for anew when a token was signed with one that is not among them."""
 
@@ -63,6 +66,7 @@ class OidcProvider:
         self._clock = clock
         self._described: tuple[float, dict[str, Any]] | None = None
         self._keys: tuple[float, Any] | None = None
+        self._failed: tuple[float, str] | None = None
         self._turn = asyncio.Lock()
 
     async def authorization_url(self, *, redirect_uri: str, state: str, nonce: str, verifier: str) -> str:
@@ -163,7 +167,7 @@ class OidcProvider:
     async def _description(self) -> dict[str, Any]:
         async with self._turn:
             if self._described is None or self._clock.monotonic() >= self._described[0] + FRESH:
-                found = await self._json("GET", f"{self.config.issuer}/.well-known/openid-configuration")
+                found = await self._rested(f"{self.config.issuer}/.well-known/openid-configuration")
                 if str(found.get("issuer", "")).rstrip("/") != self.config.issuer:
                     raise OidcFailed("the discovery document is another issuer's")
                 self._described = self._clock.monotonic(), found
@@ -187,13 +191,23 @@ class OidcProvider:
         async with self._turn:
             known = self._keys
             if known is None or again or self._clock.monotonic() >= known[0] + FRESH:
-                found = await self._json("GET", url)
+                found = await self._rested(url)
                 try:
                     self._keys = self._clock.monotonic(), KeySet.import_key_set(found)  # type: ignore[arg-type]
                 except (JoseError, ValueError, TypeError, KeyError):
                     raise OidcFailed("the provider's keys cannot be read") from None
             assert self._keys is not None
             return self._keys[1]
+
+    async def _rested(self, url: str) -> dict[str, Any]:
+        """What the provider publishes at ``url``; asked by one login at a time, while the others wait for it."""
+        if self._failed is not None and self._clock.monotonic() < self._failed[0] + REST:
+            raise OidcFailed(self._failed[1])
+        try:
+            return await self._json("GET", url)
+        except OidcFailed as problem:
+            self._failed = self._clock.monotonic(), str(problem)
+            raise
 
     def _may_ask_again(self) -> bool:
         return self._keys is not None and self._clock.monotonic() >= self._keys[0] + AGAIN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from helicone_gw import BadRequest, Headers, PageRequest, PayloadTooLarge
 from helicone_gw.asgi.pages import MAX_FIELDS, MAX_FORM, Body, login_address
+from helicone_gw.errors import ClientTimeout
 
 FORM = Headers({"content-type": "Application/X-WWW-Form-Urlencoded; charset=utf-8"})
 HTML = Headers({"accept": "text/html,application/xhtml+xml"})
@@ -23,7 +25,7 @@ def body(*pieces: bytes, headers: Headers = FORM) -> Body:
     async def receive() -> Any:
         return messages.popleft() if messages else {"type": "http.disconnect"}
 
-    return Body(receive, headers)
+    return Body(receive, headers, 60)
 
 
 async def rest(of: Body) -> bytes:
@@ -59,6 +61,14 @@ async def test_a_form_is_read_within_bounds() -> None:
     assert len(await body(b"&".join(b"a%d=" % number for number in range(MAX_FIELDS))).form()) == MAX_FIELDS
     with pytest.raises(BadRequest):
         await body(b"&".join(b"a=" for _ in range(MAX_FIELDS + 1))).form()
+
+
+async def test_a_form_that_does_not_come_is_not_waited_for_for_ever() -> None:
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    with pytest.raises(ClientTimeout):
+        await Body(receive, FORM, 0.01).form()
 
 
 async def test_a_client_that_leaves_ends_the_form() -> None:

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
+from helicone_gw import Database
 from helicone_gw.testing import GatewayFactory, Reply, RunningGateway
 from helicone_gw_security.admin.pages import operations
+from helicone_gw_security.identity_tables import BRANCH, IDENTITY_VERSIONS
+from helicone_gw_security.plugin import VERSIONS
 from tests.plugins.security.people import HASH, KEYS, PASSWORD, USERS, Browser, security
 
 ROOT = {"authorization": "Bearer hk-root-secret"}
@@ -465,3 +468,33 @@ async def test_the_document_describes_every_operation(running: RunningGateway) -
     described = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
     assert described == {(operation.method, operation.path) for operation in operations()}
     assert HASH not in str(document)
+
+
+async def test_on_postgres_as_on_sqlite(gateway: GatewayFactory, postgres_url: str) -> None:
+    database = Database(postgres_url)
+    await database.migrate("security", VERSIONS)
+    await database.migrate(BRANCH, IDENTITY_VERSIONS)
+    await database.close()
+    settings = security(keys=KEYS, users=USERS)
+    async with gateway([settings], config={"database": {"url": postgres_url}}) as running:
+        user = {"email": "new@example.com", "role": "admin", "password": PASSWORD}
+        made = await good(running, "POST", "/v1/admin/users", user)
+        assert (await ask(running, "POST", "/v1/admin/users", user)).status == 409
+        await good(running, "POST", "/v1/admin/users", user, headers=STRANGER)
+        browser = Browser(running)
+        assert (await browser.log_in("new@example.com", organization="default")).status == 200
+        assert (await browser.request("POST", "/v1/api-keys", json={"name": "ci"})).status == 201
+        assert (await browser.request("GET", "/v1/audit?limit=1")).json()["data"]["next"]
+        body = {"id": "acme", "admin": {"email": "boss@acme.example", "password": PASSWORD}}
+        await good(running, "POST", "/v1/organization/create", body)
+        await good(running, "DELETE", f"/v1/admin/users/{made['user']['id']}")
+        assert not (await browser.session())["authenticated"]
+        await good(running, "POST", "/v1/admin/users", user)
+        for _ in range(52):
+            await Browser(running).log_in()
+        assert await actions(running, actor="root") == [
+            ("user.create", "root"),
+            ("user.remove", "root"),
+            ("organization.create", "root"),
+            ("user.create", "root"),
+        ]

@@ -279,3 +279,18 @@ async def test_what_would_let_anybody_in_is_no_configuration(
             pytest.fail("it started")
     assert problem in str(refused.value)
     assert "s3cret-of-client" not in str(refused.value)
+
+
+async def test_a_provider_that_is_away_is_not_waited_for_by_one_after_the_other(
+    gateway: GatewayFactory, openid: OpenId, clock: VirtualClock
+) -> None:
+    async with running_with(gateway, openid, clock, **EVERYBODY) as running:
+        openid.lies["status"] = 503
+        for _ in range(3):
+            reply = await Browser(running).request("GET", "/auth/oidc/corp/start")
+            assert reply.headers.get("location") == "/login?error=sso_failed"
+        assert len(openid.calls) == 1
+        openid.lies.clear()
+        clock.advance(5)
+        openid.now = clock.now()
+        assert (await log_in(Browser(running), openid)).headers.get("location") == "/requests?a=1"
