@@ -13,7 +13,7 @@ from helicone_gw_prompts.asking import Asked
 from helicone_gw_prompts.body import SELECTING
 from helicone_gw_prompts.errors import NoSuch
 from helicone_gw_prompts.library import Choice, Library
-from helicone_gw_prompts.merging import MESSAGES, SCHEMAS, fill_messages, merge
+from helicone_gw_prompts.merging import MESSAGES, SCHEMAS, SYSTEM, fill_messages, merge
 from helicone_gw_prompts.partials import Partials
 from helicone_gw_prompts.reading import PRODUCTION, Version
 from helicone_gw_prompts.template import Inputs, Partial, Problem, TooLarge, fill, fill_json
@@ -74,8 +74,9 @@ class Expander:
         field = MESSAGES[request.dialect, request.operation]
         try:
             saved = await self._saved(version, organization, inputs, problems)
-            if field in said:
-                said[field] = fill_messages(said[field], inputs, problems)
+            for name in (field, *SYSTEM[request.dialect]):
+                if name in said:
+                    said[name] = fill_messages(said[name], inputs, problems)
             for name in SCHEMAS[request.dialect]:
                 if name in said:
                     said[name] = fill_json(said[name], inputs, problems)

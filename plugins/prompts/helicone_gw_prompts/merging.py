@@ -24,6 +24,13 @@ MESSAGES = {
 }
 """The operations in which prompts can be used, and the field of each that holds its messages."""
 
+SYSTEM = {
+    "openai": ("instructions",),
+    "anthropic": ("system",),
+    "gemini": ("systemInstruction", "system_instruction"),
+}
+"""The fields of each dialect in which the system speaks, beside messages."""
+
 SCHEMAS = {
     "openai": ("tools", "response_format", "text"),
     "anthropic": ("tools", "output_config", "output_format"),

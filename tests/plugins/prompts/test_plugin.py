@@ -178,6 +178,27 @@ async def test_inputs_that_do_not_fit_are_refused_in_the_clients_dialect(gateway
         assert plugin(running).counters.refused == 1
 
 
+@pytest.mark.parametrize(
+    ("dialect", "own"),
+    [
+        ("responses", {"instructions": "For {{hc:who:string}}"}),
+        ("messages", {"system": "For {{hc:who:string}}"}),
+        ("messages", {"system": [{"type": "text", "text": "For {{hc:who:string}}"}]}),
+        ("gemini", {"systemInstruction": {"parts": [{"text": "For {{hc:who:string}}"}]}}),
+        ("gemini", {"system_instruction": {"parts": [{"text": "For {{hc:who:string}}"}]}}),
+    ],
+)
+async def test_what_the_requests_own_system_says_is_filled_in_and_follows(
+    gateway: GatewayFactory, dialect: str, own: dict[str, Any]
+) -> None:
+    path, body = DIALECTS[dialect]
+    async with gateway(["prompts"]) as running:
+        prompt, _ = await made(running)
+        await running.request("POST", path, json={**body, **own, "prompt_id": prompt, "inputs": {"who": "Ann"}})
+        said = str(sent(running))
+        assert said.index("You help Ann {{hc:times:number}} times.") < said.index("For Ann")
+
+
 async def test_tools_of_either_side_are_filled_in(gateway: GatewayFactory) -> None:
     def tool(name: str) -> dict[str, Any]:
         return {"type": "function", "function": {"name": name, "parameters": {"type": "object", "properties": {}}}}
