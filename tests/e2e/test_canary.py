@@ -163,6 +163,7 @@ def configuration(exported_to: str, directory: Path) -> dict[str, Any]:
         {"cache": {"enabled": True, "backend": {"url": f"disk://{directory}/cache.db"}}},
         "router",
         "fallbacks",
+        "dashboard",
         {"retries": {"enabled": True, "num": 1, "min_timeout": 0.01, "max_timeout": 0.02}},
     ]
     return {
@@ -230,14 +231,15 @@ PAGES = (
     "/readyz",
     "/v1/budgets",
     "/v1/models",
-    "/",
-    "/dashboard",
-    "/requests",
     "/v1/audit",
     "/v1/api-keys",
-    "/v1/keys",
-    "/v1/provider-keys",
-    "/v1/provider_keys",
+    "/v1/api-keys/provider-keys",
+    "/v1/organization",
+    "/v1/admin/users",
+    "/auth/session",
+    "/dashboard",
+    "/dashboard/requests",
+    "/dashboard/sessions",
 )
 
 
@@ -279,9 +281,13 @@ async def test_what_was_planted_is_found_nowhere(start: Start, tmp_path: Path) -
                     assert answer.status_code == 200
                     look(path, answer.content)
             auth = {"Authorization": f"Bearer {GATEWAY}"}
+            pages: set[int] = set()
             for which in ids:
-                path = f"/v1/request/{which}?includeBody=true"
-                look("one request", (await client.get(program.url + path, headers=auth)).content)
+                for path in (f"/v1/request/{which}?includeBody=true", f"/dashboard/requests/{which}"):
+                    answer = await client.get(program.url + path, headers={**auth, "Accept": "text/html"})
+                    pages.add(answer.status_code)
+                    look("one request", answer.content)
+            assert pages <= {200, 404}, pages
             look("journal and database while it runs", b"".join(contents(tmp_path)))
             program.signal(signal.SIGTERM)
             await program.ended()
