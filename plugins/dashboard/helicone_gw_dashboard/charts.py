@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from helicone_gw_dashboard.formatting import instant
-from helicone_gw_dashboard.view import Panel
 
 Chart = dict[str, Any]
 
@@ -27,61 +26,35 @@ def lane(name: str, values: Sequence[float | None], look: str = "line", colour: 
     return {"name": name, "values": list(values), "look": look, "colour": colour}
 
 
-def overview(panels: Mapping[str, Panel], bucket: int) -> dict[str, Chart]:
-    """The charts of the overview, by name; those without data are left out."""
-    made: dict[str, Chart] = {}
-    series = panels["series"].data
-    if series is not None:
-        now = series["buckets"]
-        before = (series.get("previous") or {}).get("buckets") or []
-        times = [each["at"] for each in now]
+def of_series(series: Mapping[str, Any], bucket: int) -> dict[str, Chart]:
+    """The charts of what requests come to over time (``/v1/metrics/series/query``), by name."""
+    now = series["buckets"]
+    earlier = ((series.get("previous") or {}).get("buckets") or [])[: len(now)]
+    times = [each["at"] for each in now]
 
-        def of(name: str) -> list[float | None]:
-            return [each[name] for each in now]
+    def of(name: str) -> list[float | None]:
+        return [each[name] for each in now]
 
-        def earlier(name: str) -> list[float | None]:
-            values: list[float | None] = [each[name] for each in before][: len(now)]
-            return values + [None] * (len(now) - len(values))
+    def before(name: str) -> dict[str, Any]:
+        values = [each[name] for each in earlier]
+        return lane("the time before", [*values, *[None] * (len(now) - len(values))], "before")
 
-        made["requests"] = chart(
-            times,
-            bucket,
-            "count",
-            lane("requests", of("requests"), "bars", 0),
-            lane("errors", of("errors"), "bars", 1),
-            lane("the time before", earlier("requests"), "before"),
-        )
-        made["cost"] = chart(
-            times,
-            bucket,
-            "money",
-            lane("cost", of("cost"), "bars", 2),
-            lane("the time before", earlier("cost"), "before"),
-        )
-        made["tokens"] = chart(
-            times,
-            bucket,
-            "count",
-            lane("all tokens", of("total_tokens"), "bars", 0),
-            lane("of them output", of("completion_tokens"), "bars", 3),
-        )
-        made["cache"] = chart(
-            times,
-            bucket,
-            "count",
-            lane("hits", of("cache_hits"), "bars", 2),
-            lane("the time before", earlier("cache_hits"), "before"),
-        )
-    for name in ("latency", "first"):
-        found = panels[name].data
-        if found is not None and found["buckets"]:
-            made[name] = chart(
-                [each["at"] for each in found["buckets"]],
-                bucket,
-                "duration",
-                *(
-                    lane(share, [each["values"][share] for each in found["buckets"]], "line", colour)
-                    for colour, share in ((0, "p50"), (3, "p95"), (1, "p99"))
-                ),
-            )
-    return made
+    def made(unit: str, *lanes: Mapping[str, Any]) -> Chart:
+        return chart(times, bucket, unit, *lanes)
+
+    requests, errors = lane("requests", of("requests"), "bars", 0), lane("errors", of("errors"), "bars", 1)
+    every, output = lane("all", of("total_tokens"), "bars", 0), lane("output", of("completion_tokens"), "bars", 3)
+    return {
+        "requests": made("count", requests, errors, before("requests")),
+        "cost": made("money", lane("cost", of("cost"), "bars", 2), before("cost")),
+        "tokens": made("count", every, output),
+        "cache": made("count", lane("hits", of("cache_hits"), "bars", 2), before("cache_hits")),
+    }
+
+
+def of_percentiles(found: Mapping[str, Any], bucket: int) -> Chart:
+    """The chart of percentiles over time (``/v1/metrics/percentiles/query``)."""
+    buckets = found["buckets"] or []
+    colours = ((0, "p50"), (3, "p95"), (1, "p99"))
+    lanes = [lane(share, [each["values"][share] for each in buckets], "line", colour) for colour, share in colours]
+    return chart([each["at"] for each in buckets], bucket, "duration", *lanes)

@@ -105,7 +105,8 @@ async def test_pages_run_nothing_of_their_own_and_are_kept_by_nobody(running: Ru
         "/dashboard/requests",
         f"/dashboard/requests/{one['id']}",
         "/dashboard/sessions",
-        "/dashboard/lists",
+        "/dashboard/lists/user",
+        "/dashboard/lists/property",
     ):
         reply = await running.request("GET", path, headers={"Accept": "text/html"})
         policy = reply.headers.get("content-security-policy", "")
@@ -142,7 +143,7 @@ async def test_nothing_that_users_or_models_write_becomes_markup(running: Runnin
     for attack in ATTACKS:
         await _write(running, attack)
     listed = (await ask("POST", "/v1/request/query", caller=None, json={"filter": "all", "limit": 50})).json()["data"]
-    pages = ["/", "/dashboard/requests", "/dashboard/lists", "/dashboard/sessions"]
+    pages = ["/", "/dashboard/requests", "/dashboard/lists/user", "/dashboard/lists/property", "/dashboard/sessions"]
     pages += [f"/dashboard/requests/{each['id']}" for each in listed]
     pages += [f"/dashboard/session?id={quote(each['session_id'])}" for each in listed if each["session_id"]]
     for path in pages:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from quart import Response
 
@@ -12,7 +12,7 @@ from helicone_gw_dashboard.formatting import change
 from helicone_gw_dashboard.lens import DAY, HOUR, MINUTE, RANGES, Lens
 from helicone_gw_dashboard.pages.welcome import welcome
 from helicone_gw_dashboard.site import Pages
-from helicone_gw_dashboard.view import Panel, View
+from helicone_gw_dashboard.view import Trouble, View
 
 PAGES = Pages("overview")
 
@@ -26,44 +26,44 @@ _INCREMENTS: Final = ((3 * HOUR, "min", MINUTE), (8 * DAY, "hour", HOUR), (120 *
 SHOWN: Final = 7
 """Values of one list."""
 
-DRAWN: Final = (
-    ("requests", "Requests", "series"),
-    ("cost", "Cost", "series"),
-    ("tokens", "Tokens", "series"),
-    ("latency", "Latency", "latency"),
-    ("first", "First token, of streams", "first"),
-    ("cache", "Answered from caches", "series"),
-)
-"""Charts: name, heading, and which answer they are made of."""
+METRICS: Final[Mapping[str, str]] = {"latency": "Latency", "time_to_first_token": "First token, of streams"}
+"""What there are percentiles of, and the headings of their charts."""
 
-TOPS: Final[tuple[tuple[str, str, str, str], ...]] = (
-    ("model", "Models", "cost", "model"),
-    ("provider", "Providers", "requests", "provider"),
-    ("user", "Users", "cost", "user_id"),
-    ("property", "Properties", "requests", "properties"),
-    ("error", "Errors", "requests", "error_code"),
-    ("key", "Keys", "cost", "key_name"),
+DRAWN: Final[tuple[tuple[str, str], ...]] = (
+    ("requests", "Requests"),
+    ("cost", "Cost"),
+    ("tokens", "Tokens"),
+    *METRICS.items(),
+    ("cache", "Answered from caches"),
 )
-"""Lists: what requests are told apart by, the heading, the order, the column that a click filters by."""
+"""Charts by name, with their headings."""
+
+
+class Largest(NamedTuple):
+    """A list of the overview: what requests are told apart by, its order, and the column that a click filters by."""
+
+    by: str
+    title: str
+    sort: str
+    column: str
+    empty: str = "Nothing in this time."
+
+
+LISTS: Final = (
+    Largest("model", "Models", "cost", "model"),
+    Largest("provider", "Providers", "requests", "provider"),
+    Largest("user", "Users", "cost", "user_id", "No request names its user."),
+    Largest("property", "Properties", "requests", "properties", "No request has a property."),
+    Largest("status", "Errors", "errors", "status", "No errors."),
+    Largest("key", "Keys", "cost", "key_name", "No keys were used."),
+)
 
 
 @PAGES.get("/", "Overview")
 async def overview(view: View) -> Response:
     """The figures and the charts, or the first-run page while nothing was ever logged."""
     lens = Lens.read(view.args, view.now)
-    increment, length = _increment(lens.end - lens.start)
-    buckets = {
-        **_asked(lens),
-        "previous": True,
-        "dbIncrement": increment,
-        "timeZoneDifference": view.minutes_ahead,
-    }
-    shares = {**buckets, "percentiles": [50, 95, 99]}
-    panels = await view.panels(
-        series=view.ask("POST", SERIES, json={**buckets, "users": True}),
-        latency=view.ask("POST", PERCENTILES, json={**shares, "metric": "latency"}),
-        first=view.ask("POST", PERCENTILES, json={**shares, "metric": "time_to_first_token"}),
-    )
+    panels = await view.panels(series=view.ask("POST", SERIES, json=_buckets(view, lens)))
     series = panels["series"].data
     if series is not None and not series["totals"]["requests"] and not lens.filters and await _is_new(view):
         return await welcome(view)
@@ -71,40 +71,79 @@ async def overview(view: View) -> Response:
         "overview.html",
         lens=lens,
         ranges=RANGES,
-        panels=panels,
-        figures=_figures(view, lens, panels),
-        charts=charts.overview(panels, length),
+        series=panels["series"],
+        figures=_figures(view, lens, series) if series else [],
+        charts=charts.of_series(series, _increment(lens)[1]) if series else {},
         drawn=DRAWN,
+        lists=LISTS,
         property_key=view.args.get("property", ""),
     )
 
 
-@PAGES.get("/lists", "Overview")
-async def lists(view: View) -> Response:
-    """Who and what the requests were: a part of the overview that it need not wait for."""
+@PAGES.get("/percentiles/<metric>", "Overview")
+async def percentiles(view: View, metric: str) -> Response:
+    """How long requests took, as a chart and a figure, for which the rest of the page need not wait."""
     lens = Lens.read(view.args, view.now)
-    found = await view.panels(keys=_keys(view))
-    keys = found["keys"].data or []
-    key = view.args.get("property") or next(iter(keys), "")
-    asked = {
-        by: {**_asked(lens), "by": by, "sort": sort, "limit": SHOWN}
-        | ({"propertyKey": key} if by == "property" else {})
-        for by, _, sort, _ in TOPS
-        if by != "property" or key
-    }
-    panels = await view.panels(**{by: view.ask("POST", TOP, json=body) for by, body in asked.items()})
-    shown = [
-        (heading, by, panels.get(by, Panel()), _bars(view, lens, panels.get(by), by, sort, column, key))
-        for by, heading, sort, column in TOPS
-    ]
-    return view.render("_lists.html", lens=lens, lists=shown, property_keys=keys, property_key=key)
+    if metric not in METRICS:
+        raise Trouble(404, "There is no such chart.")
+    body = {**_buckets(view, lens), "percentiles": [50, 95, 99], "metric": metric}
+    found = await view.ask("POST", PERCENTILES, json=body)
+    value = found["values"]["p95"]
+    link = view.url("/requests", **(lens.params if value is None else lens.plus(metric, "gte", round(value))))
+    return view.render(
+        "_percentiles.html",
+        lens=lens,
+        metric=metric,
+        title=METRICS[metric],
+        chart=charts.of_percentiles(found, _increment(lens)[1]),
+        value=value,
+        p50=found["values"]["p50"],
+        before=(found.get("previous") or {}).get("values", {}).get("p95"),
+        link=link,
+    )
 
 
-def _increment(length: int) -> tuple[str, int]:
+@PAGES.get("/lists/<by>", "Overview")
+async def largest(view: View, by: str) -> Response:
+    """Who or what most of the requests were: a list of the overview, for which the others need not wait."""
+    lens = Lens.read(view.args, view.now)
+    found = [one for one in LISTS if one.by == by]
+    if not found:
+        raise Trouble(404, "There is no such list.")
+    (one,) = found
+    asked = {**_asked(lens), "by": by, "sort": one.sort, "limit": SHOWN}
+    keys: list[str] = []
+    key = ""
+    if by == "property":
+        keys = await _keys(view)
+        key = view.args.get("property") or next(iter(keys), "")
+        asked["propertyKey"] = key
+    values = [] if by == "property" and not key else (await view.ask("POST", TOP, json=asked))["values"]
+    return view.render("_list.html", lens=lens, one=one, rows=_bars(view, lens, values, one, key), keys=keys, key=key)
+
+
+@PAGES.get("/active-users", "Overview")
+async def active_users(view: View) -> Response:
+    """How many users there were: the one figure that takes longer, so that the others do not wait for it."""
+    lens = Lens.read(view.args, view.now)
+    body = {**_asked(lens), "previous": True, "dbIncrement": "year", "users": True}
+    series = await view.ask("POST", SERIES, json=body)
+    now, before = series["totals"]["users"], series["previous"]["totals"]["users"]
+    return view.render("_active.html", users=formatting.compact(now), before=change(now, before))
+
+
+def _increment(lens: Lens) -> tuple[str, int]:
+    """The name and the length of the buckets in which the lens's time is drawn."""
+    length = lens.end - lens.start
     for longest, name, each in _INCREMENTS:
         if length <= longest:
             return name, each
     return ("week", 7 * DAY) if length <= 800 * DAY else ("month", 30 * DAY)
+
+
+def _buckets(view: View, lens: Lens) -> dict[str, Any]:
+    increment = {"dbIncrement": _increment(lens)[0], "timeZoneDifference": view.minutes_ahead}
+    return {**_asked(lens), "previous": True, **increment}
 
 
 def _asked(lens: Lens) -> dict[str, Any]:
@@ -123,11 +162,8 @@ async def _is_new(view: View) -> bool:
     return not await view.ask("POST", "/v1/request/query", json={"filter": "all", "limit": 1})
 
 
-def _figures(view: View, lens: Lens, panels: Mapping[str, Panel]) -> list[dict[str, Any]]:
-    """The figures of the first row; each is a link to the requests that it is about."""
-    series = panels["series"].data
-    if series is None:
-        return []
+def _figures(view: View, lens: Lens, series: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The figures of the first row; each is a link to the requests that it is about, or is asked for later."""
     now, before = series["totals"], (series.get("previous") or {}).get("totals") or {}
 
     def figure(label: str, value: str, name: str, better: str = "", note: str = "", **link: Any) -> dict[str, Any]:
@@ -157,8 +193,8 @@ def _figures(view: View, lens: Lens, panels: Mapping[str, Panel]) -> list[dict[s
         ),
         figure("Cost", formatting.money(now["cost"]), "cost", note=cost_note),
         figure("Tokens", formatting.compact(now["total_tokens"]), "total_tokens", note=_in_and_out(now)),
-        _percentile(view, lens, "Latency p95", panels["latency"], "latency"),
-        _percentile(view, lens, "First token p95", panels["first"], "time_to_first_token"),
+        {"label": "Latency p95", "id": "latency"},
+        {"label": "First token p95", "id": "time_to_first_token"},
         figure(
             "Saved by caches",
             formatting.money(now["saved"]),
@@ -167,7 +203,7 @@ def _figures(view: View, lens: Lens, panels: Mapping[str, Panel]) -> list[dict[s
             f"{formatting.compact(hits)} hits",
             **lens.plus("cache_status", "equals", "hit"),
         ),
-        figure("Active users", formatting.compact(now["users"]), "users", "more"),
+        {"label": "Active users", "later": view.url("/active-users", **lens.params)},
         figure(
             "Limits hit",
             formatting.compact(now["rate_limited"]),
@@ -183,40 +219,22 @@ def _in_and_out(now: Mapping[str, Any]) -> str:
     return f"{formatting.compact(now['prompt_tokens'])} in, {formatting.compact(now['completion_tokens'])} out"
 
 
-def _percentile(view: View, lens: Lens, label: str, panel: Panel, column: str) -> dict[str, Any]:
-    now = panel.data["values"] if panel.data else {}
-    before = ((panel.data or {}).get("previous") or {}).get("values") or {}
-    value = now.get("p95")
-    link = lens.plus(column, "gte", round(value)) if value is not None else lens.params
-    return {
-        "label": label,
-        "value": formatting.duration(value),
-        "before": change(value, before.get("p95")),
-        "better": "less",
-        "note": f"p50 {formatting.duration(now.get('p50'))}",
-        "href": view.url("/requests", **link),
-    }
-
-
-def _bars(
-    view: View, lens: Lens, panel: Panel | None, by: str, sort: str, column: str, key: str
-) -> list[dict[str, Any]]:
+def _bars(view: View, lens: Lens, values: Sequence[Mapping[str, Any]], one: Largest, key: str) -> list[dict[str, Any]]:
     """The rows of one list, with the length of their bars: each is a link to the same page about that value alone."""
-    values = panel.data["values"] if panel is not None and panel.data else []
-    largest = max((value[sort] or 0 for value in values), default=0)
+    values = [value for value in values if value[one.sort] or one.sort != "errors"]
+    most = max((value[one.sort] or 0 for value in values), default=0)
     rows = []
     for value in values:
         name = value["value"]
-        known = name is not None
-        link = lens.plus(column, "equals", name if known else None, key if by == "property" else None)
-        figures = [formatting.compact(value["requests"])]
-        if sort == "cost":
+        link = lens.plus(one.column, "equals", name, key if one.by == "property" else None)
+        figures = [formatting.compact(value["errors" if one.sort == "errors" else "requests"])]
+        if one.sort == "cost":
             figures.insert(0, formatting.money(value["cost"]))
         rows.append(
             {
-                "name": str(name) if known else "unknown",
-                "href": view.url("/", **link) if name != "(other)" else view.url("/", **lens.params),
-                "share": (value[sort] or 0) / largest if largest else 0,
+                "name": "unknown" if name is None else str(name),
+                "href": view.url("/", **(lens.params if name == "(other)" else link)),
+                "share": (value[one.sort] or 0) / most if most else 0,
                 "figures": figures,
             }
         )
