@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from cachetools import LRUCache
 from msgspec import Struct
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,6 +17,7 @@ from helicone_gw import Unavailable
 from helicone_gw_prompts import reading
 from helicone_gw_prompts.errors import NoSuch
 from helicone_gw_prompts.reading import PRODUCTION, Version
+from helicone_gw_prompts.recent import Recent
 
 if TYPE_CHECKING:
     from helicone_gw import Clock, Database
@@ -56,7 +56,7 @@ class Library:
         self._clock = clock
         self._stale_after = stale_after
         self._deadline = deadline
-        self._found: LRUCache[Choice, Version] = LRUCache(size)
+        self._found: Recent[Choice, Version] = Recent(size)
         self._loading: dict[Choice, asyncio.Task[Version]] = {}
         self._tasks: set[asyncio.Task[Version]] = set()
         self._changes = -1
@@ -78,7 +78,7 @@ class Library:
         """The version that is meant. Raises `NoSuch`, and `Unavailable` where nobody knows."""
         if self._clock.monotonic() - self._checked_at >= self._stale_after:
             await self._check()
-        found: Version | None = self._found.get(choice)
+        found = self._found.get(choice)
         if found is not None:
             self.counters.hits += 1
             return found
@@ -137,7 +137,7 @@ class Library:
             ) from None
         self.counters.loads += 1
         if epoch == self._epoch:  # nothing was edited while it was read
-            self._found[choice] = found
+            self._found.put(choice, found)
         return found
 
     def _loaded(self, choice: Choice, done: asyncio.Task[Version]) -> None:

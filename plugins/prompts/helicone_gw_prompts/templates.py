@@ -6,11 +6,11 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from cachetools import LRUCache
 from msgspec import Struct
 from sqlalchemy import func, insert, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
+from helicone_gw_prompts.recent import Recent
 from helicone_gw_prompts.tables import TEMPLATE
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Templates:
         self._max_size = max_size
         self._max_prompts = max_prompts
         self._max_versions = max_versions
-        self._known: LRUCache[_Key, int | None] = LRUCache(_KNOWN)
+        self._known: Recent[_Key, int | None] = Recent(_KNOWN)
         self._pending: set[_Key] = set()
         self.counters = TemplateCounters()
 
@@ -65,7 +65,7 @@ class Templates:
             self.counters.refused += 1
             return None
         key = organization, prompt_id, hashlib.sha256(data).hexdigest()
-        version: int | None = self._known.get(key)
+        version = self._known.get(key)
         if key in self._known or key in self._pending:
             return version
         if len(self._pending) >= MAX_PENDING:
@@ -77,7 +77,7 @@ class Templates:
 
     async def _keep(self, key: _Key, data: bytes) -> None:
         try:
-            self._known[key] = await self._version(key, data)
+            self._known.put(key, await self._version(key, data))
         except (SQLAlchemyError, OSError) as problem:
             self.counters.failed += 1
             self._log.warning("a template cannot be kept", problem=type(problem).__name__)
