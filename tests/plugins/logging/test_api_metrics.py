@@ -68,7 +68,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any], 
     async def write() -> tuple[list[Any], dict[int, Any]]:
         database = Database(f"sqlite:///{path}")
         await database.migrate("logging", VERSIONS)
-        await log_all(database, many(build, 300))
+        await log_all(database, many(build, 200))
         async with database.connect() as connection:
             rows = [*(await connection.execute(select(REQUEST))).all()]
             properties: dict[int, dict[str, str]] = {row.seq: {} for row in rows}
@@ -176,8 +176,8 @@ async def test_groups_are_those_of_the_rows(filled: tuple[Database, list[Any], d
     database, rows, properties = filled
     group = Group(by, "App" if by == "property" else "")
     async with database.connect() as connection:
-        for asked in (FILTERS[0], FILTERS[1], FILTERS[3], FILTERS[7]):
-            for span in SPANS[:3]:
+        for asked in (FILTERS[0], FILTERS[3], FILTERS[7]):
+            for span in SPANS[1:3]:
                 there: dict[Any, list[Any]] = {}
                 for row in holding(rows, properties, asked, span):
                     if (value := value_of(row, group, properties)) is not None:
@@ -202,7 +202,7 @@ async def test_buckets_are_those_of_the_rows(
 ) -> None:
     database, rows, properties = filled
     async with database.connect() as connection:
-        for asked in (FILTERS[0], FILTERS[6], FILTERS[9]):
+        for asked in (FILTERS[0], FILTERS[9]):
             for span in (SPANS[1 if increment in ("day", "week", "month", "year") else 0], SPANS[2]):
                 begins = cuts(span, increment, where)
                 there: dict[int, list[Any]] = {}

@@ -21,6 +21,8 @@ FEW: Final = 3
 """Pieces of time that are asked for one by one; more are asked for with one statement."""
 
 
+MAX_LENT: Final = 400
+"""Days that may lie in two buckets; where there are more, hours are read: a statement has to end somewhere."""
 UNITS: Final = 100
 """Days or hours that are named one by one where that leads to rows through an index."""
 
@@ -111,6 +113,8 @@ def _days(
     for piece in pieces[1:]:
         if piece.start % DAY_MS:
             cut_days.setdefault(piece.start // DAY_MS, []).append(piece.start)
+    if len(cut_days) > MAX_LENT:
+        return whole(pieces, DAY_MS)
     for day, there in cut_days.items():
         begins, ends = day * DAY_MS, (day + 1) * DAY_MS
         if len(there) > 1 or begins < span.start or ends > span.end:
