@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -131,7 +132,7 @@ def addresses(running: RunningGateway, ids: dict[str, str]) -> Iterator[tuple[st
         kind = next((OF[start] for start in OF if rule.rule.startswith(start)), "request")
         path = rule.rule
         for name in rule.arguments:
-            path = path.replace(f"<{name}>", ids.get(name) or ids[kind])
+            path = re.sub(rf"<(\w+:)?{name}>", ids.get(name) or ids[kind], path)
         assert "<" not in path, rule.rule
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
             yield method, path
@@ -156,14 +157,19 @@ async def rows(running: RunningGateway) -> dict[str, list[dict[str, Any]]]:
 def bodies(method: str, path: str) -> list[Any]:
     if method in ("GET", "DELETE"):
         return [None]
+    if path.startswith(("/v1/api-keys", "/v1/admin", "/v1/organization")):
+        return [{"name": "stolen"}]  # each with its own body in test_identity_admin.py
     return PROMPTS if "/prompt" in path else OTHERS
 
 
-async def walk(running: RunningGateway, ids: dict[str, str], browser: Browser) -> list[tuple[str, str, Reply]]:
+async def walk(
+    running: RunningGateway, ids: dict[str, str], browser: Browser, *, changes_only: bool = False
+) -> list[tuple[str, str, Reply]]:
     return [
         (method, path, await browser.request(method, path, json=filled(body, ids)))
         for method, path in addresses(running, ids)
         for body in bodies(method, path)
+        if method != "GET" or not changes_only
     ]
 
 
@@ -174,15 +180,15 @@ async def test_a_viewer_changes_nothing(gateway: GatewayFactory) -> None:
         await session.log_in("vic@example.com")
         before = await rows(running)
         for browser in (key, session):
-            answers = await walk(running, ids, browser)
+            answers = await walk(running, ids, browser, changes_only=browser is session)
             after = await rows(running)
             for table, were in before.items():
                 assert after[table] == were, table
             assert after.keys() == before.keys()
-            assert len(answers) > 300
+            assert len(answers) > 200
             unusual = [answer for answer in answers if answer[2].status not in (200, 201, 303, 400, 403, 404, 409, 422)]
             assert unusual == []
-        await walk(running, ids, Browser(running, **CLERK))
+        await walk(running, ids, Browser(running, **CLERK), changes_only=True)
         last = await running.chat(headers=CLERK)
         await logged(running, last.headers.get("helicone-id") or "")
         after = await rows(running)
