@@ -84,7 +84,7 @@ async def test_a_new_key_starts_working_in_time_even_if_it_was_tried_before(
     table: KeyTable, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = source(table, clock)
-    monkeypatch.setattr("helicone_gw_security.store.generate", lambda: "sk-helicone-known")
+    monkeypatch.setattr("helicone_gw_security.store.generate", lambda **_: "sk-helicone-known")
     assert await keys.lookup("sk-helicone-known") is None
     await table.create("ci", now=clock.now())
     clock.advance(STALE_AFTER)
