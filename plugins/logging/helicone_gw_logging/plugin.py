@@ -47,6 +47,8 @@ class LoggingPlugin(Plugin):
         self._ingestion: Ingestion | None = None
         self._objects: Objects | None = None
         self._journal: JournalService | None = None
+        self._unjournaled = False
+        """Whether there is no journal although there should be."""
         if not config.journal.enabled:
             self.unused_hooks = ("pre_request", "before_stream", "before_end")
         elif config.journal.on_full == "drop":
@@ -95,7 +97,8 @@ class LoggingPlugin(Plugin):
         try:
             self._journal = None if root is None else JournalService(root, self.config, secrets, log)
         except OSError as problem:
-            # Without it a killed process loses what waits in memory. That is no reason to refuse everybody.
+            # Without it a killed process loses what waits in memory. Whether that is a reason to refuse is configured.
+            self._unjournaled = True
             log.error("there is no journal: its directory cannot be used", problem=type(problem).__name__)
 
     @hookimpl
@@ -110,7 +113,7 @@ class LoggingPlugin(Plugin):
                 await self._writer.close()
         finally:
             if self._journal is not None:
-                self._journal.close()
+                await self._journal.close(gateway.database)
 
     @hookimpl
     def register_routes(self, gateway: Gateway) -> Blueprint | None:
@@ -159,7 +162,7 @@ class LoggingPlugin(Plugin):
     @hookimpl
     async def pre_request(self, exchange: Exchange) -> None:
         """Refuse what could not be logged, where the journal's policy is to refuse."""
-        if self._journal is None or self._journal.journal.refuses:
+        if self._unjournaled or (self._journal is not None and self._journal.journal.refuses):
             raise Unavailable(
                 "The gateway cannot keep its log, and is configured to answer nothing that is not logged.",
                 code="log_unavailable",

@@ -20,7 +20,7 @@ from tests.plugins.logging.journaling import Build, die, opened, payload, rows_o
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments of a few records."""
-    monkeypatch.setattr(module, "SEGMENT_BYTES", 5000)
+    monkeypatch.setattr(module, "SEGMENT_BYTES", 12_000)
 
 
 def kinds(journal: Journal) -> list[int]:
@@ -65,10 +65,10 @@ def test_a_stream_is_held_from_its_beginning_to_its_end(tmp_path: Path, log: Any
 @pytest.mark.usefixtures("small")
 def test_segments_go_when_nothing_in_them_is_waited_for(tmp_path: Path, log: Any, exchange: Build) -> None:
     journal = opened(tmp_path, log)
-    tickets = [journal.keep(payload(exchange())) for _ in range(30)]
+    tickets = [journal.keep(payload(exchange())) for _ in range(60)]
     held = [each for each in tickets if each is not None]
     files = len(segments(journal.directory))
-    assert files > 3
+    assert files > 2
     on_disk = sum(path.stat().st_size for path in segments(journal.directory))
     assert journal.counters.bytes == on_disk
     journal.settled(held[1:])
@@ -90,6 +90,27 @@ def test_a_stream_that_goes_on_for_long_keeps_no_old_segment(tmp_path: Path, log
     assert journal.counters.carried > 0
     assert len(segments(journal.directory)) <= 3
     assert journal.watermark() == ticket.sequence - 1
+
+
+@pytest.mark.usefixtures("small")
+def test_more_streams_than_a_segment_holds_are_carried_on(tmp_path: Path, log: Any, exchange: Build) -> None:
+    journal = opened(tmp_path, log)
+    streams = [journal.announce(payload(exchange())) for _ in range(40)]
+    for _ in range(40):
+        kept = journal.keep(payload(exchange()))
+        assert kept is not None
+        journal.settled([kept])
+    assert journal.counters.failures == 0
+    assert journal.counters.carried > 0
+    held = [each.sequence for each in streams if each is not None]
+    assert len(set(held)) == 40
+    assert journal.watermark() == min(held) - 1
+    for stream in streams:
+        assert stream is not None
+        assert journal.keep(payload(exchange()), stream) is stream
+    journal.settled([each for each in streams if each is not None])
+    assert journal.watermark() == journal.last
+    assert journal.close()
 
 
 def test_a_full_journal_does_without_or_refuses(tmp_path: Path, log: Any, exchange: Build) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,8 @@ async def test_an_answer_and_a_stream_are_in_the_journal_as_in_the_database(
         assert running.plugin._journal is not None
         assert running.plugin._journal.counters.lag == 0
     assert list(running.root.iterdir()) == []  # all of it is in the database
+    with closing(sqlite3.connect(tmp_path / "log.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM journal_position").fetchone() == (0,)
 
 
 async def test_a_client_that_leaves_in_the_midst_has_its_record_too(factory: GatewayFactory, tmp_path: Path) -> None:
@@ -117,8 +120,10 @@ async def test_a_client_that_leaves_in_the_midst_has_its_record_too(factory: Gat
         assert one.row.outcome == "client_disconnected"
 
 
-def test_what_turns_out_differently_after_the_end_is_amended(tmp_path: Path, log: Any, exchange: Build) -> None:
-    service = JournalService(tmp_path, LoggingConfig(), (), log)
+async def test_what_turns_out_differently_after_the_end_is_amended(
+    tmp_path: Path, log: Any, exchange: Build, database: Database
+) -> None:
+    service = JournalService(tmp_path / "journals", LoggingConfig(), (), log)
     one = exchange()
     service.keeper.before_end(one)
     one.outcome = Outcome("client_disconnected", 200, 0)
@@ -135,7 +140,7 @@ def test_what_turns_out_differently_after_the_end_is_amended(tmp_path: Path, log
     same = exchange()
     service.keeper.before_end(same)
     assert not service.keeper.on_finish(same).changed
-    service.close()
+    await service.close(database)
 
 
 async def test_bodies_are_redacted_and_cut_before_they_touch_the_disk(factory: GatewayFactory, tmp_path: Path) -> None:

@@ -198,8 +198,7 @@ class Journal:
         """Have everything on the disk itself. Meant for a thread."""
         segment, self._unsynced = self._segment, False
         if segment is not None:
-            # It may have been closed meanwhile, which synchronizes it, too; or the disk will say so at the next write.
-            with suppress(OSError):
+            with suppress(OSError):  # closed meanwhile, and synchronized; or the disk will say so at the next write
                 segment.sync()
 
     @property
@@ -268,9 +267,12 @@ class Journal:
         return segment
 
     def _carry(self, before: int) -> None:
-        """Take streams that began in segments older than the one that begins with ``before`` into the newest."""
-        for ticket in [each for sequence, each in self._held.items() if sequence < before]:
-            if ticket.opened is not None and (sequence := self._append(OPENED, ticket.opened)):
+        """Take streams that began before the sequence ``before`` into the newest segment, of which half is for them."""
+        for ticket in [each for sequence, each in self._held.items() if sequence < before and each.opened]:
+            segment, opened = self._segment, ticket.opened or b""
+            if segment is None or segment.size + len(opened) > SEGMENT_BYTES // 2:
+                return
+            if sequence := self._append(OPENED, opened):
                 del self._held[ticket.sequence]
                 ticket.sequence = sequence
                 self._held[sequence] = ticket

@@ -40,8 +40,11 @@ DAMAGED = ".damaged"
 
 
 async def replay(root: Path, database: Database, write: Write, log: Any, counters: JournalCounters) -> None:
-    """Write what journals in ``root`` hold whose processes are dead, and delete them. Raises what ``write`` does."""
-    for directory, lock in await asyncio.to_thread(lambda: list(abandoned(root))):
+    """Write what journals in ``root`` hold whose processes are dead, and delete them. Raises what the database does."""
+    for directory in await asyncio.to_thread(journals, root):
+        lock = await asyncio.to_thread(_taken, directory)
+        if lock is None:
+            continue
         try:
             dead = await asyncio.to_thread(Dead, directory, await position(database, directory.name))
             before = counters.replayed
@@ -73,15 +76,12 @@ def journals(root: Path) -> list[Path]:
     return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def abandoned(root: Path) -> Iterator[tuple[Path, int]]:
-    """The journals that nobody holds, each with the descriptor that holds it from now on."""
-    for directory in journals(root):
-        try:
-            lock = locked(directory / LOCK)
-        except OSError:  # taken over, and deleted, by somebody else meanwhile
-            continue
-        if lock is not None:
-            yield directory, lock
+def _taken(directory: Path) -> int | None:
+    """The descriptor that holds a journal from now on; ``None``: its process lives, or somebody else took it over."""
+    try:
+        return locked(directory / LOCK)
+    except OSError:
+        return None
 
 
 class Dead:

@@ -8,6 +8,7 @@ from pathlib import Path
 from helicone_gw_logging.journal.format import COLUMNS, frame, header, names_payload
 
 SUFFIX = ".segment"
+_sync = getattr(os, "fdatasync", os.fsync)  # not every system has the former
 
 
 class Segment:
@@ -48,7 +49,7 @@ class Segment:
 
     def sync(self) -> None:
         """Have everything that was written on the disk itself, not only with the operating system. Raises `OSError`."""
-        os.fdatasync(self._file)
+        _sync(self._file)
 
     def close(self) -> None:
         """Write no more. May be called twice."""

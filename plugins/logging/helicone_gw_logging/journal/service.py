@@ -8,13 +8,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from helicone_gw_logging.journal.journal import Journal, JournalCounters
 from helicone_gw_logging.journal.keeping import Keeper
+from helicone_gw_logging.journal.position import forget
 from helicone_gw_logging.journal.replay import Write, replay
 
 if TYPE_CHECKING:
     from helicone_gw import Database
     from helicone_gw_logging.config import LoggingConfig
+
+LOOK_EVERY = 30.0
+"""Seconds between two looks for the journals of processes that died."""
 
 
 def root_of(config: LoggingConfig, database: Database) -> Path | None:
@@ -38,20 +44,18 @@ class JournalService:
         self._config = config.journal
         self._log = log
         self._tasks: list[asyncio.Task[None]] = []
-        self._replaying: asyncio.Task[None] | None = None
+        self._replayed = asyncio.Event()
 
     def start(self, database: Database, write: Write) -> None:
         """Begin to write what the journals of dead processes hold, and to force records onto the disk if so wanted."""
         loop = asyncio.get_running_loop()
-        self._replaying = loop.create_task(self._replay(database, write), name="logging.replay")
-        self._tasks.append(self._replaying)
+        self._tasks.append(loop.create_task(self._replay(database, write), name="logging.replay"))
         if self._config.fsync == "interval":
             self._tasks.append(loop.create_task(self._sync(), name="logging.sync"))
 
     async def replayed(self) -> None:
         """Wait until everything that dead processes left has been looked at."""
-        if self._replaying is not None:
-            await asyncio.wait({self._replaying})
+        await self._replayed.wait()
 
     async def stop(self) -> None:
         """Break off what goes on; it goes on after the next start."""
@@ -60,17 +64,25 @@ class JournalService:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    def close(self) -> None:
+    async def close(self, database: Database) -> None:
         """Close the journal; what is not in the database stays in it for whoever starts next."""
         left = self.counters.lag
         if not self.journal.close():
             self._log.warning("records are left in the journal for the next start", records=left)
+            return
+        with suppress(SQLAlchemyError, OSError):
+            await forget(database, self.journal.id)
 
     async def _replay(self, database: Database, write: Write) -> None:
-        try:
-            await replay(self._root, database, write, self._log, self.counters)
-        except Exception as problem:
-            self._log.error("the journals of dead processes could not be taken over", exc_info=problem)
+        # Not only at the start: workers die, and a gateway that a reload replaced may leave something.
+        while True:
+            try:
+                await replay(self._root, database, write, self._log, self.counters)
+                self._replayed.set()
+            except Exception as problem:
+                name = type(problem).__name__
+                self._log.error("the journals of dead processes cannot be taken over; trying again", problem=name)
+            await asyncio.sleep(LOOK_EVERY)
 
     async def _sync(self) -> None:
         while True:
