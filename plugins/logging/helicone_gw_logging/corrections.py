@@ -11,6 +11,7 @@ from msgspec import Struct
 from sqlalchemy import Select, delete, or_, select
 
 from helicone_gw_logging.insert import Knowledge, take_numbers
+from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.record import KEY_BYTES, NAME_BYTES, TEXT_BYTES, VALUE_START_BYTES, text
 from helicone_gw_logging.redact import redact_text
 from helicone_gw_logging.rollups import gather
@@ -133,7 +134,7 @@ async def _begin(connection: AsyncConnection, organization: str, id: str) -> Log
     found = await read(
         connection,
         select(REQUEST)
-        .where(columns.organization_id == organization, or_(columns.id == id, columns.request_id == id))
+        .where(Scope(organization).of_few(REQUEST), or_(columns.id == id, columns.request_id == id))
         .order_by(columns.seq.desc())
         .limit(1),
     )

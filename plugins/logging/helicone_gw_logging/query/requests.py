@@ -125,7 +125,7 @@ async def by_ids(connection: AsyncConnection, scope: Scope, ids: Sequence[str]) 
     """The requests with these ids (the exchange's, or what its client was told), newest first; of several with one
     request id the newest."""
     wanted = list(dict.fromkeys(text(one) or "" for one in ids))
-    own = scope.of(REQUEST)
+    own = scope.of_few(REQUEST)
     numbers: dict[str, int] = {}
     for start in range(0, len(wanted), _CHUNK):
         some = wanted[start : start + _CHUNK]
@@ -147,7 +147,7 @@ async def by_id(connection: AsyncConnection, scope: Scope, id: str) -> Found | N
 async def exists(connection: AsyncConnection, scope: Scope, id: str) -> bool:
     """Whether there is a request with this id or request id."""
     named = or_(REQUEST.c.id == text(id), REQUEST.c.request_id == text(id))
-    return await connection.scalar(select(REQUEST.c.seq).where(scope.of(REQUEST), named).limit(1)) is not None
+    return await connection.scalar(select(REQUEST.c.seq).where(scope.of_few(REQUEST), named).limit(1)) is not None
 
 
 async def bodies(
