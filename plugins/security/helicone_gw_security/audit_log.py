@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 
 from helicone_gw import AuditEntry, new_id
 from helicone_gw_security.identity_tables import AUDIT, AuditRow
@@ -46,6 +46,11 @@ class AuditLog:
         }
         async with self._database.begin() as connection:
             await connection.execute(insert(AUDIT).values(**values))
+
+    async def prune(self, before: float) -> int:
+        """Delete what was done before then (epoch seconds); how many entries it was."""
+        async with self._database.begin() as connection:
+            return (await connection.execute(delete(AUDIT).where(AUDIT.c.at < before))).rowcount
 
     async def entries(
         self,

@@ -20,6 +20,7 @@ from pydantic import (
 from helicone_gw import PluginConfig, Role
 from helicone_gw_security.ciphers import check_encryption_key
 from helicone_gw_security.identity_config import (
+    AuditDays,
     Email,
     IdentityConfig,
     LoginConfig,
@@ -118,7 +119,7 @@ class SecurityConfig(PluginConfig):
     """``keys``: the gateway keys by name, each a secret or a `KeyConfig`.
 
     ``encryption_keys`` are for the providers' keys in the database: the first encrypts, all decrypt. ``users``,
-    ``login`` and ``oidc`` say who people are, as `IdentityConfig` does.
+    ``login``, ``oidc`` and ``audit_days`` are about people, as `IdentityConfig` says.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -135,6 +136,7 @@ class SecurityConfig(PluginConfig):
     users: dict[Email, UserConfig] = Field(default_factory=dict)
     login: LoginConfig = LoginConfig()
     oidc: dict[ProviderName, OidcConfig] = Field(default_factory=dict)
+    audit_days: AuditDays = None
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -166,7 +168,9 @@ class SecurityConfig(PluginConfig):
 
     def identity(self) -> IdentityConfig:
         """What concerns people."""
-        return IdentityConfig.model_construct(users=self.users, login=self.login, oidc=self.oidc)
+        return IdentityConfig.model_construct(
+            users=self.users, login=self.login, oidc=self.oidc, audit_days=self.audit_days
+        )
 
 
 def _stored(name: str, entry: KeyConfig) -> list[StoredKey]:

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from helicone_gw_security.source import Keys
     from helicone_gw_security.store import KeyTable
 
+DAY = 86_400.0
+"""Seconds between two prunings of the audit log."""
+
 _FAILURES = (SQLAlchemyError, OSError, TimeoutError)
 
 
@@ -41,7 +44,7 @@ class Identity:
         self._config = config
         self._secrets = config.passwords()
         self._passwords = passwords or Passwords()
-        self._watch: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self.users: Users
         self.sessions: Sessions
         self.logins: Logins
@@ -84,13 +87,18 @@ class Identity:
         gateway.keys.register_sessions(self.sessions)
         gateway.keys.open_pages(*OPEN_PAGES)
         if not gateway.keys.configured:
-            self._watch = asyncio.create_task(self._until_configured(gateway), name="security.users")
+            self._tasks.append(asyncio.create_task(self._until_configured(gateway), name="security.users"))
+        if self._config.audit_days is not None:
+            keep = self._config.audit_days * DAY
+            self._tasks.append(asyncio.create_task(self._prune(gateway, keep), name="security.audit"))
 
     async def close(self) -> None:
         """Stop asking the database."""
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.wait({self._watch})
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        self._tasks.clear()
         self._passwords.close()
 
     def pages(
@@ -161,6 +169,14 @@ class Identity:
             users.append(entry.user(email, text))
         self._secrets = {}
         return users
+
+    async def _prune(self, gateway: Gateway, keep: float) -> None:
+        while True:
+            try:
+                await self.audit_log.prune(gateway.clock.now() - keep)
+            except _FAILURES as problem:
+                gateway.log.warning("the audit log cannot be pruned", problem=type(problem).__name__)
+            await gateway.clock.sleep(DAY)
 
     async def _until_configured(self, gateway: Gateway) -> None:
         # A timer and not the next request: the first request after a user was made must already need somebody.

@@ -22,6 +22,7 @@ from helicone_gw_security.users import User, checked_email
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Email = Annotated[str, AfterValidator(checked_email)]
+AuditDays = Annotated[int, Field(ge=1, le=36_500)] | None
 ProviderName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 
 
@@ -136,11 +137,12 @@ class OidcConfig(Section):
 
 
 class IdentityConfig(Section):
-    """``users`` by e-mail address, ``login``, and OpenID providers by name (``oidc``)."""
+    """``users`` by e-mail address, ``login``, OpenID providers by name (``oidc``), and how many days the audit log is kept."""
 
     users: dict[Email, UserConfig] = Field(default_factory=dict)
     login: LoginConfig = LoginConfig()
     oidc: dict[ProviderName, OidcConfig] = Field(default_factory=dict)
+    audit_days: AuditDays = None
 
     def passwords(self) -> dict[str, SecretStr | None]:
         """The password of every user, or its hash, by e-mail address."""

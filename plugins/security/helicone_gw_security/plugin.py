@@ -34,7 +34,7 @@ VERSIONS = Path(__file__).parent / "migrations" / "versions"
 
 
 class SecurityPlugin(Plugin):
-    """Who may call: gateway keys with permits and expiry."""
+    """Who may call, and who may log in: gateway keys with permits, users with roles."""
 
     Config = SecurityConfig
     migrations: ClassVar[dict[str, Path]] = {"security": VERSIONS, BRANCH: IDENTITY_VERSIONS}

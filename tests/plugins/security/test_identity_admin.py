@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from helicone_gw import Database
-from helicone_gw.testing import GatewayFactory, Reply, RunningGateway
+from helicone_gw.testing import GatewayFactory, Reply, RunningGateway, VirtualClock
 from helicone_gw_security.admin.pages import operations
 from helicone_gw_security.identity_tables import BRANCH, IDENTITY_VERSIONS
 from helicone_gw_security.plugin import VERSIONS
@@ -316,6 +317,17 @@ async def test_a_plugin_tells_of_a_change_and_secrets_are_blanked(running: Runni
     await running.gateway.audit(None, "thing.odd", "thing:1", after={"text": object()})
     (entry,) = (await good(running, "GET", "/v1/audit?action=thing.odd"))["entries"]
     assert entry["after"] == {"left_out": "it is not JSON"}
+
+
+async def test_the_audit_log_is_kept_for_so_many_days(gateway: GatewayFactory, clock: VirtualClock) -> None:
+    async with gateway([security(keys=KEYS, audit_days=30)], clock=clock) as running:
+        await running.gateway.audit(None, "thing.old", "thing:1")
+        clock.advance(20 * 86_400)
+        await running.gateway.audit(None, "thing.new", "thing:1")
+        clock.advance(11 * 86_400)
+        while len(found := await actions(running)) > 1:
+            await asyncio.sleep(0.01)
+        assert found == [("thing.new", "anybody")]
 
 
 def filled(path: str, values: dict[str, str]) -> str:

@@ -186,8 +186,7 @@ async def test_a_viewer_changes_nothing(gateway: GatewayFactory) -> None:
                 assert after[table] == were, table
             assert after.keys() == before.keys()
             assert len(answers) > 200
-            unusual = [answer for answer in answers if answer[2].status not in (200, 201, 303, 400, 403, 404, 409, 422)]
-            assert unusual == []
+            assert [answer for answer in answers if answer[2].status >= 500] == []
         await walk(running, ids, Browser(running, **CLERK), changes_only=True)
         last = await running.chat(headers=CLERK)
         await logged(running, last.headers.get("helicone-id") or "")
