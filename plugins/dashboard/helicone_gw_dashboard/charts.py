@@ -14,7 +14,7 @@ def chart(times: Sequence[Any], bucket: int, unit: str, *lanes: Mapping[str, Any
     """A chart over ``times`` (ISO 8601), each the beginning of a bucket of ``bucket`` milliseconds.
 
     ``unit`` is count, money or duration (milliseconds). A lane has ``name``, ``values``, ``look`` (bars, line, before:
-    a thin line for the time before) and ``colour``, a number. ``known`` says whether there is anything to be drawn.
+    a thin line for the previous period) and ``colour``, a number. ``known`` says whether there is anything to be drawn.
     """
     x = [round(at.timestamp()) if (at := instant(time)) else 0 for time in times]
     known = any(value for lane in lanes for value in lane["values"] if lane["look"] != "before")
@@ -37,7 +37,7 @@ def of_series(series: Mapping[str, Any], bucket: int) -> dict[str, Chart]:
 
     def before(name: str) -> dict[str, Any]:
         values = [each[name] for each in earlier]
-        return lane("the time before", [*values, *[None] * (len(now) - len(values))], "before")
+        return lane("previous period", [*values, *[None] * (len(now) - len(values))], "before")
 
     def made(unit: str, *lanes: Mapping[str, Any]) -> Chart:
         return chart(times, bucket, unit, *lanes)

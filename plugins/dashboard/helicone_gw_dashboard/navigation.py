@@ -24,6 +24,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
             Entry("overview", "Overview", "/", "chart"),
             Entry("requests", "Requests", "/requests", "list"),
             Entry("sessions", "Sessions", "/sessions", "tree"),
+            Entry("users", "Users", "/users", "user"),
         ),
     ),
 )

@@ -19,6 +19,10 @@ from helicone_gw_dashboard.rendering import page
 if TYPE_CHECKING:
     from helicone_gw_dashboard.site import Site
 
+DAY: Final = 24 * 60 * 60_000
+OPERATOR: Final = "default"
+"""The organization whose people see the gateway itself."""
+
 ASK_SECONDS: Final = 20.0
 """How long one question to the REST API may take."""
 
@@ -100,6 +104,18 @@ class View:
         except ValueError:
             return 0
         return ahead if -1440 < ahead < 1440 else 0
+
+    @property
+    def yesterday(self) -> dict[str, str]:
+        """The parameters that say the day before this one, from midnight to midnight of the reader's own zone."""
+        ahead = self.minutes_ahead * 60_000
+        midnight = (self.now + ahead) // DAY * DAY - ahead
+        return {"from": str(midnight - DAY), "to": str(midnight)}
+
+    @property
+    def operates(self) -> bool:
+        """Whether the caller may see what concerns every organization: the gateway itself."""
+        return self.caller is None or self.caller.organization == OPERATOR
 
     def may(self, role: Role) -> bool:
         """Whether the caller has ``role`` or more."""

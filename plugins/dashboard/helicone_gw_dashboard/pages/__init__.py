@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from helicone_gw_dashboard.pages import login, offered, overview, request, requests, sessions, welcome
+from helicone_gw_dashboard.pages import login, offered, overview, request, requests, sessions, users, welcome
 from helicone_gw_dashboard.site import Pages
 
 MODULES: Final[tuple[Pages, ...]] = (
@@ -12,6 +12,7 @@ MODULES: Final[tuple[Pages, ...]] = (
     requests.PAGES,
     request.PAGES,
     sessions.PAGES,
+    users.PAGES,
     offered.PAGES,
     welcome.PAGES,
     login.PAGES,

@@ -8,20 +8,14 @@ from typing import Any, Final, NamedTuple
 from quart import Response
 
 from helicone_gw_dashboard import charts, formatting
+from helicone_gw_dashboard.asking import PERCENTILES, SERIES, TOP, asked, buckets, increment
 from helicone_gw_dashboard.formatting import change
-from helicone_gw_dashboard.lens import DAY, HOUR, MINUTE, RANGES, Lens
+from helicone_gw_dashboard.lens import RANGES, Lens
 from helicone_gw_dashboard.pages.welcome import welcome
 from helicone_gw_dashboard.site import Pages
 from helicone_gw_dashboard.view import Trouble, View
 
 PAGES = Pages("overview")
-
-SERIES: Final = "/v1/metrics/series/query"
-PERCENTILES: Final = "/v1/metrics/percentiles/query"
-TOP: Final = "/v1/metrics/top/query"
-
-_INCREMENTS: Final = ((3 * HOUR, "min", MINUTE), (8 * DAY, "hour", HOUR), (120 * DAY, "day", DAY))
-"""Times up to so long are drawn in buckets of this length."""
 
 SHOWN: Final = 7
 """Values of one list."""
@@ -63,7 +57,7 @@ LISTS: Final = (
 async def overview(view: View) -> Response:
     """The figures and the charts, or the first-run page while nothing was ever logged."""
     lens = Lens.read(view.args, view.now)
-    panels = await view.panels(series=view.ask("POST", SERIES, json=_buckets(view, lens)))
+    panels = await view.panels(series=view.ask("POST", SERIES, json=buckets(view, lens)))
     series = panels["series"].data
     if series is not None and not series["totals"]["requests"] and not lens.filters and await _is_new(view):
         return await welcome(view)
@@ -73,7 +67,7 @@ async def overview(view: View) -> Response:
         ranges=RANGES,
         series=panels["series"],
         figures=_figures(view, lens, series) if series else [],
-        charts=charts.of_series(series, _increment(lens)[1]) if series else {},
+        charts=charts.of_series(series, increment(lens)[1]) if series else {},
         drawn=DRAWN,
         lists=LISTS,
         property_key=view.args.get("property", ""),
@@ -86,7 +80,7 @@ async def percentiles(view: View, metric: str) -> Response:
     lens = Lens.read(view.args, view.now)
     if metric not in METRICS:
         raise Trouble(404, "There is no such chart.")
-    body = {**_buckets(view, lens), "percentiles": [50, 95, 99], "metric": metric}
+    body = {**buckets(view, lens), "percentiles": [50, 95, 99], "metric": metric}
     found = await view.ask("POST", PERCENTILES, json=body)
     value = found["values"]["p95"]
     link = view.url("/requests", **(lens.params if value is None else lens.plus(metric, "gte", round(value))))
@@ -95,7 +89,7 @@ async def percentiles(view: View, metric: str) -> Response:
         lens=lens,
         metric=metric,
         title=METRICS[metric],
-        chart=charts.of_percentiles(found, _increment(lens)[1]),
+        chart=charts.of_percentiles(found, increment(lens)[1]),
         value=value,
         p50=found["values"]["p50"],
         before=(found.get("previous") or {}).get("values", {}).get("p95"),
@@ -111,14 +105,14 @@ async def largest(view: View, by: str) -> Response:
     if not found:
         raise Trouble(404, "There is no such list.")
     (one,) = found
-    asked = {**_asked(lens), "by": by, "sort": one.sort, "limit": SHOWN}
+    question = {**asked(lens), "by": by, "sort": one.sort, "limit": SHOWN}
     keys: list[str] = []
     key = ""
     if by == "property":
         keys = await _keys(view)
         key = view.args.get("property") or next(iter(keys), "")
-        asked["propertyKey"] = key
-    values = [] if by == "property" and not key else (await view.ask("POST", TOP, json=asked))["values"]
+        question["propertyKey"] = key
+    values = [] if by == "property" and not key else (await view.ask("POST", TOP, json=question))["values"]
     return view.render("_list.html", lens=lens, one=one, rows=_bars(view, lens, values, one, key), keys=keys, key=key)
 
 
@@ -126,29 +120,10 @@ async def largest(view: View, by: str) -> Response:
 async def active_users(view: View) -> Response:
     """How many users there were: the one figure that takes longer, so that the others do not wait for it."""
     lens = Lens.read(view.args, view.now)
-    body = {**_asked(lens), "previous": True, "dbIncrement": "year", "users": True}
+    body = {**asked(lens), "previous": True, "dbIncrement": "year", "users": True}
     series = await view.ask("POST", SERIES, json=body)
     now, before = series["totals"]["users"], series["previous"]["totals"]["users"]
     return view.render("_active.html", users=formatting.compact(now), before=change(now, before))
-
-
-def _increment(lens: Lens) -> tuple[str, int]:
-    """The name and the length of the buckets in which the lens's time is drawn."""
-    length = lens.end - lens.start
-    for longest, name, each in _INCREMENTS:
-        if length <= longest:
-            return name, each
-    return ("week", 7 * DAY) if length <= 800 * DAY else ("month", 30 * DAY)
-
-
-def _buckets(view: View, lens: Lens) -> dict[str, Any]:
-    increment = {"dbIncrement": _increment(lens)[0], "timeZoneDifference": view.minutes_ahead}
-    return {**_asked(lens), "previous": True, **increment}
-
-
-def _asked(lens: Lens) -> dict[str, Any]:
-    time = {"start": formatting.iso(lens.start), "end": formatting.iso(lens.end)}
-    return {"timeFilter": time, "userFilter": list(lens.filters)}
 
 
 async def _keys(view: View) -> list[str]:
