@@ -10,6 +10,7 @@ from quart import Response
 
 from helicone_gw_dashboard import conversation, explaining, snippets
 from helicone_gw_dashboard.arithmetic import arithmetic
+from helicone_gw_dashboard.formatting import instant
 from helicone_gw_dashboard.lens import leaf
 from helicone_gw_dashboard.site import Pages
 from helicone_gw_dashboard.timeline import timeline
@@ -26,12 +27,8 @@ async def request(view: View, id: str) -> Response:
     """One request: its conversation, bodies, timeline, cost, and what explains them."""
     path = f"/v1/request/{_quoted(id)}"
     logged = await view.ask("GET", path, params={"includeBody": "true"})
-    panels = await view.panels(
-        row=_one(view, f"SELECT * FROM requests WHERE id = '{logged['id']}'"),  # noqa: S608 - a checked id
-        attempts=_attempts(view, logged["id"]),
-        before=_before(view, logged),
-    )
-    row, attempts = panels["row"].data or {}, panels["attempts"].data or []
+    panels = await view.panels(row=_row(view, logged), before=_before(view, logged))
+    row, attempts = panels["row"].data or ({}, [])
     before = panels["before"].data
     body, answer = logged["request_body"], logged["response_body"]
     keyed = view.caller is not None
@@ -96,13 +93,19 @@ def _own(properties: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in properties.items() if not key.lower().startswith("helicone-")}
 
 
-async def _one(view: View, sql: str) -> dict[str, Any]:
-    rows = (await view.ask("POST", SQL, json={"sql": sql}))["rows"]
-    return rows[0] if rows else {}
+async def _row(view: View, logged: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The request as the log has it, with what plugins noted, and its attempts."""
+    at, one = instant(logged["request_created_at"]), _quoted(logged["id"])
+    # By its time, which has an index that ids have not; nothing in these statements is a client's.
+    received_at = 0 if at is None else round(at.timestamp() * 1000)
+    rows = await _rows(view, f"SELECT * FROM requests WHERE received_at = {received_at} AND id = '{one}'")  # noqa: S608
+    if not rows:
+        return {}, []
+    attempts = await _rows(view, f"SELECT * FROM attempts WHERE seq = {int(rows[0]['seq'])} ORDER BY number")  # noqa: S608
+    return rows[0], attempts
 
 
-async def _attempts(view: View, id: str) -> list[dict[str, Any]]:
-    sql = f"SELECT a.* FROM attempts a JOIN requests r ON r.seq = a.seq WHERE r.id = '{_quoted(id)}' ORDER BY a.number"  # noqa: S608
+async def _rows(view: View, sql: str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = (await view.ask("POST", SQL, json={"sql": sql}))["rows"]
     return rows
 
