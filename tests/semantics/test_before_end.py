@@ -62,12 +62,16 @@ async def test_an_answer_is_known_before_its_head_leaves() -> None:
     assert (kind, status, usage, size) == ("ok", 200, (3, 2), len(sink.body))
 
 
-async def test_a_stream_is_announced_and_its_end_is_read_before_it_is_sent() -> None:
+ASKED = b'{"model": "model-a", "stream": true, "stream_options": {"include_usage": true}, "messages": []}'
+
+
+@pytest.mark.parametrize("asked", [False, True])
+async def test_a_stream_is_announced_and_its_end_is_read_before_it_is_sent(asked: bool) -> None:
+    """Also where events are sent before they are read, because the client asked for usage itself."""
     seen: Seen = []
+    one = exchange(stream=True, body=ASKED) if asked else exchange(stream=True)
     script = openai_chat.stream(("Hel", "lo!"), usage=Usage(3, 2)).paced(1)
-    sink = await handle(
-        gateway([watching(seen), router(A)], ScriptedProvider(script)), exchange(stream=True), Watched(seen)
-    )
+    sink = await handle(gateway([watching(seen), router(A)], ScriptedProvider(script)), one, Watched(seen))
     assert seen[0] == ("before_stream", None)
     at = names(seen).index("before_end")
     assert [name for name in names(seen) if name != "sent"] == ["before_stream", "head", "before_end", "finished"]
