@@ -137,7 +137,7 @@ class OidcConfig(Section):
 
 
 class IdentityConfig(Section):
-    """``users`` by e-mail address, ``login``, OpenID providers by name (``oidc``), and how many days the audit log is kept."""
+    """``users`` by e-mail address, ``login``, ``oidc`` by name, and how many days the audit log is kept."""
 
     users: dict[Email, UserConfig] = Field(default_factory=dict)
     login: LoginConfig = LoginConfig()
