@@ -37,7 +37,8 @@ from tests.plugins.logging.generating import drawn
 Build = Callable[..., Exchange]
 OPERATIONS = [operation for module in MODULES for operation in module.operations]
 DOCUMENT = document(OPERATIONS, filter_schemas())
-EXAMPLES = 20 if os.environ.get("HELICONE_GW_FULL") else 1
+FULL = bool(os.environ.get("HELICONE_GW_FULL"))
+EXAMPLES = 20 if FULL else 1
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -131,7 +132,7 @@ async def test_no_request_has_an_answer_that_is_not_described(running: RunningGa
     for found in schema.get_all_operations():
         operation: Any = found.ok()  # type: ignore[union-attr]
         # Where nothing is sent but a path, there is nothing to be broken.
-        breakable = operation.body or operation.query
+        breakable = FULL and (operation.body or operation.query)
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE) if breakable else (GenerationMode.POSITIVE,):
             for case in drawn(operation.as_strategy(generation_mode=mode), EXAMPLES):
                 try:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ROUTES = Routes("metrics")
 
-MAX_CELLS = 100_000
+MAX_CELLS = 20_000
 """Buckets of all values together in one answer."""
 
 

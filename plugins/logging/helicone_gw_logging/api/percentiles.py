@@ -14,9 +14,9 @@ from helicone_gw_logging.api.routes import Call, Routes
 from helicone_gw_logging.histograms import percentile
 from helicone_gw_logging.query.buckets import Increment
 from helicone_gw_logging.query.percentiles import Counts, Metric, counted
-from helicone_gw_logging.query.plan import Question
+from helicone_gw_logging.query.plan import Question, planned
 from helicone_gw_logging.query.reading import reading
-from helicone_gw_logging.query.sums import Place
+from helicone_gw_logging.query.sums import Place, largest
 from helicone_gw_logging.times import iso
 
 if TYPE_CHECKING:
@@ -86,17 +86,16 @@ async def _distribution(connection: AsyncConnection, question: Question, body: P
     all_of = await counted(connection, replace(question, group=None), body.metric)
     groups = None
     if question.group is not None:
-        apart = await counted(connection, question, body.metric)
-        sizes: Counter[Any] = Counter()
-        for (_, value), counts in apart.items():
-            sizes[value] += sum(counts.values())
+        plan = await planned(connection, question)
+        values = await largest(connection, question, plan, ("requests", None), body.limit)
+        apart = await counted(connection, question, body.metric, values)
         groups = [
             PercentilesOf(
                 value=shown(value),
                 buckets=None if begins is None else _buckets(apart, begins, value, shares),
                 **percentiles_of(_together(apart, value), shares),
             )
-            for value, _ in sorted(sizes.items(), key=lambda one: (-one[1], str(one[0])))[: body.limit]
+            for value in values
         ]
     return Distribution(
         buckets=None if begins is None else _buckets(all_of, begins, None, shares),

@@ -120,8 +120,8 @@ async def models(call: Call, body: ModelsQuery) -> list[ModelUsage]:
         plan = await planned(connection, question)
         values = await largest(connection, question, plan, ("requests", None), body.limit)
         told = await answered(connection, question, plan, SHOWN, values)
-        latencies = await counted(connection, question, "latency")
-        firsts = await counted(connection, question, "time_to_first_token")
+        latencies = await counted(connection, question, "latency", values)
+        firsts = await counted(connection, question, "time_to_first_token", values)
     return [
         ModelUsage(
             model=shown(value),

@@ -130,12 +130,12 @@ async def one(call: Call) -> SessionTree:
         raise Refused(404, "Session not found")
     complete, rows = len(rows) <= MAX_REQUESTS, rows[:MAX_REQUESTS]
     begun = rows[0]["received_at"] if rows else 0
-    nodes = await asyncio.to_thread(tree, rows)
+    nodes = await asyncio.to_thread(lambda: [_node(node, rows, begun) for node in tree(rows)])
     return SessionTree(
         session_id=session,
         sessions=[session_row({**each, "tag": tag}) for each in summaries],
         tag=tag,
-        nodes=[_node(node, rows, begun) for node in nodes],
+        nodes=nodes,
         requests=[_request(row, begun) for row in rows],
         complete=complete,
     )

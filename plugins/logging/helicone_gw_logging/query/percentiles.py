@@ -6,7 +6,7 @@ Rows are put into the same buckets, so that the numbers are the same either way:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sqlalchemy import ColumnElement, Select, and_, func, literal_column, null, select
@@ -44,8 +44,13 @@ MAX_PAIRS: Final = 2000
 _TOLD: Final = frozenset({"provider", ANSWERED_MODEL})
 
 
-async def counted(connection: AsyncConnection, question: Question, metric: Metric) -> dict[Place, Counts]:
-    """The histogram of ``metric``, by bucket of time and value. Raises `nodes.FilterError` for what cannot be asked."""
+async def counted(
+    connection: AsyncConnection, question: Question, metric: Metric, among: Sequence[Any] | None = None
+) -> dict[Place, Counts]:
+    """The histogram of ``metric``, by bucket of time and value; only of the values ``among`` which they shall be.
+
+    Raises `nodes.FilterError` for what cannot be asked.
+    """
     question = question.narrowed()
     plan = await planned(connection, question)
     found: dict[Place, dict[int, int]] = defaultdict(lambda: defaultdict(int))
@@ -57,18 +62,31 @@ async def counted(connection: AsyncConnection, question: Question, metric: Metri
         columns, parts = level.table.c, division.parts(number, level.length)
         told = None if question.group is None else columns[question.group.by]
         counts = _of_sums(question, metric, level, pairs)
+        if told is not None and among is not None:
+            counts = counts.where(told.in_(among))
         for query in _by_bucket(counts, columns[level.column], parts, told, columns.bucket, columns["count"]):
-            for place, value, index, times in await connection.execute(query):
+            async for place, value, index, times in _piecewise(connection, query):
                 found[place, value][index] += int(times)
     column, places = REQUEST.c[metric], division.places()
     at = instants(REQUEST.c.received_at, longest, 1) if in_buckets else None
     rows = select(func.count()).select_from(plan.rows).where(plan.matching, column.is_not(None))
+    if plan.values[-1] is not None and among is not None:
+        rows = rows.where(plan.values[-1].in_(among))
     for query in within(rows, REQUEST.c.received_at, division.rest):
-        for when, value, number, times in await connection.execute(_grouped(query, at, plan.values[-1], column)):
+        grouped = _grouped(query, at, plan.values[-1], column)
+        async for when, value, number, times in _piecewise(connection, grouped):
             for place, sign in places(when):
                 found[place, value][bucket(number)] += sign * int(times)
     every = {where: {index: n for index, n in each.items() if n > 0} for where, each in found.items()}
     return {where: each for where, each in every.items() if each}
+
+
+async def _piecewise(connection: AsyncConnection, query: Select[Any]) -> AsyncIterator[Any]:
+    """Rows, which may be many: whoever else waits for this thread gets a turn between two thousand of them."""
+    async with connection.stream(query) as result:
+        async for some in result.partitions(2000):
+            for row in some:
+                yield row
 
 
 def _told(question: Question) -> bool:
