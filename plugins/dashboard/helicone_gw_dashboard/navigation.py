@@ -25,6 +25,8 @@ GROUPS: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
             Entry("requests", "Requests", "/requests", "list"),
             Entry("sessions", "Sessions", "/sessions", "tree"),
             Entry("users", "Users", "/users", "user"),
+            Entry("properties", "Properties", "/properties", "tag"),
+            Entry("models", "Models", "/models", "model"),
         ),
     ),
 )

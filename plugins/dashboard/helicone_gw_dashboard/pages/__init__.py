@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from helicone_gw_dashboard.pages import login, offered, overview, request, requests, sessions, users, welcome
+from helicone_gw_dashboard.pages import (
+    login,
+    models,
+    offered,
+    overview,
+    properties,
+    request,
+    requests,
+    sessions,
+    users,
+    welcome,
+)
 from helicone_gw_dashboard.site import Pages
 
 MODULES: Final[tuple[Pages, ...]] = (
@@ -13,6 +24,8 @@ MODULES: Final[tuple[Pages, ...]] = (
     request.PAGES,
     sessions.PAGES,
     users.PAGES,
+    properties.PAGES,
+    models.PAGES,
     offered.PAGES,
     welcome.PAGES,
     login.PAGES,
