@@ -50,6 +50,16 @@ async def test_a_request_as_the_contract_shows_it(running: RunningGateway) -> No
     assert row["request_body"] is None
 
 
+async def test_the_version_of_a_prompt_is_what_the_plugin_prompts_noted(
+    running: RunningGateway, exchange: Build
+) -> None:
+    expanded = exchange(headers={"helicone-prompt-id": "greeting"})
+    expanded.annotate("prompts.version_id", "0199-of-the-version")
+    await log_all(running.gateway.database, [expanded, exchange()])
+    rows = {row["prompt_id"]: row["prompt_version"] for row in await query(running)}
+    assert rows == {"greeting": "0199-of-the-version", None: None}
+
+
 async def test_bodies_are_where_the_url_says_or_beside_the_request(running: RunningGateway) -> None:
     await running.chat("Hi!", stream=True)
     await flush(running)

@@ -73,6 +73,7 @@ async def test_joins_aggregates_windows_and_common_tables(filled: Database) -> N
     assert await ask(filled, "SELECT sum(requests) FROM users") == [(3,)]
     ((properties,),) = await ask(filled, "SELECT properties FROM request_response_rmt LIMIT 1")
     assert "team-ours" in properties
+    assert await ask(filled, "SELECT annotations FROM requests LIMIT 1") == [("{}",)], "JSON is text on either database"
 
 
 async def test_the_schema_is_what_can_be_asked(filled: Database) -> None:

@@ -128,7 +128,7 @@ def shown(found: Found, origin: str, bodies: Bodies | None = None) -> HeliconeRe
         "delay_ms": row["latency"],
         "cost": cost,
         "costUSD": cost,
-        "prompt_version": None,
+        "prompt_version": _text((row["annotations"] or {}).get("prompts.version_id")),
         "feedback_created_at": iso(rating.get("created_at")),
         "feedback_id": rating.get("id"),
         "feedback_rating": rating.get("rating"),
@@ -149,6 +149,10 @@ def shown(found: Found, origin: str, bodies: Bodies | None = None) -> HeliconeRe
         "saved": dollars(row["saved_nano_usd"]),
     }
     return HeliconeRequest(**{**same, **made})
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def dollars(nano: int | None) -> float | None:

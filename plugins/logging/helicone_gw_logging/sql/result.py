@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from helicone_gw_logging.sql.guard import SqlError
 
 
@@ -74,6 +76,8 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, Decimal):  # what PostgreSQL makes of a sum
         return int(value) if value.is_finite() and value == value.to_integral_value() else _plain(float(value))
+    if isinstance(value, dict | list):  # PostgreSQL's JSON; SQLite has text already
+        return msgspec.json.encode(value).decode()
     isoformat = getattr(value, "isoformat", None)
     return isoformat() if isoformat is not None else str(value)
 
