@@ -65,8 +65,9 @@ async def counted(
         if told is not None and among is not None:
             counts = counts.where(told.in_(among))
         for query in _by_bucket(counts, columns[level.column], parts, told, columns.bucket, columns["count"]):
-            async for place, value, index, times in _piecewise(connection, query):
-                found[place, value][index] += int(times)
+            async for some in _piecewise(connection, query):
+                for place, value, index, times in some:
+                    found[place, value][index] += int(times)
     column, places = REQUEST.c[metric], division.places()
     at = instants(REQUEST.c.received_at, longest, 1) if in_buckets else None
     rows = select(func.count()).select_from(plan.rows).where(plan.matching, column.is_not(None))
@@ -74,19 +75,19 @@ async def counted(
         rows = rows.where(plan.values[-1].in_(among))
     for query in within(rows, REQUEST.c.received_at, division.rest):
         grouped = _grouped(query, at, plan.values[-1], column)
-        async for when, value, number, times in _piecewise(connection, grouped):
-            for place, sign in places(when):
-                found[place, value][bucket(number)] += sign * int(times)
+        async for some in _piecewise(connection, grouped):
+            for when, value, number, times in some:
+                for place, sign in places(when):
+                    found[place, value][bucket(number)] += sign * int(times)
     every = {where: {index: n for index, n in each.items() if n > 0} for where, each in found.items()}
     return {where: each for where, each in every.items() if each}
 
 
-async def _piecewise(connection: AsyncConnection, query: Select[Any]) -> AsyncIterator[Any]:
-    """Rows, which may be many: whoever else waits for this thread gets a turn between two thousand of them."""
+async def _piecewise(connection: AsyncConnection, query: Select[Any]) -> AsyncIterator[Sequence[Any]]:
+    """Rows, which may be many: whoever else waits for this thread gets a turn between five thousand of them."""
     async with connection.stream(query) as result:
-        async for some in result.partitions(2000):
-            for row in some:
-                yield row
+        async for some in result.partitions(5000):
+            yield some
 
 
 def _told(question: Question) -> bool:
