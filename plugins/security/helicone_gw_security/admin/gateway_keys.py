@@ -19,6 +19,9 @@ Scope = Literal["all", "read", "write"]
 PERMISSIONS: dict[str, Scope] = {"rw": "all", "r": "read", "w": "write"}
 """Helicone's ``key_permissions`` and the scopes that they are."""
 
+FACTS = ("name", "owner", "role", "scope", "provider_key", "expires_at")
+"""What a key has beside its lists, and may be given."""
+
 MAX_GRACE = 24.0 * 366
 """Hours for which two secrets of a key may be valid at once."""
 
@@ -99,13 +102,11 @@ class NewKey(Struct, rename="camel"):
 @ROUTES.route("GET", "/v1/api-keys", data=list[GatewayKeyView])
 async def list_keys(call: Call) -> list[GatewayKeyView]:
     """List the gateway keys of the organisation, revoked ones as well."""
-    seen: set[str] = set()
-    configured = []
+    configured: dict[str, GatewayKeyView] = {}
     for stored in call.desk.configured_keys:
-        if stored.key.organization == call.organization and stored.key.id not in seen:
-            seen.add(stored.key.id)
-            configured.append(_configured(stored, call.now))
-    return [*configured, *(view(row, call.now) for row in await call.desk.keys.all(call.organization))]
+        if stored.key.organization == call.organization:
+            configured.setdefault(stored.key.id, _configured(stored, call.now))
+    return [*configured.values(), *(view(row, call.now) for row in await call.desk.keys.all(call.organization))]
 
 
 @ROUTES.route("POST", "/v1/api-keys", body=KeyChanges, data=NewKey, status=201, flat=True)
@@ -228,15 +229,12 @@ def _spec(call: Call, values: dict[str, Any]) -> KeySpec:
 
 def _spec_of(row: GatewayKeyRow) -> dict[str, Any]:
     lists: dict[str, Any] = {name: None if (given := getattr(row, name)) is None else tuple(given) for name in LISTS}
-    for name in ("limits", "budgets"):
-        lists[name] = lists[name] or ()
-    names = ("name", "owner", "role", "scope", "provider_key", "expires_at")
-    return {**lists, **{name: getattr(row, name) for name in names}}
+    unlimited = {name: lists[name] or () for name in ("limits", "budgets")}
+    return {**lists, **unlimited, **{name: getattr(row, name) for name in FACTS}}
 
 
 def _told(row: GatewayKeyRow) -> dict[str, Any]:
-    names = ("name", "owner", *LISTS, "role", "scope", "provider_key", "expires_at")
-    return {name: getattr(row, name) for name in names}
+    return {name: getattr(row, name) for name in (*FACTS, *LISTS)}
 
 
 def view(row: GatewayKeyRow, now: float) -> GatewayKeyView:
