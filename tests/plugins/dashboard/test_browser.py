@@ -235,7 +235,7 @@ async def test_a_session_is_a_tree_beside_a_waterfall(chromium: Browser, used: s
         await page.get_by_role("link", name="Trip planner").click()
         steps = page.locator(".fall .node .what b")
         assert await steps.all_text_contents() == ["plan", "research", "weather", "hotels", "draft", "review"]
-        await expect(page.locator(".fall a.row")).to_have_count(4)
+        await expect(page.locator(".fall a.row")).to_have_count(6)
         await page.locator(".fall a.row").nth(2).click()
         await expect(page.locator("#drawer-content")).to_contain_text("Find a hotel")
         assert problems == []
