@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import delete, make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from helicone_gw import AuditEntry, Database
 from helicone_gw_security.audit_log import AuditLog
@@ -40,21 +41,24 @@ class Told:
 
 
 async def tell(database: Database, told: Told | None) -> None:
-    """Put what was done into the audit log, in the name of whoever runs the command."""
-    if told is not None:
-        await database.migrate(BRANCH, IDENTITY_VERSIONS)
-        await AuditLog(database).record(
-            AuditEntry(
-                time.time(),
-                told.organization,
-                "command",
-                operator(),
-                told.action,
-                told.subject,
-                told.before,
-                told.after,
-            )
-        )
+    """Put what was done into the audit log, in the name of whoever runs the command; a problem is told, no more: what
+    was done is done, and a new key is still to be printed."""
+    if told is None:
+        return
+    entry = AuditEntry(
+        time.time(),
+        told.organization,
+        "command",
+        operator(),
+        told.action,
+        told.subject,
+        told.before,
+        told.after,
+    )
+    try:
+        await AuditLog(database).record(entry)
+    except (SQLAlchemyError, OSError) as problem:
+        typer.echo(f"The audit log could not be written: {type(problem).__name__}.", err=True)
 
 
 @dataclass(frozen=True, slots=True)

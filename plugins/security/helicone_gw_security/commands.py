@@ -17,6 +17,7 @@ from sqlalchemy import make_url
 
 from helicone_gw import Database
 from helicone_gw_security.command_line import Told, tell
+from helicone_gw_security.identity_tables import BRANCH, IDENTITY_VERSIONS
 from helicone_gw_security.keys import StoredKey
 from helicone_gw_security.spec import KeySpec, parse_expiry
 from helicone_gw_security.store import LISTS, KeyTable, NameTaken, state
@@ -48,6 +49,7 @@ def commands(static: Sequence[StoredKey], versions: Path) -> typer.Typer:
             database = Database(url)
             try:
                 await database.migrate("security", versions)
+                await database.migrate(BRANCH, IDENTITY_VERSIONS)
                 result = await work(KeyTable(database))
                 await tell(database, told(result))
                 return result

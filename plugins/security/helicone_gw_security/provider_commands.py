@@ -19,6 +19,7 @@ from sqlalchemy import make_url
 from helicone_gw import Database
 from helicone_gw_security.ciphers import Cipher, new_encryption_key
 from helicone_gw_security.command_line import Told, tell
+from helicone_gw_security.identity_tables import BRANCH, IDENTITY_VERSIONS
 from helicone_gw_security.provider_table import NameTaken, ProviderTable, TooMany
 from helicone_gw_security.tables import ProviderKeyRow
 
@@ -54,6 +55,7 @@ def provider_commands(cipher: Cipher | None, versions: Path) -> typer.Typer:
             database = Database(url)
             try:
                 await database.migrate("security", versions)
+                await database.migrate(BRANCH, IDENTITY_VERSIONS)
                 result = await work(ProviderTable(database, cipher))
                 await tell(database, told(result))
                 return result

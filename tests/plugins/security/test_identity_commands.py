@@ -190,3 +190,14 @@ def test_what_is_done_to_keys_is_told_too_and_no_secret_is(run: Run, url: str) -
     assert entries[0][1]["models"] == ["gpt-4o*"]
     for planted in (secret, rotated, "sk-planted-0123456789", "sk-replaced-0123456789"):
         assert planted not in str(entries)
+
+
+def test_a_key_is_printed_although_the_audit_log_cannot_be_written(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(self: AuditLog, entry: Any) -> None:
+        raise OSError("postgres://user:password@host is away")
+
+    monkeypatch.setattr(AuditLog, "record", away)
+    result = run("keys", "create", "ci")
+    assert result.stdout.startswith("sk-helicone-")
+    assert "The audit log could not be written" in result.stderr
+    assert "password" not in result.output
