@@ -24,7 +24,7 @@ RANGES: Final[Mapping[str, int]] = {
 """The ranges to choose from, in milliseconds until now."""
 
 USUAL: Final = "24h"
-MAX_FILTER: Final = 20_000
+MAX_FILTER: Final = 4_000
 """Characters of a filter in an address."""
 
 TABLE: Final = "request_response_rmt"

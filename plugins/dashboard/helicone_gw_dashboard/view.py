@@ -12,7 +12,7 @@ import httpx
 import msgspec
 from quart import Response, request
 
-from helicone_gw import DashboardCard, DashboardPage, Gateway, GatewayError, GatewayKey, Role, require_role
+from helicone_gw import DashboardCard, DashboardPage, Gateway, GatewayError, GatewayKey, Plugin, Role, require_role
 from helicone_gw_dashboard.navigation import GROUPS, Entry
 from helicone_gw_dashboard.rendering import page
 
@@ -77,6 +77,8 @@ class View:
     @property
     def navigation(self) -> list[tuple[str, list[Entry]]]:
         """The sidebar, as far as the caller may go."""
+        if self.stranger:
+            return []
         offered = tuple(
             Entry(f"{plugin}/{panel.name}", panel.title, f"/of/{plugin}/{panel.name}", "plug", panel.role)
             for plugin, panel in self.gateway.pages.offered
@@ -116,6 +118,11 @@ class View:
     def operates(self) -> bool:
         """Whether the caller may see what concerns every organization: the gateway itself."""
         return self.caller is None or self.caller.organization == OPERATOR
+
+    def instances(self, plugin: str) -> list[Plugin]:
+        """The instances of ``plugin`` that are in the chain, outermost first, whatever they are called."""
+        module = f"helicone_gw_{plugin.replace('-', '_')}"
+        return [each for each in self.gateway.plugins if type(each).__module__.partition(".")[0] == module]
 
     def may(self, role: Role) -> bool:
         """Whether the caller has ``role`` or more."""
@@ -165,6 +172,10 @@ class View:
         """An answer made of ``template``, which has ``values``, ``view``, ``url`` and ``asset``."""
         html = self.site.renderer.html(template, view=self, url=self.url, asset=self.asset, **values)
         return page(html, status, zipped="gzip" in request.headers.get("Accept-Encoding", ""))
+
+    async def render_aside(self, template: str, status: int = 200, /, **values: Any) -> Response:
+        """The same in a thread, for what may be large: nobody's request waits for it on the event loop."""
+        return await asyncio.to_thread(self.render, template, status, **values)
 
     def trouble(self, status: int, message: str) -> Response:
         """A page that says what is the matter; where a part was asked for, a notice."""

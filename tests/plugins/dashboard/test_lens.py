@@ -84,7 +84,7 @@ def test_whatever_somebody_wrote_into_an_address_is_shown_or_refused(value: Any)
         {"to": str(1 << 60)},
         {"filter": "{"},
         {"filter": "[" * 5000},
-        {"filter": json.dumps("x" * 30_000)},
+        {"filter": json.dumps("x" * 5_000)},
     ],
 )
 def test_an_address_that_makes_no_sense_is_refused(args: dict[str, str]) -> None:

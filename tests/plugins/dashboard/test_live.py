@@ -17,7 +17,7 @@ PLUGINS = ["logging", "dashboard"]
 async def told(following: LiveReply, name: str = "rows") -> list[str]:
     """The ids of the rows in the next event of that name; each is one piece of the stream."""
     async for piece in following:
-        if piece.startswith(f"event: {name}\ndata: ".encode()):
+        if piece.startswith(f"event: {name}\nid: ".encode()):
             data = json.loads(piece.decode().partition("\ndata: ")[2])
             return re.findall(r'data-row="([^"]+)"', data.get("html", ""))
     raise AssertionError("the stream ended")
@@ -39,6 +39,36 @@ async def test_every_request_is_told_of_once(gateway: GatewayFactory) -> None:
                 seen += await told(following)
             assert len(seen) == len(set(seen)) == 3
         await gone(running)
+
+
+async def test_who_comes_again_is_told_of_what_happened_meanwhile(gateway: GatewayFactory) -> None:
+    async with gateway(PLUGINS) as running:
+        async with running.stream("GET", "/dashboard/requests/live") as following:
+            await following.head()
+            first = await anext(following)
+        last = first.decode().partition("id: ")[2].strip()
+        await gone(running)
+        await running.chat("Hello")
+        assert len(await _listed(running)) == 1
+        headers = {"Last-Event-ID": last}
+        async with running.stream("GET", "/dashboard/requests/live", headers=headers) as following:
+            await following.head()
+            assert await told(following) == await _listed(running)
+        for other in ("", "x", "1", "9" * 14, "9" * 200, "²"):
+            headers = {"Last-Event-ID": other.encode().decode("latin-1")}
+            async with running.stream("GET", "/dashboard/requests/live", headers=headers) as following:
+                await following.head()
+                assert following.status == 200
+            await gone(running)
+
+
+async def _listed(running: RunningGateway) -> list[str]:
+    for _ in range(100):
+        page = (await running.request("GET", "/dashboard/requests")).body.decode()
+        if found := re.findall(r'data-row="([^"]+)"', page):
+            return found
+        await running.gateway.clock.sleep(0.02)
+    raise AssertionError("it was not logged")
 
 
 async def test_only_what_the_filters_match_is_told_of(gateway: GatewayFactory) -> None:
@@ -78,7 +108,7 @@ async def test_it_ends_with_its_time_and_with_the_server(
         running.gateway.pages.closing = False
         monkeypatch.setattr(live, "LIFETIME", 0.05)
         reply = await running.request("GET", "/dashboard/requests/live")
-        assert reply.body.startswith(b"retry: 2000")
+        assert reply.body.startswith(b"retry: 1000")
 
 
 async def test_a_log_that_is_away_is_told_and_the_stream_goes_on(

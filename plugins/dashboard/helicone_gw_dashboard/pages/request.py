@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -34,13 +35,13 @@ async def request(view: View, id: str) -> Response:
     keyed = view.caller is not None
     url = f"{view.origin}{logged['request_path']}"
     replayable = isinstance(body, dict) and logged["source"] == "gateway" and logged["request_path"].startswith("/v")
-    return view.render(
+    return await view.render_aside(
         "_request.html" if view.partial else "request.html",
         logged=logged,
         row=row,
         attempts=attempts,
         panels=panels,
-        said=conversation.read(body, answer, before["request_body"] if before else None),
+        said=await asyncio.to_thread(conversation.read, body, answer, before["request_body"] if before else None),
         before=before,
         timeline=timeline(row, attempts),
         sums=[arithmetic(view.gateway.prices, attempt) for attempt in attempts],

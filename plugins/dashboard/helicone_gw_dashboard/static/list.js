@@ -9,6 +9,7 @@
   var button = document.getElementById("live");
   var source = null;
   var wanted = Boolean(button);
+  var troubled = "";
 
   function follow() {
     if (source || !wanted || document.hidden) return;
@@ -30,6 +31,11 @@
       dashboard.localize(rows);
       var counted = document.getElementById("count");
       if (counted && window.htmx) window.htmx.trigger(counted, "load");
+    });
+    source.addEventListener("trouble", function (event) {
+      var message = JSON.parse(event.data).message;
+      if (message !== troubled) dashboard.notice(message);
+      troubled = message;
     });
     source.onerror = function () {
       if (source && source.readyState === EventSource.CLOSED) {
