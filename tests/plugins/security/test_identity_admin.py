@@ -144,6 +144,11 @@ async def test_the_files_own_keys_and_users_are_shown_and_not_changed(running: R
     ):
         reply = await ask(running, method, path, None if method == "DELETE" else {})
         assert (reply.status, reply.json()["code"]) == (409, "configured"), path
+        others = await ask(running, method, path, None if method == "DELETE" else {}, headers=STRANGER)
+        assert others.status == 404, "to another organisation they are not there"
+    listed = str(await good(running, "GET", "/v1/admin/users", headers=STRANGER))
+    assert "otto@other.example" in listed
+    assert "ann@example.com" not in listed
 
 
 async def test_providers_keys_are_written_and_never_shown(running: RunningGateway) -> None:
