@@ -129,9 +129,13 @@ class Lens:
 
     def plus(self, column: str, operator: str, value: Any, key: str | None = None) -> dict[str, str]:
         """`params` with one filter more; it takes the place of one that asks the same column the same way."""
-        added = leaf(column, operator, value, key)
-        kept = [each for each in self.filters if _asks(each) != _asks(added)]
-        return replace(self, filters=(*kept, added)).params
+        return self.narrowed(leaf(column, operator, value, key)).params
+
+    def narrowed(self, *added: Any) -> Lens:
+        """The same with further conditions, each in the place of one that asks the same column the same way."""
+        asked = [_asks(each) for each in added]
+        kept = [each for each in self.filters if _asks(each) is None or _asks(each) not in asked]
+        return replace(self, filters=(*kept, *added))
 
     def searching(self, words: str) -> dict[str, str]:
         """`params` for what ``words`` are found in, in place of what was searched for before."""

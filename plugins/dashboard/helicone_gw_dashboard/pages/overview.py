@@ -10,12 +10,15 @@ from quart import Response
 from helicone_gw_dashboard import charts, formatting
 from helicone_gw_dashboard.asking import PERCENTILES, SERIES, TOP, asked, buckets, increment
 from helicone_gw_dashboard.formatting import change
-from helicone_gw_dashboard.lens import RANGES, Lens
+from helicone_gw_dashboard.lens import RANGES, Lens, leaf
 from helicone_gw_dashboard.pages.welcome import welcome
 from helicone_gw_dashboard.site import Pages
 from helicone_gw_dashboard.view import Trouble, View
 
 PAGES = Pages("overview")
+
+LIMITED: Final = (leaf("status", "equals", 429), leaf("outcome", "equals", "refused"))
+"""What a request is that a limit of the gateway refused."""
 
 SHOWN: Final = 7
 """Values of one list."""
@@ -176,7 +179,7 @@ def _figures(view: View, lens: Lens, series: Mapping[str, Any]) -> list[dict[str
             "saved",
             "more",
             f"{formatting.compact(hits)} hits",
-            **lens.plus("cache_status", "equals", "hit"),
+            **lens.plus("cache_status", "in", ["hit", "joined"]),
         ),
         {"label": "Active users", "later": view.url("/active-users", **lens.params)},
         figure(
@@ -184,7 +187,7 @@ def _figures(view: View, lens: Lens, series: Mapping[str, Any]) -> list[dict[str
             formatting.compact(now["rate_limited"]),
             "rate_limited",
             "less",
-            **lens.plus("ratelimit_status", "equals", "rate_limited"),
+            **lens.narrowed(*LIMITED).params,
         ),
         figure("Threats", formatting.compact(now["threats"]), "threats", "less", **lens.plus("threat", "equals", True)),
     ]
