@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from helicone_gw import registry
 from helicone_gw.cli import program
 from helicone_gw.commands.loading import build_gateway, build_plugins, load
 from helicone_gw.database import Database
@@ -127,3 +129,10 @@ async def test_a_migration_that_fails_refuses_the_start_and_leaves_the_data(
         assert await connection.scalar(text("SELECT count(*) FROM hidden_property")) == 1
     assert (await database.standing("logging", versions)).reached == before
     await database.close()
+
+
+@pytest.mark.parametrize("name", sorted(registry.installed()))
+def test_every_plugin_names_the_directories_of_its_revisions(name: str) -> None:
+    plugin = registry.load(name)
+    there = set(Path(inspect.getfile(plugin)).parent.glob("*migrations/versions"))
+    assert set(plugin.migrations.values()) == there
