@@ -40,6 +40,11 @@ def explained(row: Mapping[str, Any], attempts: list[Any]) -> Iterator[tuple[str
         yield "Error", f"{row.get('error_message') or 'It failed'}{code}"
 
 
+def why_missed(reason: object) -> str:
+    """The reason that the cache noted, in words; as it stands where it is an unusual one."""
+    return _MISSES.get(str(reason), str(reason).replace("_", " "))
+
+
 def noted(row: Mapping[str, Any]) -> dict[str, Any]:
     """What plugins noted, by name."""
     try:
@@ -90,7 +95,7 @@ def _cache(row: Mapping[str, Any], notes: Mapping[str, Any]) -> Iterator[tuple[s
     elif status == "joined":
         yield "Cache", "The same question was under way already; both got its answer."
     elif status is not None:
-        why = _MISSES.get(str(reason), str(reason).replace("_", " ")) if reason else ""
+        why = why_missed(reason) if reason else ""
         yield "Cache", f"No hit{': ' + why if why else ''}."
     if notes.get("cache.not_stored"):
         yield "Cache", f"The answer was not stored: {str(notes['cache.not_stored']).replace('_', ' ')}."

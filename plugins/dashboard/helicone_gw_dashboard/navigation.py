@@ -27,6 +27,8 @@ GROUPS: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
             Entry("users", "Users", "/users", "user"),
             Entry("properties", "Properties", "/properties", "tag"),
             Entry("models", "Models", "/models", "model"),
+            Entry("cache", "Cache", "/cache", "cache"),
+            Entry("limits", "Limits & budgets", "/limits", "gauge"),
         ),
     ),
 )

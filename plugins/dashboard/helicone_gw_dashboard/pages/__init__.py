@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from helicone_gw_dashboard.pages import (
+    cache,
+    limits,
     login,
     models,
     offered,
@@ -26,6 +28,8 @@ MODULES: Final[tuple[Pages, ...]] = (
     users.PAGES,
     properties.PAGES,
     models.PAGES,
+    cache.PAGES,
+    limits.PAGES,
     offered.PAGES,
     welcome.PAGES,
     login.PAGES,

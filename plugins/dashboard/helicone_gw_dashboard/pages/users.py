@@ -10,6 +10,7 @@ from quart import Response
 
 from helicone_gw_dashboard import charts, formatting
 from helicone_gw_dashboard.asking import SERIES, buckets, increment
+from helicone_gw_dashboard.budgets import paced
 from helicone_gw_dashboard.formatting import change
 from helicone_gw_dashboard.lens import RANGES, Lens, leaf
 from helicone_gw_dashboard.listing import LIMIT, most, offset, order, share
@@ -82,7 +83,11 @@ async def user(view: View) -> Response:
     )
     view.title = id
     series = panels["series"].data
-    own = [one for one in panels["budgets"].data or [] if one["segment"].partition(":")[::2] == ("user", id)]
+    own = [
+        paced(one, view.now)
+        for one in panels["budgets"].data or []
+        if one["segment"].partition(":")[::2] == ("user", id)
+    ]
     return view.render(
         "user.html",
         id=id,
