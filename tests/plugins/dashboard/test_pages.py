@@ -325,3 +325,32 @@ async def test_one_organization_sees_nothing_of_another(running: RunningGateway)
         assert (await ask("GET", path, caller=stranger)).status_code == 404
     assert "No request matches" in (await ask("GET", "/dashboard/requests", caller=stranger)).text
     assert "Send a demo request" in (await ask("GET", "/dashboard/", caller=stranger)).text
+
+
+async def test_every_figure_leads_to_the_requests_that_it_counts(gateway: GatewayFactory) -> None:
+    limited = {"ratelimit": {"limits": [{"policy": "4;w=3600;u=request"}]}}
+    async with gateway(
+        ["logging", "cost", limited, "cache", "dashboard"], config={"providers": {"demo": {}}}
+    ) as running:
+        for text in ("a", "a", "b", "c", "d", "e", "f"):
+            await running.chat(text, model="demo", headers={"Helicone-Cache-Enabled": "true"})
+        everything = {"filter": "all"}
+        for _ in range(100):
+            counted = await running.gateway.pages.ask("POST", "/v1/request/count/query", caller=None, json=everything)
+            if counted.json()["data"] == 7:
+                break
+            await running.gateway.clock.sleep(0.05)
+        page = await get(running, "/")
+        figures = re.findall(
+            r'<a href="/dashboard/requests\?([^"]+)" class="figure">\s*<div class="label">([^<]+)</div>\s*'
+            r'<div class="value">([^<]+?)\s*</div>\s*(?:<div class="note">([^<]+)</div>)?',
+            page,
+        )
+        found = {label: (html.unescape(query), value, note) for query, label, value, note in figures}
+        for label, number in {"Requests": 7, "Errors": 2, "Limits hit": 2}.items():
+            query, value, _ = found[label]
+            assert value == str(number), label
+            assert f"{number} request" in await get(running, f"/dashboard/requests/count?{query}", **HTMX), label
+        query, _, note = found["Saved by caches"]
+        assert note == "1 hit"
+        assert "1 request" in await get(running, f"/dashboard/requests/count?{query}", **HTMX)

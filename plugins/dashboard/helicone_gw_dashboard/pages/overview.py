@@ -178,7 +178,7 @@ def _figures(view: View, lens: Lens, series: Mapping[str, Any]) -> list[dict[str
             formatting.money(now["saved"]),
             "saved",
             "more",
-            f"{formatting.compact(hits)} hits",
+            f"{formatting.compact(hits)} hit{'' if hits == 1 else 's'}",
             **lens.plus("cache_status", "in", ["hit", "joined"]),
         ),
         {"label": "Active users", "later": view.url("/active-users", **lens.params)},
