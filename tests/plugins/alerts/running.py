@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 from typing import Any
+
+from aiosmtpd.smtp import SMTP, Envelope
 
 from helicone_gw.testing import RunningGateway, ScriptedProvider, of_json
 from helicone_gw_alerts.plugin import AlertsPlugin
@@ -67,3 +70,29 @@ def receiver(status: int = 200) -> ScriptedProvider:
 def signed(key: str, body: bytes) -> str:
     """The signature that Helicone's documentation has a receiver compute over the raw body."""
     return hmac.new(key.encode("utf-8"), body, hashlib.sha256).hexdigest()
+
+
+class Mailbox:
+    """A real mail server: its port, and what it got."""
+
+    def __init__(self) -> None:
+        self.got: list[Envelope] = []
+        self.port = 0
+        self._server: asyncio.Server | None = None
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Envelope) -> str:
+        """What aiosmtpd calls for a message."""
+        self.got.append(envelope)
+        return "250 OK"
+
+    async def start(self) -> None:
+        """Listen on a free port of this machine."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: SMTP(self, loop=loop), "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        """Listen no more."""
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
