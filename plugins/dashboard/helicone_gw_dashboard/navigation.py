@@ -31,5 +31,14 @@ GROUPS: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
             Entry("limits", "Limits & budgets", "/limits", "gauge"),
         ),
     ),
+    (
+        "Administer",
+        (
+            Entry("keys", "Keys", "/keys", "key", "admin"),
+            Entry("provider-keys", "Provider keys", "/provider-keys", "lock", "admin"),
+            Entry("members", "Members", "/members", "user", "member"),
+            Entry("audit", "Audit", "/audit", "audit", "admin"),
+        ),
+    ),
 )
 """Entries under their headings; plugins' own pages follow them."""

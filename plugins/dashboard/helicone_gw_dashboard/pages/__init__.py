@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from helicone_gw_dashboard.pages import (
+    audit,
     cache,
+    keys,
     limits,
     login,
+    members,
     models,
     offered,
     overview,
     properties,
+    provider_keys,
     request,
     requests,
     sessions,
@@ -30,6 +34,10 @@ MODULES: Final[tuple[Pages, ...]] = (
     models.PAGES,
     cache.PAGES,
     limits.PAGES,
+    keys.PAGES,
+    provider_keys.PAGES,
+    members.PAGES,
+    audit.PAGES,
     offered.PAGES,
     welcome.PAGES,
     login.PAGES,
