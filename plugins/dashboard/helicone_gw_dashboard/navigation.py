@@ -15,6 +15,8 @@ class Entry(NamedTuple):
     path: str
     icon: str
     role: Role = "viewer"
+    gateway: bool = False
+    """Whether it is about the gateway itself, which only its operator's organization sees."""
 
 
 GROUPS: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
@@ -38,6 +40,8 @@ GROUPS: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
             Entry("provider-keys", "Provider keys", "/provider-keys", "lock", "admin"),
             Entry("members", "Members", "/members", "user", "member"),
             Entry("audit", "Audit", "/audit", "audit", "admin"),
+            Entry("plugins", "Plugins", "/plugins", "plug", "admin", gateway=True),
+            Entry("settings", "Settings", "/settings", "settings", "admin", gateway=True),
         ),
     ),
 )

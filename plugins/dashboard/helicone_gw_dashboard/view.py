@@ -85,8 +85,11 @@ class View:
             if isinstance(panel, DashboardPage)
         )
         groups = (*GROUPS, ("Plugins' own", offered))
-        shown = ((heading, [entry for entry in entries if self.may(entry.role)]) for heading, entries in groups)
+        shown = ((heading, [entry for entry in entries if self._sees(entry)]) for heading, entries in groups)
         return [(heading, entries) for heading, entries in shown if entries]
+
+    def _sees(self, entry: Entry) -> bool:
+        return self.may(entry.role) and (self.operates or not entry.gateway)
 
     @property
     def has_cards(self) -> bool:

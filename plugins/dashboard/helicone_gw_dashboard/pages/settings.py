@@ -1,0 +1,124 @@
+"""Settings: what is kept and for how long, and how the database, the store, the journal and the providers are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from quart import Response
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from helicone_gw import Database, Measurement
+from helicone_gw_dashboard.pages.plugins import operator
+from helicone_gw_dashboard.site import Pages
+from helicone_gw_dashboard.view import View
+
+PAGES = Pages("settings")
+
+SECONDS: Final = 2.0
+"""How long the database may take to say how large it is."""
+MOST_UNKNOWN: Final = 20
+"""Models without a price that are shown."""
+
+KINDS: Final = (
+    ("requests", "Requests, with all that belongs to them"),
+    ("bodies", "Bodies of requests and answers"),
+    ("rollups", "Hourly sums, from which charts are made"),
+    ("summaries", "Sums of sessions and users"),
+)
+
+YAML: Final = """plugins:
+  - logging:
+      retention:
+        bodies: 30d
+        requests: 90d
+        rollups: 400d"""
+
+
+@PAGES.get("/settings", "Settings", role="admin")
+async def settings(view: View) -> Response:
+    """The gateway itself, as it runs."""
+    operator(view)
+    gateway = view.gateway
+    (size, trouble), problem = await asyncio.gather(_size(gateway.database), gateway.store.problem())
+    figures = {each.name: each.value for each in gateway.measurements() if not each.labels}
+    logging = view.instances("logging")
+    retention = getattr(logging[0].config, "retention", None) if logging else None
+    unknown = sorted(gateway.prices.unknown.items(), key=lambda one: -one[1])
+    server = gateway.config.server
+    return view.render(
+        "settings.html",
+        kept=[(title, getattr(retention, name, None)) for name, title in KINDS] if retention else None,
+        yaml=YAML,
+        logging=logging[0] if logging else None,
+        database=gateway.database,
+        size=size,
+        size_trouble=trouble,
+        store=_store(gateway.config.store.url),
+        store_problem=problem,
+        stats=gateway.store.stats,
+        journal=_of(figures, f"{logging[0].name}_journal_" if logging else ""),
+        queue=_of(figures, f"{logging[0].name}_" if logging else ""),
+        providers=list(_providers(view)),
+        unknown=unknown[:MOST_UNKNOWN],
+        unknown_more=max(len(unknown) - MOST_UNKNOWN, 0),
+        server=server,
+        active=gateway.active,
+        tasks=list(_tasks(gateway.measurements())),
+    )
+
+
+def _of(figures: dict[str, float], prefix: str) -> dict[str, float]:
+    """The figures whose name begins with ``prefix``, without it."""
+    return {name.removeprefix(prefix): value for name, value in figures.items() if prefix and name.startswith(prefix)}
+
+
+def _store(url: str) -> str:
+    """What kind of store it is: its address may hold a password."""
+    scheme = url.partition(":")[0]
+    return "memory of each worker" if scheme == "memory" else scheme.replace("rediss", "redis").replace("unix", "redis")
+
+
+def _providers(view: View) -> Iterator[dict[str, Any]]:
+    catalogue, states = view.gateway.catalogue, view.gateway.health.states()
+    for provider in catalogue.all():
+        if not catalogue.is_configured(provider.name):
+            continue
+        aside = {name: state for name, state in states.items() if name.partition("/")[0].split(" ")[0] == provider.name}
+        yield {
+            "name": provider.name,
+            "title": provider.title,
+            "dialect": provider.dialect,
+            "deployments": [each.name for each in catalogue.deployments(provider.name)],
+            "aside": aside,
+        }
+
+
+def _tasks(measurements: Any) -> Iterator[Measurement]:
+    yield from (each for each in measurements if each.name.startswith("background_"))
+
+
+async def _size(database: Database) -> tuple[int | None, str]:
+    """Bytes that the database takes on its disk, or why nobody knows."""
+    try:
+        async with asyncio.timeout(SECONDS):
+            if database.path is not None:
+                return await asyncio.to_thread(_files, database.path), ""
+            if database.sqlite:
+                return None, "It is in memory, and gone when the gateway stops."
+            async with database.connect() as connection:
+                found = (await connection.execute(text("SELECT pg_database_size(current_database())"))).scalar()
+                return None if found is None else int(found), ""
+    except (SQLAlchemyError, OSError, TimeoutError):
+        return None, "The database does not say how large it is."
+
+
+def _files(path: Path) -> int:
+    total = 0
+    for each in (path, path.with_name(f"{path.name}-wal")):
+        if each.exists():
+            total += each.stat().st_size
+    return total
