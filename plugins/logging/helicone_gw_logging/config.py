@@ -92,7 +92,7 @@ class JournalConfig(PluginConfig):
         default=None,
         min_length=1,
         description="Its directory, which every worker shares; by default <name>.journal beside the SQLite file, and "
-        "helicone.journal in the working directory for any other database.",
+        "helicone-<checksum of the URL>.journal in the working directory for any other database.",
     )
     fsync: Literal["always", "interval", "never"] = Field(
         default="never",

@@ -29,7 +29,7 @@ from helicone_gw_logging.journal.format import (
     frames,
     read_changes,
 )
-from helicone_gw_logging.journal.service import JournalService
+from helicone_gw_logging.journal.service import JournalService, root_of
 from helicone_gw_logging.plugin import LoggingPlugin
 from tests.plugins.logging.journaling import Build
 
@@ -277,3 +277,11 @@ async def test_what_the_database_does_not_take_before_the_stop_is_there_after_th
         rows = await list_requests(later.gateway.gateway.database)
         assert [one.row.outcome for one in rows] == ["ok", "ok"]
         assert later.plugin._journal.counters.replayed == 2
+
+
+def test_the_journals_of_two_databases_are_apart() -> None:
+    urls = ["sqlite:///a/log.db", "postgresql://me:one@host/a", "postgresql://me:two@host/a", "postgresql://host/b"]
+    roots = [root_of(LoggingConfig(), Database(url)) for url in (*urls, "sqlite://")]
+    assert roots[0] == Path("a/log.journal")
+    assert roots[1] == roots[2] != roots[3]
+    assert roots[4] is None

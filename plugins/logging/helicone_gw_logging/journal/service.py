@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -29,7 +30,10 @@ def root_of(config: LoggingConfig, database: Database) -> Path | None:
         return None
     if config.journal.path is not None:
         return Path(config.journal.path)
-    return Path("helicone.journal") if database.path is None else database.path.with_suffix(".journal")
+    if database.path is not None:
+        return database.path.with_suffix(".journal")
+    # Another database's journals are nothing for this one.
+    return Path(f"helicone-{crc32(database.url.encode()):08x}.journal")
 
 
 class JournalService:
