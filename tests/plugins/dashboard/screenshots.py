@@ -60,6 +60,10 @@ async def take(url: str, folder: Path) -> None:
             await page.locator("#rows a[data-drawer]").nth(3).click()
             await page.locator("#drawer-content .figures").wait_for()
             await page.screenshot(path=folder / f"request-drawer.{name}.png")
+            await page.goto(f"{url}/dashboard/session?id=trip-1")
+            await page.locator(".fall a.row").nth(3).click()
+            await page.locator("#drawer-content .turn.answer").wait_for()
+            await page.screenshot(path=folder / f"conversation.{name}.png")
             await context.close()
         await browser.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 import time
@@ -44,8 +45,9 @@ def seed(url: str, requests: int, days: float = 30, *, headers: dict[str, str] |
             _tell(client, dice, model, provider, now - ago, took, said, status)
         for number in range(3):
             at = now - 600 - dice.random() * 20_000
+            messages: list[Any] = [{"role": "system", "content": "You plan trips."}, _user(QUESTION)]
             for place, path in enumerate(STEPS):
-                model, provider, usual = dice.choice(MODELS)
+                model, provider, usual = MODELS[(number + place) % 3]
                 took = usual * dice.uniform(0.5, 1.5)
                 said = {
                     "Helicone-User-Id": USERS[number],
@@ -54,7 +56,15 @@ def seed(url: str, requests: int, days: float = 30, *, headers: dict[str, str] |
                     "Helicone-Session-Path": path,
                     "Helicone-Session-Name": "Trip planner",
                 }
-                _tell(client, dice, model, provider, at, took, said, 500 if (number, place) == (0, 3) else 200)
+                status = 500 if (number, place) == (0, 3) else 200
+                _tell(client, dice, model, provider, at, took, said, status, messages)
+                arguments = json.dumps({"city": "Lisbon", "nights": 5, "step": path})
+                call = {"id": f"c{place}", "type": "function", "function": {"name": "find", "arguments": arguments}}
+                messages += [
+                    {"role": "assistant", "content": None, "tool_calls": [call]},
+                    {"role": "tool", "tool_call_id": f"c{place}", "content": '{"found": 3, "cheapest": 112.5}'},
+                    _user(f"Good. Now {path.rpartition('/')[2]}."),
+                ]
                 at += took * dice.uniform(0.6, 1.1)
         wanted = requests + 3 * len(STEPS)
         while client.post("/v1/request/count/query", json={"filter": "all"}).json()["data"] < wanted:
@@ -70,9 +80,10 @@ def _tell(
     took: float,
     said: dict[str, str],
     status: int,
+    messages: list[Any] | None = None,
 ) -> None:
     tokens = dice.randint(50, 4000), dice.randint(10, 900)
-    body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": QUESTION}]}
+    body: dict[str, Any] = {"model": model, "messages": messages or [_user(QUESTION)]}
     if provider == "openai":
         path, target = "/oai/v1/log", "https://api.openai.com/v1/chat/completions"
         answer: dict[str, Any] = {
@@ -103,6 +114,10 @@ def _tell(
         },
     }
     client.post(path, json=told, headers=said).raise_for_status()
+
+
+def _user(text: str) -> dict[str, str]:
+    return {"role": "user", "content": text}
 
 
 def _moment(at: float) -> dict[str, int]:
