@@ -176,14 +176,14 @@ class Chunk:
 
     @property
     def json(self) -> Any:
-        """The event's ``data:`` decoded, or ``None`` when it is not JSON (``[DONE]``, a comment, a tick)."""
-        if self._json is _UNREAD:
-            from helicone_gw.sse import event_data
+        """The event's ``data:`` decoded, or ``None`` when it is not JSON (``[DONE]``, a comment, a tick).
 
-            try:
-                self._json = msgspec.json.decode(event_data(self.data))
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                self._json = None
+        Read as leniently as clients do, see `helicone_gw.sse.event_value`.
+        """
+        if self._json is _UNREAD:
+            from helicone_gw.sse import event_value
+
+            self._json = event_value(self.data)
         return self._json
 
     def with_json(self, value: Any) -> Chunk:

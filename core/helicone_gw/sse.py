@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
+
+import msgspec
 
 # The atomic groups keep CRLF one line end: without them the search could count its CR and its LF as two.
 _BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
@@ -150,6 +154,26 @@ def event_data(event: bytes) -> bytes:
     if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2 and b"\r" not in event:
         return event[6:-2]
     return b"\n".join(_fields(event, b"data"))
+
+
+def event_value(event: bytes) -> Any:
+    """The event's data as JSON, ``None`` for what is none (``[DONE]``, a comment).
+
+    Half a surrogate pair is read as U+FFFD, bytes that are no UTF-8 as well, and ``NaN`` as null: some providers send
+    them and clients read them, so whoever looks for something in the event has to.
+    """
+    data = event_data(event)
+    try:
+        return msgspec.json.decode(data)
+    except ValueError:
+        if not data.lstrip().startswith((b"{", b"[{")):
+            return None
+    try:
+        value = json.loads(data.decode("utf-8", "replace"), parse_constant=lambda name: None)
+    except ValueError:
+        return None
+    plain = json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return json.loads(plain)
 
 
 def event_name(event: bytes) -> str | None:

@@ -109,6 +109,11 @@ def test_an_answer_without_json() -> None:
         (b"data: \xff\n\n", None),
         (b"data: null\n\n", None),
         (b"", None),
+        (b'data: {"a": "\\ud83d!"}\n\n', {"a": "\ufffd!"}),
+        (b'data: {"a": "\\ud83d\\ude00", "b": "\\ude00"}\n\n', {"a": "\U0001f600", "b": "\ufffd"}),
+        (b'data: {"a": "\xff!"}\n\n', {"a": "\ufffd!"}),
+        (b'data:  {"a": 1, "b": NaN}\n\n', {"a": 1, "b": None}),
+        (b'data: {"a": \n\n', None),
     ],
 )
 def test_the_json_of_a_chunk(data: bytes, value: object) -> None:
