@@ -172,6 +172,10 @@ class ModerationConfig(PluginConfig):
     remembered: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         default=10_000, description="Texts in which nothing was found, by hash, that are not looked through again."
     )
+    unread: Literal["pass", "refuse"] = Field(
+        default="pass",
+        description="Requests that cannot be looked through, where something would be refused or redacted.",
+    )
     max_redacted: Annotated[int, Field(ge=1, le=100_000)] = Field(
         default=1000, description="Values of one request that its answer can have again; more are redacted for good."
     )

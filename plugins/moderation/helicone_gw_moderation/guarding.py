@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from helicone_gw import (
+    BadRequest,
     Chunk,
     Clock,
     Exchange,
@@ -20,6 +21,7 @@ from helicone_gw import (
 from helicone_gw_moderation.config import ModerationConfig
 from helicone_gw_moderation.endings import ended_channels
 from helicone_gw_moderation.judging import Judging, no_verdict
+from helicone_gw_moderation.odds import without_odds
 from helicone_gw_moderation.plan import Hit, Plan
 from helicone_gw_moderation.policy import Policy
 from helicone_gw_moderation.report import ModerationCounters, Report, Where, refusal
@@ -30,6 +32,9 @@ from helicone_gw_moderation.waiting import Verdicts
 
 TICK = 0.1
 """Seconds between two looks at what a stream has held back for too long."""
+
+_UPLOADING = frozenset({"audio", "images"})
+"""Operations that take uploads beside JSON."""
 
 
 def may_have_text(request: Request) -> bool:
@@ -74,9 +79,9 @@ class Guard:
         request = exchange.request
         wire = wire_format(request.dialect, request.operation)
         changed: Request | None = None
-        if plan is not None and request.body != b"":
+        if plan is not None and (request.body != b"" or request.operation == "realtime"):
             if request.body is None or wire is None:
-                self._report.unread("request")
+                self._unread(plan, request, wire)
             else:
                 changed = await self._look_at(plan, request, wire)
         if self._policy.output is not None or (self._vault is not None and self._vault.values):
@@ -85,6 +90,25 @@ class Guard:
             if wire is None:
                 self._report.unread("answer")
         return changed
+
+    def _unread(self, plan: Plan, request: Request, wire: Any) -> None:
+        """Note a request that cannot be looked through, or refuse it.
+
+        An operation whose body is JSON, of another type: nobody sends it so, but many a server reads it all the same.
+        """
+        if plan.enforces:
+            if wire is not None and request.operation not in _UPLOADING:
+                raise BadRequest(
+                    "The gateway's safety policy looks through this request, so it has to be sent as application/json.",
+                    status=415,
+                    code="unsupported_media_type",
+                )
+            if self._config.unread == "refuse":
+                raise BadRequest(
+                    "The gateway's safety policy refuses requests that it cannot look through.",
+                    code="cannot_be_moderated",
+                )
+        self._report.unread("request")
 
     async def _look_at(self, plan: Plan, request: Request, wire: Any) -> Request | None:
         body = request.body
@@ -152,7 +176,7 @@ class Guard:
             raise
         if not looked.changes:
             return None
-        return response.replace(body=wire.with_reply_text(response.body, looked.change))
+        return response.replace(body=without_odds(wire.with_reply_text(response.body, looked.change)))
 
     async def _judge_answer(self, plan: Plan, texts: Sequence[str]) -> list[Hit]:
         """What judges have against an answer, or its beginning. They see what is redacted as it is redacted."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from helicone_gw import Chunk, TextPiece
+from helicone_gw_moderation.odds import drop_odds
 from helicone_gw_moderation.window import Window
 
 
@@ -51,7 +52,7 @@ class HeldEvent:
         }
         if not changes:
             return self.chunk
-        return self.chunk.with_json(with_values(self.value, changes))
+        return self.chunk.with_json(drop_odds(with_values(self.value, changes)))
 
     def split(self) -> Chunk | None:
         """An event with what may leave of its text; the rest stays. ``None`` where it cannot be cut, or need not."""
@@ -64,7 +65,8 @@ class HeldEvent:
         first = text.window.changed(text.start, text.text[:ready])
         text.start += ready
         text.text = text.text[ready:]
-        return self.chunk.with_json(with_values(self.value, {text.piece.path: first})) if first else None
+        # How likely the tokens were leaves with the rest.
+        return self.chunk.with_json(drop_odds(with_values(self.value, {text.piece.path: first}))) if first else None
 
 
 def with_values(value: Any, changes: dict[tuple[str | int, ...], str]) -> Any:
@@ -82,7 +84,7 @@ def _with_value(value: Any, path: tuple[str | int, ...], text: str) -> Any:
     return copy
 
 
-_ONCE = ("usage", "finish_reason", "finishReason", "logprobs")
+_ONCE = ("usage", "finish_reason", "finishReason", "logprobs", "logprobsResult")
 
 
 def _is_plain(value: Any) -> bool:

@@ -12,7 +12,7 @@ Where = Literal["input", "output"]
 HEADER = "Helicone-Moderation"
 """The response header that says what was done, where that is known before the answer leaves."""
 MOST = 50
-"""Entries of one row; further ones are only counted."""
+"""Entries of one row; further ones are only counted, but for what refuses."""
 _CODES = {"threat": "PROMPT_THREAT_DETECTED", "flagged": "PROMPT_FLAGGED_FOR_MODERATION"}
 _DONE = {"redact": "redacted", "flag": "flagged"}
 
@@ -59,22 +59,10 @@ class Report:
     def add(self, hit: Hit, where: Where) -> None:
         """Note one."""
         name = (hit.detector, hit.category, hit.label, hit.action, where)
-        if name not in self._entries and len(self._entries) >= MOST:
-            return
-        entry = self._entries.setdefault(
-            name,
-            {
-                "detector": hit.detector,
-                "category": hit.category,
-                "label": hit.label,
-                "action": hit.action,
-                "where": where,
-            },
-        )
+        if name in self._entries or len(self._entries) < MOST or hit.action == "block":
+            self._note(name, hit, where)
         if hit.late:
             self._counters.late += 1
-            entry["released"] = max(hit.late, int(str(entry.get("released", 0))))
-        self._exchange.annotate("threats", [*self._before, *self._entries.values()])
         if hit.action == "block" or (hit.code == "threat" and hit.action != "shadow"):
             self._exchange.annotate("threat", True)
         match hit.action:
@@ -88,6 +76,21 @@ class Report:
                 self._counters.shadowed += 1
         if hit.action in _DONE and not self._exchange.committed:
             self._exchange.headers.setdefault(HEADER, _DONE[hit.action])
+
+    def _note(self, name: tuple[str, ...], hit: Hit, where: Where) -> None:
+        entry = self._entries.setdefault(
+            name,
+            {
+                "detector": hit.detector,
+                "category": hit.category,
+                "label": hit.label,
+                "action": hit.action,
+                "where": where,
+            },
+        )
+        if hit.late:
+            entry["released"] = max(hit.late, int(str(entry.get("released", 0))))
+        self._exchange.annotate("threats", [*self._before, *self._entries.values()])
 
     def unread(self, why: str) -> None:
         """Note a body that could not be looked through."""

@@ -59,8 +59,9 @@ class Verdicts:
         if self._task is not None and self._task.done():
             task, self._task = self._task, None
             try:
-                hits = [] if task.cancelled() else task.result()
-                self.covered = self._asked
+                if not task.cancelled():  # which is no verdict
+                    hits = task.result()
+                    self.covered = self._asked
             except GatewayError as error:
                 self.error = error
         if self._task is None and self.error is None and self.received - self._asked >= self._every:
@@ -101,7 +102,9 @@ class Verdicts:
             hits = await before
         finally:
             before.cancel()
-        return hits or await self._ask(texts)
+        if any(hit.action == "block" for hit in hits):
+            return hits
+        return hits + await self._ask(texts)  # what was only flagged leaves the rest to be judged
 
     def _said(self) -> list[str]:
         for pieces in self._texts.values():

@@ -312,6 +312,27 @@ async def test_the_last_words_wait_for_their_verdict_too(gateway: GatewayFactory
         assert b"content_filter" in body
 
 
+async def test_one_that_flags_does_not_let_the_rest_pass_another(gateway: GatewayFactory) -> None:
+    """The flagging judge has answered about the beginning when the end comes, of which the other has yet to hear."""
+
+    def judged(request: RecordedRequest) -> ScriptedResponse:
+        asked = request.json()
+        flagged = asked["judge"] == "flags" or BAD in asked["text"]
+        return of_json({"flagged": flagged}).delayed(0.3)
+
+    judges = {name: {**WEBHOOK, "on_failure": "closed"} for name in ("flags", "blocks")}
+    checks = [
+        {"judges": ["flags"], "on": "output", "action": "flag"},
+        {"judges": ["blocks"], "on": "output", "action": "block"},
+    ]
+    plugins = [{"moderation": {"checks": checks, "judges": judges, "stream": {"judge_every": 20}}}]
+    provider = ScriptedProvider(default=openai_chat.answer([*WORDS, f" {BAD}"]))
+    async with gateway(plugins, classes=CLASSES, http=ScriptedProvider(default=judged), provider=provider) as running:
+        reply = await running.chat(stream=True)
+    assert b"awful" not in reply.body
+    assert b"content_filter" in reply.body
+
+
 async def test_a_verdict_that_comes_late_still_ends_the_stream(gateway: GatewayFactory) -> None:
     answer = [BAD, " and more of that. ", *["going on "] * 30]
     body, _, running = await streamed(gateway, answer, lambda each: verdict(each).delayed(0.95), hold=0.2)

@@ -11,7 +11,7 @@ import pytest
 from helicone_gw.testing import GatewayFactory, Reply, RunningGateway, ScriptedProvider
 from helicone_gw.testing.dialects import anthropic, gemini, openai_chat, openai_responses
 from helicone_gw.testing.dialects.content import ToolCall
-from helicone_gw.testing.script import of_events
+from helicone_gw.testing.script import of_events, of_json
 from helicone_gw_moderation.plugin import ModerationPlugin
 from tests.plugins.moderation.finding import ADDRESS, CLASSES, KEY, PHRASE
 
@@ -315,6 +315,36 @@ async def test_each_choice_is_a_text_of_its_own(gateway: GatewayFactory) -> None
     assert reply.body.startswith(b"".join(events))
 
 
+@pytest.mark.parametrize("value", ['"\\ud800 ', '"\\ude00\\ud83d ', '"\xff '])
+async def test_what_is_hardly_json_is_looked_at(gateway: GatewayFactory, value: str) -> None:
+    event = b'data: {"choices": [{"index": 0, "delta": {"content": %s%s ok"}, "logprobs": NaN}]}\n\n'
+    stream = openai_chat.stream("x").parts
+    provider = ScriptedProvider(
+        default=of_events(event % (value.encode("latin-1"), ADDRESS.encode()), stream[-3], stream[-1])
+    )
+    async with gateway(moderation(check("pii", action="redact")), classes=CLASSES, provider=provider) as running:
+        assert text_of(await running.chat(stream=True), "chat").endswith(" [EMAIL] ok")
+
+
+LIKELY = {"content": [{"token": ADDRESS, "logprob": -0.1, "bytes": [97], "top_logprobs": []}]}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("text", [f"It is {ADDRESS} ", "It is nothing. "])
+async def test_how_likely_tokens_were_does_not_tell_what_was_redacted(
+    gateway: GatewayFactory, stream: bool, text: str
+) -> None:
+    said = {"delta" if stream else "message": {"role": "assistant", "content": text}}
+    body = {"id": "1", "model": "m", "choices": [{"index": 0, **said, "logprobs": LIKELY, "finish_reason": "stop"}]}
+    end = openai_chat.stream("x").parts[-1]
+    whole, events = of_json(body), of_events(b"data: " + msgspec.json.encode(body) + b"\n\n", end)
+    provider = ScriptedProvider(default=events if stream else whole)
+    async with gateway(moderation(check("pii", action="redact")), classes=CLASSES, provider=provider) as running:
+        reply = await running.chat(stream=stream)
+    assert (ADDRESS.encode() in reply.body) is ("nothing" in text)
+    assert (b'"logprobs":null' in reply.body) is ("nothing" not in text)
+
+
 async def test_whole_texts_are_judged_at_their_end(gateway: GatewayFactory) -> None:
     provider = answer("chat", "Too long. " * 20)
     checks = check("length", on="output")
@@ -394,6 +424,26 @@ async def test_bodies_that_nobody_can_read_are_noted(gateway: GatewayFactory) ->
     async with gateway(moderation(check("secret")), classes=CLASSES) as running:
         await running.request("POST", "/v1/files", content=KEY.encode(), headers={"content-type": "text/plain"})
     assert running.exchanges[0].annotations["moderation.unread"] == "answer"
+
+
+@pytest.mark.parametrize("content_type", ["application/octet-stream", "multipart/form-data; boundary=x", "x"])
+async def test_another_content_type_is_no_way_round_it(gateway: GatewayFactory, content_type: str) -> None:
+    body = b'{"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "%s"}]}' % PHRASE.encode()
+    for action, status in (("block", 415), ("redact", 415), ("flag", 200)):
+        async with gateway(moderation(check("injection", action=action)), classes=CLASSES) as running:
+            reply = await running.request("POST", CHAT, content=body, headers={"content-type": content_type})
+        assert reply.status == status
+        assert len(running.provider.requests) == (status == 200)
+
+
+async def test_what_cannot_be_looked_through_is_refused_where_that_is_wanted(gateway: GatewayFactory) -> None:
+    for checks, status in ((check("secret"), 400), (check("secret", action="flag"), 200)):
+        async with gateway(moderation(checks, unread="refuse"), classes=CLASSES) as running:
+            upload = await running.request("POST", "/v1/files", content=b"x", headers={"content-type": "text/plain"})
+            assert (upload.status == 400) is (status == 400)
+            assert (b"cannot_be_moderated" in upload.body) is (status == 400)
+            assert (await running.chat()).status == 200
+            assert (await running.request("GET", "/v1/files")).status != 400
 
 
 async def test_a_request_that_is_too_long_to_look_through_is_refused_where_it_matters(gateway: GatewayFactory) -> None:
