@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -10,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from tests.fixtures.chromium import violations, watched
 from tests.plugins.dashboard.seeding import STEPS, seed
@@ -129,6 +130,41 @@ async def test_the_overview_is_drawn_and_narrowed_by_a_click_and_a_drag(chromium
         await page.mouse.up()
         await page.wait_for_url("**from=*")
         await expect(page.locator(".chip")).to_contain_text("model = gpt-4o-mini")
+        assert problems == []
+
+
+async def test_what_is_waited_for_and_what_does_not_come_is_shown(chromium: Browser, used: str) -> None:
+    held, asked = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        asked.set()
+        await held.wait()
+        await route.abort()
+
+    async with visiting(chromium, ADMIN) as (page, problems):
+        await page.route("**/lists/key*", hold)
+        await page.goto(f"{used}/?range=30d")
+        await asked.wait()
+        await expect(page.locator("body")).to_have_class("busy")
+        await expect(page.get_by_label("Keys")).to_contain_text("…")
+        held.set()
+        await expect(page.locator("#notices")).to_contain_text("The gateway cannot be reached")
+        await expect(page.locator("body")).not_to_have_class("busy")
+        await page.get_by_role("button", name="Dismiss").click()
+        await expect(page.locator(".notice")).to_have_count(0)
+        assert all("htmx:" in each for each in problems), "htmx tells the console of it, and nothing else does"
+
+
+async def test_who_is_logged_out_meanwhile_goes_to_the_login(chromium: Browser, used: str) -> None:
+    async with visiting(chromium) as (page, problems):
+        await page.goto(f"{used}/dashboard/requests?range=90d")
+        await page.get_by_label("Gateway key").fill(VIEWER)
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#rows a[data-drawer]").first).to_be_visible()
+        await page.get_by_role("button", name="Live").click()
+        await page.context.clear_cookies(name="helicone_gw_session")
+        await page.locator("#rows a[data-drawer]").first.click()
+        await expect(page.get_by_role("heading", name="Log in")).to_be_visible()
         assert problems == []
 
 

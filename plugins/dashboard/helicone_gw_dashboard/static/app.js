@@ -73,6 +73,17 @@
     running = Math.max(0, running - 1);
     if (!running) document.body.classList.remove("busy");
   });
+  // Only HTML becomes part of a page. Whoever is logged out meanwhile goes to the login, and then back here.
+  document.addEventListener("htmx:beforeSwap", function (event) {
+    var answer = event.detail.xhr;
+    if (answer.status === 401) {
+      event.detail.shouldSwap = false;
+      location.reload();
+    } else if (answer.status !== 204 && (answer.getResponseHeader("Content-Type") || "").indexOf("text/html") !== 0) {
+      event.detail.shouldSwap = false;
+      dashboard.notice("The gateway answered with status " + answer.status + ".");
+    }
+  });
   document.addEventListener("htmx:sendError", function () {
     dashboard.notice("The gateway cannot be reached.");
   });
@@ -120,7 +131,7 @@
     document.getElementById("drawer-whole").href = link.href;
     if (!drawer.open) drawer.showModal();
     drawer.scrollTop = 0;
-    window.htmx.ajax("GET", link.href, { target: "#drawer-content", swap: "innerHTML" });
+    window.htmx.ajax("GET", link.href, { source: "#drawer-content", target: "#drawer-content", swap: "innerHTML" });
   }
   function neighbour(step) {
     var links = Array.prototype.slice.call(document.querySelectorAll("a[data-drawer]"));
