@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,7 +11,7 @@ from msgspec import Struct
 
 from helicone_gw import new_id
 from helicone_gw_alerts.dispatching import Undeliverable
-from helicone_gw_alerts.errors import Refusal
+from helicone_gw_alerts.errors import LogUnavailable, Refusal
 from helicone_gw_alerts.evaluating import Evaluation, fires
 from helicone_gw_alerts.keeping import Alert, Event, Keeper
 from helicone_gw_alerts.measuring import Measuring
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 MAX_STEPS: Final = 120
 """Instants of a look at the past."""
+PREVIEW_SECONDS: Final = 30.0
+"""Seconds that it may take."""
 
 
 class Preview(Struct, frozen=True, forbid_unknown_fields=True):
@@ -113,7 +116,11 @@ def declare(pages: Pages, service: AlertService) -> None:
     async def preview(call: Call) -> Any:
         body = await call.body(Preview)
         rule = await service.checked(call.organization, body.alert)
-        return await _preview(service, call.organization, rule, body)
+        try:
+            async with asyncio.timeout(PREVIEW_SECONDS):
+                return await _preview(service, call.organization, rule, body)
+        except TimeoutError:
+            raise LogUnavailable("that takes too long; with fewer steps it is found sooner") from None
 
     @pages.route("POST", "/v1/alert/<id>/test", role="member")
     async def test(call: Call, id: str) -> Any:
@@ -131,15 +138,16 @@ def declare(pages: Pages, service: AlertService) -> None:
             started_at=now,
             ended_at=None,
         )
-        results = []
-        for receiver in alert.rule.receivers():
+
+        async def told(receiver: str) -> dict[str, Any]:
             error = None
             try:
                 await service.sender.send(call.organization, receiver, made)
             except Undeliverable as problem:
                 error = str(problem)
-            results.append({"receiver": receiver, "delivered": error is None, "error": error})
-        return results
+            return {"receiver": receiver, "delivered": error is None, "error": error}
+
+        return await asyncio.gather(*map(told, alert.rule.receivers()))
 
 
 async def _preview(service: AlertService, organization: str, rule: Rule, body: Preview) -> Any:

@@ -30,7 +30,7 @@ class Replay(Struct, frozen=True, forbid_unknown_fields=True):
 def declare(pages: Pages, webhooks: Webhooks, outbox: Outbox, audit: Audit) -> None:
     """Add the pages."""
 
-    @pages.route("POST", "/v1/webhooks", role="admin")
+    @pages.route("POST", "/v1/webhooks", role="member")
     async def create(call: Call) -> Any:
         wanted = await call.body(NewWebhook)
         made, key = await webhooks.create(call.organization, wanted)
@@ -42,11 +42,11 @@ def declare(pages: Pages, webhooks: Webhooks, outbox: Outbox, audit: Audit) -> N
         waiting = await outbox.waiting(call.organization)
         nothing = {"pending": 0, "dead": 0}
         return [
-            _shown(each, webhooks, call.administers) | waiting.get(each.id, nothing)
+            _shown(each, webhooks, call.edits) | waiting.get(each.id, nothing)
             for each in await webhooks.all(call.organization)
         ]
 
-    @pages.route("DELETE", "/v1/webhooks/<id>", role="admin", status=201)
+    @pages.route("DELETE", "/v1/webhooks/<id>", role="member", status=201)
     async def delete(call: Call, id: str) -> None:
         await webhooks.delete(call.organization, id)
         await audit(call.key, "webhook.delete", f"webhook:{id}")

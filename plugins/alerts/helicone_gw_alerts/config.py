@@ -157,7 +157,7 @@ class AlertsConfig(PluginConfig):
     public_url: str | None = Field(
         default=None,
         max_length=500,
-        description="The gateway's address for links in webhooks, without a slash at the end.",
+        description="The gateway's address for links in webhooks, no slash at the end; default: where it listens.",
     )
     webhook_timeout: PositiveSeconds = Field(default=15.0, description="Seconds for a receiver's answer.")
     max_attempts: Annotated[int, Field(ge=1, le=100)] = Field(

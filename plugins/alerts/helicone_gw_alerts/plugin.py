@@ -97,6 +97,7 @@ class AlertsPlugin(Plugin):
             gateway, config, self.evaluation, self.following, self.dispatcher, self._webhooks, self._evaluators
         )
         if _first(gateway) is self:
+            gateway.keys.register(self._webhooks.links)
             self.work.start()
 
     @hookimpl

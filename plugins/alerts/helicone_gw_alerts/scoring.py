@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import re
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 import jsonschema  # type: ignore[import-untyped]
@@ -26,10 +27,18 @@ TYPES: Final = (*JUDGES, "python", "regex", "json-schema")
 """The scoring types: Helicone's, of which ``lastmile`` is not there, and two of ours."""
 
 MAX_SEARCHED: Final = 1 << 20
-"""Characters of an answer that an expression is searched in, or a schema is held against."""
+"""Characters of an answer that an expression is searched in."""
+MAX_VALIDATED: Final = 1 << 18
+"""Characters of an answer that a schema is held against; a longer one is not scored."""
 FUNCTION_SECONDS: Final = 10.0
 """Seconds for a function; its thread is left behind where it takes longer."""
 
+
+_EXPENSIVE: Final = {"pattern": str, "patternProperties": dict, "uniqueItems": bool, "$ref": str, "$dynamicRef": str}
+"""Keywords that may take for ever, or read what is elsewhere, and what their values are."""
+
+# Of its own: a function that never returns takes a place from other functions, and from nothing else.
+_threads = ThreadPoolExecutor(4, thread_name_prefix="helicone-gw-scorer")
 
 Score = float | bool
 Scorer = Callable[[Exchanged], Score]
@@ -81,7 +90,9 @@ class Scoring:
             return await self._call(code_template, what)
         if scoring_type == "regex":
             return bool(_expression(code_template).search(what.response[:MAX_SEARCHED]))
-        return _matches(_schema(code_template), what.response[:MAX_SEARCHED])
+        if len(what.response) > MAX_VALIDATED:
+            raise Undeliverable("the answer is too long for a schema", for_good=True)
+        return bool(await _in_thread(_matches, _schema(code_template), what.response))
 
     async def _call(self, name: str, what: Exchanged) -> Score:
         scorer = self._scorers.get(name)
@@ -89,7 +100,7 @@ class Scoring:
             raise Undeliverable(f"alerts.scorers has no {name!r}", for_good=True)
         try:
             async with asyncio.timeout(FUNCTION_SECONDS):
-                value = await asyncio.to_thread(scorer, what)
+                value = await _in_thread(scorer, what)
         except TimeoutError:
             raise Undeliverable("the function took too long", for_good=True) from None
         except Exception as problem:
@@ -218,8 +229,8 @@ def _schema(schema: Any) -> Any:
             raise Refusal("code_template: the schema is no JSON.") from None
     if not isinstance(schema, dict) or len(msgspec.json.encode(schema)) > 65_536:
         raise Refusal("code_template: it is a JSON schema of at most 64 KiB.")
-    if _has_patterns(schema):
-        raise Refusal("code_template: schemas with patterns are not taken, nor ones that refer elsewhere.")
+    if _is_expensive(schema):
+        raise Refusal(f"code_template: a schema must do without {', '.join(_EXPENSIVE)}.")
     validator = jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator)
     try:
         validator.check_schema(schema)
@@ -228,17 +239,19 @@ def _schema(schema: Any) -> Any:
     return validator(schema)
 
 
-def _has_patterns(schema: Any) -> bool:
-    """Whether there is anything in it that may take for ever (expressions), or reads what is elsewhere."""
+def _is_expensive(schema: Any) -> bool:
+    """Whether any of `_EXPENSIVE` is in it."""
     if isinstance(schema, list):
-        return any(map(_has_patterns, schema))
+        return any(map(_is_expensive, schema))
     if not isinstance(schema, dict):
         return False
-    if ("pattern" in schema and isinstance(schema["pattern"], str)) or "patternProperties" in schema:
+    if any(isinstance(schema.get(name), kind) for name, kind in _EXPENSIVE.items()):
         return True
-    if isinstance(schema.get("$ref"), str) and not schema["$ref"].startswith("#"):
-        return True
-    return any(map(_has_patterns, schema.values()))
+    return any(map(_is_expensive, schema.values()))
+
+
+async def _in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
+    return await asyncio.get_running_loop().run_in_executor(_threads, function, *arguments)
 
 
 def _matches(validator: Any, text: str) -> bool:

@@ -28,9 +28,9 @@ class Call:
         self.organization = "default" if self.key is None else self.key.organization
 
     @property
-    def administers(self) -> bool:
-        """Whether the caller is an admin, who may see keys again."""
-        return self.key is None or self.key.role == "admin"
+    def edits(self) -> bool:
+        """Whether the caller is more than a viewer, and may see keys of webhooks again."""
+        return self.key is None or self.key.role != "viewer"
 
     async def body(self, wanted: type[T]) -> T:
         """The body. Raises `Refusal`, and what msgspec raises for one that does not fit."""

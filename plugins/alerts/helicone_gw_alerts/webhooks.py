@@ -13,6 +13,7 @@ from sqlalchemy import delete, func, insert, select
 from helicone_gw import BadRequest, Unsealable, new_id
 from helicone_gw_alerts.dispatching import Undeliverable
 from helicone_gw_alerts.errors import NoSuch, Refusal
+from helicone_gw_alerts.links import Links
 from helicone_gw_alerts.log import Log
 from helicone_gw_alerts.outbox import Delivery, Outbox, Target
 from helicone_gw_alerts.signing import SIGNATURE, signature
@@ -76,6 +77,7 @@ class Webhooks:
         self._database = gateway.database
         self._config = config
         self._log = log
+        self.links = Links(self, gateway.clock, config.public_url or _own_address(gateway))
 
     async def all(self, organization: str | None = None) -> list[Webhook]:
         """All webhooks, or an organization's."""
@@ -147,8 +149,11 @@ class Webhooks:
             )
         except NoSuch:
             raise Undeliverable("the log keeps the request no longer", for_good=True) from None
-        base = self._config.public_url or ""
-        body = payload(webhook, row, f"{base}/v1/request/{row['id']}/body", int(self._config.max_payload))
+        try:
+            url = self.links.url(webhook, row["id"])
+        except Unsealable:
+            raise Undeliverable("its key cannot be opened") from None
+        body = payload(webhook, row, url, int(self._config.max_payload))
         await self.send(webhook, body, delivery.id)
 
     async def send(self, webhook: Webhook, body: bytes, delivery_id: str) -> None:
@@ -164,6 +169,12 @@ class Webhooks:
         )
         if not 200 <= answer.status < 300:
             raise Undeliverable(f"it answered {answer.status}")
+
+
+def _own_address(gateway: Gateway) -> str:
+    server = gateway.config.server
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    return f"http{'' if server.tls is None else 's'}://{host}:{server.port}"
 
 
 def payload(webhook: Webhook, row: Mapping[str, Any], url: str, longest: int) -> bytes:

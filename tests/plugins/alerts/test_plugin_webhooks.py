@@ -36,6 +36,33 @@ async def test_a_request_is_told_of_once_signed_over_the_raw_body(gateway: Gatew
         assert body["model"].startswith("gpt-4o-mini")
         assert body["metadata"].keys() == {"cost", "promptTokens", "completionTokens", "totalTokens", "latencyMs"}
         assert (await rest(running, "GET", "/v1/webhooks"))[0]["pending"] == 0
+        path = body["request_response_url"].partition(":8787")[2]
+        bodies = (await running.request("GET", path)).json()
+        assert bodies["request"] == body["request_body"]
+
+
+async def test_the_url_of_bodies_opens_that_page_for_a_day(gateway: GatewayFactory) -> None:
+    sink = receiver()
+    keys = {"security": {"keys": {"alice": "sk-alice-0123456789"}}}
+    mine = {"authorization": "Bearer sk-alice-0123456789"}
+    async with gateway([*LOGGED, keys, QUIET], http=sink, config=ALLOWED) as running:
+        wanted = {"destination": f"{SINK}/hook"}
+        webhook = await rest(running, "POST", "/v1/webhooks", wanted, key="sk-alice-0123456789")
+        await running.chat(headers=mine)
+        await running.chat(headers=mine)
+        await rest(running, "POST", "/v1/helicone-sql/execute", {"sql": "SELECT 1 AS one"}, key="sk-alice-0123456789")
+        work = plugin(running).work
+        await plugin(running).following.step(await work.followers())
+        await delivered(running)
+        one, other = (json.loads(each.body)["request_response_url"].partition(":8787")[2] for each in sink.requests)
+        assert (await running.request("GET", one)).status == 200
+        page, token = one.split("?")
+        assert (await running.request("GET", f"{other.split('?')[0]}?{token}")).status in (401, 403)
+        assert (await running.request("GET", f"{page}?{token[:-1]}")).status == 401
+        assert (await running.request("GET", f"/v1/request/query?{token}")).status in (401, 403, 405)
+        await running.gateway.clock.sleep(86_401)
+        assert (await running.request("GET", one)).status == 401
+        await rest(running, "DELETE", f"/v1/webhooks/{webhook['id']}", key="sk-alice-0123456789", status=201)
 
 
 async def test_bodies_are_not_sent_where_they_are_too_large_nor_facts_where_none_are_wanted(
@@ -103,8 +130,8 @@ async def test_a_dead_receiver_loses_nothing_and_slows_no_other(gateway: Gateway
         await delivered(running)
         told = [each for each in sink.requests if each.target.endswith("/hook")][8:]
         assert sorted(json.loads(each.body)["request_id"] for each in told) == sorted(ids)
-        first, again = tried[0], next(each for each in told if each.body == tried[0].body)
-        assert first.headers.get("helicone-delivery-id") == again.headers.get("helicone-delivery-id")
+        by_delivery = {each.headers.get("helicone-delivery-id"): each.json()["request_id"] for each in told}
+        assert by_delivery[tried[0].headers.get("helicone-delivery-id")] == tried[0].json()["request_id"]
 
 
 async def test_after_the_last_attempt_it_is_a_dead_letter_that_can_be_sent_again(gateway: GatewayFactory) -> None:
