@@ -27,8 +27,9 @@ def test_the_default_needs_nothing() -> None:
     config = load("gateway.yaml", {})
     assert (config.server, config.limits) == (GatewayConfig().server, GatewayConfig().limits)
     assert config.database.url == GatewayConfig().database.url
-    names = ["logging", "metrics", "cost", "security", "ratelimit", "cache", "router", "fallbacks", "retries"]
-    assert [spec.name for spec in config.plugins] == names
+    outer = ["logging", "metrics", "cost", "security", "prompts", "ratelimit", "cache", "moderation"]
+    inner = ["router", "fallbacks", "retries", "alerts", "dashboard"]
+    assert [spec.name for spec in config.plugins] == [*outer, *inner]
     assert set(config.providers) == {"openai", "anthropic", "gemini", "demo"}
     assert not any(provider.api_key for provider in config.providers.values())
 
