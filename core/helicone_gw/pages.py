@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from contextvars import ContextVar
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx
@@ -76,7 +77,9 @@ class Pages:
             raise RuntimeError("this gateway serves no pages")
         if self._client is None:
             transport = httpx.ASGITransport(self._admitted, raise_app_exceptions=False)
-            self._client = httpx.AsyncClient(transport=transport, base_url=ORIGIN)
+            # One client asks for everybody: what a route gives one caller to keep, nobody else may bring along.
+            nothing = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+            self._client = httpx.AsyncClient(transport=transport, base_url=ORIGIN, cookies=nothing)
         request = self._client.build_request(method, path, params=params, json=json, content=content, headers=headers)
         token = _asking.set((caller,))
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from quart import Blueprint, request
+from quart import Blueprint, Response, request
 
 from helicone_gw import DashboardCard, DashboardPage, Gateway, GatewayKey, PanelQuery, Plugin, Shown, caller, hookimpl
 from helicone_gw.pages import Pages
@@ -24,6 +24,12 @@ class Echoing(Plugin):
             key = caller(request.scope)
             sent = await request.get_json()
             return {"owner": key and key.owner, "sent": sent, "page": request.args.get("page")}
+
+        @routes.get("/cookies")
+        async def cookies() -> Response:
+            answer = Response(request.headers.get("Cookie", "none"))
+            answer.set_cookie("theirs", "of the first who asked")
+            return answer
 
         return routes
 
@@ -56,6 +62,12 @@ async def test_a_page_is_answered_as_the_caller_sees_it(gateway: GatewayFactory)
         assert everybody.json() == {"owner": None, "sent": [1], "page": None}
         assert (await running.request("POST", "/echo", json={})).status == 401, "who comes from outside needs a key"
         assert (await pages.ask("GET", "/readyz", caller=ANN)).json()["status"] == "ready"
+
+
+async def test_what_one_caller_is_given_to_keep_no_other_brings_along(gateway: GatewayFactory) -> None:
+    async with gateway(["echoing"], classes=CLASSES) as running:
+        for _ in range(2):
+            assert (await running.gateway.pages.ask("GET", "/cookies", caller=None)).text == "none"
 
 
 async def test_no_provider_is_reached_that_way(gateway: GatewayFactory) -> None:
