@@ -34,6 +34,13 @@ GROUPS: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
         ),
     ),
     (
+        "Improve",
+        (
+            Entry("prompts", "Prompts", "/prompts", "prompt"),
+            Entry("playground", "Playground", "/playground", "play"),
+        ),
+    ),
+    (
         "Administer",
         (
             Entry("keys", "Keys", "/keys", "key", "admin"),

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from helicone_gw import GatewayKey
 from helicone_gw.testing import GatewayFactory, RunningGateway
-from tests.plugins.dashboard.test_pages import ATTACKS, problems
+from tests.plugins.dashboard.markup import ATTACKS, problems
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
