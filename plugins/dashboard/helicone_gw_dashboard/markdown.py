@@ -97,7 +97,8 @@ def _table(head: str, rows: Sequence[str]) -> Markup:
     def cells(line: str, tag: str) -> Markup:
         # A bar within code or after a backslash divides nothing.
         parts = re.split(r"(?<!\\)\|(?=(?:[^`]*`[^`]*`)*[^`]*$)", line.strip().strip("|"))
-        made = (Markup("<{0}>{1}</{0}>").format(tag, inline(part.strip().replace("\\|", "|"))) for part in parts)
+        texts = [part.strip().replace("\\|", "|") for part in parts]
+        made = (Markup("<{0}>{1}</{0}>").format(tag if text else "td", inline(text)) for text in texts)
         return Markup("<tr>{}</tr>").format(Markup("").join(made))
 
     body = Markup("").join(cells(row, "td") for row in rows)

@@ -6,7 +6,6 @@ import gzip
 import html
 import re
 from collections.abc import AsyncIterator
-from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import quote
 
@@ -15,52 +14,14 @@ import pytest_asyncio
 
 from helicone_gw import GatewayKey
 from helicone_gw.testing import GatewayFactory, RunningGateway
+from tests.plugins.dashboard.markup import ATTACKS, problems
 
-ATTACKS = (
-    "<script>window.hacked=1</script>",
-    '"><img src=x onerror=window.hacked=1>',
-    "' autofocus onfocus='window.hacked=1",
-    "javascript:window.hacked=1",
-    "{{ 7*7 }}{% raw %}",
-    "</textarea></title></pre><svg/onload=window.hacked=1>",
-    "‮abc\u0000\u001b[31m",
-)
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HTMX = {"HX-Request": "true"}
 LOGGED = ["logging", "cost", "security", "cache", "router", "retries", "dashboard"]
 VIEWER, MEMBER = "sk-helicone-viewer-0123456789abcdef", "sk-helicone-member-0123456789abcdef"
 KEYS = {"viewer": {"key": VIEWER, "role": "viewer"}, "member": {"key": MEMBER, "role": "member"}}
-
-
-class Markup(HTMLParser):
-    """What of a page could run, or load something from elsewhere."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.problems: list[str] = []
-        self._script = False
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        self._script = tag == "script"
-        self.problems += [f"{tag} {name}" for name in given if name.startswith("on") or name in ("style", "srcdoc")]
-        for name in ("href", "src", "action", "hx-get", "hx-post", "formaction"):
-            address = given.get(name)
-            if address is not None and not address.startswith(("/", "#", "data:image/")):
-                self.problems.append(f"{tag} {name}={address}")
-        if tag in ("iframe", "object", "embed", "base", "style") or (tag == "script" and "src" not in given):
-            self.problems.append(tag)
-
-    def handle_data(self, data: str) -> None:
-        if self._script and data.strip():
-            self.problems.append(f"script: {data[:50]}")
-
-
-def problems(page: str) -> list[str]:
-    markup = Markup()
-    markup.feed(page)
-    return markup.problems
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
