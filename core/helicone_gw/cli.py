@@ -16,12 +16,16 @@ from helicone_gw.commands.database import database_commands
 from helicone_gw.commands.loading import Loaded, build_plugins, load, locate
 from helicone_gw.commands.scaffold import plugin_app
 from helicone_gw.errors import ConfigError
+from helicone_gw.migrations import MigrationError
 
 WITHOUT_CONFIG = frozenset({"bench", "schema", "plugin"})
 """The commands that work although the configuration does not load."""
 
 ASKING = frozenset({"-h", "--help", "--version"})
 """Options that only ask for a text, whatever else was said."""
+
+STARTING = ((), ("run",))
+"""Command lines that start the gateway, for which nobody need import what plugins' commands are made of."""
 
 USAGE_ERROR = 2
 
@@ -36,7 +40,7 @@ def program(arguments: Sequence[str]) -> int:
     explicit, rest = split_config(arguments)
     try:
         loaded = load(locate(explicit))
-        cli = build_cli(loaded)
+        cli = build_cli(loaded, plugins_too=tuple(rest) not in STARTING)
     except ConfigError as error:
         if not (WITHOUT_CONFIG.intersection(rest[:1]) or ASKING.intersection(rest)):
             typer.echo(f"The configuration cannot be used:\n{error}", err=True)
@@ -46,6 +50,9 @@ def program(arguments: Sequence[str]) -> int:
         result = cli(list(rest), prog_name="helicone-gw", standalone_mode=True)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
+    except MigrationError as problem:  # any plugin's command may find the database away, or of another version
+        typer.echo(str(problem), err=True)
+        return 1
     return int(result or 0)
 
 
@@ -68,8 +75,8 @@ def split_config(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
     return explicit, rest
 
 
-def build_cli(loaded: Loaded | None) -> typer.Typer:
-    """The command line for a configuration; without one only what needs none."""
+def build_cli(loaded: Loaded | None, *, plugins_too: bool = True) -> typer.Typer:
+    """The command line for a configuration, with its plugins' commands or without; for none only what needs none."""
     cli = typer.Typer(
         name="helicone-gw",
         help="A self-hosted LLM gateway: swap your SDK's base URL and get caching, limits, fallbacks, costs and logs.",
@@ -106,7 +113,8 @@ def build_cli(loaded: Loaded | None) -> typer.Typer:
     cli.add_typer(plugin_app, name="plugin")
     if loaded is not None:
         cli.add_typer(database_commands(), name="db")
-        _add_plugin_commands(cli, loaded)
+        if plugins_too:
+            _add_plugin_commands(cli, loaded)
     return cli
 
 
