@@ -19,12 +19,12 @@ _KEY: Final = "HELICONE_GW_KEY"
 
 _SNIPPETS: Final = {
     "openai-python": """\
-from openai import OpenAI
+{imports}from openai import OpenAI
 
-client = OpenAI(base_url="{origin}/v1"{python_header})
+client = OpenAI(base_url="{origin}/v1", api_key={key})
 
 answer = client.chat.completions.create(
-    model="demo",  # any model of a provider that is configured
+    model="demo",  # or any model of a provider that is configured
     messages=[{{"role": "user", "content": "Hello!"}}],
 )
 print(answer.choices[0].message.content)
@@ -32,39 +32,40 @@ print(answer.choices[0].message.content)
     "openai-node": """\
 import OpenAI from "openai";
 
-const client = new OpenAI({{ baseURL: "{origin}/v1"{node_header} }});
+const client = new OpenAI({{ baseURL: "{origin}/v1", apiKey: {node_key} }});
 
 const answer = await client.chat.completions.create({{
-  model: "demo", // any model of a provider that is configured
+  model: "demo", // or any model of a provider that is configured
   messages: [{{ role: "user", content: "Hello!" }}],
 }});
 console.log(answer.choices[0].message.content);
 """,
     "anthropic-python": """\
-from anthropic import Anthropic
+{imports}from anthropic import Anthropic
 
-client = Anthropic(base_url="{origin}"{python_header})
+client = Anthropic(base_url="{origin}", api_key={key})
 
 answer = client.messages.create(
-    model="claude-sonnet-4-5",
+    model="demo",  # or any model of a provider that is configured
     max_tokens=1024,
     messages=[{{"role": "user", "content": "Hello!"}}],
 )
 print(answer.content[0].text)
 """,
     "litellm": """\
-import litellm
+{imports}import litellm
 
 answer = litellm.completion(
     model="openai/demo",
-    api_base="{origin}/v1",{litellm_header}
+    api_base="{origin}/v1",
+    api_key={key},
     messages=[{{"role": "user", "content": "Hello!"}}],
 )
 print(answer.choices[0].message.content)
 """,
     "curl": """\
 curl {origin}/v1/chat/completions \\
-  -H 'content-type: application/json' \\{curl_header}
+  -H 'content-type: application/json' \\{curl_key}
   -d '{{"model": "demo", "messages": [{{"role": "user", "content": "Hello!"}}]}}'
 """,
 }
@@ -74,10 +75,10 @@ def snippet(name: str, origin: str, *, keyed: bool) -> str:
     """The snippet for an SDK. ``keyed``: the gateway asks for a key, which the snippet takes from the environment."""
     return _SNIPPETS[name].format(
         origin=origin,
-        python_header=f', default_headers={{"Helicone-Auth": "Bearer " + os.environ["{_KEY}"]}}' if keyed else "",
-        litellm_header=f'\n    extra_headers={{"Helicone-Auth": "Bearer " + os.environ["{_KEY}"]}},' if keyed else "",
-        node_header=f', defaultHeaders: {{ "Helicone-Auth": `Bearer ${{process.env.{_KEY}}}` }}' if keyed else "",
-        curl_header=f'\n  -H "helicone-auth: Bearer ${_KEY}" \\' if keyed else "",
+        imports="import os\n\n" if keyed else "",
+        key=f'os.environ["{_KEY}"]' if keyed else '"sk-..."',
+        node_key=f"process.env.{_KEY}" if keyed else '"sk-..."',
+        curl_key=f'\n  -H "authorization: Bearer ${_KEY}" \\' if keyed else "",
     )
 
 
