@@ -64,8 +64,8 @@ def test_a_torn_end_takes_nothing_along(written: list[tuple[int, bytes]], data: 
 @settings(max_examples=50)
 @given(st.data())
 def test_a_byte_that_is_wrong_is_told_and_what_follows_is_read(data: st.DataObject) -> None:
-    pieces = [frame(number, RECORD, bytes([number]) * 40) for number in range(3)]
-    at = data.draw(st.integers(len(pieces[0]) + 4, 2 * len(pieces[0]) - 1))  # but for its length
+    pieces = [frame(number, RECORD, bytes([number]) * 40) for number in (1, 2, 3)]
+    at = data.draw(st.integers(len(pieces[0]), 2 * len(pieces[0]) - 1))
     whole = bytearray(HEADER + b"".join(pieces))
     whole[HEADER_BYTES + at] ^= 0x40
     found = list(frames(bytes(whole)))
@@ -73,10 +73,15 @@ def test_a_byte_that_is_wrong_is_told_and_what_follows_is_read(data: st.DataObje
     assert found[1] == Damage(HEADER_BYTES + len(pieces[0]), torn=False)
 
 
-def test_a_length_that_is_wrong_ends_the_reading() -> None:
-    whole = bytearray(HEADER + frame(7, RECORD, b"a") + frame(8, RECORD, b"b"))
-    whole[HEADER_BYTES + 3] = 0xFF
-    assert list(frames(bytes(whole))) == [Damage(HEADER_BYTES, torn=True)]
+@pytest.mark.parametrize("zeros", [17, 40, 58, 100])
+def test_what_was_zeroed_is_damage_and_not_records(zeros: int) -> None:
+    pieces = [frame(number, RECORD, b"a" * 40) for number in (1, 2, 3, 4)]
+    whole = HEADER + b"".join(pieces)
+    second = HEADER_BYTES + len(pieces[0])
+    found = list(frames(whole[:second] + bytes(zeros) + whole[second + zeros :]))
+    lost = 1 + (zeros > len(pieces[1]))
+    assert [type(each) for each in found] == [Frame, Damage] + [Frame] * (3 - lost)
+    assert list(frames(whole + bytes(zeros)))[4:] == [Damage(len(whole), torn=True)]
 
 
 def test_rows_are_read_as_they_were_written(exchange: Build) -> None:

@@ -212,3 +212,41 @@ async def test_a_database_that_is_away_leaves_the_journal_where_it_is(
     assert len(await replaying.run()) == 1
     async with replaying.database.connect() as connection:
         assert await connection.scalar(select(func.count()).select_from(REQUEST)) == 1
+
+
+async def test_a_page_that_was_zeroed_costs_what_was_in_it_and_no_other_journal(
+    replaying: Replaying, dead: Journal, exchange: Build, log: Any
+) -> None:
+    exchanges = [exchange() for _ in range(3)]
+    tickets = [dead.keep(payload(one)) for one in exchanges]
+    assert all(tickets)
+    path = segments(dead.directory)[0]
+    data = path.read_bytes()
+    at = data.index(exchanges[1].id.encode())
+    path.write_bytes(data[:at] + bytes(40) + data[at + 40 :] + bytes(4096))
+    others = [opened(replaying.root, log) for _ in range(2)]
+    kept = [exchange(), exchange()]
+    for other, one in zip(others, kept, strict=True):
+        other.keep(payload(one))
+        die(other)
+    die(dead)
+    report = await replaying.verify()
+    assert [(one.records, one.damaged, one.torn) for one in report.journals if one.journal == dead.id] == [(2, 1, 1)]
+    expected = sorted(one.id for one in (exchanges[0], exchanges[2], *kept))
+    assert sorted(await replaying.run()) == expected
+    assert [each.suffix for each in replaying.root.iterdir()] == [".damaged"]  # for people to look at
+
+
+@pytest.mark.parametrize("wrong", [b"HGWJ9\n", bytes(6)])
+async def test_a_segment_whose_header_is_not_known_is_kept(
+    replaying: Replaying, dead: Journal, exchange: Build, wrong: bytes
+) -> None:
+    kept = exchange()
+    dead.keep(payload(kept))
+    die(dead)
+    path = segments(dead.directory)[0]
+    path.write_bytes(wrong + path.read_bytes()[6:])
+    assert len((await replaying.verify()).problems()) == 1
+    assert await replaying.run() == [kept.id]
+    assert [each.suffix for each in replaying.root.iterdir()] == [".damaged"]
+    assert "set aside" in (await replaying.verify()).problems()[0]

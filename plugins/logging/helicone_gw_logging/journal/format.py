@@ -12,6 +12,7 @@ names the columns of the others, so that a later version of the program can read
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -37,6 +38,9 @@ FRAME_BYTES = _FRAME.size
 _PRIME = 0xFFFFFFFB  # the largest of 32 bits: a sequence that is wrong in one bit makes another checksum
 MAX_PAYLOAD = 1 << 28
 """Bytes of the largest payload; what says that it is larger is damaged."""
+
+_BEHIND_SEQUENCE = re.compile(rb"(?=(?!\x00{5}).{5}\x00{3}[\x00-\x04])", re.DOTALL)
+"""Where the sequence and the kind of a record may be, as long as there were fewer than 2**40 of them."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _TABLES = (REQUEST, ATTEMPT, PROPERTY, BODY)
@@ -99,22 +103,39 @@ def frame(sequence: int, kind: int, payload: bytes) -> bytes:
 
 def frames(data: bytes, start: int = HEADER_BYTES) -> Iterator[Frame | Damage]:
     """What is in a segment's bytes from the offset ``start`` on. Behind one that is damaged it goes on if it can."""
-    at, end = start, len(data)
+    at, end, last = start, len(data), 0
     while at < end:
-        if end - at < FRAME_BYTES:
-            yield Damage(at, torn=True)
-            return
-        length, check, sequence, kind = _FRAME.unpack_from(data, at)
-        behind = at + FRAME_BYTES + length
-        if length > MAX_PAYLOAD or behind > end:
-            yield Damage(at, torn=True)
-            return
-        payload = data[at + FRAME_BYTES : behind]
-        if crc32(payload, (sequence << 3 | kind) % _PRIME) == check:
-            yield Frame(sequence, kind, payload, behind)
-        else:
+        found = _frame_at(data, at)
+        if found is None:
+            behind = _next_frame(data, at, last)
             yield Damage(at, torn=behind == end)
-        at = behind
+            at = behind
+        else:
+            yield found
+            at, last = found.end, found.sequence
+
+
+def _frame_at(data: bytes, at: int) -> Frame | None:
+    """The record at the offset ``at``, if there is one and it is whole."""
+    if len(data) - at < FRAME_BYTES:
+        return None
+    length, check, sequence, kind = _FRAME.unpack_from(data, at)
+    behind = at + FRAME_BYTES + length
+    # Bytes that are all zero, which a machine that died may leave, have the right checksum.
+    if not sequence or length > MAX_PAYLOAD or behind > len(data):
+        return None
+    payload = data[at + FRAME_BYTES : behind]
+    return Frame(sequence, kind, payload, behind) if crc32(payload, (sequence << 3 | kind) % _PRIME) == check else None
+
+
+def _next_frame(data: bytes, damaged: int, last: int) -> int:
+    """The offset of the next whole record behind one that is damaged, whose number is above ``last``; else the end."""
+    before = FRAME_BYTES - 9  # what precedes a record's sequence
+    for found in _BEHIND_SEQUENCE.finditer(data, damaged + 1 + before):
+        following = _frame_at(data, found.start() - before)
+        if following is not None and following.sequence > last:
+            return found.start() - before
+    return len(data)
 
 
 def names_payload() -> bytes:
@@ -154,6 +175,8 @@ class Reading:
         """The rows of a payload. Raises `ValueError`."""
         stored = _decode_rows(payload)
         if not self._picks:
+            if len(stored.request) != len(NAMES[REQUEST.name]):
+                raise ValueError("columns that are not known")
             return Rows(stored.id, stored.request, stored.attempts, stored.properties, stored.body)
         return Rows(
             stored.id,

@@ -8,9 +8,11 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from helicone_gw_logging.insert import Rows
 from helicone_gw_logging.journal.format import (
     AMENDED,
     COLUMNS,
+    FRAME_BYTES,
     OPENED,
     RECORD,
     REPLACED,
@@ -28,7 +30,6 @@ from helicone_gw_logging.journal.segment import read, segments
 
 if TYPE_CHECKING:
     from helicone_gw import Database
-    from helicone_gw_logging.insert import Rows
     from helicone_gw_logging.journal.journal import JournalCounters
 
 Write = Callable[[Sequence["Rows"]], Awaitable[None]]
@@ -46,7 +47,13 @@ async def replay(root: Path, database: Database, write: Write, log: Any, counter
         if lock is None:
             continue
         try:
-            dead = await asyncio.to_thread(Dead, directory, await position(database, directory.name))
+            reached = await position(database, directory.name)
+            try:
+                dead = await asyncio.to_thread(Dead, directory, reached)
+            except OSError as problem:  # the others must not suffer for it
+                name = type(problem).__name__
+                log.error("a journal cannot be read; it is left as it is", journal=directory.name, problem=name)
+                continue
             before = counters.replayed
             for rows in dead.batches():
                 await write(rows)
@@ -88,7 +95,7 @@ class Dead:
     """What a journal that nobody writes any more holds beyond ``position``.
 
     ``opened`` are the streams that began and did not end, by id. ``damaged`` counts what could not be read; ``broken``
-    are the segments with such in the midst, as opposed to a tail that was torn when its process died.
+    are the segments with such, unless it is the last one's tail, which was torn when its process died.
     """
 
     def __init__(self, directory: Path, position: int) -> None:
@@ -106,10 +113,9 @@ class Dead:
         """The rows of the exchanges that ended, as they turned out, some hundred at a time."""
         some: list[Rows] = []
         for path in self._paths:
-            for frame, reading in _frames(path, None):
-                if frame.sequence <= self._position or frame.kind not in (RECORD, REPLACED):
+            for frame, rows in _frames(path, None):
+                if frame.sequence <= self._position or not isinstance(rows, Rows) or frame.kind == OPENED:
                     continue
-                rows = reading.rows(frame.payload)
                 last = self._replaced.get(rows.id)
                 if last is not None if frame.kind == RECORD else last != frame.sequence:
                     continue
@@ -123,42 +129,48 @@ class Dead:
 
     def _look_through(self, path: Path) -> None:
         damage: list[Damage] = []
-        for frame, reading in _frames(path, damage):
-            if frame.kind == AMENDED:
-                identifier, changes = read_changes(frame.payload)
+        for frame, content in _frames(path, damage):
+            if not isinstance(content, Rows):
+                identifier, changes = content
                 self._changes.setdefault(identifier, {}).update(changes)
-            elif frame.kind == OPENED and frame.sequence > self._position:
-                rows = reading.rows(frame.payload)
-                self.opened[rows.id] = rows
-            elif frame.kind in (RECORD, REPLACED):
-                identifier = reading.rows(frame.payload).id
-                self.opened.pop(identifier, None)
+            elif frame.kind == OPENED:
+                if frame.sequence > self._position:
+                    self.opened[content.id] = content
+            else:
+                self.opened.pop(content.id, None)
                 if frame.kind == REPLACED:
-                    self._replaced[identifier] = frame.sequence
-                    self._changes.pop(identifier, None)
+                    self._replaced[content.id] = frame.sequence
+                    self._changes.pop(content.id, None)
         self.damaged += len(damage)
-        if any(not each.torn for each in damage):
+        if damage and (path != self._paths[-1] or any(not each.torn for each in damage)):
             self.broken.append(path)
 
 
-def _frames(path: Path, damage: list[Damage] | None) -> Iterator[tuple[Frame, Reading]]:
-    """The records of a segment that can be read; what cannot is added to ``damage``."""
+def _frames(path: Path, damage: list[Damage] | None) -> Iterator[tuple[Frame, Rows | tuple[str, dict[str, Any]]]]:
+    """The records of a segment with what they hold; what cannot be read is added to ``damage``."""
     data = read(path)
     reading = Reading()
+    lost: list[Damage] = [] if damage is None else damage
     try:
         read_header(data)
     except ValueError:
-        if data and damage is not None:
-            damage.append(Damage(0, torn=True))
-        return
+        # Of a later version, or damaged: what can be read counts, and the file is kept.
+        lost += [Damage(0, torn=False)] if data else []
     for each in frames(data):
         if isinstance(each, Damage):
-            if damage is not None:
-                damage.append(each)
-        elif each.kind == COLUMNS:
-            reading = Reading(each.payload)
-        else:
-            yield each, reading
+            lost.append(each)
+            continue
+        try:
+            if each.kind == COLUMNS:
+                reading = Reading(each.payload)
+            elif each.kind == AMENDED:
+                yield each, read_changes(each.payload)
+            elif each.kind in (OPENED, RECORD, REPLACED):
+                yield each, reading.rows(each.payload)
+            else:
+                raise ValueError("a record of a later version")
+        except ValueError:
+            lost.append(Damage(each.end - len(each.payload) - FRAME_BYTES, torn=False))
 
 
 def _remove(directory: Path, broken: Sequence[Path]) -> None:

@@ -137,15 +137,15 @@ def _looked_through(directory: Path, reached: int) -> tuple[JournalReport, dict[
     times: Counter[str] = Counter()
     begun: set[str] = set()
     expected = 0
-    for path in segments(directory):
+    for path in _segments(directory):
         try:
             data = read(path)
-            read_header(data)
         except FileNotFoundError:  # everything in it was written meanwhile
             continue
+        try:
+            read_header(data)
         except ValueError:
-            one.torn += bool(data)
-            continue
+            one.damaged += bool(data)
         reading = Reading()
         for each in frames(data):
             if isinstance(each, Damage):
@@ -154,12 +154,16 @@ def _looked_through(directory: Path, reached: int) -> tuple[JournalReport, dict[
                 continue
             one.gaps += bool(expected) and each.sequence != expected
             expected = each.sequence + 1
-            if each.kind == COLUMNS:
-                reading = Reading(each.payload)
+            try:
+                if each.kind == COLUMNS:
+                    reading = Reading(each.payload)
+                    continue
+                if each.kind not in (OPENED, RECORD):
+                    continue
+                rows = reading.rows(each.payload)
+            except ValueError:
+                one.damaged += 1
                 continue
-            if each.kind not in (OPENED, RECORD):
-                continue
-            rows = reading.rows(each.payload)
             if each.kind == OPENED:
                 begun.add(rows.id)
                 continue
@@ -173,6 +177,13 @@ def _looked_through(directory: Path, reached: int) -> tuple[JournalReport, dict[
     one.begun = len(begun)
     one.twice = [identifier for identifier, number in times.items() if number > 1]
     return one, noted
+
+
+def _segments(directory: Path) -> list[Path]:
+    try:
+        return segments(directory)
+    except FileNotFoundError:  # its process has ended meanwhile, with everything written
+        return []
 
 
 def _alive(directory: Path) -> bool:
