@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from sqlalchemy import text
 
 from helicone_gw import registry
@@ -17,6 +18,7 @@ from helicone_gw.commands.loading import build_gateway, build_plugins, load
 from helicone_gw.database import Database
 from helicone_gw.errors import ConfigError
 from helicone_gw_logging.plugin import LoggingPlugin
+from tests.program import free_port
 
 PLUGINS = ["logging", "security", {"ratelimit": {"budgets": {"all": {"limit": 1, "period": "day"}}}}, "prompts"]
 BROKEN = """
@@ -103,6 +105,25 @@ async def test_elsewhere_a_start_refuses_and_names_the_command(postgres_url: str
     await gateway.start()
     await gateway.stop()
     await database.close()
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_elsewhere_no_other_command_changes_the_tables(
+    request: pytest.FixtureRequest, away: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    security = {"security": {"encryption_keys": [Fernet.generate_key().decode()]}}
+    plugins = [security, "alerts", *(plugin for plugin in PLUGINS if plugin != "security")]
+    nowhere = f"postgresql://gateway:hidden@127.0.0.1:{free_port()}/none"
+    url = nowhere if away else request.getfixturevalue("postgres_url")
+    Path("gateway.yaml").write_text(json.dumps({"database": {"url": url}, "plugins": plugins}))
+    for command in ("keys", "users", "organizations", "provider-keys", "prompts", "alerts", "budgets"):
+        assert program([command, "list"]) == 1
+        told = capsys.readouterr().err
+        assert ("cannot use postgresql" if away else "`helicone-gw db upgrade`") in told
+        assert "Traceback" not in told
+        assert "hidden" not in told
+    if not away:
+        assert status(capsys)[1]["rows"] == {}
 
 
 async def test_a_migration_that_fails_refuses_the_start_and_leaves_the_data(

@@ -51,7 +51,7 @@ def commands(config: AlertsConfig, versions: Path) -> typer.Typer:
             _fail("The database is in memory (database.url): there is nothing in it.")
 
         async def run() -> T:
-            database = Database(url)
+            database = Database(url, by_command=True)
             try:
                 await database.migrate("alerts", versions)
                 outbox = Outbox(database, clock, max_pending=config.max_pending, max_dead=config.max_dead)

@@ -43,7 +43,7 @@ def commands(config: PromptsConfig, versions: Path) -> typer.Typer:
             _fail("The database is in memory (database.url): there is nothing in it, and nothing would stay.")
 
         async def run() -> T:
-            database = Database(url)
+            database = Database(url, by_command=True)
             try:
                 await database.migrate("prompts", versions)
                 return await work(Editor(database, time.time, bounds, lambda: None))

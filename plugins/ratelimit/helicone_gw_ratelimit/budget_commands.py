@@ -37,7 +37,7 @@ def commands() -> typer.Typer:
             _fail("The database is in memory (database.url): only the running gateway knows, at GET /v1/budgets.")
 
         async def run() -> T:
-            database = Database(url)
+            database = Database(url, by_command=True)
             try:
                 table = SpendTable(database)
                 await table.migrate()

@@ -98,7 +98,7 @@ def office(versions: Path) -> Callable[[typer.Context, Callable[[Office], Awaita
             fail("The database is in memory (database.url): what is made there would be gone at once.")
 
         async def working() -> Any:
-            database = Database(url)
+            database = Database(url, by_command=True)
             try:
                 await database.migrate("security", versions)
                 await database.migrate(BRANCH, IDENTITY_VERSIONS)

@@ -46,7 +46,7 @@ def commands(static: Sequence[StoredKey], versions: Path) -> typer.Typer:
             _fail("The database is in memory (database.url): a key made there would be gone at once.")
 
         async def run() -> T:
-            database = Database(url)
+            database = Database(url, by_command=True)
             try:
                 await database.migrate("security", versions)
                 await database.migrate(BRANCH, IDENTITY_VERSIONS)

@@ -52,7 +52,7 @@ def provider_commands(cipher: Cipher | None, versions: Path) -> typer.Typer:
             _fail("The database is in memory (database.url): a key kept there would be gone at once.")
 
         async def run() -> T:
-            database = Database(url)
+            database = Database(url, by_command=True)
             try:
                 await database.migrate("security", versions)
                 await database.migrate(BRANCH, IDENTITY_VERSIONS)
