@@ -12,7 +12,7 @@ from helicone_gw import Exchange, Gateway, Unavailable
 from helicone_gw_moderation.config import ModerationConfig
 from helicone_gw_moderation.judges import Judge, Verdict, make_judge
 from helicone_gw_moderation.plan import STRENGTH, Check, Hit, Plan
-from helicone_gw_moderation.report import ModerationCounters, Where
+from helicone_gw_moderation.report import ModerationCounters, Where, threat_unknown
 
 
 class Judging:
@@ -79,8 +79,12 @@ class Judging:
         self._counters.judged += 1
         try:
             verdict = await self._judges[name](text, where, exchange)
+        except asyncio.CancelledError:
+            threat_unknown(exchange)
+            raise
         except Exception as problem:
             # Whatever goes wrong there is the absence of a verdict, and the judge's mode says what that means.
+            threat_unknown(exchange)
             self._counters.no_verdict += 1
             exchange.annotate(f"moderation.judge.{name}.failed", type(problem).__name__)
             return None

@@ -96,6 +96,14 @@ class Report:
         """Note a body that could not be looked through."""
         self._counters.unread += 1
         self._exchange.annotate("moderation.unread", why)
+        threat_unknown(self._exchange)
+
+
+def threat_unknown(exchange: Exchange) -> None:
+    """Note that something was not looked through, or not judged: without a threat so far, that there is none is not
+    known."""
+    if exchange.annotations.get("threat") is False:
+        exchange.annotate("threat", None)
 
 
 def refusal(exchange: Exchange, hit: Hit, where: Where) -> BadRequest:

@@ -187,6 +187,7 @@ async def test_a_judge_without_a_verdict_lets_pass_or_refuses_as_it_was_told(
             assert running.exchanges[1].outcome is not None
             assert running.exchanges[1].outcome.code == "moderation_unavailable"
         assert "moderation.judge.judge.failed" in running.exchanges[0].annotations
+        assert [exchange.annotations["threat"] for exchange in running.exchanges] == [None, None]
         assert "hidden" not in repr([exchange.annotations for exchange in running.exchanges])
         assert not running.faults
 

@@ -424,6 +424,7 @@ async def test_bodies_that_nobody_can_read_are_noted(gateway: GatewayFactory) ->
     async with gateway(moderation(check("secret")), classes=CLASSES) as running:
         await running.request("POST", "/v1/files", content=KEY.encode(), headers={"content-type": "text/plain"})
     assert running.exchanges[0].annotations["moderation.unread"] == "answer"
+    assert running.exchanges[0].annotations["threat"] is None
 
 
 @pytest.mark.parametrize("content_type", ["application/octet-stream", "multipart/form-data; boundary=x", "x"])
