@@ -67,6 +67,7 @@ _MEASURES = _columns(
     "time_to_first_token",
     "threat",
 )
+_FAILURE = _columns("outcome", "error_code")
 _IN_BUCKETS = _columns("latency", "time_to_first_token", "total_tokens")
 _WHO = _columns("received_at", "user_id", "session_id", "session_name", "prompt_id", "country_code", "key_id")
 _PROPERTY_COLUMNS = [column.name for column in PROPERTY.columns if column.name != "seq"]
@@ -103,7 +104,9 @@ class Totals(Struct):
             if number is not None:
                 at = organization, metric, provider, model, hour, bucket(number)
                 self.histograms[at] = self.histograms.get(at, 0) + sign
+        outcome, code = _FAILURE(request)
         for dimension, value in (
+            ("error", None if outcome == "ok" else code or outcome),
             ("user", user),
             ("session", name),
             ("prompt", prompt),

@@ -78,6 +78,7 @@ class RequestRow(_Table, table=True):
         Index(None, "organization_id", "model", "received_at"),
         Index(None, "organization_id", "user_id", "received_at", **_where_known("user_id")),
         Index(None, "organization_id", "session_id", "received_at", **_where_known("session_id")),
+        Index(None, "organization_id", "error_code", "received_at", **_where_known("error_code")),
     )
 
     seq: int | None = Field(default=None, sa_column=Column(SEQUENCE, primary_key=True, autoincrement=False))

@@ -124,8 +124,8 @@ def _dimension(name: str, span: str) -> Table:
 
 DIMENSION = _dimension("rollup_dimension_hour", "hour")
 """Requests of one hour with one value of a dimension: "user", "session" (its name), "prompt" (its id), "country", "key"
-(the gateway key's id), "property:<key>" (in lower case); keys of properties beyond those that an organization may have
-are "property:(other)"."""
+(the gateway key's id), "error" (of what failed: its code, else how it ended), "property:<key>" (in lower case); keys of
+properties beyond those that an organization may have are "property:(other)"."""
 DIMENSION_DAY = _dimension("rollup_dimension_day", "day")
 """The same by the day (since the epoch, in UTC): the hours of `DIMENSION` added up, for whoever looks far back."""
 

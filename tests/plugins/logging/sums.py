@@ -56,7 +56,7 @@ def many(exchange: Build, count: int, seed: int = 6) -> list[Exchange]:
                 (
                     Outcome("ok", 200),
                     Outcome("upstream_error", 500),
-                    Outcome("refused", 429),
+                    Outcome("refused", 429, code="rate_limited"),
                     Outcome("interrupted", None),
                 )
             ),
@@ -147,6 +147,10 @@ async def check(database: Database) -> None:
         ).items():
             if value:
                 dimensions[organization, dimension, hour, value] = group
+    for row in rows:
+        if row.outcome != "ok":
+            failure = row.organization_id, "error", row.hour, row.error_code or row.outcome
+            dimensions.setdefault(failure, []).append(row)
     for prop in properties:
         if prop.key_lower not in ("helicone-session-id", "helicone-session-path"):
             row = by_seq[prop.seq]

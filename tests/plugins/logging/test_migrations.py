@@ -191,3 +191,16 @@ async def test_requests_of_an_older_version_are_summed_up_by_key_and_by_day(
         await connection.execute(text("UPDATE alembic_version_logging SET version_num = '0003'"))
     await any_database.migrate("logging", versions)
     await sums.check(any_database)
+
+
+async def test_failures_of_an_older_version_are_summed_up_by_their_error(
+    any_database: Database, exchange: Callable[..., Exchange]
+) -> None:
+    await write(any_database, [prepare(record(one), (), 1000) for one in sums.many(exchange, 60)])
+    async with any_database.begin() as connection:
+        for table in ("rollup_dimension_hour", "rollup_dimension_day"):
+            await connection.execute(text(f"DELETE FROM {table} WHERE dimension = 'error'"))
+        await connection.execute(text("DROP INDEX ix_request_organization_id_error_code_received_at"))
+        await connection.execute(text("UPDATE alembic_version_logging SET version_num = '0007'"))
+    await any_database.migrate("logging", VERSIONS)
+    await sums.check(any_database)

@@ -44,7 +44,8 @@ By = Literal[
     "error",
     "path",
 ]
-"""What requests can be told apart by: "owner" is whose key it was, "session" an id, "error" the code of a failure."""
+"""What requests can be told apart by: "owner" is whose key it was, "session" an id, "error" a failure's code, else how
+it ended."""
 
 ROWS_INSTEAD: Final = 200_000
 """Where an hour had more values than are told apart, up to so many requests are read instead of the sums."""
@@ -63,6 +64,7 @@ _IN_DIMENSIONS: Final[dict[str, ColumnElement[Any]]] = {
     "prompt": REQUEST.c.prompt_id,
     "country": REQUEST.c.country_code,
     "key": REQUEST.c.key_id,
+    "error": func.coalesce(func.nullif(REQUEST.c.error_code, ""), REQUEST.c.outcome),
 }
 _DIMENSIONS: Final = {"session_name": "session"}
 _FOLDED: Final = frozenset({"model", "provider"})
@@ -76,7 +78,6 @@ _IN_ROWS: Final[dict[str, ColumnElement[Any]]] = {
     "cached": func.coalesce(REQUEST.c.cache_status, "").in_(("hit", "joined")),
     "session": REQUEST.c.session_id,
     "outcome": REQUEST.c.outcome,
-    "error": func.coalesce(REQUEST.c.error_code, REQUEST.c.outcome),
     "path": REQUEST.c.path,
     **_IN_DIMENSIONS,
 }
@@ -220,7 +221,7 @@ def _of_rows(question: Question) -> Plan:
     value = _IN_ROWS[group.by]
     if group.by in _IN_DIMENSIONS or group.by == "session":
         matching = and_(matching, value != "")
-    elif group.by == "error":
+    if group.by == "error":
         matching = and_(matching, REQUEST.c.outcome != "ok")
     return Plan((), (), (value,), source, matching)
 
