@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 from sqlalchemy import BigInteger, ColumnElement, Select, func, literal_column, select, union_all
 
-from helicone_gw_logging.query.division import Division, Part, divided, table
+from helicone_gw_logging.query.division import FEW, Division, Part, divided, table
 from helicone_gw_logging.query.nodes import FilterError
 from helicone_gw_logging.query.plan import Group, Plan, Question, planned
 from helicone_gw_logging.tables import REQUEST
@@ -49,20 +49,25 @@ def _seen(plan: Plan, division: Division) -> list[Select[Any]]:
         columns = level.table.c
         parts = division.parts(number, level.length)
         if parts:
-            found.append(_of(parts, columns[level.column], value, columns.requests).where(condition))
+            found += [each.where(condition) for each in _of(parts, columns[level.column], value, columns.requests)]
     parts = division.parts(None)
     if parts or not found:
         one: ColumnElement[Any] = literal_column("1", BigInteger)
-        query = _of(parts or [(0, 1, (0, 0))], REQUEST.c.received_at, plan.values[-1], one)
-        found.append(query.where(plan.matching))
+        some = _of(parts or [(0, 1, (0, 0))], REQUEST.c.received_at, plan.values[-1], one)
+        found += [each.where(plan.matching) for each in some]
     return found
 
 
-def _of(parts: Sequence[Part], column: ColumnElement[int], value: Any, requests: ColumnElement[Any]) -> Select[Any]:
-    if len(parts) == 1:
-        ((number, _, (first, last)),) = parts
-        query = select(literal_column(str(number)).label("number"), value.label("value"), requests.label("requests"))
-        return query.where(column >= first, column < last)
-    pieces = table(parts)
+def _of(
+    parts: Sequence[Part], column: ColumnElement[int], value: Any, requests: ColumnElement[Any]
+) -> Iterator[Select[Any]]:
+    if len(parts) <= FEW:
+        for number, sign, (first, last) in parts:
+            times = literal_column(str(sign), BigInteger) * requests
+            bucket = literal_column(str(number), BigInteger)
+            query = select(bucket.label("number"), value.label("value"), times.label("requests"))
+            yield query.where(column >= first, column < last)
+        return
+    pieces, inside = table(parts, column)
     query = select(pieces.c.number, value.label("value"), (pieces.c.sign * requests).label("requests"))
-    return query.where(column >= pieces.c.first, column < pieces.c.last)
+    yield query.where(inside)

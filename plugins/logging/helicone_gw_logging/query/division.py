@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import CTE, BigInteger, ColumnElement, Select, column, values
+from sqlalchemy import CTE, BigInteger, ColumnElement, Select, and_, column, values
 
 from helicone_gw_logging.query.cuts import DAY_MS, Range, between, merged, whole
 from helicone_gw_logging.query.spans import Span
@@ -25,6 +25,9 @@ MAX_LENT: Final = 400
 """Days that may lie in two buckets; where there are more, hours are read: a statement has to end somewhere."""
 UNITS: Final = 100
 """Days or hours that are named one by one where that leads to rows through an index."""
+MAX_UNITS: Final = 2000
+"""Days or hours that are named one by one where they are not in one piece: databases know what that leads to, and
+nothing of how many rows are between two columns of another table."""
 
 
 Part = tuple[int, int, Range]
@@ -164,18 +167,33 @@ def within(
 
     ``singly``: each of few units together with something else leads to rows through an index.
     """
-    if singly and 0 < sum(last - first for first, last in ranges) <= UNITS:
+    number = sum(last - first for first, last in ranges)
+    if (singly and 0 < number <= UNITS) or (len(ranges) > FEW and number <= MAX_UNITS):
         yield query.where(time.in_([unit for first, last in ranges for unit in range(first, last)]))
     elif len(ranges) <= FEW:
         for first, last in ranges:
             yield query.where(time >= first, time < last)
     else:
-        pieces = table([(0, 1, one) for one in ranges])
-        yield query.where(time >= pieces.c.first, time < pieces.c.last)
+        yield query.where(table([(0, 1, one) for one in ranges], time)[1])
 
 
-def table(pieces: Sequence[Part]) -> CTE:
-    """Pieces as a table: ``number`` (of the bucket), ``sign``, ``first``, ``last``."""
+def table(parts: Sequence[Part], time: ColumnElement[int]) -> tuple[CTE, ColumnElement[bool]]:
+    """Parts as a table with ``number`` (of the bucket) and ``sign``, and the condition that joins it to ``time``."""
+    units = _units(parts)
+    if units:
+        names = [column(name, BigInteger) for name in ("number", "sign", "unit")]
+        pieces = values(*names, name="pieces", literal_binds=True).data(units).cte()
+        return pieces, time == pieces.c.unit
     names = [column(name, BigInteger) for name in ("number", "sign", "first", "last")]
-    rows = [(number, sign, first, last) for number, sign, (first, last) in pieces]
-    return values(*names, name="pieces", literal_binds=True).data(rows).cte()
+    rows = [(number, sign, first, last) for number, sign, (first, last) in parts]
+    pieces = values(*names, name="pieces", literal_binds=True).data(rows).cte()
+    # The outermost bounds are for who plans: what is between two columns is not known beforehand.
+    least, greatest = min(first for _, _, (first, _) in parts), max(last for _, _, (_, last) in parts)
+    return pieces, and_(time >= pieces.c.first, time < pieces.c.last, time >= least, time < greatest)
+
+
+def _units(parts: Sequence[Part]) -> list[tuple[int, int, int]]:
+    """Each day or hour of ``parts``, unless they are too many."""
+    if sum(last - first for _, _, (first, last) in parts) > MAX_UNITS:
+        return []
+    return [(number, sign, unit) for number, sign, (first, last) in parts for unit in range(first, last)]

@@ -149,10 +149,9 @@ def _by_bucket(
             query = query.where(column >= first, column < last)
             yield query.group_by(*(each for each in (value, index) if each is not None))
         return
-    pieces = table(parts)
+    pieces, inside = table(parts, column)
     query = counts.with_only_columns(pieces.c.number, told.label("value"), index, func.sum(count * pieces.c.sign))
-    query = query.where(column >= pieces.c.first, column < pieces.c.last)
-    yield query.group_by(*(each for each in (pieces.c.number, value, index) if each is not None))
+    yield query.where(inside).group_by(*(each for each in (pieces.c.number, value, index) if each is not None))
 
 
 def _grouped(
