@@ -54,7 +54,7 @@ class Permits:
 
 
 def within(address: str, networks: Sequence[str]) -> bool:
-    """Whether the IP address ``address`` lies in one of ``networks``; an IPv4 address written as IPv6 is that one."""
+    """Whether the IP address ``address`` lies in one of ``networks``; what is IPv4 written as IPv6 is IPv4."""
     try:
         ip = ip_address(address.partition("%")[0])
     except ValueError:
@@ -66,7 +66,11 @@ def within(address: str, networks: Sequence[str]) -> bool:
 
 @lru_cache(maxsize=4096)
 def _network(text: str) -> IPv4Network | IPv6Network:
-    return ip_network(text, strict=False)
+    network = ip_network(text, strict=False)
+    if isinstance(network, IPv6Network) and network.prefixlen >= 96:
+        mapped = network.network_address.ipv4_mapped
+        return network if mapped is None else IPv4Network((mapped, network.prefixlen - 96))
+    return network
 
 
 def _matches(value: str, patterns: Sequence[str]) -> bool:

@@ -56,6 +56,9 @@ def test_providers_and_paths() -> None:
         (("fe80::/10",), "fe80::1%eth0", True),
         (("::/0",), "10.1.2.3", False),
         ((), "10.1.2.3", False),
+        (("::ffff:10.1.0.0/112", "::/0"), "10.1.2.3", True),
+        (("::ffff:10.1.0.0/112",), "::ffff:10.1.2.3", True),
+        (("::ffff:10.1.0.0/112", "::/0"), "10.2.2.3", False),
     ],
 )
 def test_networks(networks: tuple[str, ...] | None, address: str, allowed: bool) -> None:
