@@ -38,6 +38,8 @@ GROUPS: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
         (
             Entry("prompts", "Prompts", "/prompts", "prompt"),
             Entry("playground", "Playground", "/playground", "play"),
+            Entry("evaluations", "Evaluations", "/evaluations", "check"),
+            Entry("alerts", "Alerts", "/alerts", "bell"),
         ),
     ),
     (

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from helicone_gw_dashboard.pages import (
+    alerts,
     audit,
     cache,
+    evaluations,
     keys,
     limits,
     login,
@@ -40,6 +42,8 @@ MODULES: Final[tuple[Pages, ...]] = (
     limits.PAGES,
     prompts.PAGES,
     playground.PAGES,
+    evaluations.PAGES,
+    alerts.PAGES,
     keys.PAGES,
     provider_keys.PAGES,
     members.PAGES,

@@ -10,6 +10,7 @@
       if (value >= 1e4) return (value / 1e3).toPrecision(3) + "k";
       return String(Math.round(value * 100) / 100);
     },
+    number: function (value) { return String(Number(value.toPrecision(3))); },
     money: function (value) {
       if (value === 0) return "$0";
       if (value >= 1000) return "$" + (value / 1000).toPrecision(3) + "k";
