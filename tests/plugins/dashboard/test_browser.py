@@ -218,7 +218,7 @@ async def test_the_list_is_told_of_new_requests_until_it_is_paused(chromium: Bro
 
 async def test_columns_views_and_the_theme_are_remembered_in_the_browser(chromium: Browser, used: str) -> None:
     async with visiting(chromium, ADMIN) as (page, problems):
-        await page.goto(f"{used}/dashboard/requests?range=90d&sort=dearest")
+        await page.goto(f"{used}/dashboard/requests?range=90d&sort=most+expensive")
         await page.get_by_text("Columns", exact=True).click()
         await page.get_by_label("User", exact=True).uncheck()
         await expect(page.locator("td.col-user").first).to_be_hidden()
@@ -226,13 +226,13 @@ async def test_columns_views_and_the_theme_are_remembered_in_the_browser(chromiu
         await page.get_by_text("Views", exact=True).click()
         await page.get_by_label("Save this view as").fill("Dear ones")
         await page.get_by_role("button", name="Save").click()
-        await page.get_by_role("button", name="Light or dark").click()
+        await page.get_by_role("button", name="Theme").click()
         await page.goto(f"{used}/dashboard/requests")
         await expect(page.locator("td.col-user").first).to_be_hidden()
         assert await page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
         await page.get_by_text("Views", exact=True).click()
         await page.get_by_role("link", name="Dear ones").click()
-        await page.wait_for_url("**sort=dearest")
+        await page.wait_for_url("**sort=most*expensive")
         assert problems == []
 
 

@@ -31,7 +31,7 @@ DRAWN: Final[tuple[tuple[str, str], ...]] = (
     ("cost", "Cost"),
     ("tokens", "Tokens"),
     *METRICS.items(),
-    ("cache", "Answered from caches"),
+    ("cache", "Cache hits"),
 )
 """Charts by name, with their headings."""
 

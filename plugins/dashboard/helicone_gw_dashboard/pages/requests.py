@@ -22,7 +22,7 @@ SORTS: Final[Mapping[str, tuple[str, str]]] = {
     "oldest": ("created_at", "asc"),
     "slowest": ("latency", "desc"),
     "most tokens": ("total_tokens", "desc"),
-    "dearest": ("cost", "desc"),
+    "most expensive": ("cost", "desc"),
 }
 """Orders of the list: what the REST API calls them."""
 

@@ -19,7 +19,7 @@ LIMIT: Final = 50
 
 SORTS: Final[Mapping[str, str]] = {
     "": "latest_request_created_at",
-    "dearest": "total_cost",
+    "most expensive": "total_cost",
     "longest": "duration",
     "most requests": "total_requests",
     "most errors": "errors",
