@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from helicone_gw import ConfigError
 from helicone_gw_moderation.detectors import DetectorsConfig, configured
 from helicone_gw_moderation.detectors.badger import PIECE, PromptbadgerDetector
-from helicone_gw_moderation.detectors.output import MAX_JSON, LengthDetector, SchemaDetector
+from helicone_gw_moderation.detectors.output import MAX_JSON, MAX_PATTERNED, LengthDetector, SchemaDetector
 
 
 def test_a_text_is_too_short_or_too_long() -> None:
@@ -54,6 +55,28 @@ def test_an_answer_fits_its_schema(text: str, label: str | None) -> None:
 def test_a_schema_that_cannot_be_used_is_refused(schema: dict[str, object], problem: str) -> None:
     with pytest.raises(ConfigError, match=problem.replace("(", r"\(")):
         configured(DetectorsConfig(json_schema=schema))
+
+
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+TREE = {"$schema": DRAFT, "properties": {"a": {"pattern": "x*y"}, "in": {"$ref": "#"}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "fits"),
+    [
+        (TREE, json.dumps({"a": "x" * (MAX_PATTERNED - 1) + "y"}), True),
+        (TREE, json.dumps({"a": "x" * MAX_PATTERNED + "y"}), False),
+        (TREE, json.dumps({"in": {"in": {"a": "x" * 1_000_000}}}), False),  # some hours, if it was tried
+        (TREE, json.dumps({"b": "x" * 1_000_000}), True),
+        ({"patternProperties": {"x*y": {}}}, json.dumps([{"x" * 1_000_000: 1}]), False),
+        ({"uniqueItems": True}, json.dumps([{"a": number} for number in range(30_000)]), True),
+        ({"uniqueItems": True}, '[{"a": 1}, {"a": 1.0}]', False),
+        ({"uniqueItems": True}, '[1, true, "1", null, [], {}]', True),
+        ({"uniqueItems": False}, "[1, 1]", True),
+    ],
+)
+def test_no_schema_makes_the_work_grow_with_the_square_of_an_answer(schema: Any, text: str, fits: bool) -> None:
+    assert (SchemaDetector(schema).find(text) == []) is fits
 
 
 def test_a_reference_that_leads_nowhere_fits_nothing() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
-from jsonschema.exceptions import SchemaError  # type: ignore[import-untyped]
-from jsonschema.validators import validator_for  # type: ignore[import-untyped]
+from jsonschema.exceptions import SchemaError, ValidationError  # type: ignore[import-untyped]
+from jsonschema.validators import extend, validator_for  # type: ignore[import-untyped]
 from referencing import Registry
 
 from helicone_gw import ConfigError
@@ -16,6 +18,10 @@ from helicone_gw_moderation.detectors.patterns import compile_pattern
 
 MAX_JSON = 1 << 20
 """Characters of an answer that are read as JSON; a longer one does not fit any schema."""
+
+MAX_PATTERNED = 1024
+"""Characters of a string that a schema's ``pattern`` is tried on; a longer one does not match. The work may grow with
+their square."""
 
 
 class LengthDetector:
@@ -59,19 +65,70 @@ class SchemaDetector:
         if problems:
             raise ConfigError([f"schema: {problem}" for problem in problems])
         # An empty registry: nothing is ever fetched.
-        self._validator = kind(dict(schema), registry=Registry())
+        bounded = extend(kind, {"pattern": _pattern, "uniqueItems": _unique_items})
+        self._validator = bounded(_without_dialect(schema), registry=Registry())
+        self._names = _has_patterns_of_names(schema)
 
     def find(self, text: str) -> list[Finding]:
         """One finding for the whole text, unless it fits."""
         label = None
         try:
-            if len(text) > MAX_JSON or not self._validator.is_valid(msgspec.json.decode(text)):
+            if len(text) > MAX_JSON or not self._fits(msgspec.json.decode(text)):
                 label = "schema_mismatch"
         except msgspec.DecodeError:
             label = "not_json"
         except Exception:  # a validator's own limits: nesting, a reference that leads nowhere, a number too large
             label = "schema_mismatch"
         return [] if label is None else [Finding(0, len(text), self.name, "schema", label, 1.0)]
+
+    def _fits(self, value: Any) -> bool:
+        return not (self._names and _has_long_name(value)) and bool(self._validator.is_valid(value))
+
+
+def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[Any]:
+    if isinstance(instance, str) and (len(instance) > MAX_PATTERNED or not re.search(pattern, instance)):
+        yield ValidationError("does not match")
+
+
+def _unique_items(validator: Any, wanted: bool, instance: Any, schema: Any) -> Iterator[Any]:
+    # The library compares each item with each other one.
+    if wanted and isinstance(instance, list):
+        seen = {json.dumps(_comparable(item), sort_keys=True) for item in instance}
+        if len(seen) < len(instance):
+            yield ValidationError("has the same item twice")
+
+
+def _comparable(value: Any) -> Any:
+    """``value`` with ``1.0`` as ``1``, which are the same to JSON Schema."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_comparable(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _comparable(item) for name, item in value.items()}
+    return value
+
+
+def _without_dialect(schema: Any) -> Any:
+    """``schema`` without ``$schema``, at which the library would go on with a validator of its own."""
+    if isinstance(schema, Mapping):
+        said = {name: value for name, value in schema.items() if name != "$schema" or not isinstance(value, str)}
+        return {name: _without_dialect(value) for name, value in said.items()}
+    return [_without_dialect(value) for value in schema] if isinstance(schema, list) else schema
+
+
+def _has_patterns_of_names(schema: Any) -> bool:
+    if isinstance(schema, Mapping):
+        return bool(schema.keys() & {"patternProperties", "propertyNames"}) or any(
+            map(_has_patterns_of_names, schema.values())
+        )
+    return isinstance(schema, list) and any(map(_has_patterns_of_names, schema))
+
+
+def _has_long_name(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(len(name) > MAX_PATTERNED for name in value) or any(map(_has_long_name, value.values()))
+    return isinstance(value, list) and any(map(_has_long_name, value))
 
 
 def _problems(schema: Any) -> Iterator[str]:
