@@ -74,7 +74,9 @@ def auth_pages(name: str, logins: Logins, ring: KeyRing, providers: Sequence[Map
         if session is not None:
             await logins.end(session)
         answer = redirect(ring.login_page or "/") if is_form() else good(None)
-        answer.delete_cookie(SESSION_COOKIE, path="/", httponly=True, samesite="Lax", secure=is_secure())
+        answer.delete_cookie(
+            SESSION_COOKIE, path="/", httponly=True, samesite="Lax", secure=is_secure(logins.public_url)
+        )
         answer.headers["Clear-Site-Data"] = '"cache"'
         return answer
 
@@ -147,15 +149,16 @@ async def read_fields() -> dict[str, str]:
     if len(body) > MAX_BODY:
         raise BadRequest("The body is too large.", status=413)
     if is_form():
-        return {name: value for name, value in (await request.form).items() if isinstance(value, str)}
-    try:
-        return {
-            name: value
-            for name, value in msgspec.json.decode(body or b"{}", type=dict[str, str | None]).items()
-            if value is not None
-        }
-    except (msgspec.DecodeError, RecursionError):
-        raise BadRequest("The body should be a JSON object of texts.") from None
+        fields = {name: value for name, value in (await request.form).items() if isinstance(value, str)}
+    else:
+        try:
+            decoded = msgspec.json.decode(body or b"{}", type=dict[str, str | None])
+        except (msgspec.DecodeError, RecursionError):
+            raise BadRequest("The body should be a JSON object of texts.") from None
+        fields = {name: value for name, value in decoded.items() if value is not None}
+    if any("\0" in value for value in fields.values()):  # Postgres has it in no text
+        raise BadRequest("A text has a NUL character.")
+    return fields
 
 
 def is_form() -> bool:
@@ -163,13 +166,14 @@ def is_form() -> bool:
     return request.mimetype == "application/x-www-form-urlencoded"
 
 
-def is_secure() -> bool:
-    """Whether the browser sees https: then its cookie must never go over plain http.
+def is_secure(public_url: str | None = None) -> bool:
+    """Whether the browser sees https: then its cookie must never go over plain http. ``public_url`` is the gateway's
+    address as browsers know it, if that is configured.
 
     What a proxy says of that is believed from anybody, for it can only make the cookie stricter.
     """
     forwarded = request.headers.get("X-Forwarded-Proto", "").partition(",")[0].strip().lower()
-    return request.scheme == "https" or forwarded == "https"
+    return request.scheme == "https" or forwarded == "https" or (public_url or "").startswith("https:")
 
 
 def logged_in(answer: Response, session: Session, logins: Logins) -> Response:
@@ -179,7 +183,7 @@ def logged_in(answer: Response, session: Session, logins: Logins) -> Response:
         session.secret,
         max_age=int(logins.sessions.lifetime),
         path="/",
-        secure=is_secure(),
+        secure=is_secure(logins.public_url),
         httponly=True,
         samesite="Lax",
     )

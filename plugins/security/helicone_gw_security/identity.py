@@ -80,6 +80,7 @@ class Identity:
             clock,
             gateway.audit,
             key_login=login.keys,
+            public_url=login.public_url,
         )
         self.audit_log = AuditLog(database)
         self.organizations = OrganizationTable(database)

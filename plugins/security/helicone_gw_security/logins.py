@@ -25,6 +25,8 @@ WRONG_KEY: Final = "The gateway key is not valid."
 class Logins:
     """Opens sessions. ``key_login`` says whether gateway keys open them, ``None``: while there is no user.
 
+    ``public_url`` is the gateway's address as browsers know it, if that is configured.
+
     ``audit`` is `helicone_gw.Gateway.audit`. Every method raises `TooManyRequests`, `Unavailable` and SQLAlchemy's.
     """
 
@@ -39,7 +41,9 @@ class Logins:
         audit: Any,
         *,
         key_login: bool | None = None,
+        public_url: str | None = None,
     ) -> None:
+        self.public_url = public_url
         self.users = users
         self.sessions = sessions
         self.passwords = passwords
@@ -70,9 +74,20 @@ class Logins:
             raise AuthenticationFailed(WRONG, code="login_failed")
         await self.attempts.good(counted)
         user = known[right[0]]
-        if user.stored and self.passwords.outdated(user.password_hash or ""):
-            await self.users.table.change(user.id, password_hash=await self.passwords.hash(password))
-        return await self.of_user(user, address, "password")
+        if not user.stored:
+            return await self.of_user(user, address, "password")
+        hashed = user.password_hash or ""
+        if self.passwords.outdated(hashed):
+            fresh = await self.passwords.hash(password)
+            if await self.users.table.rehash(user.id, hashed, fresh):
+                hashed = fresh
+        session = await self.of_user(user, address, "password")
+        # A new password ends all sessions; this one may have begun just afterwards, with the old one.
+        now = await self.users.table.get(user.id)
+        if now is None or now.password_hash != hashed:
+            await self.sessions.end(session.secret)
+            raise AuthenticationFailed(WRONG, code="login_failed")
+        return session
 
     async def with_key(self, secret: str, address: str) -> Session:
         """The session of a gateway key. Raises `AuthenticationFailed`, `PermissionDenied` where keys open none."""

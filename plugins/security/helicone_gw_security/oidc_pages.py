@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from quart import Blueprint, Response, request
+from sqlalchemy.exc import SQLAlchemyError
 
-from helicone_gw import AuthenticationFailed, GatewayError, NotFound, client_address
+from helicone_gw import AuthenticationFailed, GatewayError, NotFound, Unavailable, client_address
 from helicone_gw_security.auth_pages import back_to_login, bad, is_secure, logged_in, redirect, request_headers
 from helicone_gw_security.browsers import LOGIN_COOKIE, SESSION_COOKIE, cookies, local_address
 from helicone_gw_security.oidc import OidcFailed, OidcProvider
@@ -66,7 +67,7 @@ def oidc_pages(
             begun.browser,
             max_age=LIFETIME,
             path="/auth/oidc",
-            secure=is_secure(),
+            secure=is_secure(public_url),
             httponly=True,
             samesite="Lax",
         )
@@ -101,7 +102,9 @@ def oidc_pages(
             await logins.sessions.end(old)
         session = await logins.of_user(user, client_address(), f"oidc:{which}")
         answer = logged_in(redirect(local_address(begun.next)), session, logins)
-        answer.delete_cookie(LOGIN_COOKIE, path="/auth/oidc", httponly=True, samesite="Lax", secure=is_secure())
+        answer.delete_cookie(
+            LOGIN_COOKIE, path="/auth/oidc", httponly=True, samesite="Lax", secure=is_secure(public_url)
+        )
         return answer
 
     def failed(which: str, problem: OidcFailed) -> Response:
@@ -114,5 +117,10 @@ def oidc_pages(
     @pages.errorhandler(GatewayError)
     async def refused(problem: GatewayError) -> Response:
         return bad(problem)
+
+    @pages.errorhandler(SQLAlchemyError)
+    @pages.errorhandler(OSError)
+    async def away(problem: Exception) -> Response:
+        return turned_away(Unavailable("The database cannot be reached at the moment.", code="database_unavailable"))
 
     return pages

@@ -157,6 +157,12 @@ class UserTable:
             raise EmailTaken(str(values.get("email", ""))) from None
         return await self.get(id, organization)
 
+    async def rehash(self, id: str, before: str, after: str) -> bool:
+        """Put ``after`` in the place of the hash ``before``, if that is still the user's; whether it was."""
+        mine = (USER.c.id == id, USER.c.password_hash == before)
+        async with self._database.begin() as connection:
+            return bool((await connection.execute(update(USER).where(*mine).values(password_hash=after))).rowcount)
+
     async def remove(self, id: str, organization: str | None = None, *, now: float) -> User | None:
         """Remove the user, and return who it was; ``None`` when there is none."""
         user = await self.get(id, organization)

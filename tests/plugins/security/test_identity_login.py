@@ -44,6 +44,13 @@ async def test_the_cookie_is_no_scripts_and_no_other_sites(gateway: GatewayFacto
             "set-cookie"
         )
         assert "; Secure;" in behind_tls
+    known = security(users=USERS, login={"public_url": "https://llm.example.com"})
+    async with gateway([known]) as running:
+        browser = Browser(running)
+        (silent_proxy,) = (await browser.log_in()).headers.get_all("set-cookie")
+        (ended,) = (await browser.request("POST", "/auth/logout")).headers.get_all("set-cookie")
+        assert "; Secure;" in silent_proxy
+        assert "; Secure;" in ended
 
 
 async def test_the_session_is_a_new_one_every_time_and_the_old_one_ends(gateway: GatewayFactory) -> None:
@@ -106,6 +113,14 @@ async def test_a_body_that_is_none_is_refused(gateway: GatewayFactory) -> None:
             assert reply.status in (400, 413)
         long = await running.request("POST", "/auth/login", json={"email": "a@b.c", "password": "x" * 2000})
         assert long.status == 400
+
+
+async def test_a_nul_is_in_no_text(gateway: GatewayFactory) -> None:
+    async with gateway([BOTH]) as running:
+        json = await running.request("POST", "/auth/login", json={"email": "a\0@b.c", "password": "x"})
+        form = await running.request("POST", "/auth/login", content=b"email=a%00&password=x", headers=FORM)
+        assert (json.status, form.status) == (400, 400)
+        assert (await Browser(running).log_in(organization="\0")).status == 400
 
 
 async def test_the_organisation_may_be_said_where_one_address_is_in_several(gateway: GatewayFactory) -> None:
@@ -300,6 +315,26 @@ async def test_a_new_password_ends_every_other_session(gateway: GatewayFactory) 
         ann = Browser(running)
         await ann.log_in()
         assert await changed(running, ann, PASSWORD, "another password") == (403, "no_password"), "the file's own"
+
+
+async def test_a_login_that_a_new_password_overtakes_is_none(gateway: GatewayFactory) -> None:
+    async with gateway([BOTH]) as running:
+        identity: Any = running.gateway.plugins[0]._identity  # type: ignore[attr-defined]
+        user = await identity.users.table.add("new@example.com", "member", now=0, password_hash=HASH)
+        matching, another = identity.logins.passwords.matching, CHEAP.hash("another password")
+
+        async def overtaken(hashes: list[str], password: str) -> list[int]:
+            found: list[int] = await matching(hashes, password)
+            await identity.users.table.change(user.id, password_hash=another)
+            await identity.sessions.end_all(f"user:{user.id}")
+            return found
+
+        identity.logins.passwords.matching = overtaken
+        browser = Browser(running)
+        assert (await browser.log_in("new@example.com")).status == 401
+        assert browser.cookies == {}
+        assert await identity.sessions.end_all(f"user:{user.id}") == 0
+        assert (await identity.users.table.get(user.id)).password_hash == another, "no hash of the old one is put back"
 
 
 async def test_passwords_hashed_at_another_cost_are_hashed_anew(gateway: GatewayFactory) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from helicone_gw import ConfigError
 from helicone_gw.testing import GatewayFactory, Reply, RunningGateway, VirtualClock
@@ -156,6 +157,19 @@ async def test_only_the_browser_that_began_comes_back_and_once(
             reply = await come_back(browser, openid, await start(browser), **changes)
             assert reply.headers.get("location") == "/login?error=sso_failed", changes
         assert (await browser.request("GET", "/auth/oidc/other/start")).status == 404
+
+
+async def test_while_the_database_is_away_nobody_is_sent_to_the_provider(
+    gateway: GatewayFactory, openid: OpenId, clock: VirtualClock
+) -> None:
+    async with running_with(gateway, openid, clock, **EVERYBODY) as running:
+        browser = Browser(running)
+        url = await start(browser)
+        async with running.gateway.database.begin() as connection:
+            await connection.execute(text("DROP TABLE login_state"))
+        away = "/login?error=database_unavailable"
+        assert (await browser.request("GET", "/auth/oidc/corp/start")).headers.get("location") == away
+        assert (await come_back(browser, openid, url)).headers.get("location") == away
 
 
 async def test_new_keys_of_the_provider_are_taken_up_and_not_asked_for_all_the_time(

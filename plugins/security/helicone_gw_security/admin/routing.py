@@ -176,13 +176,17 @@ def _view(operation: Operation, desk: Desk) -> Callable[..., Awaitable[Response]
     async def view(**path: str) -> Response:
         key = caller(request.scope)
         require_role(key, operation.role)
+        if any("\0" in value for value in path.values()):
+            raise NotFound("There is nothing of that name.")
         try:
             query = None if operation.query is None else _query(operation.query)
             call = Call(desk, key, path, query)
             if decoder is None:
                 result = await operation.handler(call)
             else:
-                result = await operation.handler(call, decoder.decode(await _body()))
+                body = decoder.decode(await _body())
+                _without_nul(msgspec.to_builtins(body))
+                result = await operation.handler(call, body)
         except msgspec.ValidationError as problem:
             raise BadRequest(str(problem)) from None
         except (msgspec.DecodeError, RecursionError):
@@ -208,7 +212,17 @@ def _query(wanted: type[Struct]) -> Struct:
         if name in given:
             raise BadRequest(f"The parameter {name[:100]!r} is given twice.")
         given[name] = value
+    _without_nul(given)
     return msgspec.convert(given, wanted, strict=False)
+
+
+def _without_nul(value: Any) -> None:
+    """Raise `BadRequest` for a text with a NUL, which Postgres has in none."""
+    if isinstance(value, str) and "\0" in value:
+        raise BadRequest("A text has a NUL character.")
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            _without_nul(item)
 
 
 def _good(operation: Operation, data: Any) -> Response:
