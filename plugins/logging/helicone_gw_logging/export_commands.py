@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def export(
     context: typer.Context,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The file; without one, standard output.")
+        Path | None, typer.Option("--output", "-o", help="The file; without one, or for -, standard output.")
     ] = None,
     format: Annotated[
         str | None, typer.Option(help="csv, jsonl or parquet; without it, as the file is named, else jsonl.")
@@ -47,6 +47,8 @@ def export(
     organization: Annotated[str, typer.Option(help="Whose requests.")] = "default",
 ) -> None:
     """Write all requests that a filter matches into a file, oldest first."""
+    if output is not None and str(output) == "-":
+        output = None
     kind = _format(format, output)
     try:
         checked(kind)

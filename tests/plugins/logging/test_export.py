@@ -154,7 +154,7 @@ def test_export_writes_a_file(run: Callable[..., Result], tmp_path: Path) -> Non
         assert result.exit_code == 0, result.output
         assert "3 requests exported." in result.stderr
         assert len(read(kind, (tmp_path / f"all.{kind}").read_bytes())) == 3
-    result = run("export", "--columns", "session_path,cost", "--limit", "1")
+    result = run("export", "--output", "-", "--columns", "session_path,cost", "--limit", "1")
     assert json.loads(result.stdout) == {"session_path": "/plan", "cost": 1.0}
     result = run(
         "export", "--filter", '{"request_response_rmt": {"cost": {"gt": 1}}}', "--format", "csv", "--columns", "cost"
