@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 import pytest
 import pytest_asyncio
 
-from helicone_gw import GatewayKey
+from helicone_gw import GatewayKey, Target
 from helicone_gw.testing import GatewayFactory, RunningGateway
 from tests.plugins.dashboard.markup import ATTACKS, problems
 
@@ -86,6 +86,8 @@ async def test_who_cost_most_comes_first_in_any_order_that_is_asked_for(running:
     assert users.findall(await get(running, "users"))[0] == "bob@example.com"
     assert users.findall(await get(running, "users?sort=requests"))[-1] == "bob@example.com"
     assert users.findall(await get(running, "users?words=ann")) == ["ann@example.com"]
+    in_vain = await get(running, "users?words=ann&from=1000&to=2000")
+    assert "No user of this period has that" in in_vain
     assert "No user of this period has that" in await get(running, "users?words=nobody")
     assert "No user in this period" in await get(running, "users?from=1000&to=2000")
     assert "There is no such order" in await get(running, "users?sort=none", 400)
@@ -143,9 +145,11 @@ async def test_a_model_has_its_price_its_percentiles_and_its_breaker(running: Ru
     page = text(await get(running, "models"))
     assert "$1.00 in, $2.00 out" in page
     assert "closed" in page
+    cells = await get(running, "models/percentiles/latency", **HTMX)
+    assert set(re.findall(r'id="([^"]+)"', cells)) <= set(re.findall(r'id="([^"]+)"', await get(running, "models")))
+    assert len(re.findall(r'hx-swap-oob="true">[^<]+ m?s<', cells)) == 2, "p50 and p95"
+    assert "no such percentiles" in await get(running, "models/percentiles/cost", 404)
     health, target = running.gateway.health, "demo/demo"
-    from helicone_gw import Target
-
     health.cool_down(Target("demo", "demo"), 30, "failed too often (last: answered 500)")
     try:
         page = text(await get(running, "models"))

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from quart import Response
 
 from helicone_gw import Usage
-from helicone_gw_dashboard.asking import TOP, asked
+from helicone_gw_dashboard.asking import PERCENTILES, TOP, asked
 from helicone_gw_dashboard.lens import RANGES, Lens, leaf
 from helicone_gw_dashboard.listing import order, share
 from helicone_gw_dashboard.site import Pages
-from helicone_gw_dashboard.view import View
+from helicone_gw_dashboard.view import Trouble, View
 
 PAGES = Pages("models")
 
@@ -23,6 +24,9 @@ SORTS: Final[Mapping[str, str]] = {
     "errors": "errors",
     "tokens": "total_tokens",
 }
+
+SHARES: Final[Mapping[str, tuple[int, ...]]] = {"latency": (50, 95), "time_to_first_token": (50,)}
+"""Percentiles that the table has, by what they are of."""
 
 MOST: Final = 100
 """Models that are shown."""
@@ -50,17 +54,17 @@ async def models(view: View) -> Response:
     lens = Lens.read(view.args, view.now)
     sort = order(view, SORTS, "cost")
     panels = await view.panels(
-        models=view.ask("POST", "/v1/metrics/models/query", json={**asked(lens), "limit": MOST}),
+        models=view.ask("POST", TOP, json={**asked(lens), "by": "model", "sort": SORTS[sort], "limit": MOST}),
         providers=_providers(view, lens),
     )
-    rows = panels["models"].data or []
+    rows = (panels["models"].data or {"values": []})["values"]
     providers: Mapping[str, list[str]] = panels["providers"].data or {}
     measure = SORTS[sort]
-    rows.sort(key=lambda row: (-(row[measure] or 0), -row["requests"]))
     largest = max((row[measure] or 0 for row in rows), default=0)
     states = view.gateway.health.states()
     for row in rows:
-        name = row["model"]
+        name = row["value"]
+        row["id"] = _id(name)
         row["share"] = share(row[measure], largest)
         row["params"] = lens.params if name is None else lens.plus("model", "equals", name)
         row["providers"] = sorted(providers.get(name, []))
@@ -76,12 +80,34 @@ async def models(view: View) -> Response:
         lens=lens,
         sort=sort,
         sorts=SORTS,
+        shares=SHARES,
         ranges=RANGES,
         panel=panels["models"],
         rows=rows,
         resting=_resting(view, states) if view.operates else None,
         policy=policy,
     )
+
+
+@PAGES.get("/models/percentiles/<metric>", "Models")
+async def percentiles(view: View, metric: str) -> Response:
+    """Percentiles of every model, for cells of the table, which need not wait for them."""
+    if metric not in SHARES:
+        raise Trouble(404, "There are no such percentiles.")
+    lens, shares = Lens.read(view.args, view.now), SHARES[metric]
+    question = {**asked(lens), "by": "model", "metric": metric, "percentiles": list(shares), "limit": MOST}
+    found = await view.ask("POST", PERCENTILES, json=question)
+    cells = [
+        (f"{metric}-p{share}-{_id(one['value'])}", one["values"][f"p{share}"])
+        for one in found["groups"]
+        for share in shares
+    ]
+    return view.render("_model_percentiles.html", cells=cells)
+
+
+def _id(model: Any) -> str:
+    """What stands for a model's name in the ids of elements."""
+    return hashlib.sha256(str(model).encode()).hexdigest()[:12]
 
 
 async def _providers(view: View, lens: Lens) -> dict[str, list[str]]:
