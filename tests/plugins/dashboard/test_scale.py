@@ -26,6 +26,14 @@ PAGES = {
     "their number": f"/dashboard/requests/count?{MONTH}",
     "sessions": f"/dashboard/sessions?{MONTH}",
     "a session": "/dashboard/session?id=session-1000",
+    "users": f"/dashboard/users?{MONTH}",
+    "users that are searched for": f"/dashboard/users?{MONTH}&words=1",
+    "a user": f"/dashboard/user?{MONTH}&id=user-0",
+    "values of a property": f"/dashboard/properties?{MONTH}",
+    "models": f"/dashboard/models?{MONTH}",
+    "their percentiles": f"/dashboard/models/percentiles/latency?{MONTH}",
+    "the cache": f"/dashboard/cache?{MONTH}",
+    "limits": f"/dashboard/limits?{MONTH}",
 }
 SECONDS = 0.15
 
