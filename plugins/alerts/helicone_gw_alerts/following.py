@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 PAGE: Final = 500
 """Requests that are read at once."""
+QUIET_PAGE: Final = 20
+"""Numbers that are looked for where there was nothing the last time."""
+NEWEST: Final = 300
+"""Requests, the last that came, whose numbers say how far numbers were given."""
 MAX_PAGES: Final = 20
 """Pages in one step, so that what was queued is delivered meanwhile."""
 MAX_ROWS: Final = 1000
@@ -61,6 +65,8 @@ class Following:
         self._database = database
         self._log = log
         self._outbox = outbox
+        self._highest = 0
+        self._busy: set[str] = set()
         self.counters = FollowCounters()
 
     async def step(self, followers: Iterable[Follower]) -> None:
@@ -88,11 +94,9 @@ class Following:
         cursor = await self._cursor(organization, min(each.since for each in followers))
         keys = sorted({each.key.lower() for one in followers for each in one.sampling.propertyFilters})
         page = max(1, min(PAGE, MAX_ROWS // max(1, len(keys))))
-        query = f"SELECT seq, id, ended_at, dialect FROM requests WHERE seq > {cursor} ORDER BY seq LIMIT {page}"  # noqa: S608
-        rows = (await self._log.post(organization, SQL, {"sql": query}))["rows"]
-        if not rows:
+        rows, last = await self._rows(organization, cursor, page)
+        if last == cursor:
             return False
-        last = rows[-1]["seq"]
         properties = await self._properties(organization, cursor, last, keys)
         wanted = [(each, [_payload(row) for row in rows if _wants(each, row, properties)]) for each in followers]
         async with self._database.begin() as connection:
@@ -104,7 +108,51 @@ class Following:
                 await self._outbox.put(connection, organization, each.target, payloads)
         self.counters.seen += len(rows)
         self.counters.wanted += sum(len(payloads) for _, payloads in wanted)
-        return len(rows) == page
+        self._highest = max(self._highest, last)
+        return True
+
+    async def _rows(self, organization: str, cursor: int, page: int) -> tuple[list[dict[str, Any]], int]:
+        """The next rows after a number, and up to which number all are known then."""
+        columns = "r.seq AS seq, r.id AS id, r.ended_at AS ended_at, r.dialect AS dialect"
+        if not self._database.sqlite:
+            query = f"SELECT {columns} FROM requests r WHERE r.seq > {cursor} ORDER BY r.seq LIMIT {page}"  # noqa: S608
+            rows = await self._sql(organization, query)
+            return rows, rows[-1]["seq"] if rows else cursor
+        # Without statistics SQLite would read all of an organization's rows, and sort them. Numbers it looks up.
+        page = page if organization in self._busy else min(page, QUIET_PAGE)
+        numbers = ",".join(f"({number})" for number in range(cursor + 1, cursor + 1 + page))
+        query = f"WITH n(v) AS (VALUES {numbers}) SELECT {columns} FROM n CROSS JOIN requests r ON r.seq = n.v"  # noqa: S608
+        rows = sorted(await self._sql(organization, query), key=lambda row: row["seq"])
+        if rows:
+            self._busy.add(organization)
+            return rows, rows[-1]["seq"]
+        self._busy.discard(organization)
+        return rows, await self._beyond(organization, cursor, page)
+
+    async def _beyond(self, organization: str, cursor: int, page: int) -> int:
+        """Where to go on after numbers that are others' or nobody's; the same where they may still be given."""
+        query = f"SELECT seq FROM requests ORDER BY received_at DESC LIMIT {NEWEST}"  # noqa: S608
+        newest = [int(row["seq"]) for row in await self._sql(organization, query)]
+        later = [seq for seq in newest if seq > cursor]
+        if len(newest) < NEWEST:
+            return min(later) - 1 if later else cursor
+        if max([*later, self._highest]) <= cursor + page:
+            return cursor
+        self._busy.add(organization)
+        return cursor + page
+
+    async def _before(self, organization: str, when: int) -> int:
+        """A number that was given before ``when`` (epoch milliseconds), and not long before."""
+        newest = f"SELECT seq FROM requests WHERE received_at < {when} ORDER BY received_at DESC LIMIT 200"  # noqa: S608
+        oldest = "SELECT seq FROM requests ORDER BY received_at LIMIT 200"
+        rows = await self._sql(organization, newest)
+        if rows:
+            return min(int(row["seq"]) for row in rows)
+        return min((int(row["seq"]) for row in await self._sql(organization, oldest)), default=1) - 1
+
+    async def _sql(self, organization: str, query: str) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = (await self._log.post(organization, SQL, {"sql": query}))["rows"]
+        return rows
 
     async def _properties(
         self, organization: str, after: int, last: int, keys: Sequence[str]
@@ -115,7 +163,7 @@ class Following:
         listed = ", ".join("'" + key.replace("\0", "").replace("'", "''") + "'" for key in keys)
         query = f"SELECT seq, key_lower, value FROM properties WHERE seq > {after} AND seq <= {last} AND key_lower IN ({listed})"  # noqa: S608, E501
         found: dict[int, dict[str, str]] = defaultdict(dict)
-        for row in (await self._log.post(organization, SQL, {"sql": query}))["rows"]:
+        for row in await self._sql(organization, query):
             found[row["seq"]][row["key_lower"]] = row["value"]
         return found
 
@@ -126,10 +174,7 @@ class Following:
             found = (await connection.execute(mine)).scalar()
         if found is not None:
             return int(found)
-        before = int((since - MARGIN) * 1000)
-        query = f"SELECT seq FROM requests WHERE ended_at < {before} ORDER BY seq DESC LIMIT 1"  # noqa: S608
-        rows = (await self._log.post(organization, SQL, {"sql": query}))["rows"]
-        began = int(rows[0]["seq"]) if rows else 0
+        began = await self._before(organization, int((since - MARGIN) * 1000))
         try:
             async with self._database.begin() as connection:
                 await connection.execute(insert(CURSOR).values(organization_id=organization, seq=began))
