@@ -15,11 +15,11 @@ from quart import Blueprint, Response, current_app, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from helicone_gw import GatewayError, GatewayKey, caller, require_role
+from helicone_gw import Audit, GatewayError, GatewayKey, caller, require_role
 from helicone_gw_prompts import reading, schemas
 from helicone_gw_prompts.comparing import Comparing
 from helicone_gw_prompts.editing import Editor
-from helicone_gw_prompts.errors import NoSuch, Refusal
+from helicone_gw_prompts.errors import BodyTooLarge, NoSuch, Refusal
 from helicone_gw_prompts.links import PATH, Links
 from helicone_gw_prompts.reading import PRODUCTION, Version
 
@@ -32,11 +32,12 @@ Handler = Callable[..., Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What the API works with."""
+    """What the API works with; ``audit`` is `helicone_gw.Gateway.audit`."""
 
     editor: Editor
     links: Links
     comparing: Comparing
+    audit: Audit
 
 
 class _Call:
@@ -48,7 +49,10 @@ class _Call:
         self.key: GatewayKey | None = caller(request.scope)
         self.organization = "default" if self.key is None else self.key.organization
         self._whole = request.path.startswith("/v2/")
-        self._origin = request.host_url.rstrip("/")
+        # What a proxy says of TLS is believed from anybody: it is in the answer to whoever says it.
+        forwarded = request.headers.get("X-Forwarded-Proto", "").partition(",")[0].strip().lower()
+        scheme = "https" if forwarded == "https" else request.scheme
+        self._origin = f"{scheme}://{request.host}{request.root_path}"
 
     async def read(self, look_up: Callable[..., Awaitable[T]], *arguments: Any, **named: Any) -> T:
         """The answer of a function of `reading`."""
@@ -63,6 +67,10 @@ class _Call:
     def may_edit(self) -> None:
         """Raise `PermissionDenied` for viewers."""
         require_role(self.key, "member")
+
+    async def tell(self, verb: str, prompt: str, **after: Any) -> None:
+        """Put what was done to a prompt into the audit log."""
+        await self.service.audit(self.key, f"prompt.{verb}", f"prompt:{prompt}", after=after or None)
 
 
 def routes(name: str, service: Service) -> Blueprint:
@@ -88,6 +96,7 @@ def routes(name: str, service: Service) -> Blueprint:
         call.may_edit()
         body = await _body(schemas.Create)
         prompt, version = await call.editor.create(call.organization, body.name, body.tags, body.prompt_body)
+        await call.tell("create", prompt, name=body.name, version=version)
         return _good({"id": prompt, "versionId": version}, 201)
 
     @route("GET", "/id/<prompt>")
@@ -97,12 +106,16 @@ def routes(name: str, service: Service) -> Blueprint:
     @route("POST", "/id/<prompt>/rename")
     async def rename(call: _Call, prompt: str) -> Any:
         call.may_edit()
-        await call.editor.rename(call.organization, prompt, (await _body(schemas.Rename)).name)
+        body = await _body(schemas.Rename)
+        await call.editor.rename(call.organization, prompt, body.name)
+        await call.tell("change", prompt, name=body.name)
 
     @route("PATCH", "/id/<prompt>/tags")
     async def retag(call: _Call, prompt: str) -> Any:
         call.may_edit()
-        return await call.editor.tag(call.organization, prompt, (await _body(schemas.Retag)).tags)
+        tags = await call.editor.tag(call.organization, prompt, (await _body(schemas.Retag)).tags)
+        await call.tell("change", prompt, tags=tags)
+        return tags
 
     @route("GET", "/id/<prompt>/<version>/inputs")
     async def inputs(call: _Call, prompt: str, version: str) -> Any:
@@ -116,11 +129,13 @@ def routes(name: str, service: Service) -> Blueprint:
     async def delete(call: _Call, prompt: str) -> Any:
         call.may_edit()
         await call.editor.delete(call.organization, prompt)
+        await call.tell("delete", prompt)
 
     @route("DELETE", "/<prompt>/<version>")
     async def delete_version(call: _Call, prompt: str, version: str) -> Any:
         call.may_edit()
         await call.editor.delete_version(call.organization, prompt, version)
+        await call.tell("delete_version", prompt, version=version)
 
     @route("GET", "/tags")
     async def tags(call: _Call) -> Any:
@@ -190,6 +205,7 @@ def routes(name: str, service: Service) -> Blueprint:
             major=body.new_major_version,
             environment=body.environment,
         )
+        await call.tell("update", body.prompt_id, version=made, environment=body.environment)
         return {"id": made}
 
     @route("POST", "/update/environment")
@@ -197,12 +213,14 @@ def routes(name: str, service: Service) -> Blueprint:
         call.may_edit()
         body = await _body(schemas.Placed)
         await call.editor.move(call.organization, body.prompt_id, body.prompt_version_id, body.environment)
+        await call.tell("move", body.prompt_id, version=body.prompt_version_id, environment=body.environment)
 
     @route("POST", "/remove/environment")
     async def leave(call: _Call) -> Any:
         call.may_edit()
         body = await _body(schemas.Placed)
         await call.editor.leave(call.organization, body.prompt_id, body.prompt_version_id, body.environment)
+        await call.tell("leave", body.prompt_id, version=body.prompt_version_id, environment=body.environment)
 
     @route("GET", PATH.removeprefix("/v1/prompt-2025") + "<version>")
     async def body(call: _Call, version: str) -> Any:
@@ -266,14 +284,10 @@ async def _body(wanted: type[T]) -> T:
     try:
         data = bytes(await request.get_data(as_text=False))  # type: ignore[arg-type]
     except RequestEntityTooLarge:
-        raise _TooLarge("The body is too large.") from None
+        raise BodyTooLarge("The body is too large.") from None
     if len(data) > MAX_BODY:
-        raise _TooLarge("The body is too large.")
+        raise BodyTooLarge("The body is too large.")
     return msgspec.json.decode(data or b"{}", type=wanted)
-
-
-class _TooLarge(Refusal):
-    status = 413
 
 
 def _good(data: Any, status: int = 200) -> Response:

@@ -19,3 +19,9 @@ class Taken(Refusal):
     """It is there already, or something is at it."""
 
     status = 409
+
+
+class BodyTooLarge(Refusal):
+    """A request is longer than is read."""
+
+    status = 413

@@ -83,7 +83,7 @@ class Expander:
         except RecursionError:
             raise MalformedBody("The request body nests too deep.") from None
         except TooLarge:
-            raise self._too_large("more bytes") from None
+            raise self._too_large("too") from None
         if problems:
             raise BadRequest(
                 "Inputs do not fit the prompt's variables:\n" + "\n".join(map(str, problems)),
@@ -155,7 +155,7 @@ class Expander:
 
     def _too_large(self, size: str) -> PayloadTooLarge:
         return PayloadTooLarge(
-            f"The prompt makes the request {size} large, and at most {self._bounds.max_expanded:,} are allowed.",
+            f"The prompt makes the request {size} large: at most {self._bounds.max_expanded:,} bytes are allowed.",
             code="prompt_too_large",
         )
 

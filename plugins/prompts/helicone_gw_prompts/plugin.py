@@ -109,7 +109,7 @@ class PromptsPlugin(Plugin):
         from helicone_gw_prompts.api import Service, routes
         from helicone_gw_prompts.comparing import Comparing
 
-        return routes(self.name, Service(self.editor, self._links, Comparing(gateway)))
+        return routes(self.name, Service(self.editor, self._links, Comparing(gateway), gateway.audit))
 
     @hookimpl
     def register_commands(self, cli: typer.Typer) -> None:

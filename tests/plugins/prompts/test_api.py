@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from helicone_gw import GatewayKey, KeySource, Plugin, hookimpl
+from helicone_gw import AuditEntry, GatewayKey, KeySource, Plugin, hookimpl
 from helicone_gw.testing import GatewayFactory
 from tests.plugins.prompts.running import BODY, CHAT, made, rest
 
@@ -99,6 +99,57 @@ async def test_a_version_comes_with_a_url_or_with_its_body(gateway: GatewayFacto
         refused = await running.request("POST", CHAT, json={"prompt_id": prompt}, headers=as_provider)
         assert refused.status == 403
         assert running.provider.requests == []
+
+
+async def test_behind_a_proxy_the_url_of_a_body_is_the_proxys(gateway: GatewayFactory) -> None:
+    async with gateway(["prompts"]) as running:
+        _, version = await made(running)
+        headers = {"x-forwarded-proto": "https, http", "host": "localhost"}
+        path, body = f"{BASE}/query/version", {"promptVersionId": version}
+        url = (await running.request("POST", path, json=body, headers=headers)).json()["data"]["s3_url"]
+        assert url.startswith(f"https://localhost{BASE}/body/{version}?key=")
+
+
+async def test_every_edit_is_told_to_the_audit_log(gateway: GatewayFactory) -> None:
+    told: list[AuditEntry] = []
+
+    class Sink:
+        async def record(self, entry: AuditEntry) -> None:
+            told.append(entry)
+
+    async with gateway(["roles", "prompts"], classes={"roles": Roles}) as running:
+        running.gateway.audit.register(Sink())
+        prompt, first = await made(running, key="role-member")
+        placed = {"promptId": prompt, "promptVersionId": first}
+        change = {**placed, "promptBody": BODY, "environment": "dev"}
+        second = (await rest(running, "POST", f"{BASE}/update", change, key="role-member"))["id"]
+        at = {"promptId": prompt, "promptVersionId": second, "environment": "dev"}
+        edits: list[tuple[str, str, Any]] = [
+            ("POST", "/remove/environment", at),
+            ("POST", "/update/environment", {**placed, "environment": "staging"}),
+            ("POST", f"/id/{prompt}/rename", {"name": "Other"}),
+            ("PATCH", f"/id/{prompt}/tags", {"tags": ["a"]}),
+            ("DELETE", f"/{prompt}/{second}", None),
+            ("DELETE", f"/{prompt}", None),
+        ]
+        for method, path, body in edits:
+            await rest(running, method, BASE + path, body, key="role-member")
+            refused = await running.request(
+                method, BASE + path, json=body, headers={"authorization": "Bearer role-viewer"}
+            )
+            assert refused.status == 403
+        await rest(running, "DELETE", f"{BASE}/{prompt}", key="role-member", status=404)
+    assert [(entry.action, entry.after) for entry in told] == [
+        ("prompt.create", {"name": "A prompt", "version": first}),
+        ("prompt.update", {"version": second, "environment": "dev"}),
+        ("prompt.leave", {"version": second, "environment": "dev"}),
+        ("prompt.move", {"version": first, "environment": "staging"}),
+        ("prompt.change", {"name": "Other"}),
+        ("prompt.change", {"tags": ["a"]}),
+        ("prompt.delete_version", {"version": second}),
+        ("prompt.delete", None),
+    ], "what was done, in that order, and nothing that was refused"
+    assert {(entry.subject, entry.actor) for entry in told} == {(f"prompt:{prompt}", "role-member")}
 
 
 @pytest.mark.parametrize(
