@@ -169,6 +169,24 @@ def test_a_disk_that_refuses_costs_no_answer(
     assert journal.close()
 
 
+def test_a_full_disk_has_the_room_again_that_is_not_needed_any_more(
+    tmp_path: Path, log: Any, exchange: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = opened(tmp_path, log)
+    ticket = journal.keep(payload(exchange()))
+    assert ticket is not None
+    monkeypatch.setattr(os, "write", lambda file, data: 0)
+    assert journal.keep(payload(exchange())) is None
+    assert len(segments(journal.directory)) == 1
+    journal.settled([ticket])
+    assert segments(journal.directory) == []
+    assert journal.counters.bytes == 0
+    monkeypatch.undo()
+    assert journal.keep(payload(exchange())) is not None
+    assert kinds(journal) == [RECORD]
+    die(journal)
+
+
 def test_what_is_always_forced_onto_the_disk_is_so_before_it_is_kept(
     tmp_path: Path, log: Any, exchange: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -281,7 +281,7 @@ class Journal:
     def _prune(self, watermark: int) -> None:
         self.counters.lag = self.last - watermark
         segments = self._segments
-        while len(segments) > 1 and segments[0].last <= watermark:
+        while len(segments) > (self._segment is not None) and segments[0].last <= watermark:  # full: none is written
             self.counters.bytes -= segments.pop(0).unlink()
 
     def _failed(self, problem: Exception) -> None:
