@@ -126,6 +126,12 @@ async def test_the_playground_takes_up_a_request_or_a_version(running: RunningGa
     shown = await page(running, f"/playground?prompt={prompt}&version={version}")
     assert f'data-version="{version}"' in shown
     assert 'data-input="name"' in shown
+    body = {"prompt_id": prompt, "messages": [], "inputs": {"name": "Ann & Bob"}}
+    reply = await running.request("POST", "/v1/chat/completions", json=body)
+    await logged(running)
+    shown = await page(running, f"/playground?request={reply.headers.get('helicone-id')}")
+    assert f'data-version="{version}"' in shown
+    assert 'value="Ann &amp; Bob"' in shown
     assert '<option value="demo">' in await page(running, "/playground")
     await page(running, "/playground?request=none", status=404)
     await page(running, "/playground?version=none", status=404)
