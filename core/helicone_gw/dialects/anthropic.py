@@ -59,7 +59,7 @@ class MessagesFormat(JsonFormat):
     prompt_top: ClassVar[frozenset[str]] = frozenset({"system", "messages"})
     reply_top: ClassVar[frozenset[str]] = frozenset({"content"})
     text_keys: ClassVar[frozenset[str]] = frozenset(
-        {"content", "text", "thinking", "title", "context", "source", "stdout", "stderr"}
+        {"content", "text", "thinking", "title", "context", "source", "stdout", "stderr", "citations", "cited_text"}
     )
     whole_keys: ClassVar[frozenset[str]] = frozenset({"input"})
 

@@ -80,6 +80,8 @@ class GeminiFormat(JsonFormat):
             "title",
             "functionCall",
             "function_call",
+            "partialArgs",
+            "stringValue",
             "functionResponse",
             "function_response",
             "executableCode",

@@ -85,6 +85,7 @@ class ResponsesFormat(JsonFormat):
             "input",
             "output",
             "outputs",
+            "results",
             "code",
             "logs",
             "action",

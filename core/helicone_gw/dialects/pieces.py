@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from helicone_gw.dialects._format import NOTHING
 from helicone_gw.dialects._json import text
 from helicone_gw.dialects._rewriting import Path, places
+from helicone_gw.dialects.anthropic import MessagesFormat
 from helicone_gw.dialects.cohere import CohereChatFormat
 from helicone_gw.dialects.gemini import GeminiFormat
 from helicone_gw.dialects.openai_chat import ChatFormat
@@ -53,7 +54,7 @@ _PLACES: Final[dict[tuple[str, str], _Places]] = {
     ("openai", "audio"): _Places(frozenset({"delta", "text"}), NOTHING),
     ("anthropic", "messages"): _Places(
         frozenset({"delta", "content_block"}),
-        frozenset({"content", "text", "thinking", "partial_json", "title", "source", "stdout", "stderr"}),
+        MessagesFormat.text_keys | {"partial_json", "citation"},
         frozenset({"input"}),
     ),
     ("gemini", "generate_content"): _CANDIDATES,

@@ -54,6 +54,11 @@ class HeldEvent:
             return self.chunk
         return self.chunk.with_json(drop_odds(with_values(self.value, changes)))
 
+    def alone(self) -> Chunk:
+        """The event as it came, without what says again what other events said."""
+        left = drop_odds(self.value)
+        return self.chunk if left is self.value else self.chunk.with_json(left)
+
     def split(self) -> Chunk | None:
         """An event with what may leave of its text; the rest stays. ``None`` where it cannot be cut, or need not."""
         if len(self.texts) != 1:

@@ -1,4 +1,4 @@
-"""Odds: how likely each token of an answer was (logprobs), which say the text again, token by token.
+"""Odds: how likely each token of an answer was (logprobs), which say the text again, as Gemini's groundingSupports do.
 
 Where something in a text is replaced, they have to go, or they tell what it was.
 """
@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-_NAMES: Final = frozenset({"logprobs", "logprobsResult"})
-_ABOVE: Final = frozenset({"choices", "candidates", "output", "response", "item", "part", "content"})
+_NAMES: Final = frozenset({"logprobs", "logprobsResult", "groundingSupports"})
+_ABOVE: Final = frozenset(
+    {"choices", "candidates", "groundingMetadata", "output", "response", "item", "part", "content"}
+)
 """Members, and elements of them, in which they are: of chat and legacy completions, Gemini, and responses."""
 
 

@@ -68,6 +68,8 @@ class StreamGuard:
         self._windows: dict[tuple[str | int, ...], Window] = {}
         self._queue: deque[HeldEvent] = deque()
         self._held = 0
+        self._replaced = False
+        """Whether something in its text was replaced, so that what says it again has to go."""
         self._left = 0
         """Characters that have left, of those that judges are asked about."""
         self._repeats = operation.startswith("responses")
@@ -80,7 +82,7 @@ class StreamGuard:
         value = chunk.json
         pieces = text_pieces(self._dialect, self._operation, value)
         ended = ended_channels(value, chunk.data)
-        if not pieces and not ended and not self._queue:
+        if not pieces and not ended and not self._queue and not self._replaced:
             self._reader.feed(chunk.data)
             return None
         event = HeldEvent(chunk, value, now)
@@ -196,12 +198,15 @@ class StreamGuard:
             if not event.decided:
                 part = event.split() if split else None
                 if part is not None:
+                    self._replaced = True  # perhaps: it is not looked up
                     self._leave(part, out)
                 break
             queue.popleft()
             self._held -= len(event.chunk.data)
             self._left = event.position
-            self._leave(event.leave(), out)
+            chunk = event.leave()
+            self._replaced = self._replaced or chunk is not event.chunk
+            self._leave(event.alone() if self._replaced and chunk is event.chunk else chunk, out)
         return out
 
     def _leave(self, chunk: Chunk, out: list[Chunk]) -> None:

@@ -345,6 +345,46 @@ async def test_how_likely_tokens_were_does_not_tell_what_was_redacted(
     assert (b'"logprobs":null' in reply.body) is ("nothing" not in text)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("text", [f"It is {ADDRESS} ", "It is nothing. "])
+async def test_what_repeats_the_text_does_not_tell_what_was_redacted(
+    gateway: GatewayFactory, stream: bool, text: str
+) -> None:
+    supports = {"groundingSupports": [{"segment": {"endIndex": len(text), "text": text}}], "webSearchQueries": ["it"]}
+    said: dict[str, Any] = {"index": 0, "content": {"role": "model", "parts": [{"text": text}]}}
+    last = {
+        "content": {"role": "model", "parts": [{"text": ""}]},
+        "finishReason": "STOP",
+        "groundingMetadata": supports,
+    }
+    whole = of_json({"candidates": [{**last, **said}]})
+    events = of_events(
+        *(b"data: " + msgspec.json.encode({"candidates": [each]}) + b"\r\n\r\n" for each in (said, last))
+    )
+    provider = ScriptedProvider(default=events if stream else whole)
+    async with gateway(moderation(check("pii", action="redact")), classes=CLASSES, provider=provider) as running:
+        reply = await ask(running, "gemini", stream=stream)
+    assert ADDRESS.encode() not in reply.body
+    assert (b'"endIndex"' in reply.body) is ("nothing" in text)
+    assert b'"webSearchQueries"' in reply.body
+
+
+async def test_quotations_are_looked_at(gateway: GatewayFactory) -> None:
+    quoted = {"type": "text", "text": "So it says.", "citations": [{"type": "char_location", "cited_text": KEY}]}
+    begin, *_, done = anthropic.stream("x").parts
+    event = b'event: content_block_delta\ndata: {"type": "content_block_delta", "index": 0, "delta": '
+    event += (
+        b'{"type": "citations_delta", "citation": {"type": "char_location", "cited_text": "%s"}}}\n\n' % KEY.encode()
+    )
+    whole = of_json({"type": "message", "role": "assistant", "model": "m", "content": [quoted]})
+    for stream, answered in ((False, whole), (True, of_events(begin, event, done))):
+        provider = ScriptedProvider(default=answered)
+        async with gateway(moderation(check("secret", action="redact")), classes=CLASSES, provider=provider) as running:
+            reply = await running.message(stream=stream)
+        assert b"[TEST_KEY]" in reply.body
+        assert KEY.encode() not in reply.body
+
+
 async def test_whole_texts_are_judged_at_their_end(gateway: GatewayFactory) -> None:
     provider = answer("chat", "Too long. " * 20)
     checks = check("length", on="output")
