@@ -14,7 +14,11 @@ MOST_ROWS: Final = 500
 LONGEST: Final = 300
 """Characters of a value that are shown."""
 
-_SECRET = re.compile(r"(^|_)(password|passwd|secret|token|credentials?|api_?key|private_key|signing_key|key)$", re.I)
+_SECRET = re.compile(
+    r"(^|_)(passwords?|passwd|passphrase|password_hash|hash|salt|secrets?|tokens?|credentials?|api_?keys?|"
+    r"private_keys?|signing_keys?|encryption_keys?|key|dsn|cookie|authorization)$",
+    re.IGNORECASE,
+)
 """Names of settings that are hidden whatever their type is: third-party plugins may not mark them."""
 _USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
 _QUERY = re.compile(r"\?.*$", re.S)
@@ -61,7 +65,7 @@ def _of(value: Any, path: str, *, usual: bool, hidden: bool) -> Iterator[Setting
         if not value:
             yield Setting(path, "none", usual)
         for name, each in value.items():
-            named = bool(_SECRET.search(str(name))) and isinstance(each, str)
+            named = bool(_SECRET.search(str(name).replace("-", "_"))) and isinstance(each, str)
             yield from _of(each, f"{path}.{name}", usual=usual, hidden=named)
     elif isinstance(value, (list, tuple, set, frozenset)):
         if any(isinstance(each, (BaseModel, Mapping)) for each in value):

@@ -325,5 +325,6 @@ async def test_another_organization_sees_its_own_and_nothing_of_the_gateway(runn
         assert "example.com" not in answer.text, path
         assert "Health of targets" not in answer.text
         assert 'href="/dashboard/plugins"' not in answer.text
-    for path in ("plugins", "plugins/ratelimit", "settings"):
+        assert "busy" not in answer.text, "whom limits are for"
+    for path in ("plugins", "plugins/ratelimit", "settings", "limits/yaml?name=team&limit=1&period=day"):
         assert (await ask("GET", f"/dashboard/{path}", caller=stranger)).status_code == 403, path

@@ -21,10 +21,12 @@ class Example(PluginConfig):
     address: str = f"https://user:{SECRET}@example.com/path?signature={SECRET}"
     quiet: str = Field(SECRET, repr=False)
     token: str = SECRET
+    password_hash: str = SECRET
+    tokens: tuple[str, ...] = (SECRET,)
     key: SecretStr = SecretStr(SECRET)
     several: tuple[SecretStr, ...] = (SecretStr(SECRET),)
     by_name: dict[str, SecretStr] = Field(default_factory=lambda: {"one": SecretStr(SECRET)})
-    free: dict[str, str] = Field(default_factory=lambda: {"password": SECRET, "colour": "red"})
+    free: dict[str, str] = Field(default_factory=lambda: {"X-Api-Key": SECRET, "password": SECRET, "colour": "red"})
     nested: tuple[Inner, ...] = (Inner(), Inner(policy="5;w=60"))
     nothing: int | None = None
 
@@ -42,7 +44,18 @@ def test_no_secret_is_in_any_row() -> None:
     rows = settings(Example())
     assert SECRET not in repr(rows)
     hidden = {row.path for row in rows if row.value == HIDDEN}
-    assert hidden >= {"quiet", "token", "key", "by_name.one", "free.password", "nested.0.api_key"}
+    named = {"quiet", "token", "password_hash", "tokens", "free.X-Api-Key", "free.password", "nested.0.api_key"}
+    assert hidden >= named | {"key", "by_name.one"}
+        "quiet",
+        "token",
+        "password_hash",
+        "tokens",
+        "free.X-Api-Key",
+        "key",
+        "by_name.one",
+        "free.password",
+        "nested.0.api_key",
+    }
     assert {row.path: row.value for row in rows}["address"] == f"https://{HIDDEN}@example.com/path?…"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -15,6 +15,7 @@ from helicone_gw_dashboard.asking import buckets, increment
 from helicone_gw_dashboard.budgets import paced
 from helicone_gw_dashboard.lens import RANGES, Lens
 from helicone_gw_dashboard.listing import share
+from helicone_gw_dashboard.pages.plugins import operator
 from helicone_gw_dashboard.site import Pages
 from helicone_gw_dashboard.view import Panel, Trouble, View
 
@@ -27,6 +28,8 @@ MOST_BUDGETS: Final = 200
 SEGMENTS: Final = ("global", "user", "key", "owner", "model", "provider", "route")
 PERIODS: Final = ("day", "week", "month", "total")
 _WHOM: Final = ("keys", "users", "models", "routes", "properties")
+_NAMING: Final = ("keys", "users", "properties")
+"""Of these, patterns may name what is another organization's."""
 
 YAML: Final = """plugins:
   - logging
@@ -82,10 +85,13 @@ async def limits(view: View) -> Response:
 @PAGES.get("/limits/yaml", "Limits and budgets", role="member")
 async def written(view: View) -> Response:
     """A budget as the configuration has to say it, checked by the plugin that would count it."""
+    operator(view)
     asked = {name: view.args.get(name, "").strip() for name in ("limit", "period", "segment", "mode")}
     name = view.args.get("name", "").strip()
     instances = view.instances("ratelimit")
-    problems = _problems(instances[0], name, asked) if instances else []
+    problems = [f"A budget is named {name} already: change it where it stands."] if _taken(instances, name) else []
+    if instances and not problems:
+        problems = _problems(instances[0], name, asked)
     text = "plugins:\n  - ratelimit:\n      budgets:\n        " + name + ": " + _flow(asked)
     return view.render("_budget.html", problems=problems, text=text, checked=bool(instances))
 
@@ -106,10 +112,12 @@ async def of_key(view: View) -> Response:
     return view.go(view.url("/limits", done="budget"))
 
 
+def _taken(instances: Sequence[Plugin], name: str) -> bool:
+    return any(name in getattr(each.config, "budgets", {}) for each in instances)
+
+
 def _problems(instance: Plugin, name: str, asked: Mapping[str, str]) -> list[str]:
     """What the plugin's own configuration says is wrong with such a budget."""
-    if name in getattr(instance.config, "budgets", {}):
-        return [f"A budget is named {name} already: change it where it stands."]
     try:
         type(instance).Config.model_validate({"budgets": {name: dict(asked)}})
     except ValidationError as refused:
@@ -136,6 +144,8 @@ def _in_force(view: View, instance: Plugin) -> Iterator[dict[str, Any]]:
     policies = getattr(instance.config, "policies", {})
     for limit in getattr(instance.config, "limits", ()):
         said = limit.model_dump(mode="json", exclude_none=True)
+        if not view.operates and any(said.get(word) for word in _NAMING):
+            continue
         name = said.get("name") or ""
         policy = said.get("policy", "")
         yield {

@@ -69,11 +69,9 @@ async def models(view: View) -> Response:
         row["params"] = lens.params if name is None else lens.plus("model", "equals", name)
         row["providers"] = sorted(providers.get(name, []))
         row["prices"] = [] if name is None else [_price(view, provider, name) for provider in row["providers"]]
-        row["states"] = {
-            f"{provider}/{name}": state
-            for provider in row["providers"]
-            if (state := states.get(f"{provider}/{name}") or states.get(provider))
-        }
+        targets = {f"{provider}/{name}" for provider in row["providers"]} | set(row["providers"])
+        # What follows in brackets is a deployment of the target.
+        row["states"] = sorted({state for target, state in states.items() if target.partition(" (")[0] in targets})
     policy = view.gateway.health.policy
     return view.render(
         "models.html",

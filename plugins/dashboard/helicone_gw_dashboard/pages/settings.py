@@ -20,6 +20,7 @@ PAGES = Pages("settings")
 
 SECONDS: Final = 2.0
 """How long the database may take to say how large it is."""
+NO_ANSWER: Final = "The database does not answer."
 MOST_UNKNOWN: Final = 20
 """Models without a price that are shown."""
 
@@ -57,6 +58,7 @@ async def settings(view: View) -> Response:
         database=gateway.database,
         size=size,
         size_trouble=trouble,
+        answers=trouble != NO_ANSWER,
         store=_store(gateway.config.store.url),
         store_problem=problem,
         stats=gateway.store.stats,
@@ -102,18 +104,19 @@ def _tasks(measurements: Any) -> Iterator[Measurement]:
 
 
 async def _size(database: Database) -> tuple[int | None, str]:
-    """Bytes that the database takes on its disk, or why nobody knows."""
+    """Bytes that the database takes on its disk, or why nobody knows. It is asked, and so known to answer."""
+    question = "SELECT 1" if database.sqlite else "SELECT pg_database_size(current_database())"
     try:
         async with asyncio.timeout(SECONDS):
+            async with database.connect() as connection:
+                found = (await connection.execute(text(question))).scalar()
             if database.path is not None:
                 return await asyncio.to_thread(_files, database.path), ""
             if database.sqlite:
                 return None, "It is in memory, and gone when the gateway stops."
-            async with database.connect() as connection:
-                found = (await connection.execute(text("SELECT pg_database_size(current_database())"))).scalar()
-                return None if found is None else int(found), ""
+            return None if found is None else int(found), ""
     except (SQLAlchemyError, OSError, TimeoutError):
-        return None, "The database does not say how large it is."
+        return None, NO_ANSWER
 
 
 def _files(path: Path) -> int:
