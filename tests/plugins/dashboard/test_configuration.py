@@ -46,16 +46,6 @@ def test_no_secret_is_in_any_row() -> None:
     hidden = {row.path for row in rows if row.value == HIDDEN}
     named = {"quiet", "token", "password_hash", "tokens", "free.X-Api-Key", "free.password", "nested.0.api_key"}
     assert hidden >= named | {"key", "by_name.one"}
-        "quiet",
-        "token",
-        "password_hash",
-        "tokens",
-        "free.X-Api-Key",
-        "key",
-        "by_name.one",
-        "free.password",
-        "nested.0.api_key",
-    }
     assert {row.path: row.value for row in rows}["address"] == f"https://{HIDDEN}@example.com/path?…"
 
 
