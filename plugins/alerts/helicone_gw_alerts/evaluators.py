@@ -175,14 +175,14 @@ class Evaluators:
         online = {each.id: each for each in await self.online(organization)}.get(delivery.target_id)
         if online is None:
             raise Undeliverable("the evaluator is at work no more", for_good=True)
-        evaluator = await self.one(organization, online.evaluator_id)
         try:
+            evaluator = await self.one(organization, online.evaluator_id)
             payload = delivery.payload
             value = await self.try_on(organization, evaluator, str(payload["id"]), str(payload["dialect"]))
             scores = {"scores": {evaluator.name: value}}
             await self._log.post(organization, f"/v1/request/{delivery.payload['id']}/score", scores)
         except NoSuch:
-            raise Undeliverable("the log keeps the request no longer", for_good=True) from None
+            raise Undeliverable("evaluator or request are no more", for_good=True) from None
         except Refusal as problem:
             raise Undeliverable(str(problem), for_good=True) from None
 

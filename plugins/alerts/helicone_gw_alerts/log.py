@@ -62,7 +62,7 @@ class Log:
         except msgspec.DecodeError:
             told = None
         if not isinstance(told, dict) or "error" not in told or (answer.status_code == 404 and "data" not in told):
-            raise LogUnavailable(f"{path} answered {answer.status_code}: is the plugin `logging` there?")
+            raise LogUnavailable(f"{path} answered {answer.status_code}: is its plugin there?")
         if answer.status_code == 404:
             raise NoSuch(str(told["error"]))
         if answer.status_code == 400:
