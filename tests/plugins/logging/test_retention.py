@@ -25,6 +25,9 @@ from helicone_gw_logging.insert import Knowledge, prepare, write
 from helicone_gw_logging.janitor import Janitor
 from helicone_gw_logging.partitions import months
 from helicone_gw_logging.plugin import VERSIONS
+from helicone_gw_logging.query import requests
+from helicone_gw_logging.query.nodes import ALL
+from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.record import record
 from helicone_gw_logging.retention import Pruned, prune
 from helicone_gw_logging.tables import ATTEMPT, BODY, FEEDBACK, PARTITIONED, PROPERTY, REQUEST, SCORE
@@ -100,6 +103,25 @@ async def test_sums_have_a_retention_of_their_own(database: Database, exchange: 
     rollups, summaries = await run(database, rollups=30, summaries=99)
     assert (rollups.rows, summaries.rows) == (5 * (2 * 1 + 2 * 2 + 2 * 4), 2)
     assert await count(database, REQUEST, ROLLUP, DIMENSION, HISTOGRAM, SESSION, USER) == [7, 2, 4, 8, 6, 6]
+
+
+async def test_requests_are_counted_that_are_still_there(database: Database, exchange: Build) -> None:
+    minute = 1 / 1440
+    await log(database, exchange, 0, 70 + 15 * minute, 70 + 25 * minute, 71, 99)
+    assert await how_many(database) == 5
+    # In the middle of an hour, of which the sums keep everything.
+    async for _ in prune(database, Retention(requests=30), NOW + 1200, sleep=no_sleep):
+        pass
+    assert await how_many(database) == await how_many(database, cached=False) == 3
+    # Where sums go before the requests, these are counted themselves.
+    await run(database, rollups=10)
+    assert await how_many(database) == 3
+    assert await how_many(database, organization="nobody") == 0
+
+
+async def how_many(database: Database, cached: bool | None = None, organization: str = "default") -> int:
+    async with database.connect() as connection:
+        return await requests.count(connection, Scope(organization), requests.Wanted(ALL, cached=cached))
 
 
 async def test_a_dry_run_deletes_nothing_and_says_what_it_would(database: Database, exchange: Build) -> None:

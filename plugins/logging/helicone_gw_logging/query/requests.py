@@ -13,11 +13,15 @@ from helicone_gw_logging.bodies import unpack
 from helicone_gw_logging.objects import Objects, frames_of
 from helicone_gw_logging.query.log import Cursor, LoggedBody
 from helicone_gw_logging.query.nodes import ALL, Node
+from helicone_gw_logging.query.plan import Question, planned
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.sorts import Order, beyond, is_cached, ordering
+from helicone_gw_logging.query.spans import Span
+from helicone_gw_logging.query.sums import answered
 from helicone_gw_logging.query.where import led, of_property, where
-from helicone_gw_logging.record import text
+from helicone_gw_logging.record import HOUR_MS, text
 from helicone_gw_logging.tables import BODY, FEEDBACK, PROPERTY, REQUEST, SCORE
+from helicone_gw_logging.totals import ROLLUP
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -116,9 +120,29 @@ async def find(
 
 
 async def count(connection: AsyncConnection, scope: Scope, wanted: Wanted) -> int:
-    """How many requests there are."""
+    """How many requests there are; by the sums, where these tell apart what is asked."""
+    if wanted.cached is None and wanted.scored is None and wanted.table is REQUEST:
+        kept = await _kept(connection, scope)
+        if kept is not None:
+            question = Question(scope, kept, wanted.filter).narrowed()
+            plan = await planned(connection, question)
+            if plan.levels:
+                sums = await answered(connection, question, plan, ("requests",))
+                return sum(each["requests"] for each in sums.values())
     found = await connection.scalar(select(func.count()).select_from(wanted.numbers(scope).subquery()))
     return int(found or 0)
+
+
+async def _kept(connection: AsyncConnection, scope: Scope) -> Span | None:
+    """From the first request that is still there to the last; ``None`` where sums do not reach back as far."""
+    at, hour = REQUEST.c.received_at, ROLLUP.c.hour
+    first = await connection.scalar(select(at).where(scope.of(REQUEST)).order_by(at).limit(1))
+    last = await connection.scalar(select(at).where(scope.of(REQUEST)).order_by(at.desc()).limit(1))
+    own = ROLLUP.c.organization_id == scope.organization
+    since = await connection.scalar(select(hour).where(own).order_by(hour).limit(1))
+    if first is None or last is None or since is None or since > first // HOUR_MS:
+        return None
+    return Span(first, last + 1)
 
 
 async def by_ids(connection: AsyncConnection, scope: Scope, ids: Sequence[str]) -> list[Found]:
