@@ -196,6 +196,18 @@ async def test_providers_keys_are_written_and_never_shown(running: RunningGatewa
     assert secret[::-1] not in everything
 
 
+async def test_a_key_stands_for_no_providers_key_of_another_organisation(running: RunningGateway) -> None:
+    body = {"providerName": "openai", "providerKeyName": "main", "providerKey": "sk-planted-0123456789"}
+    theirs = (await good(running, "POST", "/v1/api-keys/provider-key", body, headers=STRANGER))["id"]
+    own = (await good(running, "POST", "/v1/api-keys/provider-key", body))["id"]
+    assert (await ask(running, "POST", "/v1/api-keys", {"name": "x", "provider_key": theirs})).status == 404
+    made = await good(running, "POST", "/v1/api-keys", {"name": "x", "provider_key": own})
+    path = f"/v1/api-keys/{made['id']}"
+    assert (await ask(running, "PATCH", path, {"provider_key": theirs})).status == 404
+    await good(running, "DELETE", f"/v1/api-keys/provider-key/{own}")
+    assert (await good(running, "PATCH", path, {"name": "y"}))["provider_key"] == own, "what stays is not asked about"
+
+
 async def test_without_an_encryption_key_no_providers_key_is_kept(gateway: GatewayFactory) -> None:
     async with gateway([security(keys=KEYS)]) as running:
         body = {"providerName": "openai", "providerKeyName": "main", "providerKey": "sk-x"}

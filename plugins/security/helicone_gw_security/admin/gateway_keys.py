@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from helicone_gw import BadRequest, Role
+from helicone_gw_security.admin.provider_keys import kept
 from helicone_gw_security.admin.routing import Call, Conflict, Routes, nothing
 from helicone_gw_security.keys import StoredKey
 from helicone_gw_security.spec import KeySpec, parse_expiry
@@ -121,10 +122,6 @@ async def create(call: Call, body: KeyChanges) -> NewKey:
 @ROUTES.route("POST", "/v1/api-keys/proxy-key", body=ProxyKey, data=NewKey, status=201, flat=True)
 async def create_proxy_key(call: Call, body: ProxyKey) -> NewKey:
     """Make a gateway key that stands for one provider key, with limits of its own."""
-    table = call.desk.provider_keys
-    rows = [] if table is None else await table.all(call.organization)
-    if body.provider_key_id not in {row.id for row in rows}:
-        raise nothing("provider key")
     values = {
         "name": body.proxy_key_name,
         "provider_key": body.provider_key_id,
@@ -138,7 +135,9 @@ async def create_proxy_key(call: Call, body: ProxyKey) -> NewKey:
 async def change(call: Call, body: KeyChanges) -> GatewayKeyView:
     """Change what a gateway key may do; its secret stays."""
     row = await _found(call)
-    values = {**_spec_of(row), **_values(body)}
+    given = _values(body)
+    await kept(call, given.get("provider_key"))
+    values = {**_spec_of(row), **given}
     try:
         changed = await call.desk.keys.change(row.id, _spec(call, values), organization=call.organization)
     except NameTaken:
@@ -180,6 +179,7 @@ async def revoke(call: Call) -> GatewayKeyView:
 
 
 async def _make(call: Call, values: dict[str, Any]) -> NewKey:
+    await kept(call, values.get("provider_key"))
     try:
         secret, row = await call.desk.keys.make(_spec(call, values), now=call.now)
     except NameTaken:

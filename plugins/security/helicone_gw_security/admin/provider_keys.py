@@ -113,11 +113,20 @@ def _table(call: Call) -> ProviderTable:
     return call.desk.provider_keys
 
 
+async def kept(call: Call, id: str | None) -> None:
+    """Raise `NotFound` for a provider's key that the organisation has not; ``None`` is none at all."""
+    if id is not None:
+        await _row(call, id)
+
+
 async def _found(call: Call) -> ProviderKeyRow:
+    return await _row(call, call.path["id"])
+
+
+async def _row(call: Call, id: str) -> ProviderKeyRow:
     table = call.desk.provider_keys
-    rows = [] if table is None else await table.all(call.organization)
-    for row in rows:
-        if row.id == call.path["id"]:
+    for row in [] if table is None else await table.all(call.organization):
+        if row.id == id:
             return row
     raise nothing("provider key")
 
