@@ -108,6 +108,21 @@ async def test_saving_a_key_as_it_is_changes_nothing(running: RunningGateway) ->
     assert next(key for key in keys if key["id"] == one_id)["expires_at"] == made.json()["data"]["key"]["expires_at"]
 
 
+async def test_a_key_whose_provider_key_is_gone_is_not_set_free_by_saving_it(running: RunningGateway) -> None:
+    ask = running.gateway.pages.ask
+    wanted = {"providerName": "openai", "providerKeyName": "gone", "providerKey": "sk-proj-abcdefghijklmnop1234"}
+    kept = (await ask("POST", "/v1/api-keys/provider-key", caller=ADMIN, json=wanted)).json()["data"]["id"]
+    given = {"name": "stands-for", "provider_key": kept, "models": ["gpt-[4,5]*"]}
+    made = (await ask("POST", "/v1/api-keys", caller=ADMIN, json=given)).json()["data"]["id"]
+    await ask("DELETE", f"/v1/api-keys/provider-key/{kept}", caller=ADMIN)
+    form = await page(running, f"/keys/{made}")
+    assert f'<option value="{kept}" selected>' in form
+    await post(running, f"/keys/{made}", name="renamed", models="gpt-[4,5]*", provider_key=kept)
+    await post(running, f"/keys/{made}", name="renamed", models="gpt-[4,5]*")
+    own = next(key for key in (await ask("GET", "/v1/api-keys", caller=ADMIN)).json()["data"] if key["id"] == made)
+    assert (own["name"], own["provider_key"], own["models"]) == ("renamed", kept, ["gpt-[4,5]*"])
+
+
 async def test_what_cannot_be_is_told_in_words(running: RunningGateway) -> None:
     wrong: list[dict[str, Any]] = [{"name": "x", "budgets": "lots"}, {"name": "x", "expires": "soon"}, {"name": ""}]
     for fields in wrong:

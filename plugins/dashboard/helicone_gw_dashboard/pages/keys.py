@@ -54,8 +54,14 @@ async def change(view: View, id: str) -> Response:
     form = await view.form()
     changes = _changes(form)
     before = (await _one(view, id))["key"]
+    # What nobody touched stays as it is: the form shows times without fractions, and lists joined by commas.
     if text(form, "expires") == typed_moment(before["expires_at"]):
-        del changes["expires"]  # a moment in the form has no fractions of a second
+        del changes["expires"]
+    if changes.get("provider_key") == before["provider_key"]:
+        changes.pop("provider_key", None)
+    for name in LISTS:
+        if text(form, name) == ", ".join(before[name] or ()):
+            del changes[name]
     await view.ask("PATCH", f"/v1/api-keys/{segment(id)}", json=changes)
     return view.render("_key.html", **await _one(view, id, done="Changed. It holds within seconds, in every worker."))
 
@@ -78,15 +84,17 @@ async def revoke(view: View, id: str) -> Response:
 
 def _changes(form: Mapping[str, str]) -> dict[str, Any]:
     lists = {name: entries(form, name) or None for name in LISTS}
-    return {
+    changes = {
         "name": text(form, "name"),
         "owner": text(form, "owner") or None,
         "role": text(form, "role") or "member",
         "scope": text(form, "scope") or "all",
         **lists,
-        "provider_key": text(form, "provider_key") or None,
         "expires": text(form, "expires") or None,
     }
+    if "provider_key" in form:
+        changes["provider_key"] = text(form, "provider_key") or None
+    return changes
 
 
 async def _listed(view: View, made: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -113,13 +121,18 @@ async def _one(view: View, id: str, *, made: Any = None, done: str = "") -> dict
     if found is None:
         raise Trouble(404, "There is no key of that id.")
     view.title = found["name"]
+    provider_keys = await _provider_keys(view)
+    own = found["provider_key"]
+    if own and own not in dict(provider_keys):
+        # Who saves the form must not set such a key free by the way: it is refused as long as it stands for this one.
+        provider_keys.append((own, f"{own} (removed)"))
     return {
         "key": _told(view, found),
         "made": made,
         "done": done,
         "lists": LISTS,
         "expires": typed_moment(found["expires_at"]),
-        "provider_keys": await _provider_keys(view),
+        "provider_keys": provider_keys,
     }
 
 

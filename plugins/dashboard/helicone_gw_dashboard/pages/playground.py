@@ -42,7 +42,7 @@ async def playground(view: View) -> Response:
     if prompt is not None:
         found = draft(prompt["prompt_body"])
     types = {} if prompt is None else variables(prompt["prompt_body"])
-    return view.render(
+    return await view.render_aside(
         "playground.html",
         draft=found,
         prompt=prompt,

@@ -25,6 +25,8 @@ WHOLE: Final = "/v2/prompt-2025"
 
 LIMIT: Final = 50
 """Prompts of one part of the list."""
+VERSIONS: Final = 200
+"""Versions of a prompt that are shown, the newest."""
 
 SAYS: Final = "It keeps prompts, with versions and environments, and fills them in for requests that name one."
 YAML: Final = """plugins:
@@ -43,9 +45,6 @@ async def prompts(view: View) -> Response:
     words, tag, begin = view.args.get("words", "").strip()[:255], view.args.get("tag", "")[:100], offset(view)
     question = {"search": words, "tagsFilter": [tag] if tag else [], "page": begin // LIMIT, "pageSize": LIMIT}
     rows = await view.ask("POST", f"{API}/query", json=question)
-    counts = await asyncio.gather(*(_counted(view, row["id"]) for row in rows))
-    for row, count in zip(rows, counts, strict=True):
-        row["versions"] = count
     more = {"words": words, "tag": tag, "offset": begin + LIMIT} if len(rows) == LIMIT else None
     values = {"rows": rows, "more": more, "words": words, "tag": tag}
     if view.partial:
@@ -86,13 +85,11 @@ async def compare(view: View, id: str) -> Response:
 @PAGES.get("/prompts/<id>/diff", "Prompt")
 async def diff(view: View, id: str) -> Response:
     """What is different in the version ``to`` from the version ``from``."""
-    before, after = await asyncio.gather(
-        *(_version(view, id, view.args.get(name, "")) for name in ("from", "to")), return_exceptions=False
-    )
+    before, after = await asyncio.gather(*(_version(view, id, view.args.get(name, "")) for name in ("from", "to")))
     found = await asyncio.to_thread(lambda: list(differences(before["prompt_body"], after["prompt_body"])))
     view.title = "What changed"
     template = "_diff.html" if view.partial else "diff.html"
-    return view.render(template, id=id, before=before, after=after, lines=found)
+    return await view.render_aside(template, id=id, before=before, after=after, lines=found)
 
 
 @PAGES.get("/prompts/<id>/versions/<version>", "Version")
@@ -101,7 +98,7 @@ async def version(view: View, id: str, version: str) -> Response:
     found = await _version(view, id, version)
     about = await view.ask("GET", f"{API}/id/{segment(id)}")
     view.title = about["name"]
-    return view.render(
+    return await view.render_aside(
         "version.html",
         prompt=about,
         version=found,
@@ -167,11 +164,6 @@ async def _form(view: View) -> MultiDict[str, str]:
     return form
 
 
-async def _counted(view: View, id: str) -> int:
-    total: int = (await view.ask("POST", f"{API}/query/total-versions", json={"promptId": id}))["totalVersions"]
-    return total
-
-
 async def _prompt(view: View, id: str) -> Mapping[str, Any]:
     about = await view.ask("GET", f"{API}/id/{segment(id)}")
     rows = await view.ask("POST", f"{API}/query/versions", json={"promptId": id})
@@ -181,7 +173,7 @@ async def _prompt(view: View, id: str) -> Mapping[str, Any]:
     environments = await view.ask("GET", f"{API}/environments")
     known = sorted({"production", "staging", "development", *environments})
     view.title = about["name"]
-    return {"prompt": about, "versions": rows, "environments": known}
+    return {"prompt": about, "versions": rows[:VERSIONS], "left": len(rows[VERSIONS:]), "environments": known}
 
 
 async def _version(view: View, id: str, version: str) -> dict[str, Any]:

@@ -209,7 +209,7 @@
         if (!(found.headers.get("Content-Type") || "").startsWith("text/event-stream")) {
           return found.json().then(function (whole) {
             took(whole);
-            if (!whole.stream) first = 0;
+            first = 0; // it came at once
             if (!found.ok && !trouble) trouble = "The gateway answered with status " + found.status + ".";
           });
         }
