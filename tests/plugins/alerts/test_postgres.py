@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from helicone_gw import Database
 from helicone_gw.registry import load
 from helicone_gw.testing import GatewayFactory
 from tests.plugins.alerts.running import ALLOWED, LOGGED, SINK, delivered, evaluated, followed, receiver, rest
 
 
+@pytest.mark.full
 async def test_it_works_on_postgres(gateway: GatewayFactory, postgres_url: str) -> None:
     database = Database(postgres_url)
     for each in ("logging", "alerts"):
