@@ -126,22 +126,23 @@ async def test_what_is_not_json_or_too_large(running: RunningGateway) -> None:
         assert reply.json()["error"]
 
 
+NULS: list[tuple[int, str, str, Any]] = [
+    (404, "PATCH", "/v1/api-keys/a%00", {"name": "x"}),
+    (404, "PATCH", "/v1/admin/users/a%00", {"role": "viewer"}),
+    (404, "DELETE", "/v1/admin/users/a%00", None),
+    (400, "GET", "/v1/audit?cursor=%00", None),
+    (400, "GET", "/v1/audit?actor=a%00", None),
+    (400, "DELETE", "/v1/organization/default/remove_member?memberId=%00", None),
+    (400, "POST", "/v1/organization/default/update_member", {"memberId": "a\0", "role": "viewer"}),
+    (400, "POST", "/v1/api-keys", {"name": "x", "models": ["a\0"]}),
+]
+
+
 async def test_a_nul_is_in_no_text(running: RunningGateway) -> None:
-    for method, path, body in (
-        ("PATCH", "/v1/api-keys/a%00", {"name": "x"}),
-        ("PATCH", "/v1/admin/users/a%00", {"role": "viewer"}),
-        ("DELETE", "/v1/admin/users/a%00", None),
-    ):
-        assert (await ask(running, method, path, body)).status == 404
-    for method, path, body in (
-        ("GET", "/v1/audit?cursor=%00", None),
-        ("GET", "/v1/audit?actor=a%00", None),
-        ("DELETE", "/v1/organization/default/remove_member?memberId=%00", None),
-        ("POST", "/v1/organization/default/update_member", {"memberId": "a\0", "role": "viewer"}),
-        ("POST", "/v1/api-keys", {"name": "x", "models": ["a\0"]}),
-    ):
+    for status, method, path, body in NULS:
         reply = await ask(running, method, path, body)
-        assert (reply.status, reply.json()["error"]) == (400, "A text has a NUL character."), path
+        assert reply.status == status, path
+        assert status == 404 or reply.json()["error"] == "A text has a NUL character.", path
 
 
 async def test_a_name_is_taken_once(running: RunningGateway) -> None:
