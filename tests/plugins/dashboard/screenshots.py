@@ -16,15 +16,32 @@ from typing import Any
 import httpx
 from playwright.async_api import Browser, Page, async_playwright
 
+from tests.plugins.dashboard import furnishing
 from tests.plugins.dashboard.seeding import seed
 from tests.program import gateway
 
-PLUGINS = [
+KEY = "sk-helicone-pictures-0123456789abcdef"
+HEADERS = {"Helicone-Auth": f"Bearer {KEY}"}
+SECURITY = {
+    "security": {
+        "keys": {"you": {"key": KEY, "role": "admin"}},
+        "encryption_keys": ["MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="],
+    }
+}
+LIMITS = {
+    "limits": [{"policy": "100;w=60;s=user"}, {"concurrency": 20, "segment": "key"}],
+    "budgets": {
+        "team": {"limit": 500, "period": "month"},
+        "each-user": {"limit": 2, "period": "day", "segment": "user"},
+    },
+}
+PLUGINS: list[Any] = [
     "logging",
     "metrics",
     "cost",
-    "security",
-    "ratelimit",
+    SECURITY,
+    *furnishing.PLUGINS,
+    {"ratelimit": LIMITS},
     "cache",
     "router",
     "fallbacks",
@@ -36,25 +53,32 @@ SETTINGS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("dark", {"viewport": {"width": 1360, "height": 860}, "color_scheme": "dark"}),
     ("phone", {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"}),
 )
-MORE = ("/dashboard/welcome", "/dashboard/session?id=trip-0", "/?range=30d", "/dashboard/nothing/of/that/kind")
+MORE = (
+    "/dashboard/user?id=ann@example.com",
+    "/dashboard/plugins/ratelimit",
+    "/dashboard/welcome",
+    "/dashboard/session?id=trip-0",
+    "/?range=30d",
+    "/dashboard/nothing/of/that/kind",
+)
 
 
-async def take(url: str, folder: Path) -> None:
-    """Take every page of the gateway at ``url`` into ``folder``."""
+async def take(url: str, folder: Path, more: list[str]) -> None:
+    """Take every page of the gateway at ``url``, and those at the addresses ``more``, into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     executable = shutil.which("chromium")
     if executable is None:
         sys.exit("There is no chromium here: apt-get install chromium")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        addresses = await _addresses(browser, url)
+        addresses = [*await _addresses(browser, url), *more]
         for name, options in SETTINGS:
-            context = await browser.new_context(**options)
+            context = await browser.new_context(extra_http_headers=HEADERS, **options)
             page = await context.new_page()
             for address in addresses:
                 await page.goto(url + address)
                 await _settled(page)
-                file = re.sub(r"\W+", "-", address.removeprefix("/dashboard")).strip("-") or "overview"
+                file = re.sub(r"\W+", "-", address.removeprefix("/dashboard")).strip("-")[:60] or "overview"
                 await page.screenshot(path=folder / f"{file}.{name}.png")
             await page.goto(f"{url}/dashboard/requests?range=30d")
             await page.locator("#rows a[data-drawer]").nth(3).click()
@@ -70,7 +94,7 @@ async def take(url: str, folder: Path) -> None:
 
 async def _addresses(browser: Browser, url: str) -> list[str]:
     """The pages of the navigation, one request, and `MORE`."""
-    page = await browser.new_page()
+    page = await browser.new_page(extra_http_headers=HEADERS)
     await page.goto(url)
     links = await page.locator("nav a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
     await page.goto(f"{url}/dashboard/requests?range=30d")
@@ -92,12 +116,12 @@ def main() -> None:
         database = {"url": f"sqlite:///{Path(work) / 'helicone.db'}"}
         config = {"database": database, "providers": {"demo": {}, "openai": {}, "anthropic": {}}, "plugins": PLUGINS}
         with gateway(config, Path(work)) as url:
-            seed(url, 1500)
+            seed(url, 1500, headers=HEADERS)
             for number in range(12):
                 question = {"model": "demo", "messages": [{"role": "user", "content": f"Hello {number % 4}"}]}
-                headers = {"Helicone-Cache-Enabled": "true", "Helicone-User-Id": "ann@example.com"}
+                headers = {"Helicone-Cache-Enabled": "true", "Helicone-User-Id": "ann@example.com", **HEADERS}
                 httpx.post(f"{url}/v1/chat/completions", json=question, headers=headers, trust_env=False)
-            asyncio.run(take(url, folder))
+            asyncio.run(take(url, folder, furnishing.furnish(url, HEADERS)))
     print(f"Pictures are in {folder}.")
 
 
