@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from helicone_gw import ConfigError
 from helicone_gw.testing import GatewayFactory, Reply, RunningGateway, VirtualClock
-from helicone_gw_security.oidc_states import LIFETIME
+from helicone_gw_security.oidc_states import LIFETIME, LoginStates
 from tests.plugins.security.openid import CLIENT, SECRET, OpenId, forged, server, with_the_public_key
 from tests.plugins.security.people import HASH, KEYS, Browser, security
 
@@ -157,6 +157,17 @@ async def test_only_the_browser_that_began_comes_back_and_once(
             reply = await come_back(browser, openid, await start(browser), **changes)
             assert reply.headers.get("location") == "/login?error=sso_failed", changes
         assert (await browser.request("GET", "/auth/oidc/other/start")).status == 404
+
+
+async def test_what_began_at_one_provider_does_not_end_at_another(
+    gateway: GatewayFactory, openid: OpenId, clock: VirtualClock
+) -> None:
+    async with running_with(gateway, openid, clock, **EVERYBODY) as running:
+        states = LoginStates(running.gateway.database, clock)
+        good, mixed_up = await states.begin("corp", "/"), await states.begin("corp", "/")
+        assert await states.take("corp", good.state, [good.browser]) is not None
+        assert await states.take("other", mixed_up.state, [mixed_up.browser]) is None
+        assert await states.take("corp", mixed_up.state, [mixed_up.browser]) is None, "it is spent"
 
 
 async def test_while_the_database_is_away_nobody_is_sent_to_the_provider(
