@@ -164,7 +164,8 @@ async def test_scores_are_drawn_over_the_whole_period(running: RunningGateway) -
 
 
 async def test_viewers_read_and_strangers_find_nothing(running: RunningGateway) -> None:
-    await post(running, "/alerts", ("name", "Seen"), ("metric", "count"), ("threshold", "9"))
+    await post(running, "/alerts", ("name", "Seen"), ("metric", "count"), ("threshold", "9"), ("filter", '"all"'))
+    assert ">filtered<" not in await page(running, "/alerts")
     await post(running, "/evaluations", ("name", "watched"), ("type", "regex"), ("template", "x"))
     found = re.search(r'href="/dashboard(/evaluations/[^"]+)">watched<', await page(running, "/evaluations"))
     assert found is not None
