@@ -26,8 +26,10 @@ COMPILE   := $(UV) pip compile --quiet --universal --generate-hashes --python-ve
              --no-header --no-annotate $(if $(UPGRADE),--upgrade)
 SUITE     := tests/clients/openai_suite
 
-# One file's tests stay in one process: its module fixtures (a gateway, a mock, built wheels) are made once.
-PYTEST    := -m pytest -n auto --dist loadfile
+# One file's tests stay in one process: its module fixtures (a gateway, a mock, built wheels) are made once. There is a
+# process more than there are cores, because a third of the time tests wait for servers, clocks and each other.
+JOBS      ?= $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) + 1)' 2>/dev/null || echo auto)
+PYTEST     = -m pytest -n $(JOBS) --dist loadfile
 
 # Whether there is a second Python to test on: a 3.13 beside a .venv of another version.
 HAS_313   = $(PYTHON313) -c pass >/dev/null 2>&1 && $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] == (3, 13))'
