@@ -18,6 +18,9 @@ def resolver(tmp_path: Path) -> Resolver:
     return Resolver(ENVIRON, tmp_path)
 
 
+FORMS = "a reference is ${VAR}, ${VAR:-default}, ${file:/path} or ${command:program}; a literal ${ is written $${"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -62,9 +65,9 @@ def test_a_file_without_its_last_line_break(resolver: Resolver, tmp_path: Path, 
         ("${UNSET}", "environment variable UNSET is not set (${UNSET:-} would do without)"),
         ("${UNSET:-${ALSO}}", "environment variable ALSO is not set (${ALSO:-} would do without)"),
         ("${NAME", "${ without its }; a literal ${ is written $${"),
-        ("${}", "a reference is ${VAR}, ${VAR:-default}, ${file:/path} or ${command:program}; a literal ${ is written $${"),
-        ("${a-b}", "a reference is ${VAR}, ${VAR:-default}, ${file:/path} or ${command:program}; a literal ${ is written $${"),
-        ("${file:}", "a reference is ${VAR}, ${VAR:-default}, ${file:/path} or ${command:program}; a literal ${ is written $${"),
+        ("${}", FORMS),
+        ("${a-b}", FORMS),
+        ("${file:}", FORMS),
         ("${file:/no/such/file}", "cannot read /no/such/file: No such file or directory"),
         ("${UNSET:-" * 9 + "}" * 9, "defaults nest deeper than 8"),
     ],
