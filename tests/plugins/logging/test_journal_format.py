@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helicone_gw.exchange import Exchange
+from helicone_gw_logging.journal import format as module
 from helicone_gw_logging.journal.format import (
     HEADER_BYTES,
     NAMES,
@@ -82,6 +83,15 @@ def test_what_was_zeroed_is_damage_and_not_records(zeros: int) -> None:
     lost = 1 + (zeros > len(pieces[1]))
     assert [type(each) for each in found] == [Frame, Damage] + [Frame] * (3 - lost)
     assert list(frames(whole + bytes(zeros)))[4:] == [Damage(len(whole), torn=True)]
+
+
+def test_what_only_looks_like_records_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_PAYLOAD", 100_000)
+    alike = frame(2, RECORD, b"a")[:-1] + b"b"
+    whole = HEADER + frame(1, RECORD, b"a")
+    end = frame(3, RECORD, b"c")
+    assert [type(each) for each in frames(whole + alike * 5 + end)] == [Frame, Damage, Frame]
+    assert list(frames(whole + alike * 500 + end))[1:] == [Damage(len(whole), torn=True)]
 
 
 def test_rows_are_read_as_they_were_written(exchange: Build) -> None:

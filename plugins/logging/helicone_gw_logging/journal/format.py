@@ -131,10 +131,17 @@ def _frame_at(data: bytes, at: int) -> Frame | None:
 def _next_frame(data: bytes, damaged: int, last: int) -> int:
     """The offset of the next whole record behind one that is damaged, whose number is above ``last``; else the end."""
     before = FRAME_BYTES - 9  # what precedes a record's sequence
+    looked_at = 0
     for found in _BEHIND_SEQUENCE.finditer(data, damaged + 1 + before):
-        following = _frame_at(data, found.start() - before)
+        at = found.start() - before
+        following = _frame_at(data, at)
         if following is not None and following.sequence > last:
-            return found.start() - before
+            return at
+        # What only looks like records must not take minutes: each may claim to be as long as everything that follows.
+        length = int.from_bytes(data[at : at + 4], "little")
+        looked_at += 1000 + (length if length <= len(data) - at else 0)
+        if looked_at > MAX_PAYLOAD:
+            break
     return len(data)
 
 
