@@ -8,13 +8,14 @@ from helicone_gw.dialects.bedrock import ConverseFormat
 from helicone_gw.dialects.cohere import CohereChatFormat, CohereEmbedFormat, CohereRerankFormat
 from helicone_gw.dialects.errors import AnthropicErrors, GeminiErrors, OpenAIErrors
 from helicone_gw.dialects.gemini import GeminiFormat
-from helicone_gw.dialects.ollama import OllamaChatFormat, OllamaEmbedFormat
+from helicone_gw.dialects.hosted import ChatLikeFormat, InvokeFormat, RawMessagesFormat
+from helicone_gw.dialects.ollama import OllamaChatFormat, OllamaEmbedFormat, OllamaGenerateFormat
 from helicone_gw.dialects.openai_chat import ChatFormat
 from helicone_gw.dialects.openai_completions import CompletionsFormat
 from helicone_gw.dialects.openai_embeddings import EmbeddingsFormat
 from helicone_gw.dialects.openai_json import OpenAIJsonFormat
 from helicone_gw.dialects.openai_responses import ResponsesFormat
-from helicone_gw.dialects.replicate import PredictionsFormat
+from helicone_gw.dialects.replicate import CreatePredictionFormat, PredictionsFormat
 from helicone_gw.dialects.vertex import VertexEmbedFormat
 
 _FORMATS: tuple[WireFormat, ...] = (
@@ -42,9 +43,16 @@ _FORMATS: tuple[WireFormat, ...] = (
     CohereEmbedFormat("cohere"),
     CohereRerankFormat("cohere"),
     OllamaChatFormat(),
+    OllamaGenerateFormat(),
     OllamaEmbedFormat(),
     PredictionsFormat(),
+    CreatePredictionFormat(),
     VertexEmbedFormat(),
+    RawMessagesFormat("messages"),
+    ChatLikeFormat("vertex", "raw_chat"),
+    ChatLikeFormat("openai", "fim"),
+    ChatLikeFormat("openai", "agents", names_model=False),
+    InvokeFormat(),
 )
 _BY_NAME = {(wire.dialect, wire.operation): wire for wire in _FORMATS}
 _OPENAI_ERRORS = OpenAIErrors()

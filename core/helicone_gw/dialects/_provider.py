@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -25,12 +25,17 @@ _BODY = msgspec.json.Decoder(_Body)
 
 
 class ProviderFormat(JsonFormat):
-    """Base of these formats: what a body says besides ``model`` and ``stream`` nobody asks before it is translated."""
+    """Base of these formats: what a body says besides ``model`` and ``stream`` nobody asks before it is translated.
+
+    ``streams``: also where the body says nothing of it.
+    """
+
+    streams: ClassVar[bool] = False
 
     def envelope(self, body: bytes) -> Envelope:
         """See `WireFormat.envelope`."""
         fields = read_fields(_BODY, body)
-        return Envelope(model=fields.model, stream=fields.stream or False)
+        return Envelope(model=fields.model, stream=self.streams if fields.stream is None else fields.stream)
 
     def reply(self, body: bytes) -> Reply:
         """See `WireFormat.reply`."""

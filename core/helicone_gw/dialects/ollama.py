@@ -1,4 +1,4 @@
-"""Ollama's own API: /api/chat and /api/embed (docs.ollama.com, "API"); streams of it are read as server-sent events."""
+"""Ollama's own API: chat, generate and embed (docs.ollama.com, "API"); its streams are read as server-sent events."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class OllamaChatFormat(ProviderFormat):
     reply_top: ClassVar[frozenset[str]] = frozenset({"message"})
     text_keys: ClassVar[frozenset[str]] = frozenset({"content", "thinking", "tool_calls", "function"})
     whole_keys: ClassVar[frozenset[str]] = frozenset({"arguments"})
+    streams: ClassVar[bool] = True
 
     def __init__(self) -> None:
         super().__init__("chat")
@@ -35,6 +36,17 @@ class OllamaChatFormat(ProviderFormat):
     def stream_reader(self) -> OllamaReader:
         """See `WireFormat.stream_reader`."""
         return OllamaReader()
+
+
+class OllamaGenerateFormat(OllamaChatFormat):
+    """``POST /api/generate``."""
+
+    prompt_top: ClassVar[frozenset[str]] = frozenset({"prompt", "suffix", "system", "template"})
+    reply_top: ClassVar[frozenset[str]] = frozenset({"response", "thinking"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operation = "generate"
 
 
 class OllamaReader(ProviderReader):
@@ -58,10 +70,10 @@ class OllamaReader(ProviderReader):
 
 
 class OllamaEmbedFormat(ProviderFormat):
-    """``POST /api/embed``."""
+    """``POST /api/embed``, and the older ``/api/embeddings``."""
 
     dialect = "ollama"
-    prompt_top: ClassVar[frozenset[str]] = frozenset({"input"})
+    prompt_top: ClassVar[frozenset[str]] = frozenset({"input", "prompt"})
     reply_top: ClassVar[frozenset[str]] = NOTHING
 
     def __init__(self) -> None:

@@ -45,6 +45,11 @@ _RESPONSES: Final = _Places(
     frozenset({"delta", "text", "refusal", "arguments", "input", "code", "part", "item", "response"}),
     ResponsesFormat.text_keys,
 )
+_MESSAGES: Final = _Places(
+    frozenset({"delta", "content_block"}),
+    MessagesFormat.text_keys | {"partial_json", "citation"},
+    frozenset({"input"}),
+)
 _CANDIDATES: Final = _Places(frozenset({"candidates"}), GeminiFormat.text_keys, GeminiFormat.whole_keys)
 _PLACES: Final[dict[tuple[str, str], _Places]] = {
     ("openai", "chat"): _CHOICES,
@@ -52,17 +57,18 @@ _PLACES: Final[dict[tuple[str, str], _Places]] = {
     ("openai", "responses"): _RESPONSES,
     ("openai", "responses.other"): _RESPONSES,
     ("openai", "audio"): _Places(frozenset({"delta", "text"}), NOTHING),
-    ("anthropic", "messages"): _Places(
-        frozenset({"delta", "content_block"}),
-        MessagesFormat.text_keys | {"partial_json", "citation"},
-        frozenset({"input"}),
-    ),
+    ("anthropic", "messages"): _MESSAGES,
     ("gemini", "generate_content"): _CANDIDATES,
     ("gemini", "stream_generate_content"): _CANDIDATES,
     ("cohere", "chat"): _Places(frozenset({"delta"}), CohereChatFormat.text_keys | {"message"}),
     ("bedrock", "converse"): _Places(
         frozenset({"delta"}), frozenset({"text", "toolUse", "input", "reasoningContent", "reasoningText"})
     ),
+    ("vertex", "messages"): _MESSAGES,
+    ("vertex", "raw_chat"): _CHOICES,
+    ("openai", "fim"): _CHOICES,
+    ("openai", "agents"): _CHOICES,
+    ("ollama", "generate"): _Places(frozenset({"response", "thinking"}), NOTHING),
     ("ollama", "chat"): _Places(
         frozenset({"message"}),
         frozenset({"content", "thinking", "tool_calls", "function"}),

@@ -6,12 +6,15 @@ A stream has plain text in its ``output`` events. Its tokens are counted in the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from helicone_gw.dialects._json import count, mapping, text
+from msgspec.structs import replace
+
+from helicone_gw.dialects._json import Unreadable, count, decode, mapping, text
 from helicone_gw.dialects._provider import ProviderFormat, ProviderReader
-from helicone_gw.dialects.base import EventFacts, Reply
+from helicone_gw.dialects._rewriting import Path, with_strings
+from helicone_gw.dialects.base import Envelope, EventFacts, Reply
 from helicone_gw.dialects.errors import with_error
 from helicone_gw.model import Usage
 from helicone_gw.sse import event_data, event_name
@@ -48,6 +51,50 @@ class PredictionsFormat(ProviderFormat):
     def stream_reader(self) -> PredictionReader:
         """See `WireFormat.stream_reader`."""
         return PredictionReader()
+
+
+class CreatePredictionFormat(PredictionsFormat):
+    """The same as Replicate's own clients ask for them: what became of a prediction is for them to read.
+
+    The body's ``model`` means nothing there, the address or a ``version`` says which one answers.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operation = "create_prediction"
+
+    def envelope(self, body: bytes) -> Envelope:
+        """See `WireFormat.envelope`."""
+        return replace(super().envelope(body), model=None, stream=False)
+
+    def reply_text(self, body: bytes) -> list[str]:
+        """See `WireFormat.reply_text`; an output in pieces is one text."""
+        pieces = super().reply_text(body)
+        return ["".join(pieces)] if _output_pieces(body) else pieces
+
+    def with_reply_text(self, body: bytes, change: Callable[[str], str]) -> bytes:
+        """See `WireFormat.with_reply_text`; an output in pieces becomes a single one where it changes."""
+        pieces = _output_pieces(body)
+        if not pieces:
+            return super().with_reply_text(body, change)
+        whole = "".join(pieces)
+        after = change(whole)
+        if after == whole:
+            return body
+        changes: dict[Path, str] = {("output", number): "" for number in range(1, len(pieces))}
+        return with_strings(body, {("output", 0): after} | changes)
+
+    def _reply(self, value: Mapping[str, Any]) -> Reply:
+        return replace(super()._reply(value), error=None)
+
+
+def _output_pieces(body: bytes) -> list[str]:
+    try:
+        value = decode(body)
+    except Unreadable:
+        return []
+    found = value.get("output") if isinstance(value, dict) else None
+    return found if isinstance(found, list) and all(isinstance(piece, str) for piece in found) else []
 
 
 class PredictionReader(ProviderReader):

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from urllib.parse import unquote, unquote_plus
 
 from helicone_gw.headers import Headers
-from helicone_gw.ingress import operations
+from helicone_gw.ingress import native, operations
 from helicone_gw.ingress.hosts import first_label, split_host
 from helicone_gw.ingress.operations import Match
 from helicone_gw.ingress.paths import read_path, read_query
@@ -209,8 +209,12 @@ class _Draft:
         )
 
     def other(self, path: str, dialect: str, client_path: str, *, verbatim: bool = False) -> Location:
-        """A path without a row: passed on, whatever its method and content type."""
-        return self.build("gateway", dialect, operations.resource(path), path, client_path, verbatim=verbatim)
+        """A path without a row: passed on as it is, and read where it is known what its provider has there."""
+        found = native.find(self.method, client_path, None if self.needs_target_url else dialect)
+        if found is None:
+            return self.build("gateway", dialect, operations.resource(path), path, client_path, verbatim=verbatim)
+        said = found._asdict()
+        return self.build("gateway", path=path, client_path=client_path, json=True, verbatim=verbatim, **said)
 
 
 def _by_model(draft: _Draft, path: str) -> Location:

@@ -38,7 +38,10 @@ MAX_REMEMBERED = 1024
 LONGEST_REMEMBERED = 256
 """Characters of such a path, or model; longer ones hold ids and seldom come again."""
 
-_MODEL_IN_PATH = re.compile(r"(/models/)([^/:]+(?:/[^/:]+)*)(?=:|$)")
+_MODEL_IN_PATH = {
+    "gemini": re.compile(r"(/models/)([^/:]+(?:/[^/:]+)*)(?=:|$)"),
+    "openai": re.compile(r"(/engines/)([^/]+)(?=/)"),
+}
 
 
 class Place(NamedTuple):
@@ -165,9 +168,10 @@ def _query(request: Request, target: Target) -> str:
 
 def _with_model_in_path(request: Request, target: Target) -> str:
     model = target.model
-    if model is None or request.dialect != "gemini":
+    pattern = _MODEL_IN_PATH.get(request.dialect)
+    if model is None or pattern is None:
         return request.path
-    found = _MODEL_IN_PATH.search(request.path)
+    found = pattern.search(request.path)
     if found is None or unquote(found[2]) == model:
         return request.path
     return f"{request.path[: found.start(2)]}{quote(model, safe='/')}{request.path[found.end(2) :]}"

@@ -282,12 +282,23 @@ def test_a_prefix_goes_straight_to_the_provider(
     ("request_line", "provider", "dialect", "operation", "model"),
     rows(
         """
-        POST /cohere/v2/chat cohere cohere other -
+        POST /cohere/v2/chat cohere cohere chat -
+        POST /cohere/v1/chat cohere cohere other -
+        GET /cohere/v2/chat cohere cohere other -
         POST /cohere/v1/rerank cohere cohere rerank -
-        POST /replicate/v1/models/meta/llama/predictions replicate replicate other -
-        POST /bedrock/model/anthropic.claude%3A0/converse bedrock bedrock other -
+        POST /replicate/v1/models/meta/llama/predictions replicate replicate create_prediction meta/llama
+        POST /replicate/v1/predictions replicate replicate create_prediction -
+        POST /bedrock/model/anthropic.claude%3A0/converse bedrock bedrock converse anthropic.claude:0
+        POST /bedrock/model/anthropic.claude%3A0/invoke bedrock bedrock invoke anthropic.claude:0
+        POST /bedrock/model/anthropic.claude%3A0/other bedrock bedrock other -
+        POST /vertex/v1/projects/p/locations/l/publishers/anthropic/models/c:rawPredict vertex vertex messages c
+        POST /vertex/v1/projects/p/locations/l/publishers/meta/models/c:rawPredict vertex vertex projects -
+        POST /vertex/v1/projects/p/locations/l/endpoints/4:generateContent vertex gemini generate_content 4
+        POST /vertex/v1/projects/p/locations/l/endpoints/4:predict vertex vertex projects -
         POST /vertex/v1/projects/p/models/g-1:streamGenerateContent vertex gemini stream_generate_content g-1
         POST /azure/openai/deployments/my-gpt/chat/completions?api-version=2024-10-21 azure openai chat my-gpt
+        POST /azure/openai/responses?api-version=2025-04-01-preview azure openai responses -
+        POST /azure/openai/files?api-version=2024-10-21 azure openai other -
         GET /azure/openai/files?api-version=2024-10-21 azure openai other -
         POST /openrouter/v3/thing openrouter openai other -
         """
