@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import math
 import re
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import jsonschema  # type: ignore[import-untyped]
 import msgspec
@@ -17,6 +17,7 @@ from helicone_gw import BadRequest, ConfigError, GatewayError, NotFound, wire_fo
 from helicone_gw_alerts.dispatching import Undeliverable
 from helicone_gw_alerts.errors import Refusal
 from helicone_gw_alerts.texts import Exchanged
+from helicone_gw_alerts.threads import Threads
 
 if TYPE_CHECKING:
     from helicone_gw import Gateway
@@ -32,13 +33,23 @@ MAX_VALIDATED: Final = 1 << 18
 """Characters of an answer that a schema is held against; a longer one is not scored."""
 FUNCTION_SECONDS: Final = 10.0
 """Seconds for a function; its thread is left behind where it takes longer."""
+SCHEMA_SECONDS: Final = 10.0
+"""Seconds for an answer to be held against a schema."""
 
 
-_EXPENSIVE: Final = {"pattern": str, "patternProperties": dict, "uniqueItems": bool, "$ref": str, "$dynamicRef": str}
+_EXPENSIVE: Final = {
+    "pattern": str,
+    "patternProperties": dict,
+    "uniqueItems": bool,
+    "$ref": str,
+    "$dynamicRef": str,
+    "$recursiveRef": str,
+}
 """Keywords that may take for ever, or read what is elsewhere, and what their values are."""
 
 # Of its own: a function that never returns takes a place from other functions, and from nothing else.
-_threads = ThreadPoolExecutor(4, thread_name_prefix="helicone-gw-scorer")
+_functions = Threads(4, "helicone-gw-scorer")
+_validators = Threads(2, "helicone-gw-schema")
 
 Score = float | bool
 Scorer = Callable[[Exchanged], Score]
@@ -92,7 +103,11 @@ class Scoring:
             return bool(_expression(code_template).search(what.response[:MAX_SEARCHED]))
         if len(what.response) > MAX_VALIDATED:
             raise Undeliverable("the answer is too long for a schema", for_good=True)
-        return bool(await _in_thread(_matches, _schema(code_template), what.response))
+        try:
+            async with asyncio.timeout(SCHEMA_SECONDS):
+                return bool(await _in_thread(_validators, _matches, _schema(code_template), what.response))
+        except TimeoutError:
+            raise Undeliverable("the schema took too long", for_good=True) from None
 
     async def _call(self, name: str, what: Exchanged) -> Score:
         scorer = self._scorers.get(name)
@@ -100,12 +115,12 @@ class Scoring:
             raise Undeliverable(f"alerts.scorers has no {name!r}", for_good=True)
         try:
             async with asyncio.timeout(FUNCTION_SECONDS):
-                value = await _in_thread(scorer, what)
+                value = await _in_thread(_functions, scorer, what)
         except TimeoutError:
             raise Undeliverable("the function took too long", for_good=True) from None
         except Exception as problem:
             raise Undeliverable(f"the function failed ({type(problem).__name__})", for_good=True) from None
-        if not isinstance(value, (bool, int, float)) or value != value:
+        if not _is_number(value):
             raise Undeliverable("the function gave no number", for_good=True)
         return value
 
@@ -182,7 +197,7 @@ def _material(what: Exchanged, longest: int) -> str:
     return f"<request>\n{what.request[:longest]}\n</request>\n\n<answer>\n{what.response[:longest]}\n</answer>"
 
 
-_ANSWER: Final = re.compile(r'"score"\s*:\s*(true|false|-?[0-9]+(?:\.[0-9]+)?)')
+_ANSWER: Final = re.compile(r'"score"\s*:\s*(true|false|-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)')
 
 
 def read_score(text: str, kind: str, template: Template) -> Score:
@@ -250,8 +265,16 @@ def _is_expensive(schema: Any) -> bool:
     return any(map(_is_expensive, schema.values()))
 
 
-async def _in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
-    return await asyncio.get_running_loop().run_in_executor(_threads, function, *arguments)
+def _is_number(value: Any) -> TypeGuard[Score]:
+    """Whether the log takes it as a score: neither infinite nor beyond all floats."""
+    try:
+        return isinstance(value, (bool, int, float)) and math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+async def _in_thread(threads: Threads, function: Callable[..., Any], *arguments: Any) -> Any:
+    return await asyncio.get_running_loop().run_in_executor(threads, function, *arguments)
 
 
 def _matches(validator: Any, text: str) -> bool:
