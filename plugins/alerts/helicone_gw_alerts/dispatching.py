@@ -21,6 +21,8 @@ MAX_TARGETS: Final = 64
 """Receivers that are served at once; further ones wait for their turn."""
 AT_ONCE: Final = 8
 """Deliveries to one receiver at once."""
+LONGEST_REST: Final = 60.0
+"""Seconds for which a receiver that failed is left alone, at most: that it is back is noticed so soon."""
 PAGE: Final = 200
 """Deliveries that are read at once."""
 
@@ -52,8 +54,8 @@ class Backoff(Struct, frozen=True):
 class Dispatcher:
     """Delivers what is due with ``deliver``, by kind. Each delivery is made at least once.
 
-    A receiver that fails for all of `AT_ONCE` deliveries in a row is left alone for the pause of the first of them:
-    what waits behind is neither lost nor tried.
+    A receiver that fails for all of `AT_ONCE` deliveries in a row is left alone, longer each time and for a minute at
+    most: what waits behind is neither lost nor tried, and what is replayed need not wait for long.
     """
 
     def __init__(self, outbox: Outbox, clock: Clock, deliver: Mapping[str, Deliver], backoff: Backoff) -> None:
@@ -128,7 +130,7 @@ class Dispatcher:
             self._resting.pop(target, None)
             return True
         times = self._resting.get(target, (0.0, 0))[1] + 1
-        self._resting[target] = (now + self._backoff.pause(times), times)
+        self._resting[target] = (now + min(self._backoff.pause(times), LONGEST_REST), times)
         return False
 
     async def _settle(self, done: list[str], later: Mapping[str, tuple[float, str]], dead: Mapping[str, str]) -> None:

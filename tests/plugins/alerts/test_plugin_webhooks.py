@@ -134,6 +134,25 @@ async def test_a_dead_receiver_loses_nothing_and_slows_no_other(gateway: Gateway
         assert by_delivery[tried[0].headers.get("helicone-delivery-id")] == tried[0].json()["request_id"]
 
 
+async def test_a_receiver_that_was_dead_for_long_is_found_within_a_minute(gateway: GatewayFactory) -> None:
+    sink = receiver(503)
+    async with gateway([*LOGGED, QUIET], http=sink, config=ALLOWED) as running:
+        await made(running)
+        await running.chat()
+        await followed(running)
+        for number in range(8):
+            await delivered(running)
+            assert len(sink.requests) == number + 1
+            await running.gateway.clock.sleep(3600)
+        await delivered(running)
+        sink.default = of_json({})
+        await running.chat()
+        await followed(running)
+        await running.gateway.clock.sleep(60)
+        await delivered(running)
+        assert len(sink.requests) == 10, "the new one is delivered, although the old one waits for its next attempt"
+
+
 async def test_after_the_last_attempt_it_is_a_dead_letter_that_can_be_sent_again(gateway: GatewayFactory) -> None:
     sink = receiver(500)
     twice = {"alerts": {**QUIET["alerts"], "max_attempts": 2}}
