@@ -15,7 +15,8 @@ from tests.plugins.alerts.running import LOGGED, delivered, evaluated, followed,
 
 pytestmark = pytest.mark.virtual_time
 NAPS: dict[str, Any] = {"poll_every": 1e8, "evaluate_every": 1e8}
-SCORERS = {"alerts": {**NAPS, "scorers": {"length": f"{__name__}:length", "broken": f"{__name__}:broken"}}}
+NAMED = ("length", "broken", "endless")
+SCORERS = {"alerts": {**NAPS, "scorers": {name: f"{__name__}:{name}" for name in NAMED}}}
 GREETS = {"scoring_type": "regex", "name": "greets", "code_template": "(?i)hello"}
 
 
@@ -27,6 +28,11 @@ def length(what: Exchanged) -> float:
 def broken(what: Exchanged) -> float:
     """A function that fails."""
     raise ValueError(what.id)
+
+
+def endless(what: Exchanged) -> float:
+    """A function that gives no number that there is."""
+    return float("inf")
 
 
 async def begun(running: RunningGateway, evaluator: Any, **config: Any) -> tuple[str, str]:
@@ -67,6 +73,7 @@ async def test_answers_of_every_kind_are_scored_alike(gateway: GatewayFactory) -
 JUDGED: list[tuple[str, dict[str, Any], str, float]] = [
     ("LLM-BOOLEAN", {}, '{"score": true}', 1.0),
     ("LLM-RANGE", {"min": 0, "max": 10}, 'Sure: {"score": 7.5}', 7.5),
+    ("LLM-RANGE", {"min": 0, "max": 100}, '{"score": 5e1}', 50.0),
     ("LLM-CHOICE", {"choices": [{"score": 1}, {"score": 5}]}, '```json\n{"score": 5}\n```', 5.0),
 ]
 
@@ -90,16 +97,49 @@ async def test_a_model_judges(gateway: GatewayFactory) -> None:
 async def test_what_cannot_be_scored_is_a_dead_letter_and_what_may_pass_is_tried_again(gateway: GatewayFactory) -> None:
     async with gateway([*LOGGED, SCORERS]) as running:
         await begun(running, {"scoring_type": "python", "name": "b", "code_template": "broken"})
+        await begun(running, {"scoring_type": "python", "name": "e", "code_template": "endless"})
         await begun(running, {"scoring_type": "LLM-BOOLEAN", "name": "polite", "llm_template": "Polite?"})
         await running.chat()
         running.provider.enqueue(openai_chat.error(503, "busy"))
         await scored(running)
-        (letter,) = await rest(running, "GET", "/v1/webhooks/dead-letters")
-        assert letter["error"] == "the function failed (ValueError)"
+        letters = await rest(running, "GET", "/v1/webhooks/dead-letters")
+        errors = {each["error"]: each["attempts"] for each in letters}
+        assert errors == {"the function failed (ValueError)": 1, "the function gave no number": 1}
         running.provider.enqueue(openai_chat.reply('{"score": false}'))
         await running.gateway.clock.sleep(10)
         await delivered(running)
         assert await scores(running) == [{"polite": 0.0}]
+
+
+async def test_datasets_read_every_dialect(gateway: GatewayFactory) -> None:
+    async with gateway([*LOGGED, {"alerts": NAPS}]) as running:
+        asked = {"contents": [{"role": "user", "parts": [{"text": "One?"}]}]}
+        assert (await running.request("POST", "/v1beta/models/gpt-4o-mini:generateContent", json=asked)).status == 200
+        texts = [{"type": "text", "text": "Be"}, {"type": "text", "text": "kind."}]
+        await running.message("Two?", system=texts)
+        used = [{"type": "tool_use", "id": "t", "name": "f", "input": {}}]
+        answered = [{"type": "tool_result", "tool_use_id": "t", "content": "7"}]
+        turns = [
+            {"role": "user", "content": "Three?"},
+            {"role": "assistant", "content": used},
+            {"role": "user", "content": answered},
+        ]
+        await running.message(messages=turns)
+        await followed(running)
+        found = {}
+        for form in ("pairs", "openai-chat"):
+            answer = await running.request("POST", "/v1/evaluator/dataset/export", json={"form": form})
+            found[form] = [json.loads(line) for line in answer.body.splitlines()]
+        said = "Hello! How can I help you today?"
+        assert [each["completion"] for each in found["pairs"]] == [said] * 3
+        assert found["pairs"][0]["prompt"] == "One?"
+        assert [each["messages"] for each in found["openai-chat"]] == [
+            [
+                {"role": "system", "content": "Be\nkind."},
+                {"role": "user", "content": "Two?"},
+                {"role": "assistant", "content": said},
+            ]
+        ], "what has parts that OpenAI's messages say otherwise is left out"
 
 
 async def test_scores_filter_chart_and_alert(gateway: GatewayFactory) -> None:
@@ -111,7 +151,7 @@ async def test_scores_filter_chart_and_alert(gateway: GatewayFactory) -> None:
         made, online = await begun(running, GREETS)
         for text in ("Hello", "Go away", "No"):
             running.provider.enqueue(openai_chat.reply(text))
-            await running.chat()
+            await running.chat(headers={"Helicone-User-Id": text})
         await scored(running)
         one = {"request_response_rmt": {"scores": {"greets": {"equals": 1}}}}
         assert await scores(running, one) == [{"greets": 1.0}]
@@ -126,6 +166,10 @@ async def test_scores_filter_chart_and_alert(gateway: GatewayFactory) -> None:
         best = {"name": "x", "metric": "score:greets", "threshold": 1, "aggregation": "max"}
         told = await rest(running, "POST", "/v1/alert/preview", {"alert": best, "steps": 1})
         assert told["points"][0]["value"] == 1.0
+        of_users = {"name": "x", "metric": "score:greets", "threshold": 1, "aggregation": "avg", "grouping": "user"}
+        told = await rest(running, "POST", "/v1/alert/preview", {"alert": of_users, "steps": 1})
+        points = {each["group"]: (each["value"], each["requests"], each["triggered"]) for each in told["points"]}
+        assert points == {"Hello": (1.0, 1, True), "Go away": (0.0, 1, False), "No": (0.0, 1, False)}
         await rest(running, "DELETE", f"/v1/evaluator/{made}/onlineEvaluators/{online}")
         assert await rest(running, "GET", f"/v1/evaluator/{made}/onlineEvaluators") == []
 
@@ -153,6 +197,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"scoring_type": "json-schema", "code_template": {"type": 1}}, "schema"),
     ({"scoring_type": "json-schema", "code_template": {"properties": {"a": {"pattern": "(a+)+$"}}}}, "pattern"),
     ({"scoring_type": "json-schema", "code_template": {"$ref": "#"}}, "$ref"),
+    ({"scoring_type": "json-schema", "code_template": {"items": {"$recursiveRef": "#"}}}, "$recursiveRef"),
     ({"scoring_type": "LLM-RANGE", "llm_template": {"prompt": "x", "min": 1, "max": 1}}, "min"),
     ({"scoring_type": "LLM-CHOICE", "llm_template": {"prompt": "x"}}, "choices"),
     ({"scoring_type": "LLM-BOOLEAN"}, "llm_template"),
