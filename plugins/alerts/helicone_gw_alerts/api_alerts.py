@@ -79,7 +79,7 @@ def declare(pages: Pages, service: AlertService) -> None:
 
     async def query(call: Call) -> Any:
         events = await keeper.history(call.organization)
-        triggered = {each.alert_id for each in events if each.ended_at is None}
+        triggered = await keeper.triggered(call.organization)  # which may have begun before the history does
         alerts = await keeper.alerts(call.organization)
         return {
             "alerts": [_shown(each, each.id in triggered) for each in alerts],

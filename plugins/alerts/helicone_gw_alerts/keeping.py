@@ -117,6 +117,12 @@ class Keeper:
             rows = (await connection.execute(query)).mappings().all()
         return {row["group_value"]: Event(**row) for row in rows}
 
+    async def triggered(self, organization: str) -> set[str]:
+        """The ids of an organization's alerts that are triggered now."""
+        query = select(EVENT.c.alert_id).where(EVENT.c.organization_id == organization, EVENT.c.open_key.is_not(None))
+        async with self.database.connect() as connection:
+            return {*(await connection.execute(query.distinct())).scalars()}
+
     async def history(self, organization: str, *, limit: int = MAX_HISTORY) -> list[Event]:
         """When alerts were triggered, the newest first."""
         query = (

@@ -65,9 +65,12 @@ class Measuring:
         if rule.metric.startswith(SCORE):
             scored = narrowed(rule.asked, ("scores", rule.metric.removeprefix(SCORE), "gte", KNOWN))
             rule = replace(rule, filter=scored)
-            if rule.aggregated == "avg":
-                return await self._average_score(rule, organization, span)
         groups = await self._groups(rule, organization, span)
+        if rule.metric.startswith(SCORE) and rule.aggregated == "avg":
+            return {
+                group: Sample(await self._average_score(rule, organization, span, group), sums["requests"])
+                for group, sums in groups.items()
+            }
         if rule.aggregated not in ("min", "max", "percentile"):
             return {group: Sample(_value(rule, sums), sums["requests"]) for group, sums in groups.items()}
         if rule.aggregated == "percentile" and rule.metric in _IN_HISTOGRAMS:
@@ -79,13 +82,13 @@ class Measuring:
 
     async def _groups(self, rule: Rule, organization: str, span: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
         """What the requests of each group come to; those of no group are left out."""
-        body = {"timeFilter": span, "userFilter": rule.asked, **_by(rule, "status")}
-        if rule.grouping is not None:
-            body |= {"limit": MAX_GROUPS, "sort": _MEASURES.get(rule.metric, "requests")}
-        told = await self._log.post(organization, "/v1/metrics/top/query", body)
+        body = {"timeFilter": span, "userFilter": rule.asked}
         if rule.grouping is None:
+            told = await self._log.post(organization, "/v1/metrics/series/query", {**body, "dbIncrement": "year"})
             # No requests are nothing to average, but they can be counted.
             return {"": told["totals"]} if told["totals"]["requests"] or rule.metric == "count" else {}
+        body |= {**_by(rule), "limit": MAX_GROUPS, "sort": _MEASURES.get(rule.metric, "requests")}
+        told = await self._log.post(organization, "/v1/metrics/top/query", body)
         return {str(each["value"]): each for each in told["values"] if each["value"] is not None}
 
     async def _percentiles(
@@ -96,7 +99,7 @@ class Measuring:
             "userFilter": rule.asked,
             "metric": rule.metric,
             "percentiles": [rule.percentile],
-            **_by(rule, None),
+            **_by(rule),
             "limit": MAX_GROUPS,
         }
         told = await self._log.post(organization, "/v1/metrics/percentiles/query", body)
@@ -115,10 +118,7 @@ class Measuring:
             ("request_created_at", None, "lt", span["end"]),
             (column, key, "gte", KNOWN),
         ]
-        if rule.grouping is not None:
-            grouping = ("properties", rule.grouping) if rule.grouping_is_property else (_COLUMNS[rule.grouping], None)
-            conditions.append((*grouping, "equals", group))
-        asked = narrowed(rule.asked, *conditions)
+        asked = narrowed(rule.asked, *conditions, *_of_group(rule, group))
         offset = 0
         if rule.aggregated == "percentile":
             known = await self._log.post(organization, "/v1/request/count/query", {"filter": asked})
@@ -132,22 +132,25 @@ class Measuring:
         value = rows[0]["scores"].get(score) if score is not None else rows[0][_SHOWN.get(rule.metric, rule.metric)]
         return None if value is None else float(value)
 
-    async def _average_score(self, rule: Rule, organization: str, span: Mapping[str, str]) -> dict[str, Sample]:
-        """The average over all requests of the window that have the score."""
+    async def _average_score(self, rule: Rule, organization: str, span: Mapping[str, str], group: str) -> float | None:
+        """The average over all requests of a group that have the score."""
         score = rule.metric.removeprefix(SCORE)
-        body = {"timeFilter": span, "userFilter": rule.asked, "dbIncrement": "year"}
+        asked = narrowed(rule.asked, *_of_group(rule, group))
+        body = {"timeFilter": span, "userFilter": asked, "dbIncrement": "year"}
         found = await self._log.post(organization, "/v1/dashboard/scores/query", body)
         averages = [each for each in found if each["score_key"] == score]
+        if len(averages) == 1:
+            return float(averages[0]["score_sum"])
         total, count = 0.0, 0
         for number, each in enumerate(averages):  # two where the window has a new year in it
             end = averages[number + 1]["created_at_trunc"] if number + 1 < len(averages) else span["end"]
             start = max(each["created_at_trunc"], span["start"]) if number else span["start"]
             within = narrowed(
-                rule.asked, ("request_created_at", None, "gte", start), ("request_created_at", None, "lt", end)
+                asked, ("request_created_at", None, "gte", start), ("request_created_at", None, "lt", end)
             )
             requests = await self._log.post(organization, "/v1/request/count/query", {"filter": within})
             total, count = total + each["score_sum"] * requests, count + requests
-        return {"": Sample(total / count, count)} if count else {}
+        return total / count if count else None
 
     async def _budgets(self, organization: str) -> dict[str, Sample]:
         told = await self._log.everybody("/v1/budgets")
@@ -158,12 +161,21 @@ class Measuring:
         }
 
 
-def _by(rule: Rule, otherwise: str | None) -> dict[str, Any]:
+def _by(rule: Rule) -> dict[str, Any]:
     if rule.grouping is None:
-        return {} if otherwise is None else {"by": otherwise, "limit": 1}
+        return {}
     if rule.grouping_is_property:
         return {"by": "property", "propertyKey": rule.grouping}
     return {"by": rule.grouping}
+
+
+def _of_group(rule: Rule, group: str) -> list[tuple[str, str | None, str, Any]]:
+    """The condition that tells the requests of ``group`` from others; none where the rule has no groups."""
+    if rule.grouping is None:
+        return []
+    if rule.grouping_is_property:
+        return [("properties", rule.grouping, "equals", group)]
+    return [(_COLUMNS[rule.grouping], None, "equals", group)]
 
 
 def _value(rule: Rule, sums: Mapping[str, Any]) -> float | None:

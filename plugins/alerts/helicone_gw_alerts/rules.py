@@ -38,8 +38,8 @@ METRICS: Final[dict[str, frozenset[str]]] = {
     "total_tokens": _ALL,
     "prompt_tokens": _ALL,
     "completion_tokens": _ALL,
-    "prompt_cache_read_tokens": frozenset({"sum", "avg"}),
-    "prompt_cache_write_tokens": frozenset({"sum", "avg"}),
+    "prompt_cache_read_tokens": _ALL,
+    "prompt_cache_write_tokens": _ALL,
     "budget": frozenset(),
     "breaker": frozenset(),
 }
@@ -163,5 +163,3 @@ def _check_measure(rule: Rule) -> None:
         raise Refusal("grouping: it is user, model or provider, or a property (grouping_is_property).")
     if rule.metric in STANDING and (rule.grouping or rule.minimum_request_count or rule.asked != "all"):
         raise Refusal(f"{rule.metric}: it has no filter, grouping and number of requests.")
-    if score and rule.grouping and rule.aggregated == "avg":
-        raise Refusal("grouping: averages of scores are of all requests that the filter matches.")

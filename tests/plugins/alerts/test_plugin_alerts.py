@@ -65,7 +65,7 @@ def _property(key: str, value: str) -> Any:
 
 
 async def test_every_metric_can_be_measured(gateway: GatewayFactory) -> None:
-    tokens = ("total_tokens", "prompt_tokens", "completion_tokens")
+    tokens = ("total_tokens", "prompt_tokens", "completion_tokens", "prompt_cache_read_tokens")
     wanted = [
         ("count", None),
         ("cost", "sum"),
@@ -76,11 +76,10 @@ async def test_every_metric_can_be_measured(gateway: GatewayFactory) -> None:
         ("latency", "percentile"),
         ("latency", "min"),
         *((name, how) for name in tokens for how in ("sum", "avg", "min", "max", "percentile")),
-        ("prompt_cache_read_tokens", "sum"),
     ]
     async with gateway([*LOGGED, alerts()]) as running:
         for number in (5, 10, 15):
-            usage = Usage(input_tokens=number, output_tokens=2 * number)
+            usage = Usage(input_tokens=number, output_tokens=2 * number, cache_read_tokens=number)
             running.provider.enqueue(openai_chat.reply("Hi", usage=usage))
             await running.chat()
         await logged(running)
@@ -96,7 +95,7 @@ async def test_every_metric_can_be_measured(gateway: GatewayFactory) -> None:
             assert point["requests"] == 3
             found[metric, how] = point["value"]
         assert found["count", None] == 3
-        for name, one in zip(tokens, (3, 1, 2), strict=True):
+        for name, one in zip(tokens, (3, 1, 2, 1), strict=True):
             of = [found[name, how] for how in ("sum", "avg", "min", "max", "percentile")]
             assert of == pytest.approx([30 * one, 10 * one, 5 * one, 15 * one, 10 * one], rel=0.01)
         assert found["cost", "sum"] == pytest.approx(3 * found["cost", "avg"])
@@ -187,6 +186,7 @@ BAD = [
     ({"aggregation": "percentile"}, "percentile"),
     ({"metric": "latency", "aggregation": "sum"}, "aggregation"),
     ({"grouping": "team"}, "grouping"),
+    ({"metric": "count", "aggregation": "avg"}, "aggregation"),
     ({"emails": ["ann@example.com"]}, "emails"),
     ({"slack_channels": ["#nowhere"]}, "channels"),
     ({"filter": {"request_response_rmt": {"mood": {"equals": "good"}}}}, "mood"),

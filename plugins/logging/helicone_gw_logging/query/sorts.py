@@ -37,6 +37,8 @@ class RequestSort(Struct, frozen=True, forbid_unknown_fields=True):
     total_tokens: Direction | None = None
     completion_tokens: Direction | None = None
     prompt_tokens: Direction | None = None
+    prompt_cache_read_tokens: Direction | None = None
+    prompt_cache_write_tokens: Direction | None = None
     user_id: Direction | None = None
     body_model: Direction | None = None
     is_cached: Direction | None = None
@@ -162,6 +164,8 @@ _EXPRESSIONS: Final[Mapping[str, Callable[[Scope], ColumnElement[Any]]]] = {
     "total_tokens": _column(REQUEST.c.total_tokens),
     "completion_tokens": _column(REQUEST.c.completion_tokens),
     "prompt_tokens": _column(REQUEST.c.prompt_tokens),
+    "prompt_cache_read_tokens": _column(REQUEST.c.prompt_cache_read_tokens),
+    "prompt_cache_write_tokens": _column(REQUEST.c.prompt_cache_write_tokens),
     "user_id": _column(REQUEST.c.user_id),
     "body_model": _column(MODEL),
     "is_cached": _column(case((is_cached(), 1), else_=0)),
