@@ -48,14 +48,25 @@ class OllamaGenerateFormat(OllamaChatFormat):
         super().__init__()
         self.operation = "generate"
 
+    def stream_reader(self) -> OllamaReader:
+        """See `WireFormat.stream_reader`."""
+        return OllamaReader(generates=True)
+
 
 class OllamaReader(ProviderReader):
-    """Reads the objects of a stream, the last of which is ``done`` and counts the tokens."""
+    """Reads the objects of a stream, the last of which is ``done`` and counts the tokens.
+
+    ``generates``: there is a ``response`` and no ``message`` in them.
+    """
+
+    def __init__(self, *, generates: bool = False) -> None:
+        super().__init__()
+        self._generates = generates
 
     def _facts(self, kind: str | None, value: Mapping[str, Any]) -> EventFacts:
         self.model = text(value.get("model")) or self.model
-        message = mapping(value.get("message"))
-        content = any(message.get(name) for name in ("content", "thinking", "tool_calls", "images"))
+        message = value if self._generates else mapping(value.get("message"))
+        content = any(message.get(name) for name in ("content", "response", "thinking", "tool_calls", "images"))
         if value.get("done") is not True:
             return EventFacts(content=content, preamble=not content)
         self.complete = True
@@ -65,8 +76,8 @@ class OllamaReader(ProviderReader):
 
     def _closing(self, reason: str) -> list[tuple[str | None, dict[str, Any]]]:
         done = "length" if stop_reason(reason, "chat") == "length" else "stop"
-        message = {"role": "assistant", "content": ""}
-        return [(None, {"model": self.model or "", "message": message, "done": True, "done_reason": done})]
+        message = {"response": ""} if self._generates else {"message": {"role": "assistant", "content": ""}}
+        return [(None, {"model": self.model or "", **message, "done": True, "done_reason": done})]
 
 
 class OllamaEmbedFormat(ProviderFormat):

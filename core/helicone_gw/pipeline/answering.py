@@ -21,9 +21,11 @@ from helicone_gw.pipeline.answer import Answer, LiveStream
 from helicone_gw.pipeline.commit import hold_back
 from helicone_gw.pipeline.concealing import conceal
 from helicone_gw.pipeline.decoding import decode, decoding
+from helicone_gw.pipeline.own_framing import own_framing
 from helicone_gw.pipeline.reframing import EVENTS
 from helicone_gw.pipeline.retry_after import retry_after
 from helicone_gw.pipeline.translating import (
+    as_events,
     describe_refusal,
     framed,
     note_loss,
@@ -86,6 +88,9 @@ class Answering:
             exchange.first_byte_at = attempt.first_byte_at = self._clock.now()
             if translation is not None:
                 response = await framed(self._upstream, exchange, call.request, response, translation, self._max_body)
+                first = response.headers.first
+            elif own_framing(request) is not None:
+                response = as_events(response, self._max_body)
                 first = response.headers.first
             if response.status >= 400:
                 raise await self._refusal(response, translation)

@@ -20,6 +20,7 @@ from helicone_gw.pipeline.ending import Sent, conclude
 from helicone_gw.pipeline.gates import Gates
 from helicone_gw.pipeline.hooks import Raised
 from helicone_gw.pipeline.last_bytes import LastBytes
+from helicone_gw.pipeline.own_framing import FramedSink, own_framing
 from helicone_gw.pipeline.relay import Relay
 from helicone_gw.pipeline.rendering import error_facts, outcome_headers
 from helicone_gw.pipeline.services import LONG_DEADLINE, MakeAttempt, Services
@@ -180,6 +181,8 @@ class Run:
         assert live is not None
         if live.events and wants_array(exchange.original):
             self.sink = ArraySink(self.sink)
+        elif live.events and (framing := own_framing(exchange.original)) is not None:
+            self.sink = FramedSink(self.sink, framing)
         await self._commit(Response(answer.status, answer.headers, None, live.source, streamed=True), unary=False)
         last = LastBytes(live, exchange, self._before_end) if services.chain.before_end else None
         self._relay = relay = Relay(services.chain, services.caller, services.clock, exchange, answer, last)

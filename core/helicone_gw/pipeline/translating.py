@@ -38,12 +38,17 @@ async def framed(
     if translation.outgoing.operation == PREDICTIONS:
         stream, give_up = exchange.request.stream, exchange._deadline
         return await follow_prediction(upstream, call, response, stream=stream, give_up=give_up, max_event=max_body)
+    return as_events(response, max_body)
+
+
+def as_events(response: UpstreamResponse, max_event: int) -> UpstreamResponse:
+    """``response`` as server-sent events, if it is a stream of another framing. ``max_event`` is in bytes."""
     reframe = reframing(response.headers.get("content-type") or "")
     decoder = decoding((response.headers.get("content-encoding") or "identity").lower())
     if reframe is None or decoder is None or response.status >= 400:
         return response
     headers = response.headers.without("content-encoding", "content-length").set("content-type", EVENTS)
-    return UpstreamResponse(response.status, headers, reframe(decoder(response.body), max_body), response.close)
+    return UpstreamResponse(response.status, headers, reframe(decoder(response.body), max_event), response.close)
 
 
 def translated_reply(exchange: Exchange, translation: Translation, plain: bytes | None) -> bytes:

@@ -27,7 +27,7 @@ def ended_channels(value: Any, data: bytes) -> list[Prefix]:
     if not isinstance(value, dict):
         return _ALL if b"[DONE]" in data else []
     kind = value.get("type")
-    if kind in _LAST or value.get("done") is True or "messageStop" in value:
+    if kind in _LAST or value.get("done") is True or "messageStop" in value or "stopReason" in value:
         return _ALL
     if kind in _BLOCKS:
         return [(value["index"],)] if isinstance(value.get("index"), int) else []

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
+from helicone_gw.eventstream import CONTENT_TYPE, FrameDecoder, HeaderValue, encode_frame
 from helicone_gw.testing import GatewayFactory, ScriptedProvider
 from helicone_gw.testing.script import ScriptedResponse, of_events, of_json
 from tests.plugins.moderation.finding import ADDRESS, CLASSES, KEY, PHRASE
@@ -97,6 +98,28 @@ PATHS: dict[str, Shape] = {
     "/replicate/v1/models/meta/llama/predictions": PREDICTION,
     "/replicate/v1/predictions": PREDICTION,
 }
+STREAMED_FRAMED = {"/ollama/api/chat", "/ollama/api/generate", "/bedrock/model/anthropic.claude/converse-stream"}
+
+
+def framed(path: str, *texts: str) -> ScriptedResponse:
+    """A stream as Ollama and Bedrock write it."""
+    if "ollama" in path:
+        made = (PATHS[path].answer(text) for text in (*texts, ""))
+        lines = [{**value, "done": number == len(texts)} for number, value in enumerate(made)]
+        written = tuple(msgspec.json.encode(line) + b"\n" for line in lines)
+        return ScriptedResponse(headers=(("Content-Type", "application/x-ndjson"),), parts=written, framing="chunked")
+    events: list[tuple[str, Any]] = [("messageStart", {"role": "assistant"})]
+    events += [("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": text}}) for text in texts]
+    events += [("contentBlockStop", {"contentBlockIndex": 0}), ("messageStop", {"stopReason": "end_turn"})]
+    events += [("metadata", {"usage": {"inputTokens": 3, "outputTokens": 4}})]
+    written = tuple(encode_frame(msgspec.json.encode(value), frame_headers(name)) for name, value in events)
+    return ScriptedResponse(headers=(("Content-Type", CONTENT_TYPE),), parts=written, framing="chunked")
+
+
+def frame_headers(name: str) -> dict[str, HeaderValue]:
+    return {":event-type": name, ":content-type": "application/json", ":message-type": "event"}
+
+
 STREAMED = {path: shape for path, shape in PATHS.items() if shape.event is not None}
 
 
@@ -146,3 +169,41 @@ async def test_a_streamed_answer_is_redacted_or_ended(gateway: GatewayFactory, p
         assert (ADDRESS in reply.body.decode()) is (action == "redact")
         assert not reply.aborted
         assert notes(running) == [("email", "redact", "input"), ("test_key", action, "output")]
+
+
+@pytest.mark.parametrize("path", sorted(STREAMED_FRAMED))
+async def test_a_stream_of_another_framing_is_looked_through_and_keeps_it(gateway: GatewayFactory, path: str) -> None:
+    ask = (OLLAMA if path.endswith("chat") else CONVERSE if "bedrock" in path else GENERATE).ask(f"I am {ADDRESS}")
+    answer = framed(path, "Ask [EM", "AIL_1], sk-te", KEY[5:], " or not")
+    replies = []
+    for action in ("flag", "redact", "block"):
+        config = moderation(check("pii", action="redact"), check("secret", action=action, on="output"))
+        async with gateway(
+            config, classes=CLASSES, provider=ScriptedProvider(answer), config={"providers": PROVIDERS}
+        ) as running:
+            reply = await running.request("POST", path, json=ask)
+        assert reply.status == 200
+        assert reply.headers.get("content-type") == dict(answer.headers)["Content-Type"]
+        assert not reply.aborted
+        assert notes(running) == [("email", "redact", "input"), ("test_key", action, "output")]
+        assert "moderation.unread" not in running.exchanges[0].annotations
+        replies.append(reply.body)
+    assert [KEY[5:].encode() in body for body in replies] == [True, False, False]
+    assert [ADDRESS.encode() in body for body in replies] == [True, True, False]
+    assert [b" or not" in body for body in replies] == [True, True, False]
+    for body in replies:
+        if "bedrock" in path:
+            decoder = FrameDecoder()
+            names = [frame.text(":event-type") for frame in decoder.feed(body)]
+            assert "messageStop" in names
+            assert not decoder.pending
+        else:
+            assert msgspec.json.decode(body.splitlines()[-1])["done"] is True
+
+
+@pytest.mark.parametrize("path", sorted(STREAMED_FRAMED))
+async def test_where_nobody_looks_it_comes_as_it_was_sent(gateway: GatewayFactory, path: str) -> None:
+    answer = framed(path, "Hello", " there")
+    async with gateway(provider=ScriptedProvider(answer), config={"providers": PROVIDERS}) as running:
+        reply = await running.request("POST", path, json=CONVERSE.ask("Hi"))
+    assert reply.body == answer.body
