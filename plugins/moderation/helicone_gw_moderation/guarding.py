@@ -89,6 +89,8 @@ class Guard:
             exchange.read_answer()
             if wire is None:
                 self._report.unread("answer")
+            elif request.stream and not has_pieces(request.dialect, request.operation):
+                self._refuse_unread(self._policy.output)  # else it is noted when it comes
         return changed
 
     def _unread(self, plan: Plan, request: Request, wire: Any) -> None:
@@ -103,12 +105,15 @@ class Guard:
                     status=415,
                     code="unsupported_media_type",
                 )
-            if self._config.unread == "refuse":
-                raise BadRequest(
-                    "The gateway's safety policy refuses requests that it cannot look through.",
-                    code="cannot_be_moderated",
-                )
+            self._refuse_unread(plan)
         self._report.unread("request")
+
+    def _refuse_unread(self, plan: Plan | None) -> None:
+        if plan is not None and plan.enforces and self._config.unread == "refuse":
+            raise BadRequest(
+                "The gateway's safety policy refuses requests that it, or whose answers it, cannot look through.",
+                code="cannot_be_moderated",
+            )
 
     async def _look_at(self, plan: Plan, request: Request, wire: Any) -> Request | None:
         body = request.body

@@ -207,3 +207,17 @@ async def test_where_nobody_looks_it_comes_as_it_was_sent(gateway: GatewayFactor
     async with gateway(provider=ScriptedProvider(answer), config={"providers": PROVIDERS}) as running:
         reply = await running.request("POST", path, json=CONVERSE.ask("Hi"))
     assert reply.body == answer.body
+
+
+async def test_a_stream_that_nobody_can_read_is_noted_or_refused_before_it_is_asked_for(
+    gateway: GatewayFactory,
+) -> None:
+    path = "/bedrock/model/anthropic.claude/invoke-with-response-stream"
+    for unread, action, status in (("pass", "block", 200), ("refuse", "block", 400), ("refuse", "flag", 200)):
+        config = moderation(check("secret", action=action, on="output"), unread=unread)
+        provider = ScriptedProvider(framed(path, "Hello"))
+        async with gateway(config, classes=CLASSES, provider=provider, config={"providers": PROVIDERS}) as running:
+            reply = await running.request("POST", path, json=MESSAGES.ask("Hi"))
+        assert reply.status == status
+        assert (b"cannot_be_moderated" in reply.body) is (status == 400)
+        assert running.exchanges[0].annotations.get("moderation.unread") == ("answer" if status == 200 else None)
