@@ -31,19 +31,22 @@ MAX_SEARCHED: Final = 1 << 20
 """Characters of an answer that an expression is searched in."""
 MAX_VALIDATED: Final = 1 << 18
 """Characters of an answer that a schema is held against; a longer one is not scored."""
+MAX_COMPARISONS: Final = 1_000_000
+"""Parts of a schema times values of an answer, compared in less than `SCHEMA_SECONDS`; more are not scored."""
 FUNCTION_SECONDS: Final = 10.0
 """Seconds for a function; its thread is left behind where it takes longer."""
 SCHEMA_SECONDS: Final = 10.0
 """Seconds for an answer to be held against a schema."""
 
-
-_EXPENSIVE: Final = {
+_EXPENSIVE: Final[Mapping[str, type | tuple[type, ...]]] = {
     "pattern": str,
     "patternProperties": dict,
     "uniqueItems": bool,
     "$ref": str,
     "$dynamicRef": str,
     "$recursiveRef": str,
+    "unevaluatedProperties": (bool, dict),
+    "unevaluatedItems": (bool, dict),
 }
 """Keywords that may take for ever, or read what is elsewhere, and what their values are."""
 
@@ -103,9 +106,12 @@ class Scoring:
             return bool(_expression(code_template).search(what.response[:MAX_SEARCHED]))
         if len(what.response) > MAX_VALIDATED:
             raise Undeliverable("the answer is too long for a schema", for_good=True)
+        validator = _schema(code_template)
+        if _parts(validator.schema) * (1 + sum(map(what.response.count, ",[{"))) > MAX_COMPARISONS:
+            raise Undeliverable("the answer has too many values for a schema so large", for_good=True)
         try:
             async with asyncio.timeout(SCHEMA_SECONDS):
-                return bool(await _in_thread(_validators, _matches, _schema(code_template), what.response))
+                return bool(await _in_thread(_validators, _matches, validator, what.response))
         except TimeoutError:
             raise Undeliverable("the schema took too long", for_good=True) from None
 
@@ -252,6 +258,12 @@ def _schema(schema: Any) -> Any:
     except jsonschema.SchemaError as problem:
         raise Refusal(f"code_template: the schema cannot be used: {problem.message[:200]}") from None
     return validator(schema)
+
+
+def _parts(schema: Any) -> int:
+    """How many values a schema is made of."""
+    inner = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
+    return 1 + sum(map(_parts, inner))
 
 
 def _is_expensive(schema: Any) -> bool:

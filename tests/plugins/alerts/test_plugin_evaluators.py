@@ -198,6 +198,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"scoring_type": "json-schema", "code_template": {"properties": {"a": {"pattern": "(a+)+$"}}}}, "pattern"),
     ({"scoring_type": "json-schema", "code_template": {"$ref": "#"}}, "$ref"),
     ({"scoring_type": "json-schema", "code_template": {"items": {"$recursiveRef": "#"}}}, "$recursiveRef"),
+    ({"scoring_type": "json-schema", "code_template": {"unevaluatedItems": False}}, "unevaluatedItems"),
     ({"scoring_type": "LLM-RANGE", "llm_template": {"prompt": "x", "min": 1, "max": 1}}, "min"),
     ({"scoring_type": "LLM-CHOICE", "llm_template": {"prompt": "x"}}, "choices"),
     ({"scoring_type": "LLM-BOOLEAN"}, "llm_template"),
@@ -217,6 +218,11 @@ async def test_evaluators_over_the_api(gateway: GatewayFactory) -> None:
         assert await rest(running, "GET", f"{path}/experiments") == []
         trial = {"evaluator": GREETS, "response": "Hello"}
         assert await rest(running, "POST", "/v1/evaluator/python/test", trial) == {"score": True}
+        large = {"scoring_type": "json-schema", "name": "x", "code_template": {"items": {"allOf": [True] * 1000}}}
+        numbers = {"evaluator": large, "response": json.dumps([1] * 500)}
+        assert await rest(running, "POST", "/v1/evaluator/python/test", numbers) == {"score": True}
+        numbers["response"] = json.dumps([1] * 1000)
+        assert "too many values" in await rest(running, "POST", "/v1/evaluator/python/test", numbers, status=502)
         await running.chat()
         await followed(running)
         of_log = {"evaluator": GREETS, "request_id": running.exchanges[-1].id}
