@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 from sqlalchemy import insert, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from helicone_gw import new_id
 from helicone_gw_alerts.errors import LogUnavailable, Refusal
@@ -56,6 +56,11 @@ class Evaluation:
             except (LogUnavailable, Refusal) as problem:
                 self.counters.failed += 1
                 self._log.warning("an alert cannot be evaluated", alert=alert.id, problem=str(problem))
+            except SQLAlchemyError:
+                raise
+            except Exception as problem:  # a fault of ours, of which the other alerts must not suffer
+                self.counters.failed += 1
+                self._log.error("evaluating an alert failed", alert=alert.id, problem=type(problem).__name__)
         await self._keeper.prune(alerts)
 
     async def one(self, alert: Alert) -> None:

@@ -9,6 +9,8 @@ import pytest
 from helicone_gw import Usage
 from helicone_gw.testing import GatewayFactory, ScriptedProvider
 from helicone_gw.testing.dialects import openai_chat
+from helicone_gw_alerts.measuring import Measuring, Sample
+from helicone_gw_alerts.rules import Rule
 from tests.plugins.alerts.running import LOGGED, evaluated, logged, plugin, receiver, rest
 
 pytestmark = pytest.mark.virtual_time
@@ -211,6 +213,25 @@ async def test_a_look_at_the_past_says_when_it_would_have_fired(gateway: Gateway
         told = await rest(running, "POST", "/v1/alert/preview", {"alert": rule, "steps": 14})
         assert told["times_triggered"] == 1
         assert [each["value"] for each in told["points"] if each["triggered"]] == [1, 1, 1]
+
+
+async def test_one_that_fails_keeps_no_other_from_firing(
+    gateway: GatewayFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule = {"metric": "count", "threshold": 1, "channels": ["hook"]}
+    sink, measure = receiver(), Measuring.measure
+
+    async def faulty(self: Measuring, rule: Rule, organization: str, now: float) -> dict[str, Sample]:
+        if rule.name == "bad":
+            raise ZeroDivisionError
+        return await measure(self, rule, organization, now)
+
+    monkeypatch.setattr(Measuring, "measure", faulty)
+    async with gateway([*LOGGED, alerts(alerts={"bad": rule, "good": rule})], http=sink) as running:
+        await running.chat()
+        await evaluated(running)
+        assert [each.json()["alert"]["name"] for each in sink.requests] == ["good"]
+        assert plugin(running).evaluation.counters.failed == 1
 
 
 async def test_while_the_log_is_away_nothing_changes(gateway: GatewayFactory) -> None:
