@@ -63,7 +63,7 @@ class RawMessagesFormat(MessagesFormat):
 class InvokeFormat(ProviderFormat):
     """``POST /model/{id}/invoke``: the body is that of the model's maker, and an id need not say who that is.
 
-    So it is read as that of any of them: Anthropic's, Amazon's, Cohere's, Meta's, Mistral's, AI21's.
+    So it is read as that of any of them: Anthropic's, Amazon's, Cohere's, Meta's, Mistral's, Stability's.
     """
 
     dialect = "bedrock"
@@ -71,10 +71,10 @@ class InvokeFormat(ProviderFormat):
         MessagesFormat.prompt_top
         | ConverseFormat.prompt_top
         | {"prompt", "suffix", "inputText", "texts", "inputs", "query", "documents", "message", "chat_history"}
-        | {"preamble"}
+        | {"preamble", "text_prompts", "textToImageParams"}
     )
     reply_top: ClassVar[frozenset[str]] = frozenset(
-        {"content", "output", "outputs", "results", "completion", "completions", "generation", "generations"}
+        {"content", "output", "outputs", "results", "completion", "generation", "generations"}
         | {"choices", "text", "message", "outputText"}
     )
     text_keys: ClassVar[frozenset[str]] = (

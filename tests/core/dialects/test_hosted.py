@@ -28,6 +28,8 @@ def body(**members: Any) -> bytes:
         (body(inputText="Q"), body(results=[{"outputText": "A"}])),
         (body(prompt="Q"), body(outputs=[{"text": "A"}])),
         (body(message="Q"), body(text="A")),
+        (body(textToImageParams={"text": "Q"}), body(results=[{"outputText": "A"}])),
+        (body(text_prompts=[{"text": "Q"}]), body(completion="A")),
         (body(messages=[{"role": "user", "content": [{"text": "Q"}]}]), body(output={"message": {"content": "A"}})),
         (body(messages=[{"role": "user", "content": "Q"}]), body(choices=[{"message": {"content": "A"}}])),
         (body(system="Q"), body(type="message", content=[{"type": "text", "text": "A"}])),
