@@ -28,6 +28,7 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_whole_run(capsys: pytest.CaptureFixture[str]) -> None:
     Path("page.md").write_text(f"{BEGIN}\n{END}\n")
     outputs = ("--json", "report.json", "--page", "page.md", "--history", "history.json", "--check")

@@ -131,6 +131,7 @@ async def test_somebody_new_finds_the_dearest_user_a_miss_and_where_budgets_are_
     await context.close()
 
 
+@pytest.mark.full
 async def test_every_page_of_amounts_fits_a_phone_in_the_dark(chromium: Browser, used: str, axe: str) -> None:
     headers = {"Helicone-Auth": f"Bearer {ADMIN}"}
     context = await chromium.new_context(

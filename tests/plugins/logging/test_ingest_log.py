@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from helicone_gw.database import Database
 from helicone_gw_logging.ingest.payload import MAX_PAYLOAD
+from helicone_gw_logging.plugin import VERSIONS
 from helicone_gw_logging.totals import ROLLUP, SESSION
 from tests.plugins.logging.ingesting import ANSWER, CHAT, CHUNKS, COST, KEY, Ingesting, ingesting, lines
 
@@ -235,6 +237,9 @@ async def test_old_rows_land_in_the_sums_of_their_own_hour(told: Ingesting) -> N
 
 
 async def test_on_postgres_what_is_told_late_has_its_month_too(tmp_path: Path, postgres_url: str) -> None:
+    database = Database(postgres_url)
+    await database.migrate("logging", VERSIONS)
+    await database.close()
     async with ingesting(tmp_path, url=postgres_url) as told:
         request = {**CHAT, "user": "nul \0"}
         for days in (1, 40, 400, 3000):
@@ -316,7 +321,9 @@ async def test_bodies_may_be_compressed_and_damage_is_told(told: Ingesting) -> N
 
 
 async def test_a_full_log_is_200_with_an_error_where_clients_know_nothing_else(tmp_path: Path) -> None:
-    async with ingesting(tmp_path, logging={"queue_max_rows": 1, "batch_ms": 60_000}) as told:
+    # With a journal there would be room for them yet.
+    bounds = {"queue_max_rows": 1, "batch_ms": 60_000, "journal": {"enabled": False}}
+    async with ingesting(tmp_path, logging=bounds) as told:
         assert (await told.post("/oai/v1/log", told.call())).body == b"ok"
         full = await told.post("/oai/v1/log", told.call())
         assert (full.status, list(full.json())) == (200, ["error"])
