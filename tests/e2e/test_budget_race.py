@@ -155,6 +155,7 @@ async def listed(gateway: Program) -> int:
     return nano(json.loads(output)[0]["spent"])
 
 
+@pytest.mark.full
 async def test_a_redis_that_lost_everything_is_told_again_and_nothing_counts_twice(
     start: Start, tmp_path: Path, client: httpx.AsyncClient, redis_server: RedisServer
 ) -> None:
@@ -172,6 +173,7 @@ async def test_a_redis_that_lost_everything_is_told_again_and_nothing_counts_twi
             assert nano((await standing(gateway.url))["spent"]) == till.sold == 200_000_000
 
 
+@pytest.mark.full
 async def test_what_is_spent_while_redis_is_away_is_counted_when_it_is_back(
     start: Start, tmp_path: Path, client: httpx.AsyncClient, own_redis_server: RedisServer
 ) -> None:

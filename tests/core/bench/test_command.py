@@ -27,7 +27,7 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "160")
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.timeout(300)
 def test_a_whole_run(capsys: pytest.CaptureFixture[str]) -> None:
     Path("page.md").write_text(f"{BEGIN}\n{END}\n")
@@ -63,7 +63,7 @@ def test_a_gateway_that_runs_already_is_measured(tmp_path: Path, capsys: pytest.
     assert (rows[0].cpu_us_request is not None) is available()
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.skipif(not available(), reason="the processes are found in /proc")
 def test_asked_to_stop_it_stops_what_it_started() -> None:
     command = [sys.executable, "-m", "helicone_gw", *TINY, "--cases", "memory", "--requests", "1000000"]

@@ -99,7 +99,7 @@ fragments = st.one_of(
 
 
 @given(edits=st.lists(st.tuples(st.integers(0, len(TEXT)), st.integers(0, 12), fragments), min_size=1, max_size=4))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_damaged_text(check: Check, edits: list[tuple[int, int, str]]) -> None:
     text = TEXT
     for position, length, fragment in edits:
@@ -147,7 +147,7 @@ PLACES = places(TREE)[1:]
 
 
 @given(place=st.sampled_from(PLACES), value=values, key=st.none() | st.text(min_size=1, max_size=5))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_wrong_values_at_any_place(check: Check, place: tuple[Any, ...], value: Any, key: str | None) -> None:
     tree = YAML(typ="safe", pure=True).load(TEXT)
     parent = tree

@@ -207,7 +207,7 @@ SUITE = """
 """
 
 
-@pytest.mark.parametrize("mode", ["auto", "strict"])
+@pytest.mark.parametrize("mode", ["auto", pytest.param("strict", marks=pytest.mark.full)])
 def test_a_foreign_project_runs_it_with_one_class(pytester: pytest.Pytester, mode: str) -> None:
     pytester.makepyfile(SUITE)
     pytester.makeini(
