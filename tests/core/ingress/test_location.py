@@ -588,7 +588,7 @@ paths = st.one_of(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(
     method=st.sampled_from(["GET", "POST", "DELETE", "OPTIONS", ""]),
     host=st.one_of(

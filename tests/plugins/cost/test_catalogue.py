@@ -130,7 +130,7 @@ def test_every_model_costs_what_genai_prices_says() -> None:
     assert priced > 0.85 * len(MODELS)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     which=st.sampled_from(MODELS),
     usage=usages(),
@@ -146,7 +146,7 @@ def test_random_usage_costs_what_genai_prices_says(
 LARGE = [which for which in MODELS if which[0] in ("openai", "anthropic", "google", "deepseek", "azure", "aws")]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     which=st.sampled_from(LARGE),
     usage=usages(),

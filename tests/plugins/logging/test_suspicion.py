@@ -30,7 +30,7 @@ def test_whatever_matches_a_form_is_suspicious(pattern: re.Pattern[bytes]) -> No
     check()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.lists(st.one_of(TEXT, st.sampled_from([key.encode() for key in KEYS])), max_size=6).map(b" ".join))
 def test_what_is_not_suspicious_would_not_have_been_changed(text: bytes) -> None:
     if not is_suspicious(text):
@@ -96,7 +96,7 @@ EVENT = st.tuples(st.sampled_from([b"", b" ", b'"', b"sk-"]), TEXT).map(lambda p
 OTHER = st.one_of(TEXT, st.just(b"event: ping\ndata: {}\n\n"), st.integers(1, 130).map(lambda cut: CHUNK[:cut]))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(OTHER, st.lists(st.one_of(EVENT, EVENT, EVENT, OTHER), max_size=20), st.integers(1, 20))
 def test_nothing_is_lost_with_the_repetition_of_a_stream(first: bytes, events: list[bytes], window: int) -> None:
     stream = first + b"\n\n" + b"".join(events)

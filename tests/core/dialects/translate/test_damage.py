@@ -59,7 +59,7 @@ def damaged(draw: Any, value: Any) -> Any:
 
 @pytest.mark.parametrize("name", REQUESTS)
 @given(data=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_damaged_request_is_refused_by_name_or_carried(name: str, data: st.DataObject) -> None:
     codec, body = REQUESTS[name]
     broken = msgspec.json.encode(damaged(data.draw, body))
