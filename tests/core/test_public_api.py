@@ -17,8 +17,6 @@ import helicone_gw
 
 ROOT = Path(__file__).parents[2]
 PLUGINS = sorted(path for path in ROOT.glob("plugins/*/helicone_gw_*") if path.is_dir())
-SHARED = {("helicone_gw_dashboard", "helicone_gw_logging"), ("helicone_gw_alerts", "helicone_gw_logging")}
-"""(plugin, other plugin whose public names it may use): they read through the query API."""
 
 
 PUBLIC = """
@@ -115,11 +113,7 @@ def test_a_plugin_imports_public_names_only_and_no_other_plugin(package: Path) -
                 private = [name for name in names if name not in helicone_gw.__all__]
                 if module != "helicone_gw" or private:
                     problems.append(f"{where}: from {module} import {', '.join(private or names)}")
-            elif (
-                top.startswith("helicone_gw_")
-                and top != package.name
-                and ((package.name, top) not in SHARED or module != top)
-            ):
+            elif top.startswith("helicone_gw_") and top != package.name:
                 problems.append(f"{where}: imports plugin {module}")
     assert not problems, "\n".join(problems)
 
