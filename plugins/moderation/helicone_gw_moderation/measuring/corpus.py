@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from helicone_gw_moderation.measuring.hiding import HIDINGS
 from helicone_gw_moderation.measuring.samples import PERSONAL, SECRETS, near_miss, secret_of
 
-SPLITS = ("train", "held_out", "unseen")
+SPLITS = ("train", "held_out", "unseen", "fresh")
 SEED = 7
 """Values are drawn anew each time, and the same each time."""
 

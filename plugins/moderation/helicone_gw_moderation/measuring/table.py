@@ -12,7 +12,7 @@ from helicone_gw_moderation.measuring.corpus import SPLITS, Item
 MIN_SCORE = 0.5
 """Findings of a lower score count as none, as by default in the plugin."""
 
-_TITLES = {"train": "train", "held_out": "held out", "unseen": "unseen"}
+_TITLES = {"train": "train", "held_out": "held out", "unseen": "unseen", "fresh": "fresh"}
 
 
 class Tally(Struct):
