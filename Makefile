@@ -26,6 +26,8 @@ COMPILE   := $(UV) pip compile --quiet --universal --generate-hashes --python-ve
              --no-header --no-annotate $(if $(UPGRADE),--upgrade)
 SUITE     := tests/clients/openai_suite
 
+TABLES     = $(wildcard core/helicone_gw/upstream/*.yaml plugins/*/helicone_gw_*/data/*.yaml plugins/*/helicone_gw_*/rules/*.yaml)
+
 # One file's tests stay in one process: its module fixtures (a gateway, a mock, built wheels) are made once. There is a
 # process more than there are cores, because a third of the time tests wait for servers, clocks and each other.
 JOBS      ?= $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) + 1)' 2>/dev/null || echo auto)
@@ -34,7 +36,7 @@ PYTEST     = -m pytest -n $(JOBS) --dist loadfile
 # Whether there is a second Python to test on: a 3.13 beside a .venv of another version.
 HAS_313   = $(PYTHON313) -c pass >/dev/null 2>&1 && $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] == (3, 13))'
 
-.PHONY: help install run check test servers test-3.13 test-full bench lock schema screenshots clean
+.PHONY: help install run check test servers test-3.13 test-full bench lock tables schema screenshots clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -85,6 +87,9 @@ lock: $(UV_NEEDED) ## bring the requirements.lock files up to their sources (UPG
 	$(COMPILE) --output-file tests/clients/litellm_suite/requirements.lock tests/clients/litellm_suite/requirements.in
 	$(COMPILE) --output-file tests/clients/async_loggers/requirements.lock tests/clients/async_loggers/requirements.in
 	$(COMPILE) --output-file tests/clients/async_loggers/old_package.lock tests/clients/async_loggers/old_package.in
+
+tables: ## compile the tables that come with the packages, after a change to one
+	$(BIN)/python -c 'import sys; from helicone_gw.tables import compile_tables; compile_tables(sys.argv[1:])' $(TABLES)
 
 schema: install ## write config/schema.json
 	$(BIN)/helicone-gw schema > config/schema.json.new

@@ -77,6 +77,7 @@ from helicone_gw.shared import shared_directory
 from helicone_gw.stash import Stash, StashKey
 from helicone_gw.store import LocalKeys, Store
 from helicone_gw.store import Operation as StoreOperation
+from helicone_gw.tables import read_table
 
 __all__ = [
     "UNITS",
@@ -177,6 +178,7 @@ __all__ = [
     "measured",
     "new_id",
     "parse_helicone_headers",
+    "read_table",
     "require_role",
     "shared_directory",
     "text_pieces",

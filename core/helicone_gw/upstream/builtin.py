@@ -8,14 +8,13 @@ from dataclasses import replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from importlib.resources import files
 from typing import Any, cast, get_args
 
 import msgspec
-from ruamel.yaml import YAML
 
 from helicone_gw.errors import ConfigError
 from helicone_gw.ingress.offered import CONVERSATIONS, OPERATIONS, expanded
+from helicone_gw.tables import read_table
 from helicone_gw.upstream.accounts import GLOBAL, read_account
 from helicone_gw.upstream.provider import Auth, Provider, ProviderConfig
 from helicone_gw.upstream.urls import parse_url
@@ -62,8 +61,7 @@ class BuiltIns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @lru_cache(maxsize=1)
 def built_ins() -> BuiltIns:
     """The built-in table, read once."""
-    text = files("helicone_gw.upstream").joinpath("providers.yaml").read_text(encoding="utf-8")
-    return msgspec.convert(YAML(typ="safe", pure=True).load(text), BuiltIns)
+    return msgspec.convert(read_table("helicone_gw.upstream", "providers.yaml"), BuiltIns)
 
 
 def merge(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
-from ruamel.yaml import YAML
+from helicone_gw import read_table
 
 
 @cache
 def table(name: str) -> Any:
     """The content of ``data/<name>.yaml``; shared, not to be changed."""
-    return YAML(typ="safe", pure=True).load(files(__package__).joinpath("data", f"{name}.yaml").read_text("utf-8"))
+    return read_table(str(__package__), f"data/{name}.yaml")

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from helicone_gw import ConfigError
+from helicone_gw import ConfigError, read_table
 from helicone_gw_moderation.detectors.base import Category
 
 BUILT_IN = ("secrets", "pii", "injection")
@@ -87,8 +86,11 @@ def _named(rule: Rule, patterns: Sequence[str]) -> bool:
 @cache
 def built_in(name: str) -> Pack:
     """A pack that comes with the plugin; read once."""
-    source = files(__package__.rpartition(".")[0]).joinpath("rules", f"{name}.yaml")
-    return read(source.read_text("utf-8"), f"{name}.yaml")
+    file = f"{name}.yaml"
+    content = RuleFile.model_validate(read_table("helicone_gw_moderation", f"rules/{file}"))
+    pack = Pack(file, content, (file,) * len(content.rules))
+    _check(pack)
+    return pack
 
 
 def read_file(path: Path) -> Pack:
