@@ -17,6 +17,9 @@ TYPES = {
 }
 """What is served; everything else that lies there (licences) is not."""
 
+TOGETHER = {"dashboard.css": ("app.css", "forms.css", "plugins.css", "vendor/uPlot.min.css")}
+"""Files that are served as one: every page needs the first, and nothing is drawn before a page's styles are there."""
+
 
 @dataclass(frozen=True)
 class Asset:
@@ -39,20 +42,26 @@ class Assets:
     def __init__(self, folder: Path = STATIC) -> None:
         self._paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.suffix in TYPES}
         self._read: dict[str, Asset] = {}
+        self._folder = folder
+
+    @property
+    def names(self) -> list[str]:
+        """What pages may load."""
+        return [*self._paths, *TOGETHER]
 
     def __getitem__(self, name: str) -> Asset:
         """The asset ``name``. Raises `KeyError`: there is none."""
         found = self._read.get(name)
         if found is None:
-            path = self._paths[name]
-            content = path.read_bytes()
+            paths = [self._folder / each for each in TOGETHER[name]] if name in TOGETHER else [self._paths[name]]
+            content = b"\n".join(path.read_bytes() for path in paths)
             tag = hashlib.sha256(content).hexdigest()[:12]
-            found = self._read[name] = Asset(name, content, tag, TYPES[path.suffix])
+            found = self._read[name] = Asset(name, content, tag, TYPES[paths[0].suffix])
         return found
 
     def get(self, name: str, tag: str) -> Asset | None:
         """The asset of that name and content."""
-        if name not in self._paths:
+        if name not in self._paths and name not in TOGETHER:
             return None
         found = self[name]
         return found if found.tag == tag else None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Final
 
 from helicone_gw import Measurement, Plugin, hookimpl
 from helicone_gw_dashboard.config import DashboardConfig
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from helicone_gw_dashboard.site import Site
 
 
+QUIET: Final = 2.0
+"""Seconds after the start in which nothing is done ahead: the gateway has other things to do then."""
+
+
 class DashboardPlugin(Plugin):
     """The dashboard: what happens in the gateway, in a browser."""
 
@@ -26,13 +31,33 @@ class DashboardPlugin(Plugin):
     def __init__(self, config: DashboardConfig, name: str) -> None:
         super().__init__(config, name)
         self._site: Site | None = None
+        self._warming: asyncio.Task[None] | None = None
 
     @hookimpl
     async def startup(self, gateway: Gateway) -> None:
-        """Be the page to log in at, unless another plugin is already."""
+        """Be the page to log in at, unless another plugin is already; make ready for the first visitors."""
         if gateway.keys.login_page is None:
             gateway.keys.login_page = f"{self.config.prefix}/login"
         gateway.keys.open_pages(f"{self.config.prefix}/login", f"{self.config.prefix}/assets/")
+        # Not one of the gateway's own tasks in the background: the end waits for those.
+        self._warming = asyncio.create_task(self._warm(gateway), name=f"{self.name}: make ready")
+
+    async def _warm(self, gateway: Gateway) -> None:
+        await gateway.clock.sleep(QUIET)
+        if self._site is None:
+            return
+        try:
+            await self._site.warm()
+        except Exception:
+            # Pages do without.
+            gateway.log.exception("the dashboard could not be made ready ahead")
+
+    @hookimpl
+    async def shutdown(self, gateway: Gateway) -> None:
+        """Stop what is done ahead."""
+        if self._warming is not None:
+            self._warming.cancel()
+            await asyncio.wait((self._warming,))
 
     @hookimpl
     def register_routes(self, gateway: Gateway) -> Blueprint | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from quart import Blueprint, Response, request
 from werkzeug.datastructures import Headers
@@ -13,13 +14,17 @@ from werkzeug.datastructures import Headers
 from helicone_gw import Gateway, GatewayError, Role, caller, require_role
 from helicone_gw_dashboard.assets import Asset, Assets
 from helicone_gw_dashboard.config import DashboardConfig
-from helicone_gw_dashboard.rendering import HEADERS, Renderer
+from helicone_gw_dashboard.framing import framed, navigates
+from helicone_gw_dashboard.rendering import HEADERS, Renderer, finished
 from helicone_gw_dashboard.view import Trouble, View
 
 Handler = Callable[..., Awaitable[Response]]
 
 _FORWARDED = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _KEPT = "public, max-age=31536000, immutable"
+
+BETWEEN: Final = 0.01
+"""Seconds between two steps of what is done ahead, in which requests have their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,25 +139,44 @@ class Site:
         async def view(**path: Any) -> Response:
             made = View(self, None if page.open else caller(request.scope), page.title, page.section)
             made.stranger = page.open
-            try:
-                if not page.open:
-                    require_role(made.caller, page.role)
-                return await page.handler(made, **path)
-            except Trouble as trouble:
-                return made.trouble(trouble.status, trouble.message)
-            except GatewayError as error:
-                return made.trouble(error.status, error.message)
-            except Exception:
-                self.gateway.log.exception("a page of the dashboard failed", page=page.path)
-                return made.trouble(500, "Something went wrong in the gateway; its own log says what.")
+            answering = self._answer(page, made, path)
+            if not page.open and not made.partial and navigates(request.method, request.headers):
+                return await framed(made, answering, zipped=_zipped())
+            return await finished(await answering, zipped=_zipped())
 
         return view
+
+    async def _answer(self, page: Page, view: View, path: dict[str, Any]) -> Response:
+        try:
+            if not page.open:
+                require_role(view.caller, page.role)
+            return await page.handler(view, **path)
+        except Trouble as trouble:
+            return view.trouble(trouble.status, trouble.message)
+        except GatewayError as error:
+            return view.trouble(error.status, error.message)
+        except Exception:
+            self.gateway.log.exception("a page of the dashboard failed", page=page.path)
+            return view.trouble(500, "Something went wrong in the gateway; its own log says what.")
 
     async def _asset(self, tag: str, name: str) -> Response:
         asset = self.assets.get(name, tag)
         if asset is None:
             return Response(b"There is no such file.", 404, HEADERS, content_type="text/plain")
-        return _served(asset, zipped="gzip" in request.headers.get("Accept-Encoding", ""))
+        return _served(asset, zipped=_zipped())
+
+    async def warm(self) -> None:
+        """Do once what the first visitors would wait for, little by little: compile templates, compress assets."""
+        for template in self.renderer.templates:
+            await asyncio.to_thread(self.renderer.compile, template)
+            await asyncio.sleep(BETWEEN)
+        for name in self.assets.names:
+            await asyncio.to_thread(getattr, self.assets[name], "zipped")
+            await asyncio.sleep(BETWEEN)
+
+
+def _zipped() -> bool:
+    return "gzip" in request.headers.get("Accept-Encoding", "")
 
 
 async def _nowhere(view: View, nowhere: str) -> Response:

@@ -14,7 +14,7 @@ from quart import Response, request
 
 from helicone_gw import DashboardCard, DashboardPage, Gateway, GatewayError, GatewayKey, Plugin, Role, require_role
 from helicone_gw_dashboard.navigation import GROUPS, Entry
-from helicone_gw_dashboard.rendering import page
+from helicone_gw_dashboard.rendering import Html
 
 if TYPE_CHECKING:
     from helicone_gw_dashboard.site import Site
@@ -173,8 +173,11 @@ class View:
 
     def render(self, template: str, status: int = 200, /, **values: Any) -> Response:
         """An answer made of ``template``, which has ``values``, ``view``, ``url`` and ``asset``."""
-        html = self.site.renderer.html(template, view=self, url=self.url, asset=self.asset, **values)
-        return page(html, status, zipped="gzip" in request.headers.get("Accept-Encoding", ""))
+        return Html(self.html(template, **values), status)
+
+    def html(self, template: str, /, **values: Any) -> str:
+        """The same as text."""
+        return self.site.renderer.html(template, view=self, url=self.url, asset=self.asset, **values)
 
     async def render_aside(self, template: str, status: int = 200, /, **values: Any) -> Response:
         """The same in a thread, for what may be large: nobody's request waits for it on the event loop."""

@@ -81,7 +81,8 @@ async def test_pages_run_nothing_of_their_own_and_are_kept_by_nobody(running: Ru
 async def test_assets_are_kept_for_ever_at_addresses_of_their_content(running: RunningGateway) -> None:
     page = await get(running, "/dashboard/requests")
     addresses = re.findall(r'(?:src|href)="(/dashboard/assets/[^"]+)"', page)
-    assert {address.rpartition("/")[2] for address in addresses} >= {"app.css", "app.js", "htmx.min.js", "theme.js"}
+    names = {address.rpartition("/")[2] for address in addresses}
+    assert names >= {"dashboard.css", "app.js", "htmx.min.js", "theme.js"}
     for address in addresses:
         plain = await running.request("GET", address)
         assert "immutable" in plain.headers.get("cache-control", "")
@@ -227,7 +228,7 @@ async def test_who_has_no_session_is_sent_to_the_login_and_may_have_nothing_else
         assert 'name="next" value="/dashboard/sessions"' in page
         assert "That is not right" in page
         assert problems(page) == []
-        style = re.search(r'href="([^"]+app\.css)"', page)
+        style = re.search(r'href="([^"]+dashboard\.css)"', page)
         assert style is not None
         assert (await running.request("GET", style[1])).status == 200
 

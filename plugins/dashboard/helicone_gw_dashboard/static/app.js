@@ -88,6 +88,10 @@
     dashboard.notice("The gateway cannot be reached.");
   });
 
+  // A page whose frame came ahead knows its own name only now.
+  var named = document.querySelector("[data-title]");
+  if (named) document.title = named.dataset.title + " · helicone-gw";
+
   // Times: the server writes UTC, the reader sees their own zone.
   var sameDay = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
   var otherDay = new Intl.DateTimeFormat(undefined, {
