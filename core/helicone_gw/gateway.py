@@ -110,7 +110,7 @@ class Gateway:
             ITSELF.name: LocalModels(self._own_models(), int(self.clock.now())),
         }
         self._outside: Upstream = upstream or self._network
-        self._timing = Timing()
+        self._timing = Timing(config.pipeline.every, noted=config.pipeline.timings != "off")
         services = self._services(self.chain, decode_replies=self.chain.reads_answer)
         self.pipeline = Pipeline(services, self._settling)
         bare = self._services(compile_chain((), new_manager()), decode_replies=lambda readers: True)
@@ -288,6 +288,7 @@ class Gateway:
         yield from measuring.of_store(self.store)
         yield from measuring.of_health(self.health)
         yield from measuring.of_hooks(self.pipeline.services.caller.faults)
+        yield from measuring.of_timings(self._timing.timed, self._timing.totals)
         yield from measuring.of_prices(self.prices)
         yield from measuring.of_background(self.background, self._settling)
         yield from measuring.of_questions(self.ask.totals)

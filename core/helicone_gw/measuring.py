@@ -50,6 +50,15 @@ def of_hooks(faults: Mapping[tuple[str, str], int]) -> Iterator[Measurement]:
         yield Measurement("plugin_faults", "counter", "Unexpected exceptions in hooks of plugins.", count, labels)
 
 
+def of_timings(timed: int, totals: Mapping[tuple[str, str], tuple[float, int]]) -> Iterator[Measurement]:
+    """How long hooks took in the exchanges that were timed (``pipeline.timings``)."""
+    yield Measurement("exchanges_timed", "counter", "Exchanges whose hooks were timed.", timed)
+    for (plugin, hook), (seconds, calls) in totals.items():
+        labels = {"plugin": plugin, "hook": hook}
+        yield Measurement("hook_seconds", "counter", "Time in hooks of exchanges that were timed.", seconds, labels)
+        yield Measurement("hook_calls", "counter", "Calls of hooks of exchanges that were timed.", calls, labels)
+
+
 def of_prices(prices: Prices) -> Iterator[Measurement]:
     """Attempts without a price, by provider and model: at most as many as `Prices` counts apart."""
     for (provider, model), count in prices.unknown.items():

@@ -85,6 +85,24 @@ class TranslationConfig(Section):
     )
 
 
+class PipelineConfig(Section):
+    """What is measured of plugins."""
+
+    timings: Literal["sampled", "always", "off"] = Field(
+        default="sampled",
+        description="Of which exchanges it is noted how long every hook took; those whose clients ask for "
+        "Server-Timing are among them unless it is off.",
+    )
+    sample: Count = Field(
+        default=100, le=1_000_000, description="One exchange of so many is timed where it is sampled."
+    )
+
+    @property
+    def every(self) -> int:
+        """One exchange of how many is timed; 0 for none."""
+        return {"always": 1, "off": 0}.get(self.timings, self.sample)
+
+
 class GatewayConfig(Section):
     """The whole configuration of a gateway; everything has a default."""
 
@@ -93,6 +111,7 @@ class GatewayConfig(Section):
     upstream: UpstreamConfig = Field(
         default_factory=UpstreamConfig, description="How providers are reached: HTTP client, proxy, connections."
     )
+    pipeline: PipelineConfig = Field(default_factory=PipelineConfig, description=PipelineConfig.__doc__)
     translation: TranslationConfig = Field(default_factory=TranslationConfig, description=TranslationConfig.__doc__)
     database: DatabaseConfig = Field(default_factory=DatabaseConfig, description=DatabaseConfig.__doc__)
     store: StoreConfig = Field(default_factory=StoreConfig, description=StoreConfig.__doc__)

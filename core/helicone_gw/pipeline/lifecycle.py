@@ -29,8 +29,11 @@ class Pipeline:
     async def handle(self, exchange: Exchange, sink: Sink, make: MakeAttempt | None = None) -> None:
         """Answer ``exchange`` into ``sink``. ``make`` replaces the ordinary HTTP attempt (WebSockets do)."""
         services = self.services
-        if services.timing.when is not None and make is None and services.timing.wanted(exchange):
-            services, sink = timed(services, exchange, sink)
+        timing = services.timing
+        told = timing.when is not None and make is None and timing.wanted(exchange)
+        timing.left -= 1
+        if told or not timing.left:
+            services, sink = timed(services, exchange, sink, told=told)
         run = Run(services, exchange, sink, make or services.attempts.make)
         await self._live(run, None)
 
@@ -71,7 +74,7 @@ class Pipeline:
             return
         run.conclude()
         for hook in hooks:
-            self.services.caller.tell_plainly(hook, run.exchange)
+            run.services.caller.tell_plainly(hook, run.exchange)
 
     def _hooks_inside(self, depth: int) -> Sequence[Hook]:
         hooks = self.services.chain.on_finish
@@ -82,4 +85,4 @@ class Pipeline:
             await run.settle()
         run.conclude()
         for hook in hooks:
-            await self.services.caller.tell(hook, run.exchange)
+            await run.services.caller.tell(hook, run.exchange)

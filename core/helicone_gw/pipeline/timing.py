@@ -1,13 +1,14 @@
-"""Timing: how long each plugin's hooks took for one exchange, told in ``Server-Timing`` where somebody asks.
+"""Timing: how long each plugin's hooks took: noted for one exchange of so many, told to who asks.
 
-Nobody asks as a rule, and then nothing here is run: an exchange that is timed gets a hook caller and a sink of its own.
+An exchange that is timed gets a hook caller of its own, and a sink where its client is told; for all others nothing
+here is run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -23,14 +24,32 @@ from helicone_gw.pipeline.sink import Sink
 log = structlog.get_logger("helicone_gw.pipeline")
 
 
-class Timing:
-    """Which exchanges are timed: those for which ``when`` says so. ``None``: none are, at no cost."""
+NOTE: Final = "pipeline.hooks"
+"""What is annotated: a list of ``[plugin, hook, start, took, calls]``, microseconds after the exchange was received."""
 
-    def __init__(self) -> None:
+MAX_NOTED: Final = 256
+"""Hooks that are noted of one exchange; what further ones took is in the totals alone."""
+
+
+class Timing:
+    """Which exchanges are timed: one of ``every`` (0: none), and those for which ``when`` says so (``None``: none).
+
+    The first one is timed, so that whoever has just begun sees what there is to see. ``noted``: what was timed stands
+    on the exchange, too. ``totals`` are seconds and calls by plugin and hook, of all that were timed.
+    """
+
+    def __init__(self, every: int = 0, *, noted: bool = True) -> None:
         self.when: Callable[[Exchange], bool] | None = None
+        self.every = every
+        self.left = 1 if every else 0
+        """Exchanges until one is timed. It counts down and never arrives where it begins with 0."""
+        self.noted = noted
+        self.timed = 0
+        """Exchanges that were timed."""
+        self.totals: dict[tuple[str, str], tuple[float, int]] = {}
 
     def wanted(self, exchange: Exchange) -> bool:
-        """Whether ``exchange`` is to be timed; no, where that cannot be told."""
+        """Whether the client of ``exchange`` is to be told; no, where that cannot be said."""
         try:
             return self.when is not None and self.when(exchange)
         except Exception as fault:
@@ -38,20 +57,31 @@ class Timing:
             return False
 
 
-def timed(services: Services, exchange: Exchange, sink: Sink) -> tuple[Services, Sink]:
-    """``services`` and ``sink`` that time the hooks of ``exchange`` and tell the client with the head of the answer."""
-    caller = TimedCaller(services.caller, services.clock)
-    return replace(services, caller=caller), TimedSink(sink, exchange, caller, services.clock)
+def timed(services: Services, exchange: Exchange, sink: Sink, *, told: bool) -> tuple[Services, Sink]:
+    """``services`` that time the hooks of ``exchange``; ``told``: a sink that says so with the head of the answer."""
+    timing = services.timing
+    timing.timed += 1
+    if not timing.left:
+        timing.left = timing.every
+    caller = TimedCaller(services.caller, services.clock, timing, exchange)
+    return replace(services, caller=caller), TimedSink(sink, exchange, caller, services.clock) if told else sink
 
 
 class TimedCaller(HookCaller):
     """A `HookCaller` for one exchange that counts seconds by plugin; faults are counted where ``inner`` counts them."""
 
-    def __init__(self, inner: HookCaller, clock: Clock) -> None:
+    def __init__(self, inner: HookCaller, clock: Clock, timing: Timing, exchange: Exchange) -> None:
         super().__init__(clock)
         self.faults = inner.faults
         self._told = inner._told
         self.seconds: dict[str, float] = {}
+        self._totals = timing.totals
+        self._began = clock.monotonic() - max(0.0, clock.now() - exchange.received_at)
+        self._entries: dict[tuple[str, str], list[Any]] = {}
+        self._noted: list[list[Any]] = []
+        if timing.noted:
+            # It grows while the exchange lasts: whoever writes a row has what is over by then.
+            exchange.annotate(NOTE, self._noted)
 
     async def call(self, hook: Hook, exchange: Exchange, *arguments: Any) -> Any:
         """As the untimed one."""
@@ -86,7 +116,23 @@ class TimedCaller(HookCaller):
             self._took(hook, began)
 
     def _took(self, hook: Hook, began: float) -> None:
-        self.seconds[hook.plugin] = self.seconds.get(hook.plugin, 0.0) + self._clock.monotonic() - began
+        took = self._clock.monotonic() - began
+        self.seconds[hook.plugin] = self.seconds.get(hook.plugin, 0.0) + took
+        which = hook.plugin, hook.name
+        seconds, calls = self._totals.get(which, (0.0, 0))
+        self._totals[which] = seconds + took, calls + 1
+        entry = self._entries.get(which)
+        if entry is None:
+            if len(self._entries) >= MAX_NOTED:
+                return
+            entry = self._entries[which] = [*which, _micro(began - self._began), 0, 0]
+            self._noted.append(entry)
+        entry[3] += _micro(took)
+        entry[4] += 1
+
+
+def _micro(seconds: float) -> int:
+    return max(0, round(seconds * 1e6))
 
 
 class TimedSink:

@@ -109,7 +109,7 @@ plugins:
         "5:20: limits.deadline: Input should be greater than 0",
         (
             "6:1: provider: unknown key; did you mean 'providers'? "
-            "(known: database, limits, models, plugins, providers, server, store, translation, upstream)"
+            "(known: database, limits, models, pipeline, plugins, providers, server, store, translation, upstream)"
         ),
         "8:3: providers.opnai: is no built-in provider, so it needs base_url and dialect; did you mean 'openai'?",
         "9:3: providers.v1: is a path of the gateway itself, so no provider can be called that; choose another name",

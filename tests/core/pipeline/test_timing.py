@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from helicone_gw import Chunk, Exchange, Gateway, Plugin, Response, hookimpl
+from helicone_gw.pipeline.timing import NOTE
 from helicone_gw.testing import GatewayFactory, ScriptedProvider
 from helicone_gw.testing.dialects import openai_chat
 
@@ -83,3 +84,59 @@ async def test_who_cannot_say_times_nothing(gateway: GatewayFactory) -> None:
     assert reply.status == 200
     assert "server-timing" not in reply.headers
     assert any("timed" in entry["event"] for entry in logs)
+
+
+ALWAYS = {"pipeline": {"timings": "always"}}
+SECOND = 1_000_000
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_each_hook_took_is_noted_where_everything_is_timed(gateway: GatewayFactory, stream: bool) -> None:
+    provider = ScriptedProvider(default=openai_chat.answer())
+    async with gateway(["slow"], provider=provider, classes={"slow": Slow}, config=ALWAYS) as running:
+        reply = await running.chat(stream=stream, user="nobody")
+        exchange = running.exchanges[0]
+        measured = {each.labels["hook"]: each.value for each in running.gateway.measurements() if "hook" in each.labels}
+    assert "server-timing" not in reply.headers
+    noted = {hook: (start, took, calls) for plugin, hook, start, took, calls in exchange.annotations[NOTE]}
+    assert noted["pre_request"] == (0, SECOND // 2, 1)
+    assert noted["on_response"][1:] == (SECOND // 4, 1)
+    assert noted["on_response"][0] >= SECOND // 2
+    assert ("on_stream_chunk" in noted) == stream
+    if stream:
+        assert noted["on_stream_chunk"][2] > 1, "the events of a stream are one entry, however many they are"
+    assert measured["pre_request"] == 1
+
+
+async def test_one_exchange_of_so_many_is_timed_and_the_first_is(gateway: GatewayFactory) -> None:
+    async with gateway(
+        ["slow"], classes={"slow": Slow}, config={"pipeline": {"sample": 3, "timings": "sampled"}}
+    ) as running:
+        for _ in range(7):
+            await running.chat(user="nobody")
+        assert [NOTE in each.annotations for each in running.exchanges] == [True, False, False] * 2 + [True]
+        timed = [each.value for each in running.gateway.measurements() if each.name == "exchanges_timed"]
+    assert timed == [3]
+
+
+async def test_who_asks_is_told_and_has_it_noted_but_where_it_is_off(gateway: GatewayFactory) -> None:
+    sampled = {"pipeline": {"sample": 1000, "timings": "sampled"}}
+    async with gateway(["slow"], classes={"slow": Slow}, config=sampled) as running:
+        await running.chat(user="nobody")
+        reply = await running.chat(user="fault")
+        assert NOTE in running.exchanges[1].annotations
+        assert "server-timing" in reply.headers
+    async with gateway(["slow"], classes={"slow": Slow}) as running:
+        reply = await running.chat(user="somebody")
+        assert NOTE not in running.exchanges[0].annotations
+        assert "server-timing" in reply.headers
+
+
+async def test_the_hooks_that_are_noted_have_a_bound(gateway: GatewayFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("helicone_gw.pipeline.timing.MAX_NOTED", 1)
+    async with gateway(["slow"], classes={"slow": Slow}, config=ALWAYS) as running:
+        await running.chat(user="nobody")
+        assert len(running.exchanges[0].annotations[NOTE]) == 1
+        assert {each.labels["hook"] for each in running.gateway.measurements() if each.name == "hook_seconds"} > {
+            "pre_request"
+        }
