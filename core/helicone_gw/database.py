@@ -9,7 +9,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import URL, Connection, event, make_url
@@ -19,7 +19,10 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.util import await_only
 
 from helicone_gw.errors import ConfigError
-from helicone_gw.migrations import MigrationError, Revisions, Standing
+from helicone_gw.migrations import MigrationError, Standing, newest_revision, reached_revision
+
+if TYPE_CHECKING:
+    from helicone_gw.revisions import Revisions
 
 __all__ = ["Database", "MigrationError", "is_locked"]
 
@@ -109,10 +112,13 @@ class Database:
         """
         if not _BRANCH.fullmatch(branch):
             raise ValueError(f"not a migration branch name: {branch!r}")
-        revisions = Revisions(branch, versions)
+        newest = newest_revision(versions)
         try:
             await asyncio.to_thread(self._probe)
             async with self.connect() as connection:
+                if newest is not None and await connection.run_sync(reached_revision, branch) == newest:
+                    return
+                revisions = _revisions(branch, versions)
                 if await connection.run_sync(revisions.current):
                     return
         except (DBAPIError, sqlite3.Error, OSError) as problem:
@@ -136,7 +142,7 @@ class Database:
     async def standing(self, branch: str, versions: Path) -> Standing:
         """How far the tables of ``branch`` are. Raises `MigrationError`, and what SQLAlchemy raises."""
         async with self.connect() as connection:
-            return await connection.run_sync(Revisions(branch, versions).standing)
+            return await connection.run_sync(_revisions(branch, versions).standing)
 
     async def close(self) -> None:
         """Close every connection; an in-memory database is gone. May be called twice."""
@@ -207,6 +213,12 @@ class Database:
             raise ConfigError(
                 [f"database.url: {problem.name} is not installed: pip install 'helicone-gw-core[postgres]'"]
             ) from None
+
+
+def _revisions(branch: str, versions: Path) -> Revisions:
+    from helicone_gw.revisions import Revisions  # Alembic, which a start does without where nothing is left to do
+
+    return Revisions(branch, versions)
 
 
 def is_locked(problem: BaseException) -> bool:

@@ -1,17 +1,15 @@
-"""Migrations: the Alembic revisions of one branch, and what it takes to run them on a connection."""
+"""Migrations: how far the tables of a branch are, as told without Alembic, which takes long to import."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from alembic.operations import Operations
-from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionStep
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import Connection
+
+_REVISION = re.compile(r"""^revision\b[^=\n]*=\s*["']([^"'\n]+)["']\s*$""", re.MULTILINE)
+_BEFORE = re.compile(r"""^down_revision\b[^=\n]*=\s*(?:None|["']([^"'\n]+)["'])\s*$""", re.MULTILINE)
 
 
 class MigrationError(Exception):
@@ -41,72 +39,33 @@ class Standing:
         return self.reached == self.newest
 
 
-class Revisions:
-    """The revision files of ``branch`` in the directory ``versions``, read at once.
+def version_table(branch: str) -> str:
+    """The table in which Alembic keeps what revision the tables of ``branch`` have."""
+    return f"alembic_version_{branch}"
 
-    Raises `MigrationError` when they cannot be read.
+
+def newest_revision(versions: Path) -> str | None:
+    """The newest of the revision files in the directory ``versions``, which are read and not run.
+
+    ``None`` when that takes more: a file that does not say its revision in so many words, or several newest ones.
     """
-
-    def __init__(self, branch: str, versions: Path) -> None:
-        self.branch = branch
-        if not versions.is_dir():
-            raise MigrationError(branch, None, f"no such directory: {versions}")
-        self._scripts = ScriptDirectory(str(versions.parent), version_locations=[str(versions)])
-        try:
-            self.heads = set(self._scripts.get_heads())
-        except Exception as problem:  # a revision file is a program: it may raise anything
-            raise MigrationError(branch, None, f"a revision file cannot be loaded: {_brief(problem)}") from problem
-
-    def current(self, connection: Connection) -> bool:
-        """Whether nothing is left to do. Raises `MigrationError` for a database from a newer version."""
-        reached = MigrationContext.configure(connection, opts=self._options()).get_current_heads()
-        for revision in reached:
-            try:
-                self._scripts.get_revision(revision)
-            except CommandError as problem:
-                raise MigrationError(
-                    self.branch, revision, "the database was made by a newer version, which alone knows this revision"
-                ) from problem
-        return set(reached) == self.heads
-
-    def standing(self, connection: Connection) -> Standing:
-        """How far the tables are. Raises `MigrationError` for a database from a newer version."""
-        self.current(connection)
-        reached = MigrationContext.configure(connection, opts=self._options()).get_current_heads()
-        return Standing(self.branch, ", ".join(sorted(reached)) or None, ", ".join(sorted(self.heads)))
-
-    def upgrade(self, connection: Connection) -> None:
-        """Run what is pending in the connection's transaction, which the caller began, locked and will commit."""
-        if self.current(connection):
-            return
-        running: list[str] = []
-        options = self._options()
-        options["fn"] = lambda reached, context: self._steps(reached, running)
-        context = MigrationContext.configure(connection, opts=options)
-        try:
-            with Operations.context(context):
-                context.run_migrations()
-            if connection.dialect.name == "sqlite":
-                self._check_foreign_keys(connection)
-        except Exception as problem:  # whatever a revision raises: it is named and the caller rolls back
-            raise MigrationError(self.branch, running[-1] if running else None, _brief(problem)) from problem
-
-    def _options(self) -> dict[str, Any]:
-        return {"version_table": f"alembic_version_{self.branch}"}
-
-    def _steps(self, reached: tuple[str, ...], running: list[str]) -> Iterable[RevisionStep]:
-        pending = reversed(list(self._scripts.iterate_revisions("heads", reached, implicit_base=True)))
-        for revision in pending:
-            running.append(revision.revision)
-            yield MigrationStep.upgrade_from_script(self._scripts.revision_map, revision)
-
-    def _check_foreign_keys(self, connection: Connection) -> None:
-        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchmany(5)
-        if broken:
-            tables = ", ".join(sorted({str(row[0]) for row in broken}))
-            raise ValueError(f"it leaves rows that refer to nothing in {tables}")
+    revisions: set[str] = set()
+    before: set[str] = set()
+    for file in versions.glob("*.py"):
+        text = file.read_text(encoding="utf-8")
+        own, older = _REVISION.findall(text), _BEFORE.findall(text)
+        if len(own) != 1 or len(older) != 1 or own[0] in revisions:
+            return None
+        revisions.add(own[0])
+        before.add(older[0])
+    newest = revisions - before
+    return newest.pop() if len(newest) == 1 and before <= revisions | {""} else None
 
 
-def _brief(problem: BaseException) -> str:
-    lines = str(problem).strip().splitlines()
-    return f"{type(problem).__name__}: {lines[0] if lines else ''}".rstrip(": ")
+def reached_revision(connection: Connection, branch: str) -> str | None:
+    """The revision of the tables of ``branch``; ``None`` when there are none, or Alembic has noted several."""
+    table = version_table(branch)
+    if not connection.dialect.has_table(connection, table):
+        return None
+    noted = connection.exec_driver_sql(f"SELECT version_num FROM {table}").scalars().fetchmany(2)  # noqa: S608 - a branch is a plain word
+    return str(noted[0]) if len(noted) == 1 else None
