@@ -21,8 +21,9 @@ from helicone_gw.clock import Clock
 from helicone_gw.config import GatewayConfig, ModelConfig, PositiveSeconds, PriceConfig, Seconds, Secret, Size
 from helicone_gw.database import Database
 from helicone_gw.decisions import Fallback, Retry
-from helicone_gw.dialects import wire_format
-from helicone_gw.dialects.pieces import TextPiece, has_pieces, text_pieces
+from helicone_gw.dialects import stream_reader, wire_format
+from helicone_gw.dialects.everything import every_text, with_every_text
+from helicone_gw.dialects.pieces import TextPiece, event_pieces, has_pieces, text_pieces
 from helicone_gw.dialects.translate.carrying import carry_chat
 from helicone_gw.errors import (
     AuthenticationFailed,
@@ -173,6 +174,8 @@ __all__ = [
     "caller",
     "carry_chat",
     "client_address",
+    "event_pieces",
+    "every_text",
     "has_pieces",
     "hookimpl",
     "measured",
@@ -181,6 +184,8 @@ __all__ = [
     "read_table",
     "require_role",
     "shared_directory",
+    "stream_reader",
     "text_pieces",
     "wire_format",
+    "with_every_text",
 ]

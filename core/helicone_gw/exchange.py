@@ -182,6 +182,35 @@ class Exchange:
         """
         self._readers |= 1 << self._layer
 
+    async def read_upload(self, limit: int) -> bytes | None:
+        """The whole body of an upload (``request.body`` is ``None``), read ahead and still sent on, once.
+
+        ``None`` where it is longer than ``limit`` bytes: what was read goes first, and the rest streams after it. To be
+        called in ``pre_request``. Raises what reading the client's body raises.
+        """
+        upload = self._upload
+        if upload is None:
+            return b""
+        pieces: list[bytes] = []
+        size = 0
+        async for piece in upload:
+            pieces.append(piece)
+            size += len(piece)
+            if size > limit:
+                self._upload = _joined(pieces, upload)
+                return None
+        self._upload = _joined(pieces, None)
+        return b"".join(pieces)
+
+    def through_upload(self, look: Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]]) -> None:
+        """Have the body of an upload pass through ``look`` on its way to the provider, where there is one.
+
+        ``look`` must hand on the same bytes. What it raises ends the request; a `GatewayError` is its answer. To be
+        called before the provider is.
+        """
+        if self._upload is not None:
+            self._upload = look(self._upload)
+
     def hold(self) -> Callable[[], None]:
         """Keep the exchange going although its client leaves, because somebody else waits for the same answer.
 
@@ -240,6 +269,14 @@ class Exchange:
             self._end_stream, self._end_closed = reason, closed
             if self._wake is not None:
                 self._wake()
+
+
+async def _joined(pieces: list[bytes], rest: AsyncIterator[bytes] | None) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+    if rest is not None:
+        async for piece in rest:
+            yield piece
 
 
 async def _within(awaitable: Awaitable[Any], seconds: float) -> None:

@@ -29,8 +29,8 @@ PluginFault PositiveSeconds PriceConfig PriceSource Prices ProviderCredential Pr
 Route Seconds Secret SessionSource Shown ShownChart ShownFigure ShownTable ShownText Size Stash StashKey Store
 StoreOperation StoreUnavailable Target TextPiece Tiered TooManyRequests Unavailable Unsealable UpstreamConnectError
 UpstreamError UpstreamProtocolError UpstreamStatus UpstreamStreamError UpstreamTimeout Usage caller carry_chat
-client_address has_pieces hookimpl measured new_id parse_helicone_headers read_table require_role shared_directory
-text_pieces wire_format
+client_address event_pieces every_text has_pieces hookimpl measured new_id parse_helicone_headers read_table
+require_role shared_directory stream_reader text_pieces wire_format with_every_text
 """
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from helicone_gw.dialects.anthropic import MessagesFormat
-from helicone_gw.dialects.base import ErrorFormat, WireFormat
+from helicone_gw.dialects.base import ErrorFormat, StreamReader, WireFormat
 from helicone_gw.dialects.bedrock import ConverseFormat
 from helicone_gw.dialects.cohere import CohereChatFormat, CohereEmbedFormat, CohereRerankFormat
 from helicone_gw.dialects.errors import AnthropicErrors, GeminiErrors, OpenAIErrors
 from helicone_gw.dialects.gemini import GeminiFormat
 from helicone_gw.dialects.hosted import ChatLikeFormat, InvokeFormat, RawMessagesFormat
+from helicone_gw.dialects.invoked import AnyReader
 from helicone_gw.dialects.ollama import OllamaChatFormat, OllamaEmbedFormat, OllamaGenerateFormat
 from helicone_gw.dialects.openai_chat import ChatFormat
 from helicone_gw.dialects.openai_completions import CompletionsFormat
@@ -64,6 +65,12 @@ _ERRORS: dict[str, ErrorFormat] = {
 def wire_format(dialect: str, operation: str) -> WireFormat | None:
     """The wire format of an operation, or ``None`` for one whose bodies pass through unread (files, batches, ...)."""
     return _BY_NAME.get((dialect, operation))
+
+
+def stream_reader(dialect: str, operation: str) -> StreamReader:
+    """What reads a stream of an operation, and ends it; also of one whose bodies pass through unread."""
+    wire = wire_format(dialect, operation)
+    return AnyReader() if wire is None else wire.stream_reader()
 
 
 def error_format(dialect: str) -> ErrorFormat:

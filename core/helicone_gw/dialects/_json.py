@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -39,6 +39,17 @@ def decode(data: bytes) -> Any:
         raise Unreadable("nested too deeply") from None
     except ValueError:
         raise Unreadable(str(first)) from None
+
+
+def check_objects(data: bytes, check: Callable[[list[tuple[str, Any]]], None]) -> None:
+    """Have ``check`` look at the members of every object in ``data``, which `decode` can read; what it raises passes.
+
+    Raises `Unreadable` for what is nested too deeply.
+    """
+    try:
+        json.loads(data.decode("utf-8", "replace"), object_pairs_hook=check)
+    except RecursionError:
+        raise Unreadable("nested too deeply") from None
 
 
 def decode_exactly(data: bytes | msgspec.Raw) -> Any:

@@ -7,7 +7,14 @@ from typing import Any
 
 import msgspec
 
-from helicone_gw.dialects.splice import elements, last, members
+from helicone_gw.dialects.splice import elements, last, members, name_end
+
+
+class NameOf(str):
+    """The last step of a path to the name of a member, and not to its value."""
+
+    __slots__ = ()
+
 
 Path = tuple[str | int, ...]
 """From the top of a JSON value to something in it: names of members, numbers of elements."""
@@ -61,6 +68,8 @@ def _span(body: bytes, path: Path, known: dict[int, Any]) -> tuple[int, int]:
             member = last(known[start], step)
             assert member is not None, "the place was found in this body"
             start, end = member.value, member.end
+            if isinstance(step, NameOf):
+                start, end = member.start, name_end(body, member)
         else:
             start, end = known[start][step]
     return start, end

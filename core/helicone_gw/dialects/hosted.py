@@ -17,6 +17,7 @@ from helicone_gw.dialects._provider import ProviderFormat
 from helicone_gw.dialects.anthropic import MessagesFormat
 from helicone_gw.dialects.base import Envelope, Reply
 from helicone_gw.dialects.bedrock import ConverseFormat
+from helicone_gw.dialects.invoked import AnyReader
 from helicone_gw.dialects.openai_chat import ChatFormat, ChoicesFormat
 from helicone_gw.dialects.usage import anthropic_usage
 
@@ -94,3 +95,7 @@ class InvokeFormat(ProviderFormat):
             return Reply()
         stop = value.get("stop_reason")
         return Reply(usage=anthropic_usage(value.get("usage")), stop_reason=stop if isinstance(stop, str) else None)
+
+    def stream_reader(self) -> AnyReader:
+        """See `WireFormat.stream_reader`."""
+        return AnyReader()

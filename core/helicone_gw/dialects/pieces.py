@@ -9,9 +9,10 @@ from typing import Any, Final, NamedTuple
 
 from helicone_gw.dialects._format import NOTHING
 from helicone_gw.dialects._json import text
-from helicone_gw.dialects._rewriting import Path, places
+from helicone_gw.dialects._rewriting import NameOf, Path, places
 from helicone_gw.dialects.anthropic import MessagesFormat
 from helicone_gw.dialects.cohere import CohereChatFormat
+from helicone_gw.dialects.everything import every_place
 from helicone_gw.dialects.gemini import GeminiFormat
 from helicone_gw.dialects.openai_chat import ChatFormat
 from helicone_gw.dialects.openai_responses import ResponsesFormat
@@ -100,6 +101,60 @@ def text_pieces(dialect: str, operation: str, value: Any) -> list[TextPiece]:
                 alone = whole or any(step in known.whole for step in path[1:])
                 found.append(TextPiece(_channel(value, path), path, piece, alone))
     return found
+
+
+def event_pieces(dialect: str, operation: str, value: Any) -> list[TextPiece]:
+    """Every text in an event's decoded JSON, for guards: `text_pieces` and all that no document names. Never raises.
+
+    Of streams of which nothing is known, all texts. What comes to light only so is a text by itself: addresses and
+    titles that an answer cites, names of tools.
+    """
+    if not isinstance(value, dict):
+        return []
+    if not has_pieces(dialect, operation):
+        return _any_pieces(value)
+    known = text_pieces(dialect, operation, value)
+    return [*known, *_further_pieces(value, known)]
+
+
+def _further_pieces(value: dict[str, Any], known: list[TextPiece]) -> list[TextPiece]:
+    found = [place for place in every_place(value, answer=True) if not isinstance(place.path[-1], NameOf)]
+    if len(found) <= len(known):
+        return []
+    paths = {piece.path for piece in known}
+    return [
+        TextPiece(place.path, place.path, place.text, True)
+        for place in found
+        if place.path not in paths and place.before is None
+    ]
+
+
+def _any_pieces(value: dict[str, Any]) -> list[TextPiece]:
+    """Each text in the channel that its members' names make.
+
+    What only repeats the deltas at their end, as assistants' messages do, is a text by itself.
+    """
+    whole = isinstance(kind := value.get("object"), str) and kind.startswith("thread.") and not kind.endswith(".delta")
+    return [
+        TextPiece(_any_channel(value, place.path), place.path, place.text, whole)
+        for place in every_place(value, answer=True)
+        if not isinstance(place.path[-1], NameOf) and place.before is None
+    ]
+
+
+def _any_channel(value: dict[str, Any], path: Path) -> Channel:
+    own = value.get("id") if isinstance(value.get("object"), str) else None
+    channel: list[str | int] = [own] if isinstance(own, str) and value["object"].startswith("thread.") else []
+    if "outputText" not in value:  # whose index counts the events
+        channel += [value[name] for name in _NUMBERS if isinstance(value.get(name), int)]
+    current: Any = value
+    for step in path:
+        current = current[step]
+        if isinstance(step, str):
+            channel.append(step)
+        if isinstance(current, dict):
+            channel += [current[name] for name in _NUMBERS if isinstance(current.get(name), int)]
+    return tuple(channel)
 
 
 def _channel(value: dict[str, Any], path: Path) -> Channel:

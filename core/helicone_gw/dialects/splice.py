@@ -56,6 +56,13 @@ def members(body: bytes, at: int = 0) -> list[Member]:
         position = _space(body, position + 1)
 
 
+def name_end(body: bytes, member: Member) -> int:
+    """Where the name of ``member`` ends, which begins at its start."""
+    name = _STRING.match(body, member.start)
+    assert name is not None
+    return name.end()
+
+
 def elements(body: bytes, at: int) -> list[tuple[int, int]]:
     """Start and end of every element of the array that begins at ``at``."""
     found: list[tuple[int, int]] = []

@@ -1,4 +1,4 @@
-"""Own framing: streams of Ollama's (a JSON value per line) and of Bedrock's (binary frames) for their own clients.
+"""Own framing: streams of Ollama's and Cohere's first API (a JSON value per line) and of Bedrock's (binary frames).
 
 Everything in the pipeline sees events (see `reframing`); the last thing before the client writes them as its SDK reads
 them. So such a stream, too, is read, counted, guarded and relayed piece by piece.
@@ -6,6 +6,8 @@ them. So such a stream, too, is read, counted, guarded and relayed piece by piec
 
 from __future__ import annotations
 
+import re
+from binascii import b2a_base64
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -31,6 +33,8 @@ class Framing(NamedTuple):
 
 def own_framing(request: Request) -> Framing | None:
     """How the client reads a stream, where that is not as server-sent events."""
+    if request.dialect == "cohere" and _FIRST_API.fullmatch(request.path) is not None:
+        return None if "text/event-stream" in (request.headers.get("accept") or "") else _STREAMED_JSON
     return _FRAMINGS.get((request.dialect, request.operation))
 
 
@@ -77,6 +81,15 @@ def _line(name: str | None, data: bytes) -> bytes:
     return data + b"\n"
 
 
+def _chunk(name: str | None, data: bytes) -> bytes:
+    """An event of an invoked model, in base64 inside of a frame."""
+    if name == "error" or data.startswith(b'{"error":{'):
+        return _frame("error", data)
+    if data == b"[DONE]":
+        return b""  # which is no event of theirs
+    return _frame("chunk", b'{"bytes":"%s"}' % b2a_base64(data, newline=False))
+
+
 def _frame(name: str | None, data: bytes) -> bytes:
     if name is not None and name != "error":
         headers = {":event-type": name, ":content-type": _JSON, ":message-type": "event"}
@@ -92,9 +105,13 @@ def _complaint(data: bytes) -> tuple[str, str]:
     return text(error.get("type")) or "", text(error.get("message")) or "The stream was broken off."
 
 
+_FIRST_API = re.compile(r".*/v1/(?:chat|generate)")
+"""Paths of Cohere's API v1 that stream as a JSON value per line, where nobody asks for events."""
+_STREAMED_JSON = Framing("application/stream+json", _line)
 _LINES = Framing("application/x-ndjson", _line)
 _FRAMINGS = {
     ("ollama", "chat"): _LINES,
     ("ollama", "generate"): _LINES,
     ("bedrock", "converse"): Framing(CONTENT_TYPE, _frame),
+    ("bedrock", "invoke"): Framing(CONTENT_TYPE, _chunk),
 }

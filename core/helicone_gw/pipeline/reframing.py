@@ -21,7 +21,15 @@ Reframe = Callable[[AsyncIterator[bytes], int], AsyncGenerator[bytes, None]]
 """The raw body, undone of content codings, and the longest event in bytes -> whole server-sent events."""
 
 EVENTS = "text/event-stream"
-_LINES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"})
+_LINES = frozenset(
+    {
+        "application/x-ndjson",
+        "application/ndjson",
+        "application/jsonl",
+        "application/x-jsonlines",
+        "application/stream+json",
+    }
+)
 
 
 class _Wrapped(msgspec.Struct):

@@ -9,6 +9,7 @@ from helicone_gw.headers import Headers
 from helicone_gw.helicone import EMPTY
 from helicone_gw.model import Request
 from helicone_gw.pipeline.own_framing import FramedSink, own_framing
+from helicone_gw.pipeline.reframing import frame_event
 from helicone_gw.sse import encode_event
 from tests.core.pipeline.test_arrays import Client
 
@@ -77,6 +78,27 @@ async def test_an_error_is_an_exception(kind: str, named: str | None, exception:
     assert frame.payload == b'{"message":"Cut."}'
 
 
-@pytest.mark.parametrize(("dialect", "operation"), [("openai", "chat"), ("bedrock", "invoke"), ("ollama", "embed")])
+@pytest.mark.parametrize("cut", [0, 1, 30])
+async def test_an_event_of_an_invoked_model_is_base64_in_a_chunk(cut: int) -> None:
+    events = encode_event(b'{"type":"message_stop"}', "message_stop") + encode_event(b"[DONE]")
+    client = await written("bedrock", "invoke", events, cut)
+    (frame,) = frames(client)
+    assert (frame.text(":event-type"), frame.payload) == ("chunk", b'{"bytes":"eyJ0eXBlIjoibWVzc2FnZV9zdG9wIn0="}')
+    assert frame_event(frame) == encode_event(b'{"type":"message_stop"}', "message_stop")
+    (frame,) = frames(await written("bedrock", "invoke", encode_event(b'{"error":{"message":"Cut."}}'), 0))
+    assert frame.payload == b'{"message":"Cut."}'
+
+
+def test_the_first_api_of_cohere_streams_lines_to_whom_asks_for_no_events() -> None:
+    def framing(path: str, **headers: str) -> str | None:
+        found = own_framing(Request("POST", path, "", Headers(headers), b"{}", "cohere", "other", EMPTY))
+        return None if found is None else found.content_type
+
+    assert framing("/v1/chat") == framing("/v1/generate") == "application/stream+json"
+    assert framing("/v1/chat", accept="text/event-stream") is None
+    assert framing("/v2/chat") is framing("/v1/models") is None
+
+
+@pytest.mark.parametrize(("dialect", "operation"), [("openai", "chat"), ("bedrock", "embed"), ("ollama", "embed")])
 def test_everybody_else_reads_events(dialect: str, operation: str) -> None:
     assert own_framing(Request("POST", "/", "", Headers(), b"{}", dialect, operation, EMPTY)) is None
