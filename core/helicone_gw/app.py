@@ -17,6 +17,7 @@ from helicone_gw.asgi.pages import Body, login_address, page_request
 from helicone_gw.asgi.types import Receive, Scope, Send
 from helicone_gw.asgi.websocket import serve_websocket
 from helicone_gw.audit import ADDRESS
+from helicone_gw.calling import CALLED
 from helicone_gw.dialects import error_format
 from helicone_gw.dialects.base import ErrorFacts
 from helicone_gw.errors import AuthenticationFailed, ConfigError, GatewayError
@@ -79,6 +80,9 @@ class App(Quart):
             if location.kind != "local":
                 serve = serve_http if kind == "http" else serve_websocket
                 await serve(self.gateway, scope, headers, receive, send, location)
+                return
+            if CALLED in scope:  # nor this: `Pages` calls a provider
+                await _refuse(send, PageNotFound(f"No provider has anything at {location.path}."))
                 return
             body = Body(receive, headers, self.gateway.config.limits.idle_timeout)
             page = page_request(scope, headers, location, client_of(self.gateway, scope, headers), body)

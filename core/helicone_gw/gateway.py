@@ -118,7 +118,7 @@ class Gateway:
             replace(bare, default_route=asked_route, max_attempts=1), self._settling, self.routing.targets
         )
         """For plugins' own questions to models: with the gateway's keys, translation and prices, through no plugin."""
-        self.pages = Pages()
+        self.pages = Pages(self.keys)
         """The gateway's own pages, asked from inside."""
         self.active = 0
         """Exchanges under way."""

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from contextlib import ExitStack
 from contextvars import ContextVar
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 
-from helicone_gw.access import ADMITTED, GatewayKey
+from helicone_gw.access import ADMITTED, GatewayKey, KeyRing
+from helicone_gw.audit import client_address
+from helicone_gw.calling import CALLED, Application, Called, Lent
 from helicone_gw.panels import DashboardCard, DashboardPage
-
-Application = Callable[[MutableMapping[str, Any], Callable[..., Any], Callable[..., Any]], Awaitable[None]]
-"""An ASGI application."""
 
 _asking: ContextVar[tuple[GatewayKey | None]] = ContextVar("helicone_gw_pages_caller")
 
@@ -30,7 +32,10 @@ class Pages:
     Nothing goes over a socket, and no key is looked up: whoever asks has established who the caller is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keys: KeyRing | None = None) -> None:
+        self._keys = keys
+        self._lent: Lent | None = None
+        self._calls: set[asyncio.Task[None]] = set()
         self.closing = False
         """Whether the server waits for its last answers: a page that is told of news should end now."""
         self._application: Application | None = None
@@ -87,6 +92,44 @@ class Pages:
         finally:
             _asking.reset(token)
 
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        caller: GatewayKey | None,
+        headers: Mapping[str, str] | None = None,
+        content: bytes = b"",
+    ) -> Called:
+        """Ask a provider at ``path`` (with its query) for ``caller``, as if they had sent it: through every plugin.
+
+        What ``caller`` may ask for, its limits and its organization are as with a key of its own; it is logged. No key
+        need be known: whoever asks has established who the caller is, and that they mean it. It streams: `Called`.
+        Leaving off there is what a client's departure is. Raises `RuntimeError` in a gateway that serves nothing.
+        """
+        if self._application is None or self._keys is None:
+            raise RuntimeError("this gateway serves no pages")
+        sent = {**(headers or {}), "host": "localhost", "content-length": str(len(content))}
+        with ExitStack() as lending:
+            if caller is not None:
+                if self._lent is None:
+                    # Asked after all others, and only once somebody calls: other requests' keys are found before it.
+                    self._lent = Lent()
+                    self._keys.register(self._lent)
+                sent["helicone-auth"] = f"Bearer {lending.enter_context(self._lent.to(caller))}"
+            scope = _scope(method, path, [(name.lower().encode(), value.encode()) for name, value in sent.items()])
+            called = Called(self._application, scope, content)
+            task = asyncio.create_task(called.run(), name="called")
+            self._calls.add(task)
+            task.add_done_callback(self._called)
+            await called.begun()
+        return called
+
+    def _called(self, task: asyncio.Task[None]) -> None:
+        self._calls.discard(task)
+        if not task.cancelled():
+            task.exception()  # read: the answer has broken off, and the application's own log says why
+
     async def _admitted(
         self, scope: MutableMapping[str, Any], receive: Callable[..., Any], send: Callable[..., Any]
     ) -> None:
@@ -98,3 +141,22 @@ class Pages:
         """Ask nothing more."""
         if self._client is not None:
             await self._client.aclose()
+
+
+def _scope(method: str, path: str, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
+    where, _, query = path.partition("?")
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": unquote(where),
+        "raw_path": where.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "headers": headers,
+        "client": (client_address(), 0),
+        "server": ("localhost", 80),
+        CALLED: True,
+    }
