@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
+from weakref import WeakSet
 
 import entrypoints
 import pluggy
@@ -32,6 +33,9 @@ PluginClass = Callable[[str], type[Plugin]]
 _PROJECT = "helicone_gw"
 _MARK = f"{_PROJECT}_impl"  # where pluggy's markers leave their options
 _SPECIFIED = f"{_PROJECT}_spec"
+_sound: WeakSet[type[Plugin]] = WeakSet()
+"""Classes that passed `check`: they are asked for several times before the gateway runs, and at every reload."""
+
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 
 
@@ -76,10 +80,13 @@ def load(name: str) -> type[Plugin]:
 
 def check(cls: Any, origin: str) -> type[Plugin]:
     """``cls``, if it is what a plugin has to be; else raises `ConfigError` with all that is wrong, about ``origin``."""
+    if isinstance(cls, type) and cls in _sound:
+        return cast(type[Plugin], cls)
     problems = list(_problems(cls))
     if problems:
         raise ConfigError([f"{origin}: {problem}" for problem in problems])
     assert isinstance(cls, type)
+    _sound.add(cls)
     return cls
 
 

@@ -13,7 +13,7 @@ from typer.main import get_command
 
 from helicone_gw.bench.cases import CASES
 from helicone_gw.bench.page import BEGIN, END, update
-from helicone_gw.cli import build_cli
+from helicone_gw.commands.line import build_cli
 from helicone_gw.config import Engine, Transport
 from tests.core.bench.reports import MEASURED
 

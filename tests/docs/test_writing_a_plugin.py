@@ -17,7 +17,7 @@ from typer.main import get_command
 
 from helicone_gw import Plugin, registry
 from helicone_gw.chain import unsafe_orders
-from helicone_gw.cli import build_cli
+from helicone_gw.commands.line import build_cli
 from helicone_gw.config import load_config
 from helicone_gw.testing import GatewayFactory, PluginConformance
 
