@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from helicone_gw_dashboard.formatting import iso
@@ -30,14 +32,28 @@ def increment(lens: Lens) -> tuple[str, int]:
 
 def asked(lens: Lens) -> dict[str, Any]:
     """The time and the filters of the lens, as queries about many requests take them."""
-    return {"timeFilter": {"start": iso(lens.start), "end": iso(lens.end)}, "userFilter": list(lens.filters)}
+    return {**_time(lens.start, lens.until), "userFilter": list(lens.filters)}
 
 
-def buckets(view: View, lens: Lens, *, previous: bool = True) -> dict[str, Any]:
-    """The same, over time, in buckets of the reader's own zone; ``previous``: with the period before."""
-    return {
-        **asked(lens),
-        "previous": previous,
-        "dbIncrement": increment(lens)[0],
-        "timeZoneDifference": view.minutes_ahead,
-    }
+def buckets(view: View, lens: Lens) -> dict[str, Any]:
+    """The same, over time, in buckets of the reader's own zone."""
+    name = view.zone_name
+    zone: dict[str, Any] = {"timeZone": name} if name else {"timeZoneDifference": view.minutes_ahead}
+    return {**asked(lens), "dbIncrement": increment(lens)[0], **zone}
+
+
+async def compared(view: View, path: str, lens: Lens, body: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``path`` answers to ``body`` about the lens, and as ``previous`` what it answers about the time before."""
+    if not lens.name:
+        one: dict[str, Any] = await view.ask("POST", path, json={**body, "previous": True})
+        return one
+    before = lens.previous
+    now, then = await asyncio.gather(
+        view.ask("POST", path, json=body),
+        view.ask("POST", path, json={**body, **_time(before.start, before.end)}),
+    )
+    return {**now, "previous": then}
+
+
+def _time(start: int, end: int) -> dict[str, Any]:
+    return {"timeFilter": {"start": iso(start), "end": iso(end)}}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any, Final
 
-from helicone_gw_dashboard.view import Trouble
+from helicone_gw_dashboard.trouble import Trouble
 
 MINUTE: Final = 60_000
 HOUR: Final = 60 * MINUTE
@@ -21,7 +22,10 @@ RANGES: Final[Mapping[str, int]] = {
     "30d": 30 * DAY,
     "90d": 90 * DAY,
 }
-"""The ranges to choose from, in milliseconds until now."""
+"""The ranges to choose from, in milliseconds. They end with the minute, hour or day that is not over yet."""
+
+_WHOLE: Final = ((HOUR, MINUTE), (7 * DAY, HOUR))
+"""Ranges up to so long consist of whole ones of these; longer ones of whole days of the reader's zone."""
 
 USUAL: Final = "24h"
 MAX_FILTER: Final = 4_000
@@ -76,27 +80,28 @@ class Chip:
 class Lens:
     """Requests received from ``start`` until before ``end`` (epoch milliseconds) that all ``filters`` match.
 
-    ``name`` is one of `RANGES`, or "" for a time of the user's own.
+    ``name`` is one of `RANGES`, or "" for a time of the user's own; days begin at midnight in ``zone``.
     """
 
     name: str
     start: int
     end: int
     filters: tuple[Any, ...] = ()
+    zone: tzinfo = UTC
 
     @classmethod
-    def read(cls, args: Mapping[str, str], now: int, usual: str = USUAL) -> Lens:
+    def read(cls, args: Mapping[str, str], now: int, usual: str = USUAL, zone: tzinfo = UTC) -> Lens:
         """The lens of an address's parameters ``range``, ``from``, ``to`` and ``filter``. Raises `Trouble` (400)."""
         filters = _filters(args.get("filter", ""))
         if "from" in args or "to" in args:
             start, end = _moment(args.get("from"), now - DAY), _moment(args.get("to"), now)
             if start >= end:
                 raise Trouble(400, "The time in the address ends before it begins.")
-            return cls("", start, end, filters)
+            return cls("", start, end, filters, zone)
         name = args.get("range", usual)
         if name not in RANGES:
             raise Trouble(400, f"The range in the address is none of {', '.join(RANGES)}.")
-        return cls(name, now - RANGES[name], now, filters)
+        return cls(name, _begun(name, now, zone), now, filters, zone)
 
     @property
     def time(self) -> dict[str, str]:
@@ -123,9 +128,17 @@ class Lens:
         ]
 
     @property
+    def until(self) -> int:
+        """The end of the last minute, hour or day of a range, which is not over yet: whole ones are quicker to sum."""
+        return _shifted(self.name, self.start, self.zone, 1) if self.name else self.end
+
+    @property
     def previous(self) -> Lens:
-        """The same through the time of the same length before it."""
-        return replace(self, name="", start=2 * self.start - self.end, end=self.start)
+        """The time before it: as much of a range as is over of this one, so that both can be compared."""
+        if not self.name:
+            return replace(self, start=2 * self.start - self.end, end=self.start)
+        start, end = (_shifted(self.name, at, self.zone, -1) for at in (self.start, self.end))
+        return replace(self, name="", start=start, end=end)
 
     def plus(self, column: str, operator: str, value: Any, key: str | None = None) -> dict[str, str]:
         """`params` with one filter more; it takes the place of one that asks the same column the same way."""
@@ -157,6 +170,33 @@ class Lens:
             Chip(text(each), replace(self, filters=self.filters[:at] + self.filters[at + 1 :]).params)
             for at, each in enumerate(self.filters)
         ]
+
+
+def _begun(name: str, now: int, zone: tzinfo) -> int:
+    """When the range began that ends with what is not over yet."""
+    length = RANGES[name]
+    for longest, each in _WHOLE:
+        if length <= longest:
+            ahead = round((_local(now, zone).utcoffset() or timedelta()) / timedelta(milliseconds=1))
+            return (now + ahead) // each * each - ahead - length + each
+    return _midnight(_local(now, zone).date() - timedelta(days=length // DAY - 1), zone)
+
+
+def _shifted(name: str, at: int, zone: tzinfo, by: int) -> int:
+    """A moment as many ranges later, at the same time of day where the range consists of days."""
+    length = RANGES[name]
+    if length <= _WHOLE[-1][0]:
+        return at + by * length
+    there = _local(at, zone).replace(tzinfo=None) + timedelta(milliseconds=by * length)
+    return round(there.replace(tzinfo=zone).timestamp() * 1000)
+
+
+def _local(at: int, zone: tzinfo) -> datetime:
+    return datetime.fromtimestamp(at / 1000, zone)
+
+
+def _midnight(day: date, zone: tzinfo) -> int:
+    return round(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp() * 1000)
 
 
 def leaf(column: str, operator: str, value: Any, key: str | None = None) -> dict[str, Any]:

@@ -5,35 +5,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
+from zoneinfo import ZoneInfo
 
 import httpx
 import msgspec
 from quart import Response, request
 
 from helicone_gw import DashboardCard, DashboardPage, Gateway, GatewayError, GatewayKey, Plugin, Role, require_role
+from helicone_gw_dashboard.lens import USUAL, Lens
 from helicone_gw_dashboard.navigation import GROUPS, Entry
 from helicone_gw_dashboard.rendering import Html
+from helicone_gw_dashboard.trouble import Trouble as Trouble
 
 if TYPE_CHECKING:
     from helicone_gw_dashboard.site import Site
 
-DAY: Final = 24 * 60 * 60_000
 OPERATOR: Final = "default"
 """The organization whose people see the gateway itself."""
 
+MAX_ZONE: Final = 64
+"""Characters of the name of a time zone."""
+
 ASK_SECONDS: Final = 20.0
 """How long one question to the REST API may take."""
-
-
-class Trouble(Exception):
-    """What keeps a page from being shown, or a part of it: a ``status`` of HTTP and a sentence for the user."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +108,27 @@ class View:
             return 0
         return ahead if -1440 < ahead < 1440 else 0
 
+    def lens(self, usual: str = USUAL) -> Lens:
+        """What the page looks at, as its address says; ``usual`` is the range where that says none."""
+        return Lens.read(self.args, self.now, usual, self.zone)
+
+    @property
+    def zone_name(self) -> str:
+        """The reader's time zone (IANA's name), as the browser said in a cookie; "" where it is not known here."""
+        name = unquote(request.cookies.get("dashboard_zone", ""))
+        return name if name and known_zone(name) else ""
+
+    @property
+    def zone(self) -> tzinfo:
+        """The same as a time zone; without a name, one whose clocks are always as far ahead of UTC as now."""
+        return known_zone(self.zone_name) or timezone(timedelta(minutes=self.minutes_ahead))
+
     @property
     def yesterday(self) -> dict[str, str]:
         """The parameters that say the day before this one, from midnight to midnight of the reader's own zone."""
-        ahead = self.minutes_ahead * 60_000
-        midnight = (self.now + ahead) // DAY * DAY - ahead
-        return {"from": str(midnight - DAY), "to": str(midnight)}
+        today = datetime.fromtimestamp(self.now / 1000, self.zone).replace(hour=0, minute=0, second=0, microsecond=0)
+        before = (today.replace(tzinfo=None) - timedelta(days=1)).replace(tzinfo=self.zone)
+        return {"from": str(round(before.timestamp() * 1000)), "to": str(round(today.timestamp() * 1000))}
 
     @property
     def operates(self) -> bool:
@@ -197,6 +210,15 @@ class View:
         if self.partial:
             return Response(b"", 204, {"HX-Redirect": address})
         return Response(b"", 303, {"Location": address})
+
+
+@lru_cache(maxsize=64)
+def known_zone(name: str) -> tzinfo | None:
+    """The time zone of that name (IANA's), where this machine knows it."""
+    try:
+        return ZoneInfo(name) if name and len(name) <= MAX_ZONE else None
+    except (KeyError, ValueError, OSError):
+        return None
 
 
 def _whole(answer: httpx.Response) -> dict[str, Any]:

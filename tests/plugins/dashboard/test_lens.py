@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import doctest
 import json
+from dataclasses import replace
+from datetime import datetime
 from types import ModuleType
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from helicone_gw_dashboard import formatting, lens
-from helicone_gw_dashboard.lens import DAY, RANGES, Lens, leaf, text
+from helicone_gw_dashboard.lens import DAY, HOUR, RANGES, Lens, leaf, text
 from helicone_gw_dashboard.view import Trouble
 from helicone_gw_logging.query.filters import read_filter
 
@@ -35,7 +38,7 @@ def test_the_examples_are_true(module: ModuleType) -> None:
 
 @given(st.lists(LEAVES, max_size=5), st.sampled_from(sorted(RANGES)))
 def test_an_address_says_all_of_it(filters: list[Any], name: str) -> None:
-    seen = Lens(name, NOW - RANGES[name], NOW, tuple(filters))
+    seen = replace(Lens.read({"range": name}, NOW), filters=tuple(filters))
     assert Lens.read(seen.params, NOW) == seen
     read_filter(seen.node)  # and the log understands it
 
@@ -93,9 +96,44 @@ def test_an_address_that_makes_no_sense_is_refused(args: dict[str, str]) -> None
     assert refused.value.status == 400
 
 
-def test_what_was_before_is_as_long() -> None:
-    seen = Lens.read({"range": "24h"}, NOW)
-    assert (seen.previous.start, seen.previous.end) == (seen.start - DAY, seen.start)
+BERLIN, KOLKATA = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Kolkata")
+
+
+def at(text: str, zone: ZoneInfo) -> int:
+    return round(datetime.fromisoformat(text).replace(tzinfo=zone).timestamp() * 1000)
+
+
+def test_a_range_is_made_of_whole_hours_and_the_one_that_is_not_over() -> None:
+    now = at("2026-11-26T21:40:13.500", BERLIN)
+    seen = Lens.read({"range": "24h"}, now, zone=BERLIN)
+    assert (seen.start, seen.end) == (at("2026-11-25T22:00", BERLIN), now)
+    assert seen.until == at("2026-11-26T22:00", BERLIN)
+    assert (seen.previous.start, seen.previous.end) == (seen.start - DAY, now - DAY)
+    half = Lens.read({"range": "7d"}, now, zone=KOLKATA)
+    assert half.start == at("2026-11-20T03:00", KOLKATA), "now is ten past two there, on the 27th"
+
+
+def test_a_long_range_is_made_of_whole_days_of_the_readers_zone_whatever_clocks_do() -> None:
+    now = at("2026-11-05T09:00", BERLIN)
+    seen = Lens.read({"range": "30d"}, now, zone=BERLIN)
+    assert (seen.start, seen.until) == (at("2026-10-07T00:00", BERLIN), at("2026-11-06T00:00", BERLIN))
+    assert seen.until - seen.start == 30 * DAY + HOUR, "clocks were put back on the 25th of October"
+    before = seen.previous
+    assert (before.start, before.end) == (at("2026-09-07T00:00", BERLIN), at("2026-10-06T09:00", BERLIN))
+
+
+@given(st.sampled_from(sorted(RANGES)), st.integers(1_700_000_000_000, 1_900_000_000_000))
+def test_a_range_is_as_long_as_it_says_but_for_what_is_not_over(name: str, now: int) -> None:
+    seen = Lens.read({"range": name}, now, zone=KOLKATA)
+    assert seen.start < seen.end <= seen.until
+    assert seen.until - seen.start == RANGES[name]
+    assert seen.until - now <= max(RANGES[name] // 15, HOUR)
+    assert seen.previous.end <= seen.start
+
+
+def test_before_a_time_of_ones_own_is_what_is_as_long() -> None:
+    seen = Lens.read({"from": "1000", "to": "1600"}, NOW)
+    assert (seen.until, seen.previous.start, seen.previous.end) == (1600, 400, 1000)
 
 
 def test_a_search_takes_the_place_of_the_one_before() -> None:

@@ -6,6 +6,7 @@ from typing import Final
 
 from helicone_gw_dashboard.pages import (
     alerts,
+    ask,
     audit,
     cache,
     evaluations,
@@ -42,6 +43,7 @@ MODULES: Final[tuple[Pages, ...]] = (
     limits.PAGES,
     prompts.PAGES,
     playground.PAGES,
+    ask.PAGES,
     evaluations.PAGES,
     alerts.PAGES,
     keys.PAGES,

@@ -11,7 +11,7 @@ from werkzeug.datastructures import MultiDict
 
 from helicone_gw_dashboard import charts, formatting
 from helicone_gw_dashboard.forms import absent, entries, number, segment, text
-from helicone_gw_dashboard.lens import DAY, HOUR, MINUTE, Lens
+from helicone_gw_dashboard.lens import DAY, HOUR, MINUTE
 from helicone_gw_dashboard.site import Pages
 from helicone_gw_dashboard.view import Trouble, View
 
@@ -66,7 +66,7 @@ async def alerts(view: View) -> Response:
     """The rules, the history, and the builder."""
     if (missing := absent(view, "alerts", SAYS, YAML)) is not None:
         return missing
-    lens = Lens.read(view.args, view.now)
+    lens = view.lens()
     channels = await view.ask("GET", "/v1/alert/channels")
     return view.render(
         "alerts.html",

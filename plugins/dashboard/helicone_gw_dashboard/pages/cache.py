@@ -34,9 +34,9 @@ YAML: Final = """plugins:
 @PAGES.get("/cache", "Cache")
 async def cache(view: View) -> Response:
     """Hits and savings in a period, and what is stored now."""
-    lens = Lens.read(view.args, view.now, "7d")
+    lens = view.lens("7d")
     there = bool(view.instances("cache"))
-    report = {**buckets(view, lens, previous=False), "limit": LISTED}
+    report = {**buckets(view, lens), "limit": LISTED}
     questions = {"report": view.ask("POST", "/v1/metrics/cache/query", json=report)}
     if there:
         questions["stats"] = view.ask("GET", "/v1/cache/stats")
@@ -61,7 +61,7 @@ async def cache(view: View) -> Response:
 @PAGES.get("/cache/used", "Cache")
 async def used(view: View) -> Response:
     """The answers that were used most: a part of the page for which the rest need not wait."""
-    lens = Lens.read(view.args, view.now, "7d")
+    lens = view.lens("7d")
     # Only numbers of our own stand in these statements.
     rows = await _rows(
         view,
@@ -76,7 +76,7 @@ async def used(view: View) -> Response:
 @PAGES.get("/cache/missed", "Cache")
 async def missed(view: View) -> Response:
     """The latest misses, and why they were none: likewise."""
-    lens = Lens.read(view.args, view.now, "7d")
+    lens = view.lens("7d")
     rows = await _rows(
         view,
         "SELECT id, received_at, model, user_id, cache_status, annotations FROM requests"  # noqa: S608

@@ -43,11 +43,10 @@ YAML: Final = """plugins:
 @PAGES.get("/evaluations", "Evaluations")
 async def evaluations(view: View) -> Response:
     """Means of scores over time, and the evaluators."""
-    lens = Lens.read(view.args, view.now, "7d")
+    lens = view.lens("7d")
     there = bool(view.instances("alerts"))
-    question = buckets(view, lens)
-    del question["previous"]
-    panels = await view.panels(scores=view.ask("POST", "/v1/dashboard/scores/query", json=question))
+    scores = view.ask("POST", "/v1/dashboard/scores/query", json=buckets(view, lens))
+    panels = await view.panels(scores=scores)
     found = panels["scores"].data or []
     return view.render(
         "evaluations.html",
@@ -147,14 +146,16 @@ async def _one(view: View, id: str, *, done: str = "") -> Mapping[str, Any]:
 
 def _charts(found: list[Mapping[str, Any]], lens: Lens) -> list[tuple[str, charts.Chart]]:
     """A chart for each score, over the whole period: the mean of each bucket that has one."""
-    known = {one["created_at_trunc"] for one in found}
-    times = sorted((at, text) for text in {*known, iso(lens.start), iso(lens.end)} if (at := instant(text)) is not None)
+    bucket = increment(lens)[1]
+    ends = (iso(lens.start), iso(max(lens.start, lens.until - bucket)))
+    known = {instant(text): text for text in (*ends, *(one["created_at_trunc"] for one in found))}
+    times = sorted((at, text) for at, text in known.items() if at is not None)
     scores: dict[str, dict[str, float]] = {}
     for one in found:
         scores.setdefault(one["score_key"], {})[one["created_at_trunc"]] = one["score_sum"]
     made = []
     for name, values in sorted(scores.items())[:CHARTS]:
         lane = charts.lane("mean", [values.get(at) for _, at in times], "line", 0)
-        drawn = charts.chart([at for _, at in times], increment(lens)[1], "number", lane)
+        drawn = charts.chart([at for _, at in times], bucket, "number", lane)
         made.append((name, {**drawn, "known": True}))
     return made

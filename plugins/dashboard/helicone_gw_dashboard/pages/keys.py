@@ -142,7 +142,7 @@ async def _provider_keys(view: View) -> list[tuple[str, str]]:
 
 
 def _told(view: View, row: Mapping[str, Any]) -> dict[str, Any]:
-    lens = Lens.read({"range": "30d"}, view.now)
+    lens = Lens.read({"range": "30d"}, view.now, zone=view.zone)
     times = ("created_at", "expires_at", "revoked_at", "rotated_at", "last_used_at")
     return {
         **row,

@@ -45,9 +45,9 @@ YAML: Final = """plugins:
 @PAGES.get("/limits", "Limits and budgets")
 async def limits(view: View) -> Response:
     """What is in force now, and what was refused in a period."""
-    lens = Lens.read(view.args, view.now, "7d")
+    lens = view.lens("7d")
     instances = view.instances("ratelimit")
-    report = {**buckets(view, lens, previous=False), "limit": LISTED}
+    report = {**buckets(view, lens), "limit": LISTED}
     questions = {"report": view.ask("POST", "/v1/metrics/rate-limit/query", json=report)}
     if instances:
         questions["budgets"] = view.ask("GET", "/v1/budgets")

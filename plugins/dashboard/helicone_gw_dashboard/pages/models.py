@@ -51,7 +51,7 @@ class Price(NamedTuple):
 @PAGES.get("/models", "Models")
 async def models(view: View) -> Response:
     """All models that were used in a period, and the health of targets as of now."""
-    lens = Lens.read(view.args, view.now)
+    lens = view.lens()
     sort = order(view, SORTS, "cost")
     panels = await view.panels(
         models=view.ask("POST", TOP, json={**asked(lens), "by": "model", "sort": SORTS[sort], "limit": MOST}),
@@ -92,7 +92,7 @@ async def percentiles(view: View, metric: str) -> Response:
     """Percentiles of every model, for cells of the table, which need not wait for them."""
     if metric not in SHARES:
         raise Trouble(404, "There are no such percentiles.")
-    lens, shares = Lens.read(view.args, view.now), SHARES[metric]
+    lens, shares = view.lens(), SHARES[metric]
     question = {**asked(lens), "by": "model", "metric": metric, "percentiles": list(shares), "limit": MOST}
     found = await view.ask("POST", PERCENTILES, json=question)
     cells = [

@@ -42,7 +42,7 @@ async def offered(view: View, plugin: str, name: str) -> Response:
     for owner, panel in view.gateway.pages.offered:
         if owner == plugin and panel.name == name and isinstance(panel, DashboardPage):
             require_role(view.caller, panel.role)
-            lens = Lens.read(view.args, view.now)
+            lens = view.lens()
             view.title, view.section = panel.title, f"{owner}/{name}"
             parts = await _parts(view, owner, panel, lens)
             path = f"/of/{plugin}/{name}"
@@ -53,7 +53,7 @@ async def offered(view: View, plugin: str, name: str) -> Response:
 @PAGES.get("/cards", "Cards")
 async def cards(view: View) -> Response:
     """The cards that plugins offer: a part of the overview that it need not wait for."""
-    lens = Lens.read(view.args, view.now)
+    lens = view.lens()
     shown = [
         (owner, panel)
         for owner, panel in view.gateway.pages.offered

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from quart import Response
 
 from helicone_gw_dashboard import charts, formatting
-from helicone_gw_dashboard.asking import PERCENTILES, SERIES, TOP, asked, buckets, increment
+from helicone_gw_dashboard.asking import PERCENTILES, SERIES, TOP, asked, buckets, compared, increment
 from helicone_gw_dashboard.formatting import change
 from helicone_gw_dashboard.lens import RANGES, Lens, leaf
 from helicone_gw_dashboard.pages.welcome import welcome
@@ -59,8 +59,8 @@ LISTS: Final = (
 @PAGES.get("/", "Overview")
 async def overview(view: View) -> Response:
     """The figures and the charts, or the first-run page while nothing was ever logged."""
-    lens = Lens.read(view.args, view.now)
-    panels = await view.panels(series=view.ask("POST", SERIES, json=buckets(view, lens)))
+    lens = view.lens()
+    panels = await view.panels(series=compared(view, SERIES, lens, buckets(view, lens)))
     series = panels["series"].data
     if series is not None and not series["totals"]["requests"] and not lens.filters and await _is_new(view):
         return await welcome(view)
@@ -80,11 +80,11 @@ async def overview(view: View) -> Response:
 @PAGES.get("/percentiles/<metric>", "Overview")
 async def percentiles(view: View, metric: str) -> Response:
     """How long requests took, as a chart and a figure, for which the rest of the page need not wait."""
-    lens = Lens.read(view.args, view.now)
+    lens = view.lens()
     if metric not in METRICS:
         raise Trouble(404, "There is no such chart.")
     body = {**buckets(view, lens), "percentiles": [50, 95, 99], "metric": metric}
-    found = await view.ask("POST", PERCENTILES, json=body)
+    found = await compared(view, PERCENTILES, lens, body)
     value = found["values"]["p95"]
     link = view.url("/requests", **(lens.params if value is None else lens.plus(metric, "gte", round(value))))
     return view.render(
@@ -103,7 +103,7 @@ async def percentiles(view: View, metric: str) -> Response:
 @PAGES.get("/lists/<by>", "Overview")
 async def largest(view: View, by: str) -> Response:
     """Who or what most of the requests were: a list of the overview, for which the others need not wait."""
-    lens = Lens.read(view.args, view.now)
+    lens = view.lens()
     found = [one for one in LISTS if one.by == by]
     if not found:
         raise Trouble(404, "There is no such list.")
@@ -122,9 +122,8 @@ async def largest(view: View, by: str) -> Response:
 @PAGES.get("/active-users", "Overview")
 async def active_users(view: View) -> Response:
     """How many users there were: the one figure that takes longer, so that the others do not wait for it."""
-    lens = Lens.read(view.args, view.now)
-    body = {**asked(lens), "previous": True, "dbIncrement": "year", "users": True}
-    series = await view.ask("POST", SERIES, json=body)
+    lens = view.lens()
+    series = await compared(view, SERIES, lens, {**asked(lens), "dbIncrement": "year", "users": True})
     now, before = series["totals"]["users"], series["previous"]["totals"]["users"]
     return view.render("_active.html", users=formatting.compact(now), before=change(now, before))
 

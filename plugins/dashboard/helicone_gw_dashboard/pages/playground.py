@@ -49,7 +49,6 @@ async def playground(view: View) -> Response:
         inputs=[(name, kind, pretty(values.get(name, ""))) for name, kind in types.items()],
         source=source,
         path=PATH,
-        keyed=view.caller is not None,
         models=await known_models(view),
     )
 

@@ -11,7 +11,7 @@ from werkzeug.datastructures import MultiDict
 
 from helicone_gw_dashboard.drafting import EMPTY, body_of, differences, draft, variables
 from helicone_gw_dashboard.forms import absent, entries, segment, text
-from helicone_gw_dashboard.lens import RANGES, Lens
+from helicone_gw_dashboard.lens import RANGES
 from helicone_gw_dashboard.listing import offset
 from helicone_gw_dashboard.model_names import known_models
 from helicone_gw_dashboard.site import Pages
@@ -67,14 +67,14 @@ async def prompt(view: View, id: str) -> Response:
     """One prompt: its versions and what they came to in a period."""
     if (missing := absent(view, "prompts", SAYS, YAML)) is not None:
         return missing
-    lens = Lens.read(view.args, view.now, "30d")
+    lens = view.lens("30d")
     return view.render("prompt.html", **await _prompt(view, id), lens=lens, ranges=RANGES)
 
 
 @PAGES.get("/prompts/<id>/compare", "Prompt")
 async def compare(view: View, id: str) -> Response:
     """Requests, cost, latency and scores of each version: a part of the page for which the rest need not wait."""
-    lens = Lens.read(view.args, view.now, "30d")
+    lens = view.lens("30d")
     question = {"promptId": id, "since": lens.start, "until": lens.end}
     rows = await view.ask("POST", f"{API}/query/compare", json=question)
     rows.sort(key=lambda row: (row["major_version"], row["minor_version"]), reverse=True)

@@ -35,7 +35,7 @@ LINES: Final = 4
 @PAGES.get("/properties", "Properties")
 async def properties(view: View) -> Response:
     """The keys, and the values of the one that ``key`` names; with ``offset`` a further part of these."""
-    lens = Lens.read(view.args, view.now)
+    lens = view.lens()
     sort, begin = order(view, SORTS, "cost"), offset(view)
     key = view.args.get("key", "")
     keys: list[str] = []
@@ -51,7 +51,7 @@ async def properties(view: View) -> Response:
     values |= _rows(view, lens, sort, key, found)
     if view.partial:
         return view.render("_values.html", **values)
-    over_time = {**buckets(view, lens, previous=False), "by": "property", "propertyKey": key, "limit": LINES}
+    over_time = {**buckets(view, lens), "by": "property", "propertyKey": key, "limit": LINES}
     panels = await view.panels(series=view.ask("POST", SERIES, json=over_time))
     series = panels["series"].data
     return view.render(

@@ -48,7 +48,6 @@ async def request(view: View, id: str) -> Response:
         reasons=list(explaining.explained(row, attempts)) if row else [],
         notes=explaining.others(row),
         properties=_own(logged["properties"]),
-        keyed=keyed,
         curl=snippets.curl(url, body, keyed=keyed) if replayable else "",
         python=snippets.python(url, body, keyed=keyed) if replayable else "",
         playground=view.site.has("/playground"),

@@ -76,7 +76,7 @@ OPERATORS: Final = {
 @PAGES.get("/requests", "Requests")
 async def requests(view: View) -> Response:
     """The list, or with ``cursor`` or ``offset`` a further part of it."""
-    lens = Lens.read(view.args, view.now)
+    lens = view.lens()
     rows, more = await _rows(view, lens)
     values = {"lens": lens, "rows": rows, "more": more, "columns": COLUMNS, "sort": view.args.get("sort", "")}
     if view.partial:
@@ -89,14 +89,14 @@ async def requests(view: View) -> Response:
 @PAGES.get("/requests/count", "Requests")
 async def count(view: View) -> Response:
     """How many there are: asked beside the list, which need not wait for it."""
-    found = await view.ask("POST", "/v1/request/count/query", json={"filter": Lens.read(view.args, view.now).node})
+    found = await view.ask("POST", "/v1/request/count/query", json={"filter": view.lens().node})
     return view.render("_count.html", found=found)
 
 
 @PAGES.get("/requests/filter", "Requests")
 async def add_filter(view: View) -> Response:
     """The list with one filter more, that a form was filled in for."""
-    lens = Lens.read(view.args, view.now)
+    lens = view.lens()
     column, operator = view.args.get("column", ""), view.args.get("operator", "equals")
     kinds = {name: kind for name, _, kind in FIELDS}
     if column not in kinds or operator not in dict(OPERATORS[kinds[column]]):
@@ -117,7 +117,7 @@ async def add_filter(view: View) -> Response:
 @PAGES.get("/requests/search", "Requests")
 async def search(view: View) -> Response:
     """The list of what a few words are found in: ids, users, sessions, models, errors."""
-    lens, words = Lens.read(view.args, view.now), view.args.get("words", "").strip()
+    lens, words = view.lens(), view.args.get("words", "").strip()
     if not words:
         return view.go(view.url("/requests", **lens.params))
     return view.go(view.url("/requests", **lens.searching(words)))
@@ -126,7 +126,7 @@ async def search(view: View) -> Response:
 @PAGES.get("/requests/live", "Requests")
 async def live(view: View) -> Response:
     """Rows as they are logged, as server-sent events: each has the HTML of new rows."""
-    lens = Lens.read(view.args, view.now)
+    lens = view.lens()
 
     def shown(rows: list[Any]) -> str:
         return view.site.renderer.html(

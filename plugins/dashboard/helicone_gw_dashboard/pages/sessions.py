@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from quart import Response
 
-from helicone_gw_dashboard.lens import RANGES, Lens
+from helicone_gw_dashboard.lens import RANGES
 from helicone_gw_dashboard.site import Pages
 from helicone_gw_dashboard.view import Trouble, View
 
@@ -41,7 +41,7 @@ class Bar(NamedTuple):
 @PAGES.get("/sessions", "Sessions")
 async def sessions(view: View) -> Response:
     """The list, or with ``offset`` a further part of it."""
-    lens = Lens.read(view.args, view.now)
+    lens = view.lens()
     sort, words = view.args.get("sort", ""), view.args.get("words", "").strip()[:512]
     if sort not in SORTS:
         raise Trouble(400, "There is no such order.")

@@ -9,7 +9,7 @@ from typing import Any, Final
 from quart import Response
 
 from helicone_gw_dashboard import charts, formatting
-from helicone_gw_dashboard.asking import SERIES, buckets, increment
+from helicone_gw_dashboard.asking import SERIES, buckets, compared, increment
 from helicone_gw_dashboard.budgets import paced
 from helicone_gw_dashboard.formatting import change
 from helicone_gw_dashboard.lens import RANGES, Lens, leaf
@@ -42,7 +42,7 @@ LATEST: Final = 10
 @PAGES.get("/users", "Users")
 async def users(view: View) -> Response:
     """The list, or with ``offset`` a further part of it."""
-    lens = Lens.read(view.args, view.now)
+    lens = view.lens()
     sort, begin = order(view, SORTS, "cost"), offset(view)
     words = view.args.get("words", "").strip()[:512]
     if words and not lens.filters:
@@ -112,11 +112,11 @@ async def user(view: View) -> Response:
     id = view.args.get("id", "")  # noqa: A001 - what the address calls it
     if not id:
         raise Trouble(404, "The address names no user.")
-    given = Lens.read(view.args, view.now, "30d")
+    given = view.lens("30d")
     lens = replace(given, filters=(*given.filters, leaf("user_id", "equals", id)))
     query = {"filter": lens.node, "limit": LATEST, "sort": {"created_at": "desc"}}
     panels = await view.panels(
-        series=view.ask("POST", SERIES, json=buckets(view, lens)),
+        series=compared(view, SERIES, lens, buckets(view, lens)),
         latest=view.ask("POST", "/v1/request/query", json=query),
         budgets=view.ask("GET", "/v1/budgets"),
     )

@@ -22,6 +22,4 @@ async def welcome(view: View) -> Response:
     view.title = "Welcome"
     keyed = view.caller is not None
     snippets = [(name, title, snippet(name, view.origin, keyed=keyed)) for name, title in SDKS]
-    return view.render(
-        "welcome.html", snippets=snippets, keyed=keyed, demo=DEMO in view.gateway.config.providers, lens=None
-    )
+    return view.render("welcome.html", snippets=snippets, demo=DEMO in view.gateway.config.providers, lens=None)

@@ -56,6 +56,11 @@
     });
   };
 
+  // A request to a provider, sent for whoever is logged in; `path` is what a client would ask for.
+  dashboard.ask = function (path, options) {
+    return dashboard.send("POST", dashboard.base + "/ask?to=" + encodeURIComponent(path), options);
+  };
+
   document.addEventListener("htmx:configRequest", function (event) {
     if (token) event.detail.headers["X-CSRF-Token"] = token;
   });
@@ -202,12 +207,10 @@
     if (!button) return;
     var state = document.getElementById("replay-state");
     var headers = { "Content-Type": "application/json", "Helicone-Property-Replay-Of": button.dataset.of };
-    var key = button.dataset.key && document.querySelector(button.dataset.key).value;
-    if (key) headers["Helicone-Auth"] = "Bearer " + key;
     button.disabled = true;
     state.textContent = "Asking …";
     dashboard
-      .send("POST", button.dataset.replay, { headers: headers, body: document.querySelector(button.dataset.body).value })
+      .ask(button.dataset.replay, { headers: headers, body: document.querySelector(button.dataset.body).value })
       .then(function (answer) {
         var id = answer.headers.get("Helicone-Id");
         state.textContent = "Answered with status " + answer.status + ". ";

@@ -178,8 +178,6 @@
       return;
     }
     var headers = { "Content-Type": "application/json", "Helicone-Property-Playground": "true" };
-    var key = document.getElementById("play-key");
-    if (key && key.value) headers["Helicone-Auth"] = "Bearer " + key.value;
     going = new AbortController();
     answer.textContent = "";
     thinking.textContent = "";
@@ -203,7 +201,7 @@
       show(choice.delta || choice.message);
     }
     dashboard
-      .send("POST", form.dataset.to, { headers: headers, body: JSON.stringify(wanted), signal: going.signal })
+      .ask(form.dataset.to, { headers: headers, body: JSON.stringify(wanted), signal: going.signal })
       .then(function (found) {
         reply = found;
         if (!(found.headers.get("Content-Type") || "").startsWith("text/event-stream")) {

@@ -5,11 +5,9 @@
   if (!button) return;
   button.addEventListener("click", function () {
     var headers = { "Helicone-Server-Timing": "true", "Helicone-Property-App": "dashboard" };
-    var key = button.dataset.key && document.querySelector(button.dataset.key).value;
-    if (key) headers["Helicone-Auth"] = "Bearer " + key;
     button.disabled = true;
     window.dashboard
-      .send("POST", button.dataset.measure, {
+      .ask(button.dataset.measure, {
         headers: headers,
         json: { model: "demo", messages: [{ role: "user", content: "How long does this take?" }] },
       })

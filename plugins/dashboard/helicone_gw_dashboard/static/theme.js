@@ -10,8 +10,12 @@
   } catch (refused) {
     // No storage in this browser: the system's theme, and every column.
   }
-  var ahead = -new Date().getTimezoneOffset();
-  if (document.cookie.indexOf("dashboard_clock=" + ahead + ";") < 0) {
-    document.cookie = "dashboard_clock=" + ahead + "; path=/; max-age=31536000; samesite=lax";
+  // Days begin where the reader is: the zone by its name, and how far its clocks are ahead where that is not known.
+  function keep(name, value) {
+    if (("; " + document.cookie + ";").indexOf("; " + name + "=" + value + ";") < 0) {
+      document.cookie = name + "=" + value + "; path=/; max-age=31536000; samesite=lax";
+    }
   }
+  keep("dashboard_clock", -new Date().getTimezoneOffset());
+  keep("dashboard_zone", encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone || ""));
 })();

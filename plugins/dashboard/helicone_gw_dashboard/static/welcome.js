@@ -33,12 +33,10 @@
       "Helicone-Session-Path": "/hello",
       "Helicone-Property-App": "dashboard",
     };
-    var key = button.dataset.key && document.querySelector(button.dataset.key).value;
-    if (key) headers["Helicone-Auth"] = "Bearer " + key;
     button.disabled = true;
     state.textContent = "Asking …";
     dashboard
-      .send("POST", button.dataset.to, {
+      .ask(button.dataset.to, {
         headers: headers,
         json: { model: "demo", messages: [{ role: "user", content: "Hello! What are you?" }] },
       })
