@@ -29,6 +29,7 @@ from helicone_gw_security.identity_config import (
     UserConfig,
 )
 from helicone_gw_security.keys import StoredKey, digest
+from helicone_gw_security.objects_config import ObjectsConfig
 from helicone_gw_security.spec import KeySpec, parse_expiry
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -119,7 +120,8 @@ class SecurityConfig(PluginConfig):
     """``keys``: the gateway keys by name, each a secret or a `KeyConfig`.
 
     ``encryption_keys`` are for the providers' keys in the database: the first encrypts, all decrypt. ``users``,
-    ``login``, ``oidc`` and ``audit_days`` are about people, as `IdentityConfig` says.
+    ``login``, ``oidc`` and ``audit_days`` are about people, as `IdentityConfig` says. ``objects`` is about what
+    organisations leave at providers.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -137,6 +139,7 @@ class SecurityConfig(PluginConfig):
     login: LoginConfig = LoginConfig()
     oidc: dict[ProviderName, OidcConfig] = Field(default_factory=dict)
     audit_days: AuditDays = None
+    objects: ObjectsConfig = ObjectsConfig()
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from helicone_gw import AuthenticationFailed, PermissionDenied, Plugin, hookimpl
+from helicone_gw import AuthenticationFailed, Measurement, PermissionDenied, Plugin, hookimpl
 from helicone_gw_security.ciphers import Cipher
 from helicone_gw_security.commands import commands
 from helicone_gw_security.config import SecurityConfig
 from helicone_gw_security.enforcement import check_enforced
 from helicone_gw_security.identity import Identity
 from helicone_gw_security.identity_tables import BRANCH, IDENTITY_VERSIONS
+from helicone_gw_security.isolation import Isolation
 from helicone_gw_security.keys import StaticKeys
+from helicone_gw_security.ledger import Ledger
+from helicone_gw_security.object_table import ObjectTable
 from helicone_gw_security.organization_commands import organization_commands
 from helicone_gw_security.provider_commands import provider_commands
 from helicone_gw_security.provider_keys import ProviderKeys, standing_for
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     import typer
     from quart import Blueprint
 
-    from helicone_gw import Exchange, Gateway, KeyRing, Measurement
+    from helicone_gw import Chunk, Exchange, Gateway, KeyRing, Request, Response
 
 VERSIONS = Path(__file__).parent / "migrations" / "versions"
 """The Alembic migrations of this plugin's tables."""
@@ -37,6 +40,8 @@ class SecurityPlugin(Plugin):
     """Who may call, and who may log in: gateway keys with permits, users with roles."""
 
     Config = SecurityConfig
+    chunks_on_request = True
+    answers_on_request = True
     migrations: ClassVar[dict[str, Path]] = {"security": VERSIONS, BRANCH: IDENTITY_VERSIONS}
 
     def __init__(self, config: SecurityConfig, name: str) -> None:
@@ -45,6 +50,8 @@ class SecurityPlugin(Plugin):
         self._cipher = Cipher(config.encryption_keys) if config.encryption_keys else None
         self._provider_keys: ProviderKeys | None = None
         self._keys: Keys | None = None
+        self._objects = config.objects
+        self._isolation: Isolation | None = None
         self._identity = Identity(config.identity())
         self._listed = config.identity().listed()
         self._ring: KeyRing | None = None
@@ -59,6 +66,10 @@ class SecurityPlugin(Plugin):
         gateway.keys.register(self._keys)
         self._keys.start()
         await self._identity.start(gateway, self._keys)
+        ledger = Ledger(ObjectTable(gateway.database), gateway.clock, gateway.log)
+        self._isolation = Isolation(self._objects, ledger, gateway, KeyTable(gateway.database))
+        named = {stored.key.organization for stored in self._static} | {user.organization for user in self._listed}
+        await self._isolation.start(named)
         if self._cipher is not None:
             gateway.sealing.use(self._cipher)
             self._provider_keys = ProviderKeys(
@@ -73,6 +84,8 @@ class SecurityPlugin(Plugin):
     async def shutdown(self, gateway: Gateway) -> None:
         """Stop asking the database."""
         await self._identity.close()
+        if self._isolation is not None:
+            await self._isolation.close()
         if self._keys is not None:
             await self._keys.close()
         if self._provider_keys is not None:
@@ -90,8 +103,10 @@ class SecurityPlugin(Plugin):
         return pages
 
     def measurements(self) -> Iterator[Measurement]:
-        """Logins that were refused for their number."""
-        return self._identity.measurements()
+        """Logins that were refused for their number, and what became of objects."""
+        yield from self._identity.measurements()
+        if self._isolation is not None:
+            yield from self._isolation.measurements()
 
     @hookimpl
     def register_commands(self, cli: typer.Typer) -> None:
@@ -102,7 +117,7 @@ class SecurityPlugin(Plugin):
         cli.add_typer(organization_commands(VERSIONS), name="organizations")
 
     @hookimpl
-    async def pre_request(self, exchange: Exchange) -> None:
+    async def pre_request(self, exchange: Exchange) -> Request | None:
         """Put the key's permits on the exchange; refuse a path that the key may not ask for."""
         key = exchange.key
         if key is None:
@@ -111,7 +126,7 @@ class SecurityPlugin(Plugin):
                 raise AuthenticationFailed("This gateway needs a key. Send one as `Authorization: Bearer <key>`.")
             if self._provider_keys is not None:
                 await self._provider_keys.give(exchange)
-            return
+            return None
         exchange.permits = key.permits
         path = exchange.original.path
         if not key.permits.allows_path(path):
@@ -122,3 +137,21 @@ class SecurityPlugin(Plugin):
             await self._provider_keys.give(exchange)
         elif key.provider_key is not None:
             standing_for(exchange, key, None)
+        return None if self._isolation is None else self._isolation.listing(exchange)
+
+    @hookimpl
+    async def route_model(self, exchange: Exchange) -> None:
+        """Refuse what names another organisation's object, now that nobody changes the request any more."""
+        if self._isolation is not None:
+            await self._isolation.check(exchange)
+
+    @hookimpl
+    def on_stream_chunk(self, exchange: Exchange, chunk: Chunk) -> None:
+        """Note what a stream says was made; only where something may be."""
+        if self._isolation is not None:
+            self._isolation.notes.event(exchange, chunk)
+
+    @hookimpl
+    async def on_response(self, exchange: Exchange, response: Response) -> Response | None:
+        """Note what was made, and filter lists; only where there may be either."""
+        return None if self._isolation is None else await self._isolation.notes.answered(exchange, response)

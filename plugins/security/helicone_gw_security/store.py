@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping, Select, bindparam, insert, or_, select, updat
 from sqlalchemy.exc import IntegrityError
 
 from helicone_gw import GatewayKey, Permits
+from helicone_gw_security.identity_tables import USER
 from helicone_gw_security.keys import StoredKey, digest, generate, shown_prefix
 from helicone_gw_security.spec import KeySpec
 from helicone_gw_security.tables import GATEWAY_KEY, GatewayKeyRow
@@ -45,6 +46,12 @@ class KeyTable:
         """Whether there is any key. Revoked ones count: revoking the last key must not open the gateway."""
         async with self._database.connect() as connection:
             return (await connection.execute(select(GATEWAY_KEY.c.id).limit(1))).first() is not None
+
+    async def organizations(self) -> set[str]:
+        """The organisations that have, or had, a key or a user: people call providers, too."""
+        of_keys, of_users = (select(table.c.organization_id) for table in (GATEWAY_KEY, USER))
+        async with self._database.connect() as connection:
+            return set((await connection.execute(of_keys.union(of_users))).scalars())
 
     async def all(self, organization: str | None = None) -> list[GatewayKeyRow]:
         """Every key, oldest first."""

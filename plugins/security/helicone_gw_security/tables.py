@@ -1,4 +1,4 @@
-"""The tables of gateway keys and of providers' keys."""
+"""The tables of gateway keys, of providers' keys, and of the objects that providers keep."""
 
 from __future__ import annotations
 
@@ -72,8 +72,25 @@ class ProviderKeyRow(SQLModel, table=True):
     changed_at: float
 
 
+class ProviderObjectRow(SQLModel, table=True):
+    """Something that a provider keeps (a file, a response, ...) under a key of the operator's, and whose it is.
+    Times are epoch seconds; after ``ends_at`` it may be forgotten."""
+
+    __tablename__ = "provider_object"
+    __table_args__ = (Index("ix_provider_object_created_at", "created_at"),)
+
+    organization_id: str = Field(default="default", index=True)
+    provider: str = Field(primary_key=True)
+    id: str = Field(primary_key=True, index=True)
+    created_at: float
+    ends_at: float | None = Field(default=None, index=True)
+
+
 GATEWAY_KEY: Table = SQLModel.metadata.tables["gateway_key"]
 """The same table for SQLAlchemy Core."""
 
 PROVIDER_KEY: Table = SQLModel.metadata.tables["provider_key"]
 """The table of providers' keys, likewise."""
+
+PROVIDER_OBJECT: Table = SQLModel.metadata.tables["provider_object"]
+"""The table of what providers keep, likewise."""

@@ -6,17 +6,18 @@ from sqlalchemy import Connection, MetaData, inspect
 
 from helicone_gw import Database
 from helicone_gw_security.plugin import VERSIONS
-from helicone_gw_security.tables import GATEWAY_KEY, PROVIDER_KEY
+from helicone_gw_security.tables import GATEWAY_KEY, PROVIDER_KEY, PROVIDER_OBJECT
 
 
 async def test_the_migrated_table_is_the_one_in_the_code(database: Database) -> None:
     metadata = MetaData()
     GATEWAY_KEY.to_metadata(metadata)
     PROVIDER_KEY.to_metadata(metadata)
+    PROVIDER_OBJECT.to_metadata(metadata)
 
     def differences(connection: Connection) -> list[object]:
         def ours(thing: object, name: str | None, kind: str, *_: object) -> bool:
-            return kind != "table" or name in ("gateway_key", "provider_key")
+            return kind != "table" or name in ("gateway_key", "provider_key", "provider_object")
 
         context = MigrationContext.configure(
             connection, opts={"compare_type": True, "compare_server_default": True, "include_object": ours}

@@ -1,0 +1,151 @@
+"""Objects: ids of what providers keep for a key (files, responses, batches, threads, ...), in requests."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl, unquote
+
+from helicone_gw import BadRequest
+
+if TYPE_CHECKING:
+    from helicone_gw import Request
+
+MOST_IDS: Final = 2000
+"""Ids that one request may refer to; one with more cannot be looked through, and is refused."""
+
+OVERLAP: Final = 512
+"""Bytes of an upload that are looked at a second time, with what follows them: an id and the name before it."""
+
+GOOGLES: Final = frozenset({"gemini", "vertex"})
+"""Dialects whose objects are named by collection and id (``files/abc``); clients may choose such names."""
+
+_KINDS = (
+    "resp|file|cfile|batch|msgbatch|thread|conv|vs|vsfb|asst|ftjob|upload|cntr|container|run|eval|evalrun|video|skill|"
+    "chatcmpl|cthr|rtc"
+)
+_ID = rf"(?:{_KINDS})[-_][\w-]{{4,120}}"
+ID: Final = re.compile(_ID, re.ASCII)
+"""What an id of OpenAI's or Anthropic's looks like."""
+
+# An id that nobody writes by chance, wherever it stands; shorter ones count where a member says what they are.
+_CERTAIN = re.compile(rb"[a-z]+[-_](?=[A-Za-z0-9]*[0-9])[A-Za-z0-9]{20,80}")
+_QUOTED = re.compile(rb'"(' + _ID.encode() + rb')"')
+_UPLOADED = re.compile(rb'(?:"|\r\n\r\n)(' + _ID.encode() + rb')(?="|\r\n)')
+_MEMBERS = (
+    "previous_response_id|response_id|conversation|conversation_id|input_file_id|training_file|validation_file|file_id|"
+    "thread_id|assistant_id|vector_store_id|container|container_id|eval_id|batch_id|video_id|skill_id|call_id"
+)
+_BEFORE = re.compile(rb'"(?:' + _MEMBERS.encode() + rb')"\s*:\s*(?:\{\s*"id"\s*:\s*)?$', re.IGNORECASE)
+_LOOK_BACK = 120
+
+_NAMED = r"(?:files|cachedContents|batches|tunedModels|fileSearchStores|operations|batchPredictionJobs)/[\w.-]{1,120}"
+_NAME_IN_BODY = re.compile(
+    rb'"(?:file_?uri|cached_?content|file_?name|file_?search_?store_?names?|name|uri)"\s*:\s*\[?\s*"(?:[^"\\]{0,512}/)?('
+    + _NAMED.encode()
+    + rb')"',
+    re.IGNORECASE,
+)
+_NAME_IN_PATH = re.compile(rf"/({_NAMED})(?=[/:]|$)", re.ASCII)
+_NAME_UPLOADED = re.compile(rb"(?:[/\"])(" + _NAMED.encode() + rb')(?=")')
+
+_COLLECTIONS = (
+    "files|batches|assistants|threads|vector_stores|responses|conversations|containers|videos|evals|uploads|skills|"
+    "predictions|libraries|agents|fine_tuning/jobs|batch/jobs|chat/completions|realtime/calls|chatkit/sessions"
+)
+_IN_PATH = re.compile(rf"/(?:{_COLLECTIONS})/([^/]+)", re.ASCII | re.IGNORECASE)
+_LISTED = re.compile(
+    rf"/(?:{_COLLECTIONS}|cachedContents|tunedModels|fileSearchStores|operations|batchPredictionJobs)/?$",
+    re.ASCII | re.IGNORECASE,
+)
+_NO_IDS = frozenset(
+    {"runs", "search", "input_tokens", "compact", "completions", "edits", "extensions", "characters", "batch", "import"}
+)
+"""What follows a collection's name and is an action of it."""
+
+_CURSORS = frozenset({"after", "before", "after_id", "before_id", "starting_after", "ending_before", "page"})
+"""Parameters that say where a list goes on, and nothing more."""
+
+# JSON lets any letter be written as an escape; names and ids have letters, digits, "-" and "_" alone.
+_ESCAPE = re.compile(rb"\\(?:u00([2-7][0-9A-Fa-f])|(/))")
+_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_./")
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """Ids that a request names. ``certain`` are references, ``mentioned`` are texts that look like ids, and may be."""
+
+    certain: frozenset[str] = frozenset()
+    mentioned: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.certain or self.mentioned)
+
+
+def references(request: Request, *more: bytes) -> References:
+    """The ids that path, query and body of ``request`` name, and those in ``more`` texts of JSON.
+
+    Raises `BadRequest` for more than `MOST_IDS`.
+    """
+    certain, mentioned = set(in_path(request)), set[str]()
+    google = request.dialect in GOOGLES
+    if request.query:
+        for name, value in parse_qsl(request.query, max_num_fields=1000):
+            if name.lower() not in _CURSORS and ID.fullmatch(value):
+                (certain if name.lower() in _MEMBERS.split("|") else mentioned).add(value)
+    for text in (request.body, *more):
+        if text:
+            _look(text, certain, mentioned, google=google)
+    if len(certain) + len(mentioned) > MOST_IDS:
+        raise BadRequest(f"A request may refer to {MOST_IDS} objects at most.", code="too_many_objects")
+    return References(frozenset(certain), frozenset(mentioned - certain))
+
+
+def in_path(request: Request) -> list[str]:
+    """The object that the path names: the outermost one, for what lies in it is the provider's to check."""
+    path = unquote(request.path)
+    if request.dialect in GOOGLES and (named := _NAME_IN_PATH.search(path)) is not None:
+        return [named[1]]
+    found = _IN_PATH.search(path)
+    return [] if found is None or found[1].lower() in _NO_IDS else [found[1]]
+
+
+def is_list(request: Request) -> bool:
+    """Whether the answer lists objects of everybody who calls with the provider's key."""
+    if request.method not in ("GET", "HEAD"):
+        return False
+    path = unquote(request.path)
+    return _LISTED.search(path) is not None and not in_path(request)
+
+
+def uploaded(window: bytes) -> set[str]:
+    """The ids in a piece of an upload: parts of a form, lines of a batch."""
+    plain = unescaped(window)
+    found = {each.decode("ascii") for each in _UPLOADED.findall(plain)}
+    return found | {each.decode("ascii") for each in _NAME_UPLOADED.findall(plain)}
+
+
+def unescaped(text: bytes) -> bytes:
+    """JSON text without escapes of characters that ids and members' names consist of."""
+    if b"\\" not in text or _ESCAPE.search(text) is None:
+        return text
+    return _ESCAPE.sub(_as_it_is, text)
+
+
+def _as_it_is(match: re.Match[bytes]) -> bytes:
+    character = b"/" if match[2] else bytes([int(match[1], 16)])
+    return character if character[0] in _PLAIN else match[0]
+
+
+def _look(text: bytes, certain: set[str], mentioned: set[str], *, google: bool) -> None:
+    plain = unescaped(text)
+    for found in _QUOTED.finditer(plain):
+        name = found[1].decode("ascii")
+        start = found.start()
+        if _CERTAIN.fullmatch(found[1]) or _BEFORE.search(plain[max(0, start - _LOOK_BACK) : start]):
+            certain.add(name)
+        else:
+            mentioned.add(name)
+    if google:
+        certain.update(each.decode("ascii") for each in _NAME_IN_BODY.findall(plain))
