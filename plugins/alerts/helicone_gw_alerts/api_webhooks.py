@@ -12,9 +12,9 @@ from quart import request
 from helicone_gw import GatewayError, Unsealable, new_id
 from helicone_gw_alerts.dispatching import Undeliverable
 from helicone_gw_alerts.errors import NoSuch, Refusal
-from helicone_gw_alerts.outbox import MAX_AT_ONCE, Delivery, Outbox
+from helicone_gw_alerts.outbox import MAX_AT_ONCE, MAX_DELIVERED, Delivery, Outbox
 from helicone_gw_alerts.serving import Call, Pages
-from helicone_gw_alerts.webhooks import VERSION, NewWebhook, Webhook, Webhooks
+from helicone_gw_alerts.webhooks import VERSION, NewWebhook, Webhook, WebhookChanges, Webhooks
 
 if TYPE_CHECKING:
     from helicone_gw import Audit
@@ -45,6 +45,21 @@ def declare(pages: Pages, webhooks: Webhooks, outbox: Outbox, audit: Audit) -> N
             _shown(each, webhooks, call.edits) | waiting.get(each.id, nothing)
             for each in await webhooks.all(call.organization)
         ]
+
+    @pages.route("PATCH", "/v1/webhooks/<id>", role="member")
+    async def change(call: Call, id: str) -> Any:
+        wanted = await call.body(WebhookChanges)
+        before = await webhooks.one(call.organization, id)
+        after = await webhooks.change(call.organization, id, wanted)
+        told = [{"destination": _origin(one.destination), **_wanted(one)} for one in (before, after)]
+        await audit(call.key, "webhook.change", f"webhook:{id}", before=told[0], after=told[1])
+        return _shown(after, webhooks, call.edits)
+
+    @pages.route("GET", "/v1/webhooks/<id>/deliveries")
+    async def deliveries(call: Call, id: str) -> Any:
+        await webhooks.one(call.organization, id)
+        found = await outbox.recent(call.organization, id, _number("limit", 50, MAX_DELIVERED))
+        return [{**one, "at": _moment(one["at"]), "created_at": _moment(one["created_at"])} for one in found]
 
     @pages.route("DELETE", "/v1/webhooks/<id>", role="member", status=201)
     async def delete(call: Call, id: str) -> None:
@@ -108,9 +123,13 @@ def _shown(webhook: Webhook, webhooks: Webhooks, whole: bool) -> dict[str, Any]:
         "destination": webhook.destination if whole else _origin(webhook.destination),
         "version": VERSION,
         "is_verified": True,
-        "config": {**msgspec.to_builtins(webhook.config), "includeData": webhook.include_data},
+        "config": _wanted(webhook),
         "hmac_key": key,
     }
+
+
+def _wanted(webhook: Webhook) -> dict[str, Any]:
+    return {**msgspec.to_builtins(webhook.config), "includeData": webhook.include_data}
 
 
 def _origin(url: str) -> str:
@@ -127,5 +146,5 @@ def _number(name: str, otherwise: int, most: int) -> int:
     return int(text[:9])
 
 
-def _moment(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+def _moment(at: float | None) -> str | None:
+    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")

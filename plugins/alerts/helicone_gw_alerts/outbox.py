@@ -9,7 +9,7 @@ from msgspec import Struct
 from sqlalchemy import delete, func, insert, select, update
 
 from helicone_gw import new_id
-from helicone_gw_alerts.tables import DELIVERY
+from helicone_gw_alerts.tables import DELIVERED, DELIVERY
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -21,6 +21,10 @@ MAX_ERROR: Final = 500
 """Characters that are kept of why a delivery failed."""
 MAX_AT_ONCE: Final = 500
 """Rows that one statement names."""
+MAX_DELIVERED: Final = 100
+"""Deliveries of one webhook that are remembered; the oldest go."""
+REMEMBERED: Final = "webhook"
+"""The kind of which deliveries are remembered."""
 
 
 class Target(NamedTuple):
@@ -132,6 +136,7 @@ class Outbox:
         async with self._database.begin() as connection:
             for start in range(0, len(finished), MAX_AT_ONCE):
                 some = finished[start : start + MAX_AT_ONCE]
+                await self._remember(connection, some)
                 await connection.execute(delete(DELIVERY).where(DELIVERY.c.id.in_(some)))
             for each, (when, why) in later.items():
                 changed = {"next_at": when, "error": why[:MAX_ERROR], "attempts": DELIVERY.c.attempts + 1}
@@ -145,6 +150,67 @@ class Outbox:
         self.counters.delivered += len(finished)
         self.counters.failed += len(later) + len(dead)
         self.counters.dead += len(dead)
+
+    async def _remember(self, connection: AsyncConnection, ids: Sequence[str]) -> None:
+        """Keep what webhooks were sent, the last `MAX_DELIVERED` of each."""
+        sent = select(DELIVERY).where(DELIVERY.c.id.in_(ids), DELIVERY.c.kind == REMEMBERED)
+        rows = [
+            {
+                "id": row["id"],
+                "organization_id": row["organization_id"],
+                "target_id": row["target_id"],
+                "request_id": str(row["payload"].get("id", "")),
+                "attempts": row["attempts"] + 1,
+                "delivered_at": self._clock.now(),
+            }
+            for row in (await connection.execute(sent)).mappings()
+        ]
+        if not rows:
+            return
+        # One that was replayed is sent again under its own id.
+        again = [row["id"] for row in rows]
+        await connection.execute(delete(DELIVERED).where(DELIVERED.c.id.in_(again)))
+        await connection.execute(insert(DELIVERED), rows)
+        for target in {row["target_id"] for row in rows}:
+            oldest = (
+                select(DELIVERED.c.id)
+                .where(DELIVERED.c.target_id == target)
+                .order_by(DELIVERED.c.delivered_at.desc(), DELIVERED.c.id.desc())
+                .offset(MAX_DELIVERED)
+                .limit(MAX_AT_ONCE)
+            )
+            gone = [*(await connection.execute(oldest)).scalars()]
+            if gone:
+                await connection.execute(delete(DELIVERED).where(DELIVERED.c.id.in_(gone)))
+
+    async def recent(self, organization: str, target: str, limit: int) -> list[dict[str, Any]]:
+        """What a webhook was sent, is to be sent, and could not be sent: of each ``limit`` rows, the newest first.
+
+        Each has ``state`` (pending, delivered, dead), ``request_id``, ``attempts``, ``error``, ``at`` (when it was
+        delivered, given up, or is tried next) and ``created_at``, which is unknown for what was delivered.
+        """
+        found: list[dict[str, Any]] = []
+        mine = (DELIVERY.c.organization_id == organization, *_of(Target(REMEMBERED, target)))
+        done = (DELIVERED.c.organization_id == organization, DELIVERED.c.target_id == target)
+        async with self._database.connect() as connection:
+            for dead, state in ((False, "pending"), (True, "dead")):
+                query = (
+                    select(DELIVERY)
+                    .where(*mine, DELIVERY.c.dead.is_(dead))
+                    .order_by(DELIVERY.c.next_at.desc())
+                    .limit(limit)
+                )
+                for row in (await connection.execute(query)).mappings():
+                    facts = {name: row[name] for name in ("id", "attempts", "error", "created_at")}
+                    found.append(
+                        {**facts, "state": state, "request_id": row["payload"].get("id"), "at": row["next_at"]}
+                    )
+            query = select(DELIVERED).where(*done).order_by(DELIVERED.c.delivered_at.desc()).limit(limit)
+            for row in (await connection.execute(query)).mappings():
+                facts = {name: row[name] for name in ("id", "attempts", "request_id")}
+                told = {"state": "delivered", "error": "", "at": row["delivered_at"], "created_at": None}
+                found.append({**facts, **told})
+        return sorted(found, key=lambda one: -one["at"])
 
     async def _make_room(self, connection: AsyncConnection, ids: Sequence[str]) -> None:
         kinds = select(DELIVERY.c.kind, DELIVERY.c.target_id).where(DELIVERY.c.id.in_(ids[:MAX_AT_ONCE])).distinct()
@@ -206,6 +272,8 @@ class Outbox:
     async def forget(connection: AsyncConnection, target: Target) -> None:
         """Drop everything for a receiver that is no more."""
         await connection.execute(delete(DELIVERY).where(*_of(target)))
+        if target.kind == REMEMBERED:
+            await connection.execute(delete(DELIVERED).where(DELIVERED.c.target_id == target.id))
 
 
 def _of(target: Target) -> list[ColumnElement[bool]]:

@@ -115,6 +115,20 @@ class DeliveryRow(SQLModel, table=True):
     created_at: float
 
 
+class DeliveredRow(SQLModel, table=True):
+    """Something that a webhook was sent: the last few of each are kept, to be looked at."""
+
+    __tablename__ = "alert_delivered"
+    __table_args__ = (Index("ix_alert_delivered_target", "target_id", "delivered_at"),)
+
+    id: str = Field(primary_key=True)
+    organization_id: str
+    target_id: str
+    request_id: str
+    attempts: int
+    delivered_at: float
+
+
 class CursorRow(SQLModel, table=True):
     """Up to which number an organization's requests in the log were looked at."""
 
@@ -130,4 +144,4 @@ def _table(name: str) -> Table:
 
 ALERT, EVENT, WEBHOOK = _table("alert"), _table("alert_event"), _table("webhook")
 EVALUATOR, ONLINE = _table("evaluator"), _table("evaluator_online")
-DELIVERY, CURSOR = _table("alert_delivery"), _table("alert_cursor")
+DELIVERY, DELIVERED, CURSOR = _table("alert_delivery"), _table("alert_delivered"), _table("alert_cursor")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta, Struct, field
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, select, update
 
 from helicone_gw import BadRequest, Unsealable, new_id
 from helicone_gw_alerts.dispatching import Undeliverable
@@ -54,6 +54,14 @@ class NewWebhook(Struct, frozen=True, forbid_unknown_fields=True):
     destination: Annotated[str, Meta(min_length=1, max_length=2000)]
     config: Sampling = field(default_factory=Sampling)
     includeData: bool | None = True  # noqa: N815 - the contract's name
+
+
+class WebhookChanges(Struct, frozen=True, forbid_unknown_fields=True):
+    """What of a webhook is to change; ``None`` leaves it."""
+
+    destination: Annotated[str, Meta(min_length=1, max_length=2000)] | None = None
+    config: Sampling | None = None
+    includeData: bool | None = None  # noqa: N815 - the contract's name
 
 
 class Webhook(Struct, frozen=True):
@@ -121,6 +129,26 @@ class Webhooks:
             }
             await connection.execute(insert(WEBHOOK).values(**row))
         return made, key
+
+    async def change(self, organization: str, id: str, wanted: WebhookChanges) -> Webhook:
+        """Change one; what ``wanted`` leaves out stays. Its key stays, too."""
+        before = await self.one(organization, id)
+        changes: dict[str, Any] = {}
+        if wanted.destination is not None and wanted.destination != before.destination:
+            try:
+                await self._gateway.destinations.check(wanted.destination)
+            except BadRequest as problem:
+                raise Refusal(problem.message) from None
+            changes["destination"] = wanted.destination
+        if wanted.config is not None:
+            changes["config"] = msgspec.to_builtins(wanted.config)
+        if wanted.includeData is not None:
+            changes["include_data"] = wanted.includeData
+        mine = (WEBHOOK.c.organization_id == organization, WEBHOOK.c.id == id)
+        if changes:
+            async with self._database.begin() as connection:
+                await connection.execute(update(WEBHOOK).where(*mine).values(**changes))
+        return await self.one(organization, id)
 
     async def delete(self, organization: str, id: str) -> None:
         """Delete one, with all that waits for it."""

@@ -231,3 +231,43 @@ async def test_a_test_says_whether_the_receiver_took_it(gateway: GatewayFactory)
         assert told.headers.get("helicone-signature") == signed(webhook["hmac_key"], told.body)
         sink.default = of_json({}, status=404)
         assert await rest(running, "POST", path) == {"delivered": False, "error": "it answered 404"}
+
+
+async def test_a_webhook_is_changed_and_signs_with_the_same_key(gateway: GatewayFactory) -> None:
+    sink = receiver()
+    async with gateway([*LOGGED, QUIET], http=sink, config=ALLOWED) as running:
+        webhook = await made(running)
+        path = f"/v1/webhooks/{webhook['id']}"
+        after = await rest(running, "PATCH", path, {"destination": f"{SINK}/elsewhere", "includeData": False})
+        assert after["destination"] == f"{SINK}/elsewhere"
+        assert after["config"] == {"sampleRate": 100.0, "propertyFilters": [], "includeData": False}
+        await rest(running, "PATCH", path, {"config": {"sampleRate": 50}})
+        (kept,) = await rest(running, "GET", "/v1/webhooks")
+        assert (kept["config"]["sampleRate"], kept["config"]["includeData"]) == (50, False)
+        assert kept["hmac_key"] == webhook["hmac_key"]
+        refused = await running.request("PATCH", path, json={"destination": "http://127.0.0.1:1/"})
+        assert refused.status == 400
+        assert (await running.request("PATCH", "/v1/webhooks/none", json={})).status == 404
+
+
+async def test_what_a_webhook_was_sent_is_remembered_and_bounded(
+    gateway: GatewayFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("helicone_gw_alerts.outbox.MAX_DELIVERED", 2)
+    sink = receiver()
+    async with gateway([*LOGGED, QUIET], http=sink, config=ALLOWED) as running:
+        webhook = await made(running)
+        path = f"/v1/webhooks/{webhook['id']}/deliveries"
+        ids = []
+        for _ in range(3):
+            ids.append((await running.chat()).headers.get("helicone-id"))
+            await followed(running)
+        waiting = await rest(running, "GET", path)
+        assert {(one["state"], one["attempts"]) for one in waiting} == {("pending", 0)}
+        assert {one["request_id"] for one in waiting} == {*ids}
+        await delivered(running)
+        found = await rest(running, "GET", path)
+        assert [(one["state"], one["attempts"], one["error"]) for one in found] == [("delivered", 1, "")] * 2
+        assert {one["request_id"] for one in found} < {*ids}
+        await rest(running, "DELETE", f"/v1/webhooks/{webhook['id']}", status=201)
+        assert (await running.request("GET", path)).status == 404
