@@ -48,7 +48,7 @@ class Keeper(Plugin):
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningGateway]:
     factory = GatewayFactory(tmp_path_factory.mktemp("asked"))
-    config = {"providers": {"demo": {}}}
+    config: dict[str, Any] = {"providers": {"demo": {}}}
     async with factory(["keeper", "logging", "dashboard"], classes={"keeper": Keeper}, config=config) as gateway:
         yield gateway
 

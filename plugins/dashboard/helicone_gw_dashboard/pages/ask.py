@@ -37,9 +37,9 @@ async def ask(view: View) -> Response:
     told: dict[str, Any] = {"path": to.partition("?")[0]}
     if of := headers.get("helicone-property-replay-of"):
         told["replay_of"] = of[:100]
-    body = await request.get_data(as_text=False)
+    body: bytes = await request.get_data(as_text=False)  # type: ignore[assignment]
     await view.gateway.audit(view.caller, "provider.ask", f"request:{id}", after=told)
-    called = await view.gateway.pages.call("POST", to, caller=view.caller, headers=headers, content=bytes(body))
+    called = await view.gateway.pages.call("POST", to, caller=view.caller, headers=headers, content=body)
     if not called.status:
         return _refused(502, "The gateway gave no answer; its own log says why.")
     answered = dict(called.headers)
