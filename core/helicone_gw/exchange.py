@@ -191,6 +191,8 @@ class Exchange:
         upload = self._upload
         if upload is None:
             return b""
+        if self._upload_length is not None and self._upload_length > limit:
+            return None
         pieces: list[bytes] = []
         size = 0
         async for piece in upload:

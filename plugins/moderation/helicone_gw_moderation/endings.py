@@ -19,6 +19,9 @@ _LAST: Final = frozenset(
     }
 )
 _BLOCKS: Final = frozenset({"content_block_stop", "content-end", "tool-call-end"})
+_SAYS: Final = frozenset({"messageStop", "stopReason", "amazon-bedrock-invocationMetrics"})
+_REASONS: Final = ("stop_reason", "completionReason")
+_OVER: Final = frozenset({"completed", "incomplete", "failed", "cancelled", "expired"})
 _PARTS: Final = ("output_index", "content_index", "summary_index")
 
 
@@ -27,8 +30,12 @@ def ended_channels(value: Any, data: bytes) -> list[Prefix]:
     if not isinstance(value, dict):
         return _ALL if b"[DONE]" in data else []
     kind = value.get("type")
-    if kind in _LAST or value.get("done") is True or "messageStop" in value or "stopReason" in value:
+    if kind in _LAST or value.get("done") is True or value.get("is_finished") is True or not _SAYS.isdisjoint(value):
         return _ALL
+    if any(value.get(name) for name in _REASONS):
+        return _ALL
+    if isinstance(thing := value.get("object"), str) and thing.startswith("thread."):
+        return [(value["id"],)] if isinstance(value.get("id"), str) and value.get("status") in _OVER else []
     if kind in _BLOCKS:
         return [(value["index"],)] if isinstance(value.get("index"), int) else []
     if isinstance(kind, str) and kind.startswith("response.") and kind.endswith(".done"):

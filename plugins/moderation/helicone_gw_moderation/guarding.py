@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from helicone_gw import (
-    BadRequest,
     Chunk,
     Clock,
     Exchange,
     GatewayError,
-    PayloadTooLarge,
     Request,
     Response,
-    has_pieces,
+    stream_reader,
     wire_format,
 )
 from helicone_gw_moderation.config import ModerationConfig
 from helicone_gw_moderation.endings import ended_channels
+from helicone_gw_moderation.intake import Intake
 from helicone_gw_moderation.judging import Judging, no_verdict
 from helicone_gw_moderation.odds import without_odds
 from helicone_gw_moderation.plan import Hit, Plan
 from helicone_gw_moderation.policy import Policy
+from helicone_gw_moderation.reading import of_answer
 from helicone_gw_moderation.report import ModerationCounters, Report, Where, refusal
-from helicone_gw_moderation.stream import StreamGuard, reader_of
+from helicone_gw_moderation.stream import StreamGuard
 from helicone_gw_moderation.texts import Clean, look
 from helicone_gw_moderation.vault import Vault, placeholders
 from helicone_gw_moderation.waiting import Verdicts
@@ -33,15 +34,8 @@ from helicone_gw_moderation.waiting import Verdicts
 TICK = 0.1
 """Seconds between two looks at what a stream has held back for too long."""
 
-_UPLOADING = frozenset({"audio", "images"})
-"""Operations that take uploads beside JSON."""
-
-
-def may_have_text(request: Request) -> bool:
-    """Whether there is anything to look through: not where something is only listed, fetched or deleted."""
-    if request.method == "POST" or request.operation == "realtime":
-        return True
-    return wire_format(request.dialect, request.operation) is not None
+_OPAQUE = re.compile(r".*/(?:audio/speech|content|results)/?")
+"""Paths whose answers are no JSON and no events: sound, files, results of batches."""
 
 
 class Guard:
@@ -65,6 +59,7 @@ class Guard:
         self._counters = counters
         self._clean = clean
         self._report = Report(exchange, counters)
+        self._intake = Intake(exchange, config, self._report)
         self._vault: Vault | None = None
         self._stream: StreamGuard | None = None
         self._refused: Hit | None = None
@@ -80,54 +75,23 @@ class Guard:
         wire = wire_format(request.dialect, request.operation)
         changed: Request | None = None
         if plan is not None and (request.body != b"" or request.operation == "realtime"):
-            if request.body is None or wire is None:
-                self._unread(plan, request, wire)
-            else:
-                changed = await self._look_at(plan, request, wire)
+            changed = await self._look_at(plan, request)
         if self._policy.output is not None or (self._vault is not None and self._vault.values):
             exchange.watch_stream()
             exchange.read_answer()
             if wire is None:
-                self._report.unread("answer")
-            elif request.stream and not has_pieces(request.dialect, request.operation):
-                self._refuse_unread(self._policy.output)  # else it is noted when it comes
+                # Nobody else reads the answer, so that it could come in a coding that the gateway does not know.
+                request = changed or request
+                changed = request.replace(headers=request.headers.set("accept-encoding", "identity"))
+            if _OPAQUE.fullmatch(request.path) is not None:
+                self._intake.refuse_unread(self._policy.output)  # else it is noted when it comes
         return changed
 
-    def _unread(self, plan: Plan, request: Request, wire: Any) -> None:
-        """Note a request that cannot be looked through, or refuse it.
-
-        An operation whose body is JSON, of another type: nobody sends it so, but many a server reads it all the same.
-        """
-        if plan.enforces:
-            if wire is not None and request.operation not in _UPLOADING:
-                raise BadRequest(
-                    "The gateway's safety policy looks through this request, so it has to be sent as application/json.",
-                    status=415,
-                    code="unsupported_media_type",
-                )
-            self._refuse_unread(plan)
-        self._report.unread("request")
-
-    def _refuse_unread(self, plan: Plan | None) -> None:
-        if plan is not None and plan.enforces and self._config.unread == "refuse":
-            raise BadRequest(
-                "The gateway's safety policy refuses requests that it, or whose answers it, cannot look through.",
-                code="cannot_be_moderated",
-            )
-
-    async def _look_at(self, plan: Plan, request: Request, wire: Any) -> Request | None:
-        body = request.body
-        assert body is not None
-        texts: list[str] = wire.prompt_text(body)
-        if sum(map(len, texts)) > self._config.max_characters:
-            if plan.enforces:
-                raise PayloadTooLarge(
-                    f"The request has more than {self._config.max_characters} characters of text, which is more than "
-                    "the gateway's safety policy looks through.",
-                    code="too_long_to_moderate",
-                )
-            self._report.unread("request: too long")
+    async def _look_at(self, plan: Plan, request: Request) -> Request | None:
+        found = await self._intake.texts(plan, request)
+        if found is None:
             return None
+        texts = found.texts
         taken = frozenset(found for text in texts for found in placeholders(text))
         values = Vault(self._config.max_redacted, taken)
         looked = await look(plan, texts, values=values, clean=self._clean)
@@ -142,7 +106,7 @@ class Guard:
             self._exchange.before_commit(self._judge_request(plan, after), timeout=self._judging.budget(plan))
         if not looked.changes:
             return None
-        return request.replace(body=wire.with_prompt_text(body, looked.change))
+        return request.replace(body=found.write(looked.change))
 
     async def _judge_request(self, plan: Plan, texts: Sequence[str]) -> None:
         hits = await self._judging.judge(plan, texts, "input", self._exchange)
@@ -160,12 +124,15 @@ class Guard:
         wire = wire_format(request.dialect, request.operation)
         if response.streamed and self._stream is None and response.status < 400:
             self._report.unread("answer")  # too large to be held, or of a form that is relayed as it is
-        if response.streamed or response.status >= 400 or not response.body or wire is None:
+        if response.streamed or response.status >= 400 or not response.body:
             return None
-        if response.headers.get("content-encoding") not in (None, "identity"):
+        found = None
+        if response.headers.get("content-encoding") in (None, "identity"):
+            found = of_answer(response.body, request.operation, wire)
+        if found is None:
             self._report.unread("answer")
             return None
-        texts = wire.reply_text(response.body)
+        texts = found.texts
         looked = await look(plan, texts, vault=self._vault, clean=self._clean)
         self._note(looked.hits, "output")
         try:
@@ -181,7 +148,7 @@ class Guard:
             raise
         if not looked.changes:
             return None
-        return response.replace(body=without_odds(wire.with_reply_text(response.body, looked.change)))
+        return response.replace(body=without_odds(found.write(looked.change)))
 
     async def _judge_answer(self, plan: Plan, texts: Sequence[str]) -> list[Hit]:
         """What judges have against an answer, or its beginning. They see what is redacted as it is redacted."""
@@ -195,8 +162,6 @@ class Guard:
     def chunk(self, chunk: Chunk) -> Sequence[Chunk] | None:
         """Look through one event of a streamed answer."""
         guard = self._stream or self._begin()
-        if guard is None:
-            return None
         now = self._clock.monotonic()
         if chunk.kind == "tick":
             out: Sequence[Chunk] | None = guard.tick(now)
@@ -210,13 +175,10 @@ class Guard:
             self._end(guard)
         return out
 
-    def _begin(self) -> StreamGuard | None:
+    def _begin(self) -> StreamGuard:
         exchange, plan = self._exchange, self._policy.output or _NOTHING
         dialect, operation = exchange.request.dialect, exchange.request.operation
-        wire, config = wire_format(dialect, operation), self._config.stream
-        if wire is None or not has_pieces(dialect, operation):
-            self._report.unread("answer")
-            return None
+        config = self._config.stream
         hold = max(0.0, config.hold - TICK)  # it is noticed one tick later
         verdicts = None
         if plan.judged:
@@ -234,7 +196,7 @@ class Guard:
             self._vault,
             dialect,
             operation,
-            reader_of(wire),
+            stream_reader(dialect, operation),
             self._found,
             self._counters,
             hold=hold,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from helicone_gw import ConfigError, Plugin, StashKey, hookimpl, measured
 from helicone_gw_moderation.config import MODERATIONS, ModerationConfig
 from helicone_gw_moderation.detectors import configured
-from helicone_gw_moderation.guarding import TICK, Guard, may_have_text
+from helicone_gw_moderation.guarding import TICK, Guard
+from helicone_gw_moderation.intake import may_have_text
 from helicone_gw_moderation.judging import Judging
 from helicone_gw_moderation.policy import Policies, unknown_names
 from helicone_gw_moderation.report import ModerationCounters
@@ -83,7 +84,7 @@ class ModerationPlugin(Plugin):
     async def pre_request(self, exchange: Exchange) -> Request | None:
         """Look through the request, and see to it that the answer is looked through."""
         policy = self._policies.of(exchange)
-        if policy is None or not may_have_text(exchange.request):
+        if policy is None or not may_have_text(exchange.request, policy):
             return None
         guard = Guard(exchange, policy, self.config, self._judging, self._clock, self.counters, self._clean)
         exchange.stash[self._guards] = guard

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from msgspec.structs import replace
 
-from helicone_gw import Chunk, TextPiece, text_pieces
+from helicone_gw import Chunk, TextPiece, event_pieces
 from helicone_gw_moderation.endings import ended_channels
 from helicone_gw_moderation.held import HeldEvent, HeldText
 from helicone_gw_moderation.plan import Hit, Plan
@@ -80,7 +80,7 @@ class StreamGuard:
         if self.blocked:
             return ()
         value = chunk.json
-        pieces = text_pieces(self._dialect, self._operation, value)
+        pieces = event_pieces(self._dialect, self._operation, value)
         ended = ended_channels(value, chunk.data)
         if not pieces and not ended and not self._queue and not self._replaced:
             self._reader.feed(chunk.data)
@@ -142,9 +142,10 @@ class StreamGuard:
         window = None if piece.whole else self._window(piece)
         if window is None:
             window = Window(self._plan, vault=self._vault)
-            event.texts.append(HeldText(window, 0, piece))
             window.feed(piece.text)
             self._take(window.decide(final=True))
+            if window.changes:
+                event.texts.append(HeldText(window, 0, piece))
         else:
             event.texts.append(HeldText(window, window.received, piece))
             window.feed(piece.text)
@@ -216,9 +217,3 @@ class StreamGuard:
 
 def _events(data: bytes) -> list[Chunk]:
     return [Chunk(event + b"\n\n") for event in data.split(b"\n\n") if event]
-
-
-def reader_of(wire: Any) -> Reader:
-    """A reader for a stream of this wire format."""
-    reader: Reader = wire.stream_reader()
-    return reader

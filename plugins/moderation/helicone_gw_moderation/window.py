@@ -71,6 +71,11 @@ class Window:
         """Whether some of it was not decided yet."""
         return self.decided < self.received
 
+    @property
+    def changes(self) -> bool:
+        """Whether something in it leaves as something else."""
+        return bool(self._edits)
+
     def feed(self, text: str) -> None:
         """Take in what follows."""
         self.received += len(text)

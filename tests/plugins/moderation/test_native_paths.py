@@ -209,15 +209,20 @@ async def test_where_nobody_looks_it_comes_as_it_was_sent(gateway: GatewayFactor
     assert reply.body == answer.body
 
 
-async def test_a_stream_that_nobody_can_read_is_noted_or_refused_before_it_is_asked_for(
-    gateway: GatewayFactory,
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/v1/audio/speech"), ("GET", "/v1/files/f/content"), ("GET", "/anthropic/v1/messages/batches/b/results")],
+)
+async def test_an_answer_that_nobody_can_read_is_noted_or_refused_before_it_is_asked_for(
+    gateway: GatewayFactory, method: str, path: str
 ) -> None:
-    path = "/bedrock/model/anthropic.claude/invoke-with-response-stream"
+    sound = ScriptedResponse(headers=(("Content-Type", "audio/mpeg"),), parts=(b"\0\1",))
     for unread, action, status in (("pass", "block", 200), ("refuse", "block", 400), ("refuse", "flag", 200)):
         config = moderation(check("secret", action=action, on="output"), unread=unread)
-        provider = ScriptedProvider(framed(path, "Hello"))
-        async with gateway(config, classes=CLASSES, provider=provider, config={"providers": PROVIDERS}) as running:
-            reply = await running.request("POST", path, json=MESSAGES.ask("Hi"))
+        provider, body = ScriptedProvider(sound), {"input": "Hi", "model": "tts-1"} if method == "POST" else None
+        providers = {"openai": {"api_key": "sk-o"}, "anthropic": {"api_key": "sk-a"}}
+        async with gateway(config, classes=CLASSES, provider=provider, config={"providers": providers}) as running:
+            reply = await running.request(method, path, json=body)
         assert reply.status == status
         assert (b"cannot_be_moderated" in reply.body) is (status == 400)
         assert running.exchanges[0].annotations.get("moderation.unread") == ("answer" if status == 200 else None)

@@ -462,8 +462,9 @@ async def test_a_stream_that_is_cut_says_so_and_lets_nothing_held_go(gateway: Ga
 
 async def test_bodies_that_nobody_can_read_are_noted(gateway: GatewayFactory) -> None:
     async with gateway(moderation(check("secret")), classes=CLASSES) as running:
-        await running.request("POST", "/v1/files", content=KEY.encode(), headers={"content-type": "text/plain"})
-    assert running.exchanges[0].annotations["moderation.unread"] == "answer"
+        content = b"\x89PNG\0" + KEY.encode()
+        await running.request("POST", "/v1/files", content=content, headers={"content-type": "image/png"})
+    assert running.exchanges[0].annotations["moderation.unread"] == "request"
     assert running.exchanges[0].annotations["threat"] is None
 
 
@@ -480,7 +481,7 @@ async def test_another_content_type_is_no_way_round_it(gateway: GatewayFactory, 
 async def test_what_cannot_be_looked_through_is_refused_where_that_is_wanted(gateway: GatewayFactory) -> None:
     for checks, status in ((check("secret"), 400), (check("secret", action="flag"), 200)):
         async with gateway(moderation(checks, unread="refuse"), classes=CLASSES) as running:
-            upload = await running.request("POST", "/v1/files", content=b"x", headers={"content-type": "text/plain"})
+            upload = await running.request("POST", "/v1/files", content=b"\0", headers={"content-type": "text/plain"})
             assert (upload.status == 400) is (status == 400)
             assert (b"cannot_be_moderated" in upload.body) is (status == 400)
             assert (await running.chat()).status == 200

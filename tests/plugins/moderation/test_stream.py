@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from helicone_gw import Chunk, wire_format
+from helicone_gw import Chunk, stream_reader
 from helicone_gw_moderation.endings import ended_channels
 from helicone_gw_moderation.plan import Hit
 from helicone_gw_moderation.report import ModerationCounters
-from helicone_gw_moderation.stream import StreamGuard, reader_of
+from helicone_gw_moderation.stream import StreamGuard
 from tests.plugins.moderation.finding import KEY, PHRASE, plan
 
 
@@ -36,7 +36,7 @@ class Held:
             None,
             "openai",
             "chat",
-            reader_of(wire_format("openai", "chat")),
+            stream_reader("openai", "chat"),
             self.hits.append,
             self.counters,
             hold=hold,

@@ -1,0 +1,98 @@
+"""Intake: the texts of one request, or the reason why it cannot be looked through, and what follows from that."""
+
+from __future__ import annotations
+
+import asyncio
+
+from helicone_gw import BadRequest, Exchange, MalformedBody, PayloadTooLarge, Request, wire_format
+from helicone_gw_moderation.config import ModerationConfig
+from helicone_gw_moderation.plan import Plan
+from helicone_gw_moderation.policy import Policy
+from helicone_gw_moderation.reading import Texts, in_other_letters, of_request
+from helicone_gw_moderation.report import Report
+from helicone_gw_moderation.texts import IN_A_THREAD
+
+_UPLOADING = frozenset({"audio", "images"})
+"""Operations that take uploads beside JSON."""
+
+
+def may_have_text(request: Request, policy: Policy) -> bool:
+    """Whether there is anything to look through: not where something is only listed or deleted."""
+    if request.method in ("POST", "PUT", "PATCH") or request.operation == "realtime":
+        return True
+    return request.method == "GET" and policy.output is not None and request.operation != "models"
+
+
+class Intake:
+    """Reads the request of ``exchange``."""
+
+    def __init__(self, exchange: Exchange, config: ModerationConfig, report: Report) -> None:
+        self._exchange = exchange
+        self._config = config
+        self._report = report
+
+    async def texts(self, plan: Plan, request: Request) -> Texts | None:
+        """The texts of ``request``; ``None`` where it cannot be read, which is then noted.
+
+        Raises `BadRequest` and `PayloadTooLarge` where something would be refused or redacted, `MalformedBody` for JSON
+        that is none, or that parsers read differently.
+        """
+        found = await self._read(plan, request)
+        if found is not None and sum(map(len, found.texts)) > self._config.max_characters:
+            if plan.enforces:
+                raise PayloadTooLarge(
+                    f"The request has more than {self._config.max_characters} characters of text, which is more than "
+                    "the gateway's safety policy looks through.",
+                    code="too_long_to_moderate",
+                )
+            self._report.unread("request: too long")
+            return None
+        return found
+
+    def refuse_unread(self, plan: Plan | None) -> None:
+        """Refuse what cannot be looked through, where the configuration says so."""
+        if plan is not None and plan.enforces and self._config.unread == "refuse":
+            raise BadRequest(
+                "The gateway's safety policy refuses requests that it, or whose answers it, cannot look through.",
+                code="cannot_be_moderated",
+            )
+
+    def _unread(self, plan: Plan) -> None:
+        self.refuse_unread(plan)
+        self._report.unread("request")
+
+    async def _read(self, plan: Plan, request: Request) -> Texts | None:
+        content_type = request.headers.get("content-type") or ""
+        wire = wire_format(request.dialect, request.operation)
+        is_json = wire is not None and request.operation not in _UPLOADING
+        if (is_json and request.body is None) or in_other_letters(content_type):
+            # Nobody sends JSON under another name, but many a server reads it all the same.
+            if plan.enforces:
+                raise BadRequest(
+                    "The gateway's safety policy looks through this request, so it has to be sent as application/json, "
+                    "in UTF-8.",
+                    status=415,
+                    code="unsupported_media_type",
+                )
+            self._unread(plan)
+            return None
+        body = request.body
+        if body is None and request.operation != "realtime":
+            body = await self._exchange.read_upload(self._config.max_characters)
+        if not body:
+            self._unread(plan)
+            return None
+        found = await self._of(plan, body, content_type, is_json=is_json or request.body is not None)
+        if found is None or not found.whole:
+            self._unread(plan)
+        return found
+
+    async def _of(self, plan: Plan, body: bytes, content_type: str, *, is_json: bool) -> Texts | None:
+        try:
+            if len(body) < IN_A_THREAD:
+                return of_request(body, content_type, is_json=is_json)
+            return await asyncio.to_thread(of_request, body, content_type, is_json=is_json)
+        except MalformedBody:
+            if plan.enforces:
+                raise
+            return None
