@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Table, delete, insert, select, update
+from sqlalchemy import Table, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from helicone_gw_security.identity_tables import ORGANIZATION, USER
@@ -65,6 +65,16 @@ class OrganizationTable:
             row["organization_id"]: Organization(row["organization_id"], row["name"], row["created_at"]) for row in rows
         }
         return [made.get(name, Organization(name, name)) for name in sorted(named)]
+
+    async def counts(self) -> tuple[dict[str, int], dict[str, int]]:
+        """How many users, and how many keys that were not revoked, each organisation has in the database."""
+        found: list[dict[str, int]] = []
+        async with self._database.connect() as connection:
+            for table, gone in ((USER, USER.c.removed_at), (GATEWAY_KEY, GATEWAY_KEY.c.revoked_at)):
+                which = table.c.organization_id
+                query = select(which, func.count()).where(gone.is_(None)).group_by(which)
+                found.append({row[0]: row[1] for row in await connection.execute(query)})
+        return found[0], found[1]
 
     async def create(self, id: str, name: str, *, now: float) -> Organization:
         """Make an organisation. Raises `OrganizationTaken` when it exists, if only by being named."""

@@ -385,6 +385,7 @@ BODIES: dict[str, Any] = {
     "post_v1_organization_id_update": {"name": "stolen"},
     "post_v1_organization_id_add_member": {"email": "thief@example.com"},
     "post_v1_organization_id_update_member": {"memberId": "{user}", "role": "admin"},
+    "post_v1_admin_organizations_id_rename": {"name": "stolen"},
 }
 
 
@@ -453,7 +454,9 @@ async def test_a_viewer_and_a_member_change_nothing_with_any_operation(running: 
         before["audit_entry"] = (await everything(running))["audit_entry"]
     for method, path, body in requests_of(ids):
         reply = await browser.request(method, path, json=body)
-        if (method, path) == ("GET", "/v1/organization") or (who == "member" and path.endswith("/members")):
+        if (method, path) == ("GET", "/v1/organization") or (
+            who == "member" and path.startswith("/v1/organization/") and path.endswith("/members")
+        ):
             assert reply.status == 200
         else:
             assert reply.status == 403, (method, path)
@@ -467,7 +470,9 @@ async def test_another_organisation_sees_and_changes_nothing_with_any_operation(
     before = await everything(running)
     for method, path, body in requests_of(ids):
         reply = await ask(running, method, path, body, headers=STRANGER)
-        if any(place in path for place in (*ids.values(), "/default/")) or (body and "providerKeyId" in body):
+        if path.startswith("/v1/admin/organizations"):
+            assert reply.status == 403, (method, path)
+        elif any(place in path for place in (*ids.values(), "/default/")) or (body and "providerKeyId" in body):
             assert reply.status == 404, (method, path)
         elif path == "/v1/organization/create":
             assert reply.status == 403
@@ -546,3 +551,31 @@ async def test_on_postgres_as_on_sqlite(gateway: GatewayFactory, postgres_url: s
             ("organization.create", "root"),
             ("user.create", "root"),
         ]
+
+
+async def test_whoever_runs_the_gateway_sees_which_organisations_there_are_and_nobody_else_does(
+    running: RunningGateway,
+) -> None:
+    path = "/v1/admin/organizations"
+    admin = {"email": "boss@acme.example", "password": PASSWORD}
+    await good(running, "POST", "/v1/organization/create", {"id": "acme", "name": "Acme", "admin": admin})
+    rows = {row["id"]: row for row in await good(running, "GET", path)}
+    assert (rows["acme"]["name"], rows["acme"]["users"], rows["acme"]["keys"]) == ("Acme", 1, 0)
+    assert rows["default"]["keys"] >= 1
+    strangers = next(iter(rows.keys() - {"acme", "default"}))
+    assert rows[strangers]["keys"] == 1, "those that only a key of the configuration names are there, too"
+    (boss,) = await good(running, "GET", f"{path}/acme/members")
+    assert (boss["email"], boss["org_role"]) == ("boss@acme.example", "admin")
+
+    await good(running, "POST", f"{path}/acme/rename", {"name": "Acme Inc."})
+    assert {row["id"]: row["name"] for row in await good(running, "GET", path)}["acme"] == "Acme Inc."
+    assert (await actions(running))[0] == ("organization.change", "root")
+    for wrong in ({"name": " "}, {"name": "a\nb"}, {}):
+        assert (await ask(running, "POST", f"{path}/acme/rename", wrong)).status == 400
+
+    assert (await ask(running, "GET", f"{path}/nobody/members")).status == 404
+    assert (await ask(running, "POST", f"{path}/nobody/rename", {"name": "x"})).status == 404
+    for headers in (STRANGER, READER):
+        for method, asked in (("GET", path), ("GET", f"{path}/acme/members"), ("POST", f"{path}/acme/rename")):
+            answer = await ask(running, method, asked, {"name": "Mine"} if method == "POST" else None, headers)
+            assert answer.status == 403, (headers, asked)

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from quart import Blueprint
 
-from helicone_gw_security.admin import gateway_keys, organizations, people, provider_keys, records
+from helicone_gw_security.admin import all_organizations, gateway_keys, organizations, people, provider_keys, records
 from helicone_gw_security.admin.openapi import document
 from helicone_gw_security.admin.routing import Desk, Operation, Routes, blueprint
 
@@ -16,6 +16,7 @@ MODULES: Final[tuple[Routes, ...]] = (
     provider_keys.ROUTES,
     people.ROUTES,
     organizations.ROUTES,
+    all_organizations.ROUTES,
     records.ROUTES,
 )
 """The modules of this package that have operations."""

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from helicone_gw import BadRequest, Role
 from helicone_gw_security.admin.routing import Call, Conflict, Routes, nothing
 from helicone_gw_security.passwords import LONGEST, password_problem
-from helicone_gw_security.users import EmailTaken, User
+from helicone_gw_security.users import EmailTaken, LastAdmin, User
 
 ROUTES = Routes("users")
 
@@ -129,7 +129,10 @@ async def change_user(call: Call, id: str, body: UserChanges) -> User:
         values["password_hash"] = await logins.passwords.hash(body.password)
     if not values:
         return user
-    changed = await logins.users.table.change(id, call.organization, **values)
+    try:
+        changed = await logins.users.table.change(id, call.organization, **values)
+    except LastAdmin as problem:
+        raise Conflict(str(problem), code="last_admin") from None
     if changed is None:
         raise nothing("user")
     if values.keys() & {"role", "password_hash"}:
@@ -145,7 +148,10 @@ async def remove_user(call: Call, id: str) -> User:
     """Remove a user of the caller's organisation, and tell of it."""
     user = await _found(call, id)
     _not_oneself(call, user, "existence")
-    removed = await call.desk.logins.users.table.remove(id, call.organization, now=call.now)
+    try:
+        removed = await call.desk.logins.users.table.remove(id, call.organization, now=call.now)
+    except LastAdmin as problem:
+        raise Conflict(str(problem), code="last_admin") from None
     if removed is None:
         raise nothing("user")
     await call.desk.logins.sessions.end_all(f"user:{id}")
