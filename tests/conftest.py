@@ -6,9 +6,10 @@ import gc
 import os
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.fixtures.chromium import axe, chromium
+from tests.fixtures.made_tables import made_once
 from tests.fixtures.postgres_server import _shared_postgres, own_postgres_server, postgres_url
 from tests.fixtures.redis_server import _shared_redis, own_redis_server, redis_server
 
@@ -24,9 +25,12 @@ __all__ = [
 ]
 
 # Where a property says nothing of its own: a quarter of hypothesis' hundred examples, so that the gate is short enough.
-settings.register_profile("gate", max_examples=25)
-settings.register_profile("full", max_examples=500)
+# A busy machine makes examples slowly; that is no fault of what makes them.
+settings.register_profile("gate", max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("full", max_examples=500, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("full" if os.environ.get("HELICONE_GW_FULL") else "gate")
+
+made_once()
 
 # Fifteen thousand tests are a million objects that stay. The cyclic garbage collector need not walk them while they are
 # made, nor whenever a test asks it to look for what that test left behind.

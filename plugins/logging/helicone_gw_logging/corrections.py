@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from sqlalchemy import Select, delete, or_, select
 
+from helicone_gw_logging.columns import columns
 from helicone_gw_logging.insert import Knowledge, take_numbers
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.record import KEY_BYTES, NAME_BYTES, TEXT_BYTES, VALUE_START_BYTES, text
@@ -154,9 +155,5 @@ async def _score(
     await put(connection, SCORE, rows)
 
 
-def _index(columns: Iterable[str], name: str) -> int:
-    return [column for column in columns if column != "seq"].index(name)
-
-
-_RECEIVED_AT = _index(REQUEST.c.keys(), "received_at")
-_KEY_LOWER = _index(PROPERTY.c.keys(), "key_lower")
+_RECEIVED_AT = columns(REQUEST).index("received_at")
+_KEY_LOWER = columns(PROPERTY).index("key_lower")

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from helicone_gw_logging.journal.journal import Journal, Ticket
     from helicone_gw_logging.objects import Objects
 
-_AT_ONCE = 64  # a turn of the event loop, of which a busy gateway has few, must get through more rows than come in it
-_SMALL = 8 << 10  # bytes of a record that takes a few ten microseconds, its row among them
+_AT_ONCE = 8  # rows that are made before the event loop gets its turn: about half a millisecond
 _FIRST_DELAY = 0.05
 _LONGEST_DELAY = 5.0
 _ALARM_INTERVAL = 10.0
@@ -127,29 +126,23 @@ class Delivery:
             return None
         return partial(note, journal=self._journal.id, sequence=self._journal.watermark(tickets), now=self._now())
 
-    async def prepared(self, records: Sequence[LogRecord]) -> list[Rows]:
-        """The rows of ``records``. Small ones are made here, a few at a time: to hand them to a thread, which shares
-        the interpreter with this one, would cost more than it takes off."""
-        rows: list[Rows] = []
-        for start in range(0, len(records), _AT_ONCE):
-            some = records[start : start + _AT_ONCE]
-            if sum(record.size for record in some) <= _AT_ONCE * _SMALL:
-                rows += self._prepare(some)
-                await asyncio.sleep(0)
-            else:
-                rows += await asyncio.to_thread(self._prepare, some)
-        return rows
+    async def prepared(self, records: Sequence[tuple[LogRecord, bool]]) -> list[Rows]:
+        """The rows of ``records``, each with whether it was searched for credentials and has none."""
+        return await asyncio.to_thread(self._prepare, records) if records else []
 
-    def _prepare(self, batch: Sequence[LogRecord]) -> list[Rows]:
+    def _prepare(self, batch: Sequence[tuple[LogRecord, bool]]) -> list[Rows]:
         rows = []
-        for record in batch:
+        for number, (record, clean) in enumerate(batch, 1):
             try:
-                rows.append(prepare(record, self._secrets, self._config.max_body))
+                rows.append(prepare(record, self._secrets, self._config.max_body, clean=clean))
             except Exception as problem:
                 # What cannot be redacted is not stored; the rest of it is.
-                self._log.error("bodies cannot be stored", id=record.request["id"], problem=type(problem).__name__)
+                self._log.error("bodies cannot be stored", id=record.id, problem=type(problem).__name__)
                 self.counters.bodies_failed += 1
                 rows.append(prepare(record.without_bodies(), self._secrets, self._config.max_body))
+            if number % _AT_ONCE == 0:
+                # The event loop would have to wait for the interpreter, for longer than it has to.
+                time.sleep(0)
         return rows
 
     def alarm(self, event: str, **facts: Any) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any, TypeGuard, cast
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct, field
-from sqlalchemy import JSON, Integer, Table, select, update
+from sqlalchemy import Table, select, update
 
 from helicone_gw_logging.bodies import StoredBody, pack
+from helicone_gw_logging.columns import columns
 from helicone_gw_logging.partitions import Partitions
 from helicone_gw_logging.record import LogRecord
 from helicone_gw_logging.redact import holds_credential, redact, redact_text
@@ -19,6 +19,7 @@ from helicone_gw_logging.rollups import gather
 from helicone_gw_logging.statements import Values, put
 from helicone_gw_logging.tables import ATTEMPT, BODY, PROPERTY, REQUEST
 from helicone_gw_logging.totals import SEQUENCE
+from helicone_gw_logging.values import arranged, text_places
 from helicone_gw_logging.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -26,29 +27,22 @@ if TYPE_CHECKING:
 
     from helicone_gw import Database
 
-# Columns in which no client and no provider can put a credential.
-_PLAIN = frozenset({"id", "number", "outcome", "method", "dialect", "operation", "source"})
+# Columns of text in which no client and no provider can put a credential.
+_PLAIN = frozenset({"id", "outcome", "method", "dialect", "operation", "source"})
 
 GLANCE = 16 << 10
 """Bytes of a body up to which all of a record is searched at once."""
 
 
-def _columns(table: Table) -> list[str]:
-    return [column.name for column in table.columns if column.name != "seq"]
+def _exposed(table: Table) -> frozenset[int]:
+    """Where in a row a credential may be: in its texts, but for the annotations, which come on their own."""
+    names = columns(table)
+    return frozenset(place for place in text_places(table) if names[place] not in _PLAIN)
 
 
-def _texts(table: Table) -> Callable[[dict[str, Any]], tuple[object, ...]]:
-    """What of a row may hold a credential: all but numbers, and but the annotations, which come on their own."""
-    plain = _PLAIN | {column.name for column in table.columns if isinstance(column.type, (Integer, JSON))}
-    return itemgetter(*(name for name in _columns(table) if name not in plain))
-
-
-_is_text = cast("Callable[[object], TypeGuard[str]]", str.__instancecheck__)  # isinstance, without a frame of Python
-_REQUEST_VALUES = itemgetter(*(name for name in _columns(REQUEST) if name != "annotations"))
-_ATTEMPT_VALUES = itemgetter(*_columns(ATTEMPT))
-_PROPERTY_VALUES = itemgetter(*_columns(PROPERTY))
-_RECEIVED_AT = _columns(REQUEST).index("received_at")
-_REQUEST_TEXTS, _ATTEMPT_TEXTS, _PROPERTY_TEXTS = _texts(REQUEST), _texts(ATTEMPT), _texts(PROPERTY)
+_REQUEST_TEXTS, _ATTEMPT_TEXTS, _PROPERTY_TEXTS = _exposed(REQUEST), _exposed(ATTEMPT), _exposed(PROPERTY)
+_ORGANIZATION, _RECEIVED_AT = (columns(REQUEST).index(name) for name in ("organization_id", "received_at"))
+_KEY_LOWER = columns(PROPERTY).index("key_lower")
 
 
 class Knowledge(Struct):
@@ -75,30 +69,37 @@ class Rows(Struct):
         return at
 
 
-def prepare(record: LogRecord, secrets: Sequence[bytes], max_body: int) -> Rows:
-    """The rows of ``record``, redacted, bodies compressed. ``secrets`` are the gateway's own; meant for a thread."""
-    request, attempts, properties = record.request, record.attempts, record.properties
-    known = (*secrets, *[secret.encode("utf-8", "ignore") for secret in record.secrets])
-    # One pass over everything together first: credentials are rare.
-    values = [*_REQUEST_TEXTS(request)]
-    for row in attempts:
-        values += _ATTEMPT_TEXTS(row)
-    for row in properties:
-        values += _PROPERTY_TEXTS(row)
-    texts = "\n".join(filter(_is_text, values)).encode()
-    clean = _is_clean(record, texts, known)
+def prepare(record: LogRecord, secrets: Sequence[bytes], max_body: int, *, clean: bool = False) -> Rows:
+    """The rows of ``record``, redacted, bodies compressed. ``secrets`` are the gateway's own; meant for a thread.
+
+    ``clean``: all of it was searched already, and has no credentials.
+    """
+    found = arranged(record.facts)
+    request, attempts, properties = found.request, found.attempts, found.properties
+    known: tuple[bytes, ...] = ()
+    if not clean:
+        known = known_secrets(record, secrets)
+        # One pass over everything together first: credentials are rare.
+        texts = found.texts.encode()
+        clean = _is_clean(record, texts, known)
     if not clean and redact(texts, known) != texts:
-        request = _clean(request, known)
-        attempts = [_clean(row, known) for row in attempts]
+        request = _clean(request, _REQUEST_TEXTS, known)
+        attempts = [_clean(row, _ATTEMPT_TEXTS, known) for row in attempts]
+        cleaned = [_clean(row, _PROPERTY_TEXTS, known) for row in properties]
         # Redaction may have made two keys the same.
-        properties = list({row["key_lower"]: row for row in (_clean(row, known) for row in properties)}.values())
+        properties = list({row[_KEY_LOWER]: row for row in cleaned}.values())
     return Rows(
-        request["id"],
-        (*_REQUEST_VALUES(request), _annotations(record, known)),
-        [_ATTEMPT_VALUES(row) for row in attempts],
-        [_PROPERTY_VALUES(row) for row in properties],
-        _body(record, known, max_body, clean=clean),
+        record.id,
+        (*request, _annotations(record.facts.annotations, known, clean=clean)),
+        attempts,
+        properties,
+        _body(record, request, known, max_body, clean=clean),
     )
+
+
+def known_secrets(record: LogRecord, secrets: Sequence[bytes]) -> tuple[bytes, ...]:
+    """What must not be stored of ``record``: ``secrets``, the gateway's own, and those that came with the exchange."""
+    return (*secrets, *[secret.encode("utf-8", "ignore") for secret in record.secrets])
 
 
 def _is_clean(record: LogRecord, texts: bytes, secrets: Sequence[bytes]) -> bool:
@@ -169,19 +170,22 @@ async def _existing(connection: AsyncConnection, batch: Sequence[Rows]) -> set[s
     return found
 
 
-def _clean(row: dict[str, Any], secrets: Sequence[bytes]) -> dict[str, Any]:
-    return row | {
-        name: redact_text(value, secrets)
-        for name, value in row.items()
-        if isinstance(value, str) and name not in _PLAIN
-    }
+def _clean(row: Values, exposed: frozenset[int], secrets: Sequence[bytes]) -> Values:
+    return tuple(
+        [
+            redact_text(value, secrets) if place in exposed and isinstance(value, str) else value
+            for place, value in enumerate(row)
+        ]
+    )
 
 
-def _annotations(record: LogRecord, secrets: Sequence[bytes]) -> str:
-    if record.annotations == b"{}":
+def _annotations(annotations: bytes, secrets: Sequence[bytes], *, clean: bool) -> str:
+    if annotations == b"{}":
         return "{}"
+    if clean and b"\\u0000" not in annotations:
+        return annotations.decode()
     # Postgres has no NUL, not even an escaped one.
-    data = redact(record.annotations, secrets).replace(b"\\u0000", b"\\ufffd")
+    data = redact(annotations, secrets).replace(b"\\u0000", b"\\ufffd")
     try:
         msgspec.json.decode(data, type=msgspec.Raw)
     except msgspec.DecodeError:
@@ -190,7 +194,7 @@ def _annotations(record: LogRecord, secrets: Sequence[bytes]) -> str:
     return data.decode("utf-8", "replace")
 
 
-def _body(record: LogRecord, secrets: Sequence[bytes], max_body: int, *, clean: bool) -> Values | None:
+def _body(record: LogRecord, row: Values, secrets: Sequence[bytes], max_body: int, *, clean: bool) -> Values | None:
     if record.bodies is None:
         return None
     request, response = record.bodies
@@ -200,8 +204,8 @@ def _body(record: LogRecord, secrets: Sequence[bytes], max_body: int, *, clean: 
         asked = pack(request, secrets, max_body, clean=clean)
         answered = pack(response, secrets, max_body, clean=clean)
     return (
-        record.request["organization_id"],
-        record.request["received_at"],
+        row[_ORGANIZATION],
+        row[_RECEIVED_AT],
         asked.data,
         asked.state,
         request.content_type,

@@ -33,13 +33,9 @@ def count(value: int | None) -> int | None:
     return value if value is None or (isinstance(value, int) and 0 <= value <= _MAX_INTEGER) else None
 
 
-def tokens(usage: Usage | None) -> dict[str, Any]:
-    """The token columns of a request and of an attempt, what else is counted there, and whether it was estimated."""
-    if usage is None:
-        return _UNKNOWN
-    counts = dict[str, Any](zip(_TOKENS, _counts(_tokens(usage)), strict=True))
-    counts["usage_estimated"] = usage.estimated
-    return counts
+def tokens(usage: Usage | None) -> tuple[Any, ...]:
+    """Values of `TOKEN_COLUMNS`, of a request and of an attempt."""
+    return _UNKNOWN if usage is None else (*_counts(_tokens(usage)), usage.estimated)
 
 
 def _counts(values: tuple[Any, ...]) -> tuple[int | None, ...]:
@@ -70,4 +66,6 @@ _TOKENS = {
 }
 """Columns, and what of a usage they hold."""
 _tokens = attrgetter(*_TOKENS.values())
-_UNKNOWN: dict[str, Any] = {**dict.fromkeys(_TOKENS), "usage_estimated": False}
+TOKEN_COLUMNS = (*_TOKENS, "usage_estimated")
+"""Columns: tokens, what else is counted, and whether that was estimated."""
+_UNKNOWN: tuple[Any, ...] = (*[None] * len(_TOKENS), False)

@@ -11,23 +11,25 @@ from helicone_gw_logging.texts import text
 _CACHES = ("cache", "semantic-cache")
 """Plugins that answer from memory, as they name their notes; the first that had the answer is the one that gave it."""
 _HITS = frozenset({"hit", "joined"})
-_COLUMNS = (
+_SAVED = ("saved_nano_usd", "saved_ms", "saved_prompt_tokens", "saved_completion_tokens")
+NOTED = (
+    "cache_enabled",
     "cache_status",
     "cache_reference_id",
-    "saved_nano_usd",
-    "saved_ms",
-    "saved_prompt_tokens",
-    "saved_completion_tokens",
+    *_SAVED,
     "ratelimit_status",
     "threat",
     "translation_loss",
 )
-_NOTHING: dict[str, Any] = {**dict.fromkeys(_COLUMNS), "cache_enabled": False}
-_CACHED_ANYWAY: dict[str, Any] = {**_NOTHING, "cache_enabled": True}
+"""Columns."""
+_UNSAVED = (None,) * len(_SAVED)
+_NOTHING: tuple[Any, ...] = (False, *[None] * (len(NOTED) - 1))
+_CACHED_ANYWAY: tuple[Any, ...] = (True, *_NOTHING[1:])
 
 
-def noted(notes: Mapping[str, Any], cache_asked: bool | None) -> dict[str, Any]:
-    """The columns that follow from an exchange's annotations. ``cache_asked``: whether the client asked for a cache.
+def noted(notes: Mapping[str, Any], cache_asked: bool | None) -> tuple[Any, ...]:
+    """Values of `NOTED`: what follows from an exchange's annotations. ``cache_asked``: whether the client asked for a
+    cache.
 
     A cache counts as enabled when its client asked for it, or when it was looked into.
     """
@@ -35,18 +37,16 @@ def noted(notes: Mapping[str, Any], cache_asked: bool | None) -> dict[str, Any]:
         return _CACHED_ANYWAY if cache_asked else _NOTHING
     cache, status = _cache(notes)
     lost = notes.get("translation.loss")
-    return {
-        "cache_enabled": bool(cache_asked) or status is not None,
-        "cache_status": status,
-        "cache_reference_id": text(notes.get(f"{cache}.reference_id")) if status in _HITS else None,
-        "saved_nano_usd": _known(notes.get(f"{cache}.saved_nano_usd")),
-        "saved_ms": _known(notes.get(f"{cache}.saved_ms")),
-        "saved_prompt_tokens": _known(notes.get(f"{cache}.saved_prompt_tokens")),
-        "saved_completion_tokens": _known(notes.get(f"{cache}.saved_completion_tokens")),
-        "ratelimit_status": text(notes.get("ratelimit.status")),
-        "threat": None if (threat := notes.get("threat", notes.get("security.threat"))) is None else bool(threat),
-        "translation_loss": text(", ".join(map(str, lost))) if isinstance(lost, (list, tuple)) else text(lost),
-    }
+    threat = notes.get("threat", notes.get("security.threat"))
+    return (
+        bool(cache_asked) or status is not None,
+        status,
+        text(notes.get(f"{cache}.reference_id")) if status in _HITS else None,
+        *(_UNSAVED if status is None else [_known(notes.get(f"{cache}.{saved}")) for saved in _SAVED]),
+        text(notes.get("ratelimit.status")),
+        None if threat is None else bool(threat),
+        text(", ".join(map(str, lost))) if isinstance(lost, (list, tuple)) else text(lost),
+    )
 
 
 def _cache(notes: Mapping[str, Any]) -> tuple[str, str | None]:

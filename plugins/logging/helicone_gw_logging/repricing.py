@@ -13,6 +13,7 @@ from msgspec import Struct
 from sqlalchemy import Row, Select, and_, bindparam, func, or_, select, update
 
 from helicone_gw import Cost, Usage
+from helicone_gw_logging.columns import columns
 from helicone_gw_logging.corrections import Logged, move, read
 from helicone_gw_logging.insert import Knowledge, take_numbers
 from helicone_gw_logging.tables import ATTEMPT, REQUEST
@@ -31,8 +32,9 @@ never go back within an organization."""
 
 _NOT_BILLED = "no charge"
 _COST = ("cost_nano_usd", "cost_source", "cost_version", "cost_estimated")
-_NAMES = [column.name for column in REQUEST.columns if column.name != "seq"]
-_PLACES = {name: _NAMES.index(name) for name in (*_COST, "cost_recomputed_at", "received_at", "model_override")}
+_PLACES = {
+    name: columns(REQUEST).index(name) for name in (*_COST, "cost_recomputed_at", "received_at", "model_override")
+}
 _USAGE = {
     "input_tokens": "prompt_tokens",
     "output_tokens": "completion_tokens",

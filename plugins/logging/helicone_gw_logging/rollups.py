@@ -6,12 +6,16 @@ changed takes away what it had added and adds what it comes to now.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from helicone_gw_logging.columns import picking
 from helicone_gw_logging.histograms import METRICS, bucket
 from helicone_gw_logging.statements import Values, add
 from helicone_gw_logging.tables import PROPERTY, REQUEST
@@ -43,13 +47,7 @@ Fold = Callable[[str, int, str, str], str]
 UNTOLD = frozenset({"helicone-session-id", "helicone-session-path"})
 """Properties without sums of their own: nearly every value is a new one, and sessions are summed up anyway."""
 
-_COLUMNS = [column.name for column in REQUEST.columns if column.name != "seq"]
-
-
-def _columns(*names: str) -> Callable[[Values], Values]:
-    return itemgetter(*(_COLUMNS.index(name) for name in names))
-
-
+_columns = partial(picking, REQUEST)
 _KEY = _columns("organization_id", "hour", "key_owner", "provider", "model", "request_model", "status", "source")
 _HOUR = _columns("organization_id", "hour")
 _CLASSES = _columns(*TOKENS)
@@ -70,12 +68,15 @@ _MEASURES = _columns(
 _FAILURE = _columns("outcome", "error_code")
 _IN_BUCKETS = _columns("latency", "time_to_first_token", "total_tokens")
 _WHO = _columns("received_at", "user_id", "session_id", "session_name", "prompt_id", "country_code", "key_id")
-_PROPERTY_COLUMNS = [column.name for column in PROPERTY.columns if column.name != "seq"]
-_PROPERTY = itemgetter(*(_PROPERTY_COLUMNS.index(name) for name in ("key_lower", "key", "value_start")))
+_PROPERTY = picking(PROPERTY, "key_lower", "key", "value_start")
 _TOTAL = TOKENS.index("total_tokens")
 _HITS = frozenset({"hit", "joined"})
 _SUMMARY = itemgetter(*(SUMS.index(name) for name in SUMMARY_SUMS))
 _PREFIX = "property:"
+_FEW = 16
+"""Requests that are added on the event loop: to hand them to a thread would take longer."""
+_AT_ONCE = 16
+"""Requests that are added in a thread before the event loop gets its turn: some hundred microseconds."""
 
 
 class Totals(Struct):
@@ -88,6 +89,14 @@ class Totals(Struct):
     users: dict[Values, list[Values]] = {}
     keys: dict[Values, list[Values]] = {}
     spelled: dict[tuple[str, str], str] = {}
+
+    def add_all(self, changes: Iterable[tuple[Values, Sequence[Values], int]], fold: Fold) -> None:
+        """Add requests with their properties, each with its sign. Meant for a thread, if they are many."""
+        for number, (request, properties, sign) in enumerate(changes, 1):
+            self.add(request, properties, fold, sign)
+            if number % _AT_ONCE == 0:
+                # Whoever waits for the interpreter gets it now, and not after the five milliseconds that it would take.
+                time.sleep(0)
 
     def add(self, request: Values, properties: Iterable[Values], fold: Fold, sign: int = 1) -> None:
         """Add a request: its values and those of its properties, without ``seq``. ``sign`` -1 takes it away again."""
@@ -179,8 +188,10 @@ async def gather(
     await vocabulary.expect(connection, {_HOUR(request) for request, _, _ in changes})
     while True:
         folded, totals = vocabulary.folded, Totals()
-        for request, properties, sign in changes:
-            totals.add(request, properties, vocabulary.fold, sign)
+        if len(changes) > _FEW:
+            await asyncio.to_thread(totals.add_all, changes, vocabulary.fold)
+        else:
+            totals.add_all(changes, vocabulary.fold)
         if await vocabulary.complete(connection):
             return totals
         vocabulary.folded = folded

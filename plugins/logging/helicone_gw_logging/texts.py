@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
-
-from helicone_gw_logging.measures import is_known
 
 NAME_BYTES = 1024
 """Longest identifier or name, in bytes of UTF-8; the rest is cut."""
@@ -15,8 +12,6 @@ KEY_BYTES = 256
 """Longest property key."""
 VALUE_START_BYTES = 512
 """How much of a property's value its index holds."""
-
-_LONG = frozenset({"path", "error_message"})
 
 
 def text(value: object, limit: int = NAME_BYTES) -> str | None:
@@ -34,15 +29,3 @@ def text(value: object, limit: int = NAME_BYTES) -> str | None:
 def label(value: str | None, limit: int = NAME_BYTES) -> str | None:
     """`text` of what comes again and again: models, organizations, types, price lists."""
     return text(value, limit)
-
-
-def texts(values: dict[str, Any]) -> dict[str, Any]:
-    """``values``, each made a `text`. Usually nothing is to be done, which is told of all of them together."""
-    try:
-        together = "".join(filter(is_known, values.values()))
-    except TypeError:
-        pass
-    else:
-        if len(together) <= NAME_BYTES and together.isascii() and "\0" not in together:
-            return values
-    return {name: text(value, TEXT_BYTES if name in _LONG else NAME_BYTES) for name, value in values.items()}

@@ -26,12 +26,14 @@ _BATCH_BYTES = 8 << 20
 
 
 class _Waiting(Struct):
-    """A record on its way: as it is, or its rows already. ``ticket``: the journal holds it until it is written."""
+    """A record on its way, or its rows already. ``ticket``: the journal holds it until it is written. ``clean``: it
+    was searched for credentials, and has none."""
 
     size: int
     record: LogRecord | None
     rows: Rows | None = None
     ticket: Ticket | None = None
+    clean: bool = False
 
 
 class Writer:
@@ -92,14 +94,14 @@ class Writer:
 
     def put(self, record: LogRecord, kept: Kept | None = None) -> None:
         """Take a record for writing; ``kept`` is what the journal has of it."""
-        counters, config = self.counters, self._config
+        counters, config, size = self.counters, self._config, record.size
         ticket = None if kept is None else kept.ticket
         if self._task is not None and self._task.done():
             if ticket is None:
                 counters.rows_lost_at_shutdown += 1
-                self._alarm("row lost: it came after the shutdown", id=record.request["id"])
+                self._alarm("row lost: it came after the shutdown", id=record.id)
             return
-        crowded = counters.queue_bytes + record.size > config.queue_max_bytes
+        crowded = counters.queue_bytes + size > config.queue_max_bytes
         if kept is not None and ticket is not None and self._spilled(kept, ticket, crowded):
             return
         # One that ended otherwise than the journal can say at once may take a place more.
@@ -110,18 +112,21 @@ class Writer:
                 self._settle([ticket])
             return
         rows = kept.rows if kept is not None and kept.whole else None
+        clean = kept is not None and kept.rows is None
         if crowded and record.bodies is not None:
             record, rows = record.without_bodies(), None
             counters.bodies_dropped += 1
             self._alarm("bodies dropped: the queue is full", bodies_dropped=counters.bodies_dropped)
-        self._queue.append(_Waiting(record.size, record if rows is None else None, rows, ticket))
+            size = record.size
+        if not self._queue:
+            self._empty.clear()
+            self._arrived.set()
+        self._queue.append(_Waiting(size, record if rows is None else None, rows, ticket, clean))
         counters.queue_rows += 1
-        counters.queue_bytes += record.size
-        self._waiting_bytes += record.size
+        counters.queue_bytes += size
+        self._waiting_bytes += size
         if ticket is None:
             self._unsafe += 1
-        self._empty.clear()
-        self._arrived.set()
         if self._full():
             self._ready.set()
 
@@ -215,7 +220,7 @@ class Writer:
         tickets = [one.ticket for one in batch if one.ticket is not None]
         try:
             rows = [one.rows for one in batch if one.rows is not None]
-            rows += await self._delivery.prepared([one.record for one in batch if one.record is not None])
+            rows += await self._delivery.prepared([(one.record, one.clean) for one in batch if one.record is not None])
             await self._delivery.write(rows, tickets)
         except Exception as problem:
             self.counters.rows_failed += len(batch)

@@ -121,7 +121,7 @@ def test_any_log_call_is_taken_or_refused_by_name(
         assert str(refused)  # noqa: PT017 (it need not be refused)
         return
     record = record_of(told, None, PRICES, max_body=1000, bodies=True)
-    assert prepare(record, (), 1000).id == record.request["id"]
+    assert prepare(record, (), 1000).id == record.id
 
 
 @given(VALUES | st.fixed_dictionaries({"heliconeMeta": OBJECTS, "log": VALUES}))
@@ -192,7 +192,7 @@ def test_any_span_becomes_a_row_or_is_refused(attributes: Any, status: Any, trac
     found = otlp_json.spans_of({"resourceSpans": [{"scopeSpans": [{"spans": [span, span]}]}]})
     for told in told_of_spans(found, Headers(), CATALOGUE):
         record = record_of(told, None, PRICES, max_body=1000, bodies=True)
-        assert prepare(record, (), 1000).id == record.request["id"]
+        assert prepare(record, (), 1000).id == record.id
 
 
 @given(VALUES | st.fixed_dictionaries({"resourceSpans": st.lists(VALUES, max_size=3)}))

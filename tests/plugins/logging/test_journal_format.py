@@ -7,10 +7,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from helicone_gw.exchange import Exchange
+from helicone_gw.model import Cost, Usage
+from helicone_gw_logging.insert import prepare
 from helicone_gw_logging.journal import format as module
 from helicone_gw_logging.journal.format import (
     HEADER_BYTES,
@@ -28,8 +30,10 @@ from helicone_gw_logging.journal.format import (
     names_payload,
     read_changes,
     read_header,
+    record_payload,
     rows_payload,
 )
+from helicone_gw_logging.record import record
 from tests.plugins.logging.journaling import rows_of
 
 Build = Callable[..., Exchange]
@@ -102,13 +106,45 @@ def test_rows_are_read_as_they_were_written(exchange: Build) -> None:
     assert read.received_at == rows.received_at
 
 
+@given(
+    st.text(max_size=20),
+    st.one_of(st.none(), st.integers(-1, 2**65), st.floats()),
+    st.dictionaries(st.sampled_from(["input_tokens", "estimated", "service_tier"]), st.sampled_from([1, True, None])),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_record_as_it_is_comes_to_the_same_rows(
+    exchange: Build, word: str, moment: Any, used: dict[str, Any]
+) -> None:
+    one = exchange(
+        user=word,
+        model=word,
+        headers={"Helicone-Property-App": "shop"},
+        usage=Usage(**used),
+        cost=Cost(7, source=word),
+        ended_at=moment,
+    )
+    one.annotate("note", word)
+    made = record(one)
+    try:
+        payload = record_payload(made)
+    except (ValueError, OverflowError):
+        return  # such a one is kept as rows
+    assert Reading(names_payload()).rows(payload) == prepare(made, (), 1000)
+
+
+@pytest.mark.parametrize("wrong", [([], None), (["a"] * 7, None), ({}, None), (None, None)])
+def test_what_is_no_record_is_told(wrong: Any) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        Reading(names_payload()).rows(msgspec.msgpack.encode(wrong))
+
+
 def test_columns_of_another_version_find_their_places(exchange: Build) -> None:
     rows = rows_of(exchange(user="u-1"))
     later = ("cache_enabled", "threat")
     older = {table: [name for name in names if name not in later] for table, names in NAMES.items()}
     older["request"] = ["gone", *reversed(older["request"])]
     values = dict(zip(NAMES["request"], rows.request, strict=True))
-    written = (rows.id, [values.get(name, "?") for name in older["request"]], rows.attempts, [], None)
+    written: tuple[Any, ...] = (rows.id, [values.get(name, "?") for name in older["request"]], rows.attempts, [], None)
     read = Reading(msgspec.msgpack.encode(older)).rows(msgspec.msgpack.encode(written))
     known = dict(zip(NAMES["request"], read.request, strict=True))
     assert known == {**values, "cache_enabled": False, "threat": None}

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event
 
 from helicone_gw.database import Database
-from helicone_gw.model import Outcome
+from helicone_gw.model import Capture, Outcome
 from helicone_gw.testing import GatewayFactory, RunningGateway, ScriptedProvider
 from helicone_gw.testing.dialects import openai_chat
 from helicone_gw_logging import get_request, list_requests
@@ -120,6 +120,24 @@ async def test_a_client_that_leaves_in_the_midst_has_its_record_too(factory: Gat
         assert one.row.outcome == "client_disconnected"
 
 
+@pytest.mark.parametrize(
+    "planted",
+    [
+        {"user": f"sk-{'a1B2' * 10}"},
+        {"request_capture": Capture(b'{"api_key": "sk-' + b"a1B2" * 10 + b'"}', False, 60)},
+    ],
+)
+async def test_what_holds_a_credential_is_kept_without_it(
+    tmp_path: Path, log: Any, exchange: Build, planted: dict[str, Any]
+) -> None:
+    service = JournalService(tmp_path / "journals", LoggingConfig(), (), log)
+    kept = [service.keeper.on_finish(exchange(**facts)) for facts in ({}, planted)]
+    assert [each.rows is None for each in kept] == [True, False]
+    written = next(tmp_path.rglob("*.segment")).read_bytes()
+    assert b"a1B2" not in written
+    service.journal.close()
+
+
 async def test_what_turns_out_differently_after_the_end_is_amended(
     tmp_path: Path, log: Any, exchange: Build, database: Database
 ) -> None:
@@ -136,6 +154,7 @@ async def test_what_turns_out_differently_after_the_end_is_amended(
     assert changes["outcome"] == "client_disconnected"
     assert "cache.not_stored" in changes["annotations"]
     assert kept.changed
+    assert kept.rows is not None
     assert dict(zip(NAMES["request"], kept.rows.request, strict=True))["outcome"] == "client_disconnected"
     same = exchange()
     service.keeper.before_end(same)
@@ -208,7 +227,7 @@ async def test_a_full_journal_refuses_until_there_is_room(factory: GatewayFactor
 async def test_a_database_in_trouble_loses_nothing_and_keeps_nobody_waiting(
     factory: GatewayFactory, tmp_path: Path, kind: str
 ) -> None:
-    small = {"queue_max_rows": 5, "batch_rows": 3, "batch_ms": 0}
+    small: dict[str, Any] = {"queue_max_rows": 5, "batch_rows": 3, "batch_ms": 0}
     async with journaled(factory, tmp_path, **small) as running:
         database = running.gateway.gateway.database
         async with trouble(database, kind):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helicone_gw_logging.notes import noted
+from helicone_gw_logging.notes import NOTED, noted
 from helicone_gw_logging.tables import REQUEST
 
 HIT = {
@@ -21,8 +21,12 @@ HIT = {
 }
 
 
+def columns_of(notes: dict[str, Any], asked: bool | None) -> dict[str, Any]:
+    return dict(zip(NOTED, noted(notes, asked), strict=True))
+
+
 def test_a_hit_and_what_it_saved() -> None:
-    row = noted(HIT, None)
+    row = columns_of(HIT, None)
     assert (row["cache_enabled"], row["cache_status"], row["cache_reference_id"]) == (True, "hit", "first")
     assert (row["saved_ms"], row["saved_nano_usd"]) == (800, None)
     assert (row["saved_prompt_tokens"], row["saved_completion_tokens"]) == (100, 0)
@@ -30,9 +34,9 @@ def test_a_hit_and_what_it_saved() -> None:
 
 def test_the_cache_that_had_the_answer_is_the_one_that_counts() -> None:
     similar = {"semantic-cache.status": "hit", "semantic-cache.reference_id": "like", "semantic-cache.saved_ms": 7}
-    row = noted({"cache.status": "miss", "cache.miss_reason": "new"} | similar, None)
+    row = columns_of({"cache.status": "miss", "cache.miss_reason": "new"} | similar, None)
     assert (row["cache_status"], row["cache_reference_id"], row["saved_ms"]) == ("hit", "like", 7)
-    both_missed = noted({"cache.status": "miss", "semantic-cache.status": "stopped"}, None)
+    both_missed = columns_of({"cache.status": "miss", "semantic-cache.status": "stopped"}, None)
     assert (both_missed["cache_status"], both_missed["cache_reference_id"]) == ("miss", None)
 
 
@@ -43,14 +47,14 @@ def test_the_cache_that_had_the_answer_is_the_one_that_counts() -> None:
 def test_a_cache_is_enabled_when_it_was_asked_for_or_looked_into(
     notes: dict[str, Any], asked: bool | None, enabled: bool
 ) -> None:
-    row = noted(notes, asked)
+    row = columns_of(notes, asked)
     assert (row["cache_enabled"], row["cache_status"], row["threat"]) == (enabled, None, None)
 
 
 def test_what_was_lost_and_what_was_found() -> None:
-    row = noted({"translation.loss": ["logprobs", "n"], "security.threat": False, "ratelimit.status": "ok"}, None)
+    row = columns_of({"translation.loss": ["logprobs", "n"], "security.threat": False, "ratelimit.status": "ok"}, None)
     assert (row["translation_loss"], row["threat"], row["ratelimit_status"]) == ("logprobs, n", False, "ok")
-    assert noted({"security.threat": True}, None)["threat"] is True
+    assert columns_of({"security.threat": True}, None)["threat"] is True
 
 
 anything = st.recursive(
@@ -62,7 +66,7 @@ anything = st.recursive(
 
 @given(st.dictionaries(st.sampled_from([*HIT, "translation.loss", "security.threat", "ratelimit.status"]), anything))
 def test_whatever_was_noted_fits_its_column(notes: dict[str, Any]) -> None:
-    for name, value in noted(notes, None).items():
+    for name, value in columns_of(notes, None).items():
         column = REQUEST.c[name]
         assert isinstance(value, column.type.python_type) or value is None
         if isinstance(value, str):
@@ -76,5 +80,5 @@ def test_whatever_was_noted_fits_its_column(notes: dict[str, Any]) -> None:
     ("notes", "threat"),
     [({"threat": True}, True), ({"threat": False}, False), ({"security.threat": True}, True), ({"threats": []}, None)],
 )
-def test_a_threat_is_what_was_noted(notes: dict[str, Any], threat: bool | None) -> None:
-    assert noted(notes, None)["threat"] is threat
+def test_a_threat_is_what_was_columns_of(notes: dict[str, Any], threat: bool | None) -> None:
+    assert columns_of(notes, None)["threat"] is threat

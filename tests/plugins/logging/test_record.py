@@ -21,10 +21,16 @@ from helicone_gw.errors import (
 )
 from helicone_gw.exchange import Exchange
 from helicone_gw.model import Attempt, Capture, Cost, Outcome, Response, Target, Usage
-from helicone_gw_logging.record import MAX_PROPERTIES, LogRecord, record, text
+from helicone_gw_logging.columns import columns, named
+from helicone_gw_logging.record import LogRecord, record, text
 from helicone_gw_logging.tables import ATTEMPT, PROPERTY, REQUEST
+from helicone_gw_logging.values import MAX_PROPERTIES, arranged
 
 Build = Callable[..., Exchange]
+
+
+def row_of(written: LogRecord) -> dict[str, Any]:
+    return named(REQUEST, arranged(written.facts).request)
 
 
 def test_a_good_exchange(exchange: Build, key: GatewayKey) -> None:
@@ -40,7 +46,7 @@ def test_a_good_exchange(exchange: Build, key: GatewayKey) -> None:
     done = exchange(headers=headers, key=key, organization="acme")
     done.annotate("cache.status", "MISS")
     done.annotate("ratelimit.status", "ok")
-    row = record(done).request
+    row = row_of(record(done))
     assert row == {
         "id": done.id,
         "organization_id": "acme",
@@ -119,7 +125,7 @@ def test_a_good_exchange(exchange: Build, key: GatewayKey) -> None:
 
 
 def test_a_stream_has_a_time_to_first_token(exchange: Build) -> None:
-    row = record(exchange(stream=True)).request
+    row = row_of(record(exchange(stream=True)))
     assert (row["stream"], row["time_to_first_token"], row["first_token_at"]) == (True, 500, 1_767_225_600_500)
 
 
@@ -141,7 +147,7 @@ def test_a_stream_has_a_time_to_first_token(exchange: Build) -> None:
     ids=lambda value: value.kind if isinstance(value, Outcome) else "",
 )
 def test_every_outcome(exchange: Build, outcome: Outcome, error: Any, status: int | None, code: str | None) -> None:
-    row = record(exchange(outcome=outcome, error=error)).request
+    row = row_of(record(exchange(outcome=outcome, error=error)))
     assert (row["outcome"], row["status"], row["error_code"]) == (outcome.kind, status, code)
     assert row["error_message"] == (outcome.message or (error.message if error else None))
 
@@ -152,16 +158,17 @@ def test_refused_before_anything_was_known(exchange: Build) -> None:
     bare.first_byte_at = bare.first_chunk_at = bare.stop_reason = None
     bare.response = bare.request_capture = bare.response_capture = None
     written = record(bare)
-    assert (written.attempts, written.properties) == ([], [])
+    rows = arranged(written.facts)
+    assert (rows.attempts, rows.properties) == ([], [])
     unknown = ("prompt_tokens", "completion_tokens", "total_tokens", "cost_nano_usd", "request_size", "response_size")
-    assert {written.request[name] for name in unknown} == {None}
-    assert written.request["attempt_count"] == 0
+    assert {row_of(written)[name] for name in unknown} == {None}
+    assert row_of(written)["attempt_count"] == 0
 
 
 def test_unknown_is_not_zero_and_zero_is_not_unknown(exchange: Build) -> None:
-    unknown = record(exchange(usage=Usage(input_tokens=3), cost=None)).request
+    unknown = row_of(record(exchange(usage=Usage(input_tokens=3), cost=None)))
     assert (unknown["prompt_tokens"], unknown["completion_tokens"], unknown["cost_nano_usd"]) == (3, None, None)
-    free = record(exchange(usage=Usage(0, 0), cost=Cost(0))).request
+    free = row_of(record(exchange(usage=Usage(0, 0), cost=Cost(0))))
     assert (free["prompt_tokens"], free["completion_tokens"], free["total_tokens"], free["cost_nano_usd"]) == (
         0,
         0,
@@ -173,7 +180,7 @@ def test_unknown_is_not_zero_and_zero_is_not_unknown(exchange: Build) -> None:
 def test_every_class_of_tokens(exchange: Build) -> None:
     usage = Usage(100, 50, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, None, "priority")
     written = record(exchange(usage=usage))
-    row = written.request
+    row = row_of(written)
     named = [name for name in row if name.endswith("_tokens") and not name.startswith("saved_")]
     assert {name: row[name] for name in [*named, "web_searches", "service_tier"]} == {
         "prompt_tokens": 100,
@@ -199,7 +206,7 @@ def test_attempts_in_order_each_with_its_own_facts(exchange: Build) -> None:
     failed.error = UpstreamConnectError("no connection")
     done.attempts = [failed, *done.attempts]
     done.attempts[1].number = 2
-    first, second = record(done).attempts
+    first, second = (named(ATTEMPT, row) for row in arranged(record(done).facts).attempts)
     assert (first["number"], first["provider"], first["deployment"], first["status"]) == (1, "azure", "eu", None)
     assert (first["error_code"], first["prompt_tokens"], first["cost_nano_usd"]) == ("upstream_unreachable", None, None)
     assert (second["number"], second["model"], second["status"], second["cost_nano_usd"]) == (
@@ -213,7 +220,8 @@ def test_attempts_in_order_each_with_its_own_facts(exchange: Build) -> None:
 
 def test_properties_keep_their_spelling_and_compare_in_lower_case(exchange: Build) -> None:
     done = exchange(headers={"Helicone-Property-App-Version": "1", "Helicone-Session-Id": "s"})
-    rows = {row["key_lower"]: row for row in record(done).properties}
+    properties = [named(PROPERTY, row) for row in arranged(record(done).facts).properties]
+    rows = {row["key_lower"]: row for row in properties}
     assert rows["app-version"]["value"] == "1"
     assert rows["helicone-session-id"]["key"] == "Helicone-Session-Id"
     assert {row["received_at"] for row in rows.values()} == {1_767_225_600_000}
@@ -221,18 +229,18 @@ def test_properties_keep_their_spelling_and_compare_in_lower_case(exchange: Buil
 
 def test_properties_are_bounded(exchange: Build) -> None:
     headers = {f"Helicone-Property-{number}": "x" for number in range(MAX_PROPERTIES + 100)}
-    assert len(record(exchange(headers=headers)).properties) == MAX_PROPERTIES
+    assert len(arranged(record(exchange(headers=headers)).facts).properties) == MAX_PROPERTIES
 
 
 def test_the_user_of_the_header_wins_over_the_body(exchange: Build) -> None:
-    assert record(exchange(user="body")).request["user_id"] == "body"
-    assert record(exchange(user="body", headers={"Helicone-User-Id": "header"})).request["user_id"] == "header"
+    assert row_of(record(exchange(user="body")))["user_id"] == "body"
+    assert row_of(record(exchange(user="body", headers={"Helicone-User-Id": "header"})))["user_id"] == "header"
 
 
 def test_the_request_as_it_came_is_logged_not_what_a_plugin_made_of_it(exchange: Build) -> None:
     done = exchange()
     done.request = done.request.replace(model="other", path="/v1/other")
-    row = record(done).request
+    row = row_of(record(done))
     assert (row["request_model"], row["path"]) == ("gpt-4o", "/v1/chat/completions")
 
 
@@ -257,7 +265,7 @@ def test_without_bodies(exchange: Build) -> None:
 def test_a_target_url_without_its_credentials(exchange: Build) -> None:
     done = exchange()
     done.attempts[0].target = Target("custom", base_url="https://user:pw@llm.example:8443/v1?key=abc#part")
-    assert record(done).request["target_url"] == "https://llm.example:8443/v1"
+    assert row_of(record(done))["target_url"] == "https://llm.example:8443/v1"
 
 
 def test_the_clients_credential_goes_along_to_be_redacted(exchange: Build) -> None:
@@ -274,7 +282,7 @@ def test_annotations_are_json_whatever_a_plugin_noted(exchange: Build) -> None:
     done = exchange(headers={"Helicone-Cache-Bucket-Max-Size": "many"})
     done.annotate("guard.score", 0.25)
     done.annotate("guard.object", Strange())
-    notes = msgspec.json.decode(record(done).annotations)
+    notes = msgspec.json.decode(record(done).facts.annotations)
     assert notes["guard.score"] == 0.25
     assert notes["guard.object"] == "<Strange>"
     assert len(notes["helicone.warnings"]) == 1
@@ -289,11 +297,11 @@ def test_annotations_that_cannot_be_kept_say_so(exchange: Build) -> None:
     ):
         done = exchange()
         done.annotate("plugin.fact", value)
-        assert expected in msgspec.json.decode(record(done).annotations)
+        assert expected in msgspec.json.decode(record(done).facts.annotations)
 
 
 def test_a_clock_that_was_set_back_gives_no_negative_latency(exchange: Build) -> None:
-    assert record(exchange(ended_at=1_767_225_000.0)).request["latency"] == 0
+    assert row_of(record(exchange(ended_at=1_767_225_000.0)))["latency"] == 0
 
 
 anything = st.one_of(st.none(), st.text(), st.integers(), st.floats(), st.booleans())
@@ -322,13 +330,15 @@ def test_never_raises_and_every_value_fits_its_column(
     done.annotate(name, note)
     done.attempts[0].error = InternalError(name)
     written: LogRecord = record(done)
-    msgspec.json.decode(written.annotations)
-    rows = [(REQUEST, written.request), *((ATTEMPT, row) for row in written.attempts)]
-    rows += [(PROPERTY, row) for row in written.properties]
+    msgspec.json.decode(written.facts.annotations)
+    found = arranged(written.facts)
+    rows = [(REQUEST, found.request), *((ATTEMPT, row) for row in found.attempts)]
+    rows += [(PROPERTY, row) for row in found.properties]
     for table, row in rows:
-        assert set(row) <= set(table.columns.keys())
-        for column, value in row.items():
+        assert len(row) == len(columns(table)) - (table is REQUEST)
+        for column, value in named(table, row).items():
             if isinstance(value, str):
+                assert value in found.texts
                 value.encode("utf-8")
                 assert "\0" not in value
             elif isinstance(value, int):
@@ -349,7 +359,7 @@ def test_text_fits_and_stays_text(value: str, limit: int) -> None:
 def test_sizes_come_from_the_capture_even_when_it_was_cut(exchange: Build) -> None:
     done = exchange(request_capture=Capture(b"ab", True, 5_000_000))
     written = record(done)
-    assert written.request["request_size"] == 5_000_000
+    assert row_of(written)["request_size"] == 5_000_000
     assert written.bodies is not None
     assert written.bodies[0].cut
 
@@ -369,5 +379,5 @@ def test_sizes_come_from_the_capture_even_when_it_was_cut(exchange: Build) -> No
 )
 def test_the_country_is_what_a_proxy_says(exchange: Build, said: str | None, held: str | None) -> None:
     one = exchange(headers={} if said is None else {"CF-IPCountry": said})
-    assert record(one, country="cf-ipcountry").request["country_code"] == held
-    assert record(one).request["country_code"] is None
+    assert row_of(record(one, country="cf-ipcountry"))["country_code"] == held
+    assert row_of(record(one))["country_code"] is None

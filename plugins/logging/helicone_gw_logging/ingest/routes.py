@@ -11,6 +11,7 @@ import msgspec
 from quart import Blueprint, Response, request
 
 from helicone_gw import GatewayKey, Headers, caller, require_role
+from helicone_gw_logging.facts import KNOWN
 from helicone_gw_logging.ingest import otlp_json
 from helicone_gw_logging.ingest.checks import Problem, Refused
 from helicone_gw_logging.ingest.helicone_log import told_of
@@ -34,6 +35,7 @@ GLANCE: Final = 16 << 10
 AT_ONCE: Final = 32
 """Spans that are priced and made records before others get their turn."""
 
+_REQUEST_ID = KNOWN.index("request_id")
 _NONE: dict[str, Any] = {}
 _PROTOBUF = "application/x-protobuf"
 _NOT_STORED = "The log has no room for it at the moment."
@@ -114,8 +116,7 @@ class Ingestion:
         if not self._keep(made):
             return None
         self.counters.taken += 1
-        identifier: str = made.request["request_id"]
-        return identifier
+        return str(made.facts.known[_REQUEST_ID])
 
 
 def routes(name: str, ingestion: Ingestion) -> Blueprint:

@@ -83,15 +83,14 @@ def record_of(told: Told, key: GatewayKey | None, prices: Prices, *, max_body: i
     """
     exchange = exchange_of(told, key, prices, max_body=max_body)
     made = record(exchange, bodies=bodies)
-    row = {
-        **made.request,
+    said = {
         "source": told.source,
         "trace_id": told.trace_id,
         "span_id": told.span_id,
         "parent_span_id": told.parent_span_id,
         "country_code": told.country_code,
     }
-    return replace(made, request=row)
+    return replace(made, facts=replace(made.facts, known=made.facts.changed(said)))
 
 
 def exchange_of(told: Told, key: GatewayKey | None, prices: Prices, *, max_body: int) -> Exchange:

@@ -15,15 +15,22 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 from zlib import crc32
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from helicone_gw_logging.insert import Rows
+from helicone_gw import Cost, Usage
+from helicone_gw_logging.columns import changed, columns
+from helicone_gw_logging.facts import Facts
+from helicone_gw_logging.insert import Rows, prepare
+from helicone_gw_logging.record import LogRecord, RawBody
 from helicone_gw_logging.statements import Values
 from helicone_gw_logging.tables import ATTEMPT, BODY, PROPERTY, REQUEST
+
+T = TypeVar("T", bound=Struct)
 
 COLUMNS, OPENED, RECORD, AMENDED, REPLACED = range(5)
 """Kinds of records: names of columns; a stream that has begun; an exchange that is about to end; values of its request
@@ -44,9 +51,7 @@ _BEHIND_SEQUENCE = re.compile(rb"(?=(?!\x00{5}).{5}\x00{3}[\x00-\x04])", re.DOTA
 
 _encode = msgspec.msgpack.Encoder().encode
 _TABLES = (REQUEST, ATTEMPT, PROPERTY, BODY)
-NAMES: dict[str, list[str]] = {
-    table.name: [column.name for column in table.columns if column.name != "seq"] for table in _TABLES
-}
+NAMES: dict[str, list[str]] = {table.name: list(columns(table)) for table in _TABLES}
 """The columns of each table, in the order in which their values are written."""
 
 
@@ -58,6 +63,10 @@ class _Stored(Struct, array_like=True):
     body: Values | None
 
 
+_Bodies = tuple[RawBody, RawBody]
+_AS_IT_IS = _encode((None, None))[:1]
+"""What the payload of a record that was taken down as it is begins with; those of rows have more elements."""
+_decode_record = msgspec.msgpack.Decoder(tuple[Facts, _Bodies | None]).decode
 _decode_rows = msgspec.msgpack.Decoder(_Stored).decode
 _decode_names = msgspec.msgpack.Decoder(dict[str, list[str]]).decode
 _decode_changes = msgspec.msgpack.Decoder(tuple[str, dict[str, Any]]).decode
@@ -155,6 +164,12 @@ def rows_payload(rows: Rows) -> bytes:
     return _encode((rows.id, rows.request, rows.attempts, rows.properties, rows.body))
 
 
+def record_payload(record: LogRecord) -> bytes:
+    """The payload of a record in which nothing is to be redacted. Raises what MessagePack cannot hold: `OverflowError`,
+    `TypeError`, `ValueError` (text that is none)."""
+    return _encode((record.facts, record.bodies))
+
+
 def changes_payload(id: str, changes: Mapping[str, Any]) -> bytes:
     """The payload of an amendment: values of the request ``id`` by column."""
     return _encode((id, changes))
@@ -180,6 +195,8 @@ class Reading:
 
     def rows(self, payload: bytes) -> Rows:
         """The rows of a payload. Raises `ValueError`."""
+        if payload.startswith(_AS_IT_IS):
+            return _restored(payload)
         stored = _decode_rows(payload)
         if not self._picks:
             if len(stored.request) != len(NAMES[REQUEST.name]):
@@ -200,10 +217,30 @@ class Reading:
         return tuple([default if at is None or at >= len(values) else values[at] for at, default in picks])
 
 
+def _restored(payload: bytes) -> Rows:
+    """The rows of a record that was taken down as it is."""
+    facts, bodies = _decode_record(payload)
+    attempts = [
+        replace(attempt, usage=_known(Usage, attempt.usage), cost=_known(Cost, attempt.cost))
+        for attempt in facts.attempts
+    ]
+    facts = replace(facts, usage=_known(Usage, facts.usage), cost=_known(Cost, facts.cost), attempts=attempts)
+    try:
+        return prepare(LogRecord(facts, bodies, (), 0), (), MAX_PAYLOAD)
+    except (TypeError, AttributeError) as problem:
+        raise ValueError("not a record") from problem
+
+
+def _known(kind: type[T], said: Any) -> T | None:
+    """An object as it was: what is in it is not checked, as it was not before."""
+    if not isinstance(said, dict):
+        return None
+    return kind(**{name: said[name] for name in kind.__struct_fields__ if name in said})
+
+
 def amended(rows: Rows, changes: Mapping[str, Any]) -> Rows:
     """``rows`` with these values of the request; columns that are not known any more are left out."""
-    request = tuple([changes.get(name, value) for name, value in zip(NAMES[REQUEST.name], rows.request, strict=True)])
-    return Rows(rows.id, request, rows.attempts, rows.properties, rows.body)
+    return Rows(rows.id, changed(REQUEST, rows.request, changes), rows.attempts, rows.properties, rows.body)
 
 
 def differences(before: Rows, after: Rows) -> dict[str, Any] | None:

@@ -9,10 +9,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from helicone_gw import StashKey
-from helicone_gw_logging.insert import prepare
-from helicone_gw_logging.journal.format import AMENDED, REPLACED, changes_payload, differences, rows_payload
+from helicone_gw_logging.insert import GLANCE, known_secrets, prepare
+from helicone_gw_logging.journal.format import (
+    AMENDED,
+    REPLACED,
+    changes_payload,
+    differences,
+    record_payload,
+    rows_payload,
+)
 from helicone_gw_logging.record import record
-from helicone_gw_logging.redact import OVERLAP
+from helicone_gw_logging.redact import OVERLAP, holds_credential
 
 if TYPE_CHECKING:
     from helicone_gw import Cost, Exchange, Outcome, Usage
@@ -25,14 +32,14 @@ if TYPE_CHECKING:
 class Kept(Struct):
     """A record, and where the journal holds it (``ticket``; ``None``: nowhere).
 
-    ``rows`` are its rows as the journal has them, ``whole`` or with bodies that were cut. ``changed``: they were others
-    when the journal was told of them first.
+    ``rows``: the journal has these, ``whole`` or with bodies that were cut, in place of the record, which then could
+    not be taken down as it is. ``changed``: it was another when the journal was told of it first.
     """
 
     record: LogRecord
-    rows: Rows
-    whole: bool
     ticket: Ticket | None
+    rows: Rows | None = None
+    whole: bool = True
     changed: bool = False
 
 
@@ -61,9 +68,12 @@ class Keeper:
 
     def before_stream(self, exchange: Exchange) -> None:
         """A streamed answer begins: should the process die before its end, this is what is known of it."""
-        begun = record(exchange, bodies=False, country=self._config.country_header)
-        begun.request["status"] = None if exchange.response is None else exchange.response.status
-        ticket = self._journal.announce(rows_payload(prepare(begun, self._secrets, 0)))
+        status = None if exchange.response is None else exchange.response.status
+        begun = record(exchange, bodies=False, country=self._config.country_header, status=status)
+        payload = self._as_it_is(begun)
+        if payload is None:
+            payload = rows_payload(prepare(begun, self._secrets, 0))
+        ticket = self._journal.announce(payload)
         if ticket is not None:
             exchange.stash[self._opened] = ticket
 
@@ -97,21 +107,43 @@ class Keeper:
 
     def keep(self, made: LogRecord, ticket: Ticket | None = None) -> Kept:
         """Put a record into the journal, of which ``ticket`` was the beginning."""
+        payload = self._as_it_is(made)
+        if payload is not None:
+            return Kept(made, self._journal.keep(payload, ticket))
         rows, whole = self._rows(made)
         try:
             ticket = self._journal.keep(rows_payload(rows), ticket)
         except (TypeError, ValueError, OverflowError) as problem:
             self._log.error("a record cannot be kept in the journal", id=rows.id, problem=type(problem).__name__)
-        return Kept(made, rows, whole, ticket)
+        return Kept(made, ticket, rows, whole)
 
     def _amended(self, kept: Kept, made: LogRecord) -> Kept:
+        before = kept.rows or self._rows(kept.record)[0]
         rows, whole = self._rows(made)
-        changes = differences(kept.rows, rows)
+        changes = differences(before, rows)
         if kept.ticket is not None and changes is None:
             self._journal.amend(REPLACED, rows_payload(rows))
         elif kept.ticket is not None and changes:
             self._journal.amend(AMENDED, changes_payload(rows.id, changes))
-        return Kept(made, rows, whole, kept.ticket, changed=True)
+        return Kept(made, kept.ticket, rows, whole, changed=True)
+
+    def _as_it_is(self, made: LogRecord) -> bytes | None:
+        """What the journal holds of a record with nothing in it that is to be redacted; ``None`` for all others."""
+        bodies, most = made.bodies or (), self._most
+        for body in bodies:
+            if body.cut or body.content_encoding or len(body.data) > most:
+                return None
+        try:
+            payload = record_payload(made)
+        except (TypeError, ValueError, OverflowError):
+            return None
+        secrets = known_secrets(made, self._secrets)
+        if len(payload) <= GLANCE:
+            return None if holds_credential(payload, secrets) else payload
+        # Streams are searched much faster by themselves.
+        if any(holds_credential(body.data, secrets) for body in bodies):
+            return None
+        return None if holds_credential(record_payload(made.without_bodies()), secrets) else payload
 
     def _rows(self, made: LogRecord) -> tuple[Rows, bool]:
         """The rows of a record, redacted, and whether they are all of it: long bodies would take too long here."""
@@ -129,9 +161,7 @@ class Keeper:
             return prepare(cut, self._secrets, limit), whole
         except Exception as problem:
             # What cannot be redacted is not stored; the rest of it is.
-            self._log.error(
-                "bodies cannot be kept in the journal", id=made.request["id"], problem=type(problem).__name__
-            )
+            self._log.error("bodies cannot be kept in the journal", id=made.id, problem=type(problem).__name__)
             return prepare(made.without_bodies(), self._secrets, limit), False
 
     def _record(self, exchange: Exchange) -> LogRecord:

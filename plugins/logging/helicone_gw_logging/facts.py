@@ -1,0 +1,162 @@
+"""Facts: what there is to know of an exchange, taken down as it is. Cheap: it runs on the client's path.
+
+What comes from one object is fetched together, and everything else is left to whoever makes rows of it (`values`): this
+is all that a client waits for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from msgspec import Struct
+
+from helicone_gw_logging.notes import NOTED, noted
+from helicone_gw_logging.texts import label
+from helicone_gw_logging.trace import TRACED, trace_of
+
+if TYPE_CHECKING:
+    from helicone_gw import Attempt, Capture, Exchange
+
+_OF_EXCHANGE = {name: name for name in ("id", "request_id", "provider", "model", "stop_reason")}
+_OF_ASKED = {"request_model": "model", **{name: name for name in ("dialect", "operation", "method", "path", "stream")}}
+_OF_HELICONE = {name: name for name in ("model_override", "session_id", "session_path", "session_name", "prompt_id")}
+_OF_KEY = {"key_id": "id", "key_name": "name", "key_owner": "owner"}
+_OF_OUTCOME = {"status": "status", "outcome": "kind", "error_code": "code", "error_message": "message"}
+_OF_ATTEMPT = {
+    "number": "number",
+    "status": "status",
+    "provider": "target.provider",
+    "request_model": "target.model",
+    "deployment": "target.deployment",
+    "model": "model",
+    "provider_request_id": "provider_request_id",
+}
+"""Columns, and which attribute each of them holds."""
+
+_exchange, _asked, _helicone, _key, _outcome, _attempt = (
+    attrgetter(*held.values()) for held in (_OF_EXCHANGE, _OF_ASKED, _OF_HELICONE, _OF_KEY, _OF_OUTCOME, _OF_ATTEMPT)
+)
+_NO_KEY = (None,) * len(_OF_KEY)
+_NONE: dict[str, str] = {}
+_times = attrgetter("started_at", "first_byte_at", "ended_at")
+
+KNOWN = (
+    *_OF_EXCHANGE,
+    *_OF_ASKED,
+    *_OF_HELICONE,
+    *_OF_KEY,
+    *_OF_OUTCOME,
+    *TRACED,
+    *NOTED,
+    "organization_id",
+    "source",
+    "user_id",
+    "target_url",
+    "request_size",
+    "response_size",
+    "country_code",
+)
+"""The columns of a request whose values are known at once, in the order in which `Facts` have them."""
+KNOWN_OF_ATTEMPT = (*_OF_ATTEMPT, "error_code", "error_message")
+"""Those of an attempt."""
+
+
+class AttemptFacts(Struct, frozen=True, array_like=True):
+    """What there is to know of an attempt. ``times``: it started, its first byte came, it ended (epoch seconds)."""
+
+    known: tuple[Any, ...]
+    times: tuple[Any, ...]
+    usage: Any
+    cost: Any
+
+
+class Facts(Struct, frozen=True, array_like=True):
+    """What there is to know of an exchange, none of it checked: MessagePack of it is what a journal holds.
+
+    ``times``: it was received, its first byte and its first token were sent, it ended (epoch seconds). ``properties``
+    are as the client spelled them, ``annotations`` JSON.
+    """
+
+    known: tuple[Any, ...]
+    times: tuple[Any, ...]
+    usage: Any
+    cost: Any
+    attempts: list[AttemptFacts]
+    properties: dict[str, str]
+    annotations: bytes
+
+    def changed(self, changes: Mapping[str, Any]) -> tuple[Any, ...]:
+        """What is known at once, with other values in these columns."""
+        return tuple([changes.get(name, value) for name, value in zip(KNOWN, self.known, strict=True)])
+
+
+def facts_of(exchange: Exchange, annotations: bytes, *, status: int | None = None, country: str | None = None) -> Facts:
+    """The facts of an exchange.
+
+    ``annotations`` are its own, as JSON. ``status`` is what its client was sent so far, where it has no outcome yet.
+    """
+    asked, helicone, key = exchange.original, exchange.request.helicone, exchange.key
+    outcome, error, attempts = exchange.outcome, exchange.error, exchange.attempts
+    if outcome is None:
+        # It never finished: only a process that is being stopped, or that died, lets that happen.
+        ended = (status, "interrupted", error and error.code, error and error.message)
+    elif error is None:
+        ended = _outcome(outcome)
+    else:
+        ended = (outcome.status, outcome.kind, outcome.code or error.code, outcome.message or error.message)
+    said = helicone.properties
+    sent, kept = exchange.request_capture, exchange.response_capture
+    url = attempts[-1].target.base_url if attempts else None
+    return Facts(
+        (
+            *_exchange(exchange),
+            *_asked(asked),
+            *_helicone(helicone),
+            *(_NO_KEY if key is None else _key(key)),
+            *ended,
+            *trace_of(exchange.id, asked.headers),
+            *noted(exchange.annotations, helicone.cache.enabled),
+            label(exchange.organization, 128) or "default",
+            "gateway",
+            helicone.user_id or asked.user,
+            None if url is None else _without_credentials(url),
+            _size(sent, asked.body),
+            None if kept is None else kept.size,
+            country,
+        ),
+        (
+            exchange.received_at,
+            exchange.first_byte_at,
+            exchange.first_chunk_at if asked.stream else None,
+            exchange.ended_at,
+        ),
+        exchange.usage,
+        exchange.cost,
+        [_attempt_facts(attempt) for attempt in attempts],
+        dict(said) if said else _NONE,
+        annotations,
+    )
+
+
+def _attempt_facts(attempt: Attempt) -> AttemptFacts:
+    error = attempt.error
+    failed = (None, None) if error is None else (error.code, error.message)
+    return AttemptFacts((*_attempt(attempt), *failed), _times(attempt), attempt.usage, attempt.cost)
+
+
+def _without_credentials(url: str) -> str | None:
+    """The URL that the client chose as its target, without credentials, query and fragment."""
+    try:
+        parts = urlsplit(url)
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    except ValueError:
+        return None
+
+
+def _size(capture: Capture | None, body: bytes | None) -> int | None:
+    if capture is not None:
+        return capture.size
+    return None if body is None else len(body)
