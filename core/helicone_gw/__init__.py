@@ -70,6 +70,7 @@ from helicone_gw.panels import (
     ShownText,
 )
 from helicone_gw.pipeline.asking import Asked, AskedTotal, Asking
+from helicone_gw.pipeline.messages import MessageFilter, Passed
 from helicone_gw.plugin import Plugin, PluginConfig
 from helicone_gw.price import UNITS, CompiledPrice, Tiered
 from helicone_gw.prices import Prices, PriceSource
@@ -120,12 +121,14 @@ __all__ = [
     "LocalKeys",
     "MalformedBody",
     "Measurement",
+    "MessageFilter",
     "MethodNotAllowed",
     "ModelConfig",
     "NotFound",
     "Outcome",
     "PageRequest",
     "PanelQuery",
+    "Passed",
     "PayloadTooLarge",
     "PaymentRequired",
     "PermissionDenied",

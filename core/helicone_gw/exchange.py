@@ -16,6 +16,7 @@ from helicone_gw.stash import Stash
 if TYPE_CHECKING:
     from helicone_gw.access import GatewayKey, Permits, ProviderCredential, ProviderKey
     from helicone_gw.errors import GatewayError
+    from helicone_gw.pipeline.messages import MessageFilter
 
 
 class Exchange:
@@ -31,6 +32,7 @@ class Exchange:
         "_end_stream",
         "_holds",
         "_layer",
+        "_message_filters",
         "_readers",
         "_upload",
         "_upload_length",
@@ -135,6 +137,7 @@ class Exchange:
         self._departure: Callable[[], object] | None = None
         self._watchers = 0
         self._readers = 0
+        self._message_filters: list[MessageFilter] = []
 
     @property
     def annotations(self) -> Mapping[str, Any]:
@@ -181,6 +184,13 @@ class Exchange:
         To be called before the provider is, in ``pre_request`` as a rule.
         """
         self._readers |= 1 << self._layer
+
+    def filter_messages(self, messages: MessageFilter) -> None:
+        """Have the messages of a WebSocket pass through ``messages``, both ways; to be called in ``pre_request``.
+
+        What outer layers gave sees what the client says before, and what the provider says after, what inner ones did.
+        """
+        self._message_filters.append(messages)
 
     async def read_upload(self, limit: int) -> bytes | None:
         """The whole body of an upload (``request.body`` is ``None``), read ahead and still sent on, once.

@@ -23,8 +23,8 @@ PUBLIC = """
 UNITS Asked AskedTotal Asking Attempt Audit AuditEntry AuditSink AuthenticationFailed Background BadRequest
 BreakerPolicy Capture Chain Chunk Clock CompiledPrice ConfigError Cost DashboardCard DashboardPage Database
 DeadlineExceeded Exchange Fallback FallbackTarget Gateway GatewayConfig GatewayError GatewayKey Headers Health
-HeliconeHeaders InternalError KeyRing KeySource LocalKeys MalformedBody Measurement MethodNotAllowed ModelConfig
-NotFound Outcome PageRequest PanelQuery PayloadTooLarge PaymentRequired PermissionDenied Permits Plugin PluginConfig
+HeliconeHeaders InternalError KeyRing KeySource LocalKeys MalformedBody Measurement MessageFilter MethodNotAllowed ModelConfig
+NotFound Outcome PageRequest PanelQuery Passed PayloadTooLarge PaymentRequired PermissionDenied Permits Plugin PluginConfig
 PluginFault PositiveSeconds PriceConfig PriceSource Prices ProviderCredential ProviderKey Request Response Retry Role
 Route Seconds Secret SessionSource Shown ShownChart ShownFigure ShownTable ShownText Size Stash StashKey Store
 StoreOperation StoreUnavailable Target TextPiece Tiered TooManyRequests Unavailable Unsealable UpstreamConnectError

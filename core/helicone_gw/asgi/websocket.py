@@ -19,7 +19,9 @@ from helicone_gw.ingress.location import Location
 from helicone_gw.ingress.paths import looks_like_key
 from helicone_gw.model import Target, Usage
 from helicone_gw.pipeline.answer import Answer
-from helicone_gw.upstream.websocket import connect, tunnel
+from helicone_gw.pipeline.messages import Filters
+from helicone_gw.upstream.tunnel import tunnel
+from helicone_gw.upstream.websocket import connect
 
 SWITCHING_PROTOCOLS = 101
 
@@ -137,7 +139,8 @@ class _TunnelCall:
 
         async def run() -> int:
             try:
-                end = await tunnel(self._receive, self._send, connection, self._note)
+                filters = Filters(exchange._message_filters) if exchange._message_filters else None
+                end = await tunnel(self._receive, self._send, connection, self._note, filters)
             finally:
                 attempt.usage = self._usage  # also of a tunnel that was cancelled
             if end.error is not None:

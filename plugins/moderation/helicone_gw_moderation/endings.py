@@ -13,6 +13,7 @@ _LAST: Final = frozenset(
         "message_stop",
         "message-end",
         "response.completed",
+        "response.done",
         "response.incomplete",
         "response.failed",
         "transcript.text.done",

@@ -25,6 +25,7 @@ from helicone_gw_moderation.odds import without_odds
 from helicone_gw_moderation.plan import Hit, Plan
 from helicone_gw_moderation.policy import Policy
 from helicone_gw_moderation.reading import of_answer
+from helicone_gw_moderation.realtime import OPERATIONS, RealtimeGuard
 from helicone_gw_moderation.report import ModerationCounters, Report, Where, refusal
 from helicone_gw_moderation.stream import StreamGuard
 from helicone_gw_moderation.texts import Clean, look
@@ -34,6 +35,8 @@ from helicone_gw_moderation.waiting import Verdicts
 TICK = 0.1
 """Seconds between two looks at what a stream has held back for too long."""
 
+_SWITCHED = 101
+"""The status of a WebSocket."""
 _OPAQUE = re.compile(r".*/(?:audio/speech|content|results)/?")
 """Paths whose answers are no JSON and no events: sound, files, results of batches."""
 
@@ -74,7 +77,9 @@ class Guard:
         request = exchange.request
         wire = wire_format(request.dialect, request.operation)
         changed: Request | None = None
-        if plan is not None and (request.body != b"" or request.operation == "realtime"):
+        if request.method == "GET" and request.operation in OPERATIONS:
+            self._listen()
+        elif plan is not None and request.body != b"":
             changed = await self._look_at(plan, request)
         if self._policy.output is not None or (self._vault is not None and self._vault.values):
             exchange.watch_stream()
@@ -86,6 +91,22 @@ class Guard:
             if _OPAQUE.fullmatch(request.path) is not None:
                 self._intake.refuse_unread(self._policy.output)  # else it is noted when it comes
         return changed
+
+    def _listen(self) -> None:
+        """Look through the messages of a WebSocket, if it is one. Raises `Unavailable` for judges that nobody asks."""
+        exchange, policy = self._exchange, self._policy
+        for plan in (policy.input, policy.output):
+            if exchange.request.operation != "realtime":
+                continue  # perhaps something that is fetched
+            self._intake.refuse_unread(plan)  # its sound cannot be
+            if plan is not None and plan.judged:
+                if self._judging.closed(plan):
+                    raise no_verdict()
+                self._report.unread("judges")
+        hold = max(0.0, self._config.stream.hold - TICK)
+        exchange.filter_messages(
+            RealtimeGuard(exchange, policy, self._config, self._clock, self._counters, self._report, hold)
+        )
 
     async def _look_at(self, plan: Plan, request: Request) -> Request | None:
         found = await self._intake.texts(plan, request)
@@ -122,6 +143,8 @@ class Guard:
         exchange, plan = self._exchange, self._policy.output or _NOTHING
         request = exchange.request
         wire = wire_format(request.dialect, request.operation)
+        if response.status == _SWITCHED:
+            return None  # its messages were looked through
         if response.streamed and self._stream is None and response.status < 400:
             self._report.unread("answer")  # too large to be held, or of a form that is relayed as it is
         if response.streamed or response.status >= 400 or not response.body:

@@ -9,6 +9,7 @@ from helicone_gw_moderation.config import ModerationConfig
 from helicone_gw_moderation.plan import Plan
 from helicone_gw_moderation.policy import Policy
 from helicone_gw_moderation.reading import Texts, in_other_letters, of_request
+from helicone_gw_moderation.realtime import OPERATIONS
 from helicone_gw_moderation.report import Report
 from helicone_gw_moderation.texts import IN_A_THREAD
 
@@ -18,7 +19,7 @@ _UPLOADING = frozenset({"audio", "images"})
 
 def may_have_text(request: Request, policy: Policy) -> bool:
     """Whether there is anything to look through: not where something is only listed or deleted."""
-    if request.method in ("POST", "PUT", "PATCH") or request.operation == "realtime":
+    if request.method in ("POST", "PUT", "PATCH") or request.operation in OPERATIONS:
         return True
     return request.method == "GET" and policy.output is not None and request.operation != "models"
 
@@ -77,7 +78,7 @@ class Intake:
             self._unread(plan)
             return None
         body = request.body
-        if body is None and request.operation != "realtime":
+        if body is None:
             body = await self._exchange.read_upload(self._config.max_characters)
         if not body:
             self._unread(plan)

@@ -75,6 +75,11 @@ class StreamGuard:
         self._repeats = operation.startswith("responses")
         """Whether whole texts only repeat what came in pieces before."""
 
+    @property
+    def holding(self) -> bool:
+        """Whether any event is held."""
+        return bool(self._queue)
+
     def feed(self, chunk: Chunk, now: float) -> Sequence[Chunk] | None:
         """What may leave now that ``chunk`` came; ``None``: just that."""
         if self.blocked:

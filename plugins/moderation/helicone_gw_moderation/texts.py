@@ -76,9 +76,9 @@ async def look(
     """Look through ``texts``, but for those known to be ``clean``; see `Window` for the vaults."""
     names = dict.fromkeys(texts, b"") if clean is None or vault is not None else clean.without(plan, texts)
     if sum(map(len, names)) < IN_A_THREAD:
-        looked = _look(plan, names, vault, values)
+        looked = look_now(plan, names, vault, values)
     else:
-        looked = await asyncio.to_thread(_look, plan, names, vault, values)
+        looked = await asyncio.to_thread(look_now, plan, names, vault, values)
     if clean is not None:
         for text in looked.clean:
             if names[text]:
@@ -86,7 +86,8 @@ async def look(
     return looked
 
 
-def _look(plan: Plan, texts: Iterable[str], vault: Vault | None, values: Vault | None) -> Looked:
+def look_now(plan: Plan, texts: Iterable[str], vault: Vault | None = None, values: Vault | None = None) -> Looked:
+    """Look through ``texts`` on the spot; see `look`."""
     looked = Looked()
     for text in texts:
         window = Window(plan, vault=vault, values=values)

@@ -16,7 +16,8 @@ from websockets.http11 import Request, Response
 
 from helicone_gw.errors import UpstreamConnectError, UpstreamProtocolError, UpstreamStatus, UpstreamTimeout
 from helicone_gw.headers import Headers
-from helicone_gw.upstream.websocket import TunnelEnd, connect, tunnel
+from helicone_gw.upstream.tunnel import TunnelEnd, tunnel
+from helicone_gw.upstream.websocket import connect
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
 

@@ -8,9 +8,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
-from jsonschema.exceptions import SchemaError, ValidationError  # type: ignore[import-untyped]
-from jsonschema.validators import extend, validator_for  # type: ignore[import-untyped]
-from referencing import Registry
 
 from helicone_gw import ConfigError
 from helicone_gw_moderation.detectors.base import Finding
@@ -55,6 +52,11 @@ class SchemaDetector:
     finds = frozenset(("schema", "not_json", "schema_mismatch"))
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
+        # Slow to import, and few have a schema.
+        from jsonschema.exceptions import SchemaError  # type: ignore[import-untyped]
+        from jsonschema.validators import extend, validator_for  # type: ignore[import-untyped]
+        from referencing import Registry
+
         kind = validator_for(schema)
         try:
             kind.check_schema(schema)
@@ -87,7 +89,7 @@ class SchemaDetector:
 
 def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[Any]:
     if isinstance(instance, str) and (len(instance) > MAX_PATTERNED or not re.search(pattern, instance)):
-        yield ValidationError("does not match")
+        yield _mismatch("does not match")
 
 
 def _unique_items(validator: Any, wanted: bool, instance: Any, schema: Any) -> Iterator[Any]:
@@ -95,7 +97,13 @@ def _unique_items(validator: Any, wanted: bool, instance: Any, schema: Any) -> I
     if wanted and isinstance(instance, list):
         seen = {json.dumps(_comparable(item), sort_keys=True) for item in instance}
         if len(seen) < len(instance):
-            yield ValidationError("has the same item twice")
+            yield _mismatch("has the same item twice")
+
+
+def _mismatch(message: str) -> Any:
+    from jsonschema.exceptions import ValidationError
+
+    return ValidationError(message)
 
 
 def _comparable(value: Any) -> Any:
