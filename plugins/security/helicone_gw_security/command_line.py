@@ -21,7 +21,7 @@ from helicone_gw import AuditEntry, Database
 from helicone_gw_security.audit_log import AuditLog
 from helicone_gw_security.identity_tables import BRANCH, IDENTITY_VERSIONS, SESSION
 from helicone_gw_security.organizations import OrganizationTable, checked_id
-from helicone_gw_security.users import User, UserTable
+from helicone_gw_security.users import LastAdmin, User, UserTable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,10 +86,13 @@ class Office:
             await connection.execute(delete(SESSION).where(SESSION.c.holder == f"user:{user.id}"))
 
 
-def office(versions: Path) -> Callable[[typer.Context, Callable[[Office], Awaitable[Any]]], Any]:
+def office(
+    versions: Path, static: Sequence[User] = ()
+) -> Callable[[typer.Context, Callable[[Office], Awaitable[Any]]], Any]:
     """What runs a command's work with the database at ``typer.Context.obj.config.database.url``, migrated first.
 
-    ``versions`` are the migrations of the tables of keys; those of people are known here.
+    ``versions`` are the migrations of the tables of keys; those of people are known here. ``static`` are the
+    configuration's users.
     """
 
     def run(context: typer.Context, work: Callable[[Office], Awaitable[Any]]) -> Any:
@@ -102,7 +105,9 @@ def office(versions: Path) -> Callable[[typer.Context, Callable[[Office], Awaita
             try:
                 await database.migrate("security", versions)
                 await database.migrate(BRANCH, IDENTITY_VERSIONS)
-                return await work(Office(database, UserTable(database), OrganizationTable(database)))
+                return await work(Office(database, UserTable(database, static), OrganizationTable(database)))
+            except LastAdmin as problem:
+                return fail(str(problem))
             finally:
                 await database.close()
 

@@ -59,7 +59,8 @@ class Identity:
 
             check_installed()
         await database.migrate(BRANCH, IDENTITY_VERSIONS)
-        self.users = Users(await self._static(), UserTable(database))
+        static = await self._static()
+        self.users = Users(static, UserTable(database, static))
         await self.users.refresh()
         login = self._config.login
         self.sessions = Sessions(

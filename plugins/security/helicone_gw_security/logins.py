@@ -114,6 +114,19 @@ class Logins:
         await self._audit(user.key, "session.begin", f"user:{user.id}", after={"with": how})
         return session
 
+    async def changed_elsewhere(self, user: User, before: User | None) -> User:
+        """Tell of what an OpenID provider's word made of ``user``; ``before``: who it was, ``None`` for nobody.
+
+        Another role ends their sessions.
+        """
+        if before is None:
+            await self._audit(user.key, "user.create", f"user:{user.id}", after=user.described())
+        elif before.role != user.role:
+            await self.sessions.end_all(f"user:{user.id}")
+            told = {"before": before.described(), "after": user.described()}
+            await self._audit(user.key, "user.change", f"user:{user.id}", **told)
+        return user
+
     async def end(self, session: Session) -> None:
         """End a session."""
         await self.sessions.end(session.secret)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from helicone_gw import PermissionDenied, Role
-from helicone_gw_security.users import EmailTaken, User, Users, checked_email
+from helicone_gw_security.users import EmailTaken, LastAdmin, User, Users, checked_email
 
 if TYPE_CHECKING:
     from helicone_gw_security.identity_config import OidcConfig
@@ -76,8 +77,20 @@ def email_of(config: OidcConfig, claims: Mapping[str, Any]) -> str:
     return email
 
 
-async def account(config: OidcConfig, claims: Mapping[str, Any], users: Users, now: float) -> tuple[User, bool]:
-    """The user whom ``claims`` are of, made or changed where the configuration says so; and whether the role changed.
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user who logs in, and who they were ``before``: ``None`` for one who was just made.
+
+    ``kept``: the claims give another role, and it stayed: nobody else could administer the organisation.
+    """
+
+    user: User
+    before: User | None
+    kept: bool = False
+
+
+async def account(config: OidcConfig, claims: Mapping[str, Any], users: Users, now: float) -> Account:
+    """The user whom ``claims`` are of, made or changed where the configuration says so.
 
     A user is found by issuer and subject, and before the first such login by the e-mail address. Raises `Refused`.
     """
@@ -91,18 +104,21 @@ async def account(config: OidcConfig, claims: Mapping[str, Any], users: Users, n
         if user is not None and user.stored and user.subject is not None:
             raise Refused("Somebody else of this e-mail address logs in here.")
     if user is None:
-        return await _provisioned(config, claims, users, email, organization, role, subject, now), False
+        return Account(await _provisioned(config, claims, users, email, organization, role, subject, now), None)
     if not user.stored:
-        return user, False
-    values = {"subject": subject} if user.subject is None else {}
+        return Account(user, user)
+    values: dict[str, str] = {"subject": subject} if user.subject is None else {}
     if role is not None and role != user.role:
         values["role"] = role
-    if values:
-        changed = await users.table.change(user.id, organization, **values)
-        if changed is None:
-            raise Refused("You are no user of this gateway.")
-        return changed, "role" in values
-    return user, False
+    kept = False
+    try:
+        changed = await users.table.change(user.id, organization, **values) if values else user
+    except LastAdmin:
+        kept = True
+        changed = await users.table.change(user.id, organization, subject=subject)
+    if changed is None:
+        raise Refused("You are no user of this gateway.")
+    return Account(changed, user, kept)
 
 
 async def _provisioned(

@@ -89,15 +89,16 @@ def oidc_pages(
             claims = await provider.claims(
                 code=code, redirect_uri=return_address(which), nonce=begun.nonce, verifier=begun.verifier
             )
-            user, other_role = await account(provider.config, claims, logins.users, clock.now())
+            found = await account(provider.config, claims, logins.users, clock.now())
         except OidcFailed as problem:
             return failed(which, problem)
         except GatewayError as problem:
             log.warning("a login was refused", provider=which, code=problem.code)
             return turned_away(problem)
         await logins.attempts.good(counted)
-        if other_role:
-            await logins.sessions.end_all(f"user:{user.id}")
+        user = await logins.changed_elsewhere(found.user, found.before)
+        if found.kept:
+            log.warning("the last administrator stays one, whatever the provider says", user=user.id, provider=which)
         for old in cookies(request_headers(), SESSION_COOKIE)[:1]:
             await logins.sessions.end(old)
         session = await logins.of_user(user, client_address(), f"oidc:{which}")

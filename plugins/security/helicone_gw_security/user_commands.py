@@ -28,7 +28,7 @@ Organization = Annotated[str, typer.Option(help="The organisation that is meant.
 def user_commands(static: Sequence[User], versions: Path) -> typer.Typer:
     """The commands. ``static`` are the configuration's users (listed, never changed), ``versions`` the migrations."""
     app = typer.Typer(help="Add, list, change and remove those who log in.", no_args_is_help=True)
-    run = office(versions)
+    run = office(versions, static)
 
     @app.command()
     def add(

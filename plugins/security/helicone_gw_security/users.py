@@ -15,6 +15,8 @@ from helicone_gw import GatewayKey, Role
 from helicone_gw_security.identity_tables import USER
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
     from helicone_gw import Database
 
 MAX_ACCOUNTS: Final = 5
@@ -25,6 +27,16 @@ _EMAIL = re.compile(r"[^\s@,;<>\"()]{1,64}@[^\s@,;<>\"()]{1,189}")
 
 class EmailTaken(Exception):
     """The organisation has a user of this e-mail address already."""
+
+
+class LastAdmin(Exception):
+    """Nobody would be left who can log in and administer the organisation."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This is the organisation's last administrator who can log in: make somebody else one first, "
+            "with a password or by a login at an OpenID provider."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +54,11 @@ class User:
     created_at: float | None = None
     last_login_at: float | None = None
     stored: bool = True
+
+    @property
+    def administers(self) -> bool:
+        """Whether this is an administrator who can log in."""
+        return self.role == "admin" and (self.password_hash is not None or self.subject is not None)
 
     @property
     def key(self) -> GatewayKey:
@@ -64,11 +81,13 @@ def checked_email(text: str) -> str:
 class UserTable:
     """The users in the database, each call one transaction. SQLAlchemy's errors pass through.
 
-    ``organization`` narrows a call to the users of one: the others are as if they were not.
+    ``organization`` narrows a call to the users of one: the others are as if they were not. ``static`` are the users of
+    the configuration, whose organisations they administer beside those here.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, static: Iterable[User] = ()) -> None:
         self._database = database
+        self._administered = frozenset(user.organization for user in static if user.administers)
 
     async def exist(self) -> bool:
         """Whether there is any user, or ever was one: removing the last one must not open the gateway."""
@@ -145,13 +164,15 @@ class UserTable:
     async def change(self, id: str, organization: str | None = None, /, **values: Any) -> User | None:
         """Give the user other ``values`` (columns); the user as it is then, ``None`` when there is none.
 
-        Raises `EmailTaken`.
+        Raises `EmailTaken`, and `LastAdmin` where nobody would be left to administer the organisation.
         """
         statement = update(USER).where(USER.c.id == id, USER.c.removed_at.is_(None)).values(**values)
         if organization is not None:
             statement = statement.where(USER.c.organization_id == organization)
         try:
             async with self._database.begin() as connection:
+                if values.get("role", "admin") != "admin" or "removed_at" in values:
+                    await self._leave_an_admin(connection, id)
                 await connection.execute(statement)
         except IntegrityError:
             raise EmailTaken(str(values.get("email", ""))) from None
@@ -164,7 +185,7 @@ class UserTable:
             return bool((await connection.execute(update(USER).where(*mine).values(password_hash=after))).rowcount)
 
     async def remove(self, id: str, organization: str | None = None, *, now: float) -> User | None:
-        """Remove the user, and return who it was; ``None`` when there is none."""
+        """Remove the user, and return who it was; ``None`` when there is none. Raises `LastAdmin`."""
         user = await self.get(id, organization)
         if user is not None:
             await self.change(
@@ -177,6 +198,15 @@ class UserTable:
                 removed_at=now,
             )
         return user
+
+    async def _leave_an_admin(self, connection: AsyncConnection, id: str) -> None:
+        """Raise `LastAdmin` if the user is the only one who administers; nobody else's role changes meanwhile."""
+        mine = select(USER.c.organization_id).where(USER.c.id == id).scalar_subquery()
+        admins = select(USER).where(USER.c.organization_id == mine, USER.c.role == "admin", USER.c.removed_at.is_(None))
+        found = await connection.execute(admins.order_by(USER.c.id).with_for_update())
+        able = [user for user in map(_user, found.mappings()) if user.administers]
+        if [user.id for user in able] == [id] and able[0].organization not in self._administered:
+            raise LastAdmin
 
 
 class Users:

@@ -150,6 +150,13 @@ def test_a_short_password_will_not_do_and_an_address_is_taken_once(run: Run) -> 
     run("users", "add", "new@example.com", "--organization", "other", input="a good password\n")
 
 
+def test_the_last_administrator_stays_one(run: Run) -> None:
+    run("users", "add", "adm@acme.example", "--role", "admin", "--organization", "acme", input="a good password\n")
+    for command in (("set-role", "adm@acme.example", "member"), ("remove", "adm@acme.example")):
+        refused = run("users", *command, "--organization", "acme", fails=True)
+        assert "make somebody else one first" in refused.stderr
+
+
 def test_the_hash_for_the_file(run: Run) -> None:
     assert CHEAP.verify(run("users", "hash", input="a good password\n").stdout.strip(), "a good password")
 

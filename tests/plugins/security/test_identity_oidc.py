@@ -80,7 +80,9 @@ async def test_there_and_back(gateway: GatewayFactory, openid: OpenId, clock: Vi
         assert (await again.session())["user"]["id"] == first, "people are known by their subject"
         assert openid.calls.count("/jwks") == 1
         audit = running.gateway.plugins[0]._identity.audit_log  # type: ignore[attr-defined]
-        assert [entry.after for entry in await audit.entries("default", limit=5)] == [{"with": "oidc:corp"}] * 2
+        *logins, made = [entry.after for entry in await audit.entries("default", limit=5)]
+        assert logins == [{"with": "oidc:corp"}] * 2
+        assert made == {"email": "sso@example.com", "name": "", "role": "member"}
 
 
 Lie = Callable[[OpenId], Any]
@@ -265,8 +267,16 @@ async def test_roles_and_organisations_come_from_claims(
         assert await outcome(running, openid, **example, realm={"roles": ["guest", "boss"]}) == "admin of default"
         kept = Browser(running)
         await log_in(kept, openid)
-        assert await outcome(running, openid, **example, realm={"roles": ["guest"]}) == "viewer of default"
+        guest = {**example, "realm": {"roles": ["guest"]}}
+        assert await outcome(running, openid, **guest) == "admin of default", "nobody else could administer"
+        other = {"email": "other@example.com", "role": "admin", "password": "long enough for that"}
+        root = {"authorization": "Bearer hk-root-secret"}
+        assert (await running.request("POST", "/v1/admin/users", json=other, headers=root)).status == 201
+        assert (await kept.session())["authenticated"]
+        assert await outcome(running, openid, **guest) == "viewer of default"
         assert not (await kept.session())["authenticated"], "another role ends the sessions"
+        (told,) = (await running.request("GET", "/v1/audit?action=user.change", headers=root)).json()["data"]["entries"]
+        assert (told["before"]["role"], told["after"]["role"]) == ("admin", "viewer")
         assert await outcome(running, openid, hd="other.example", realm={"roles": ["guest"]}) == "viewer of other"
         assert await outcome(running, openid, hd="evil.example", realm={"roles": ["boss"]}) == "sso_refused"
         assert await outcome(running, openid, **example, realm={"roles": ["nothing"]}) == "sso_refused"
