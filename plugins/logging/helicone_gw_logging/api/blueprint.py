@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -65,11 +66,14 @@ def blueprint(name: str, service: Service, modules: Sequence[Routes] = MODULES) 
         rule = operation.path.replace("{", "<").replace("}", ">")
         view = _view(operation, service)
         pages.add_url_rule(rule, operation.name, view, methods=[operation.method], provide_automatic_options=False)
-    described = msgspec.json.encode(document(operations, filter_schemas()))
+
+    @cache
+    def described() -> bytes:
+        return msgspec.json.encode(document(operations, filter_schemas()))
 
     @pages.get("/v1/openapi.json")
     async def openapi() -> Response:
-        return Response(described, content_type="application/json")
+        return Response(described(), content_type="application/json")
 
     return pages
 
