@@ -13,7 +13,7 @@ from types import ModuleType
 
 
 def main() -> None:
-    """Import the program with the cyclic garbage collector paused, and run it.
+    """Import the program with the cyclic garbage collector paused, until it has started or begins another command.
 
     Importing makes a million objects that stay and no garbage, and the collector would walk them again and again: that
     was a seventh of the time to the first answer. A tenth were modules that libraries import for what is not done here.
@@ -27,8 +27,6 @@ def main() -> None:
     with _put_off("httpx2"):  # with which genai-prices would fetch prices, if it were asked to
         from helicone_gw.cli import main as run
 
-        gc.freeze()
-        gc.enable()
         run()
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from quart import Quart, Response
+from quart.routing import QuartRule
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import RequestRedirect, WebsocketMismatch
 
@@ -28,8 +31,24 @@ from helicone_gw.ingress.location import Location
 from helicone_gw.ingress.locator import Locator
 
 
+class _Rule(QuartRule):
+    """A route's rule. Werkzeug compiles two functions for each that make its address; hardly any is ever asked for."""
+
+    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        @cache
+        def compiled() -> Callable[..., tuple[str, str]]:
+            return super(_Rule, self)._compile_builder(append_unknown)
+
+        def build(rule: _Rule, **values: Any) -> tuple[str, str]:
+            return compiled()(rule, **values)
+
+        return build
+
+
 class App(Quart):
     """Serves one gateway: its own paths on ASGI, everything else (health, plugins' routes) through Quart."""
+
+    url_rule_class = _Rule  # as Quart's own is to Flask
 
     def __init__(self, gateway: Gateway) -> None:
         super().__init__("helicone_gw", static_folder=None)

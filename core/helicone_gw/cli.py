@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from collections.abc import Sequence
@@ -52,6 +53,7 @@ def program(arguments: Sequence[str]) -> int:
 def _command(loaded: Loaded | None, arguments: Sequence[str]) -> int:
     from helicone_gw.commands.line import build_cli
 
+    gc.enable()  # the script has paused it, for a start
     try:
         cli = build_cli(loaded)
     except ConfigError as error:

@@ -211,6 +211,7 @@ def _spare_the_collector() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.enable()  # it may have been paused for the start
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

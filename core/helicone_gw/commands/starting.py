@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
@@ -38,6 +39,7 @@ def start(loaded: Loaded) -> int:
 
 def work(path: str, port: int) -> None:
     """One worker process of `run_workers`."""
+    gc.disable()  # until it has started, as the script does
     configure_logging()
 
     def read() -> GatewayConfig:
@@ -55,6 +57,7 @@ def work(path: str, port: int) -> None:
 def _serve(loaded: Loaded) -> int:
     config = loaded.config
     if config.server.workers > 1:
+        gc.enable()
         return run_workers(config, str(loaded.path), work, lambda url: _greet(loaded, url, demo=_has_demo(loaded)))
     return server.run(
         config,

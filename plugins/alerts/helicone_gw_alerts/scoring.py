@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
-import jsonschema  # type: ignore[import-untyped]
 import msgspec
 from msgspec import Struct
 
@@ -243,6 +242,8 @@ def _expression(pattern: Any) -> Any:
 
 def _schema(schema: Any) -> Any:
     """A validator of the schema, which refers to nothing outside itself. Raises `Refusal`."""
+    import jsonschema  # type: ignore[import-untyped]  # slow to import, and few evaluators have a schema
+
     if isinstance(schema, str):
         try:
             schema = msgspec.json.decode(schema)

@@ -12,7 +12,6 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import TYPE_CHECKING, Any, Final
 
-import aiosmtplib
 import httpx
 import msgspec
 
@@ -93,6 +92,8 @@ class Sender:
         smtp = self._config.smtp
         if smtp is None:
             raise Undeliverable("no mail server is configured (alerts.smtp)", for_good=True)
+        import aiosmtplib
+
         try:
             async with asyncio.timeout(TIMEOUT * 2):
                 await _submit(smtp, mail(smtp.sender, to, notice))
@@ -118,6 +119,8 @@ def mail(sender: str, to: list[str], notice: Mapping[str, Any]) -> EmailMessage:
 
 async def _submit(smtp: SmtpConfig, message: EmailMessage) -> None:
     password = None if smtp.password is None else smtp.password.get_secret_value()
+    import aiosmtplib
+
     await aiosmtplib.send(
         message,
         hostname=smtp.host,

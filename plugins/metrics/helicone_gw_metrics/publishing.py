@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from helicone_gw_metrics.board import Board, decode, encode
-from helicone_gw_metrics.exposition import families, page
 from helicone_gw_metrics.snapshot import Snapshot, merged, snapshot
 from helicone_gw_metrics.tally import Tally
 
@@ -100,6 +99,7 @@ class Publishing:
             return await _in_thread(self._page, encode(mine), accept)
 
     def _page(self, data: bytes, accept: str) -> tuple[bytes, str]:
+        from helicone_gw_metrics.exposition import families, page  # the first scrape is early enough
 
         shown = [decode(data)]
         if self._board is not None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from typing import TYPE_CHECKING
 
 from helicone_gw import Secret, Unsealable
+
+if TYPE_CHECKING:  # at run time only where keys are configured: it takes ten milliseconds and seven megabytes
+    from cryptography.fernet import Fernet, MultiFernet
 
 
 class Unreadable(Unsealable):
@@ -21,6 +23,8 @@ class Cipher:
     """
 
     def __init__(self, keys: Sequence[Secret]) -> None:
+        from cryptography.fernet import MultiFernet
+
         self._fernet = MultiFernet([_fernet(key, number) for number, key in enumerate(keys, 1)])
         self._first = _fernet(keys[0], 1)
 
@@ -56,6 +60,8 @@ class Cipher:
 
     @staticmethod
     def _opened(fernet: Fernet | MultiFernet, ciphertext: str) -> bytes:
+        from cryptography.fernet import InvalidToken
+
         try:
             return fernet.decrypt(ciphertext.encode("ascii", "replace"))
         except InvalidToken:
@@ -67,6 +73,8 @@ class Cipher:
 
 def new_encryption_key() -> str:
     """A new key for `Cipher`: 32 random bytes in URL-safe base64."""
+    from cryptography.fernet import Fernet
+
     return Fernet.generate_key().decode("ascii")
 
 
@@ -77,6 +85,8 @@ def check_encryption_key(key: Secret) -> Secret:
 
 
 def _fernet(key: Secret, number: int | None) -> Fernet:
+    from cryptography.fernet import Fernet
+
     try:
         return Fernet(key.get_secret_value().strip())
     except ValueError:

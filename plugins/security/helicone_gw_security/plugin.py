@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from helicone_gw import AuthenticationFailed, Measurement, PermissionDenied, Plugin, hookimpl
 from helicone_gw_security.ciphers import Cipher
-from helicone_gw_security.commands import commands
 from helicone_gw_security.config import SecurityConfig
 from helicone_gw_security.enforcement import check_enforced
 from helicone_gw_security.identity import Identity
@@ -16,13 +15,10 @@ from helicone_gw_security.isolation import Isolation
 from helicone_gw_security.keys import StaticKeys
 from helicone_gw_security.ledger import Ledger
 from helicone_gw_security.object_table import ObjectTable
-from helicone_gw_security.organization_commands import organization_commands
-from helicone_gw_security.provider_commands import provider_commands
 from helicone_gw_security.provider_keys import ProviderKeys, standing_for
 from helicone_gw_security.provider_table import ProviderTable
 from helicone_gw_security.source import Keys
 from helicone_gw_security.store import KeyTable
-from helicone_gw_security.user_commands import user_commands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,6 +107,11 @@ class SecurityPlugin(Plugin):
     @hookimpl
     def register_commands(self, cli: typer.Typer) -> None:
         """Add the commands on keys, providers' keys, users and organisations."""
+        from helicone_gw_security.commands import commands
+        from helicone_gw_security.organization_commands import organization_commands
+        from helicone_gw_security.provider_commands import provider_commands
+        from helicone_gw_security.user_commands import user_commands
+
         cli.add_typer(commands(self._static, VERSIONS), name="keys")
         cli.add_typer(provider_commands(self._cipher, VERSIONS), name="provider-keys")
         cli.add_typer(user_commands(self._listed, VERSIONS), name="users")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 import msgspec
@@ -32,4 +33,4 @@ def operations() -> list[Operation]:
 def admin_pages(name: str, desk: Desk) -> Blueprint:
     """The pages of the plugin instance ``name``."""
     known = operations()
-    return blueprint(name, desk, known, msgspec.json.encode(document(known)), DOCUMENT)
+    return blueprint(name, desk, known, cache(lambda: msgspec.json.encode(document(known))), DOCUMENT)

@@ -144,8 +144,10 @@ class Routes:
         return declare
 
 
-def blueprint(name: str, desk: Desk, operations: Sequence[Operation], described: bytes, document: str) -> Blueprint:
-    """The operations, mounted, and the document ``described`` of them at the path ``document``."""
+def blueprint(
+    name: str, desk: Desk, operations: Sequence[Operation], described: Callable[[], bytes], document: str
+) -> Blueprint:
+    """The operations, mounted, and what ``described`` tells of them, when it is asked for, at the path ``document``."""
     pages = Blueprint(f"{name}-admin", __name__)
     for operation in operations:
         rule = operation.path.replace("{", "<").replace("}", ">")
@@ -153,7 +155,7 @@ def blueprint(name: str, desk: Desk, operations: Sequence[Operation], described:
         pages.add_url_rule(rule, operation.name, view, methods=[operation.method], provide_automatic_options=False)
 
     async def openapi() -> Response:
-        return Response(described, content_type="application/json")
+        return Response(described(), content_type="application/json")
 
     pages.add_url_rule(document, "openapi", openapi)
 
