@@ -21,6 +21,9 @@ _MISSES: Final[Mapping[str, str]] = {
 
 _NANO: Final = 1_000_000_000
 
+_SHOWN_ELSEWHERE: Final = "pipeline.hooks"
+"""What each hook took, which `layers` draws."""
+
 
 def explained(row: Mapping[str, Any], attempts: list[Any]) -> Iterator[tuple[str, str]]:
     """Headings and sentences, for a row of the log (``requests`` of its SQL) and its attempts."""
@@ -59,6 +62,7 @@ def others(row: Mapping[str, Any]) -> dict[str, str]:
     return {
         str(name): value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         for name, value in sorted(noted(row).items())
+        if name != _SHOWN_ELSEWHERE
     }
 
 

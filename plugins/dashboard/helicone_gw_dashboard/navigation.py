@@ -40,6 +40,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
             Entry("playground", "Playground", "/playground", "play"),
             Entry("evaluations", "Evaluations", "/evaluations", "check"),
             Entry("alerts", "Alerts", "/alerts", "bell"),
+            Entry("webhooks", "Webhooks", "/webhooks", "hook"),
         ),
     ),
     (
@@ -48,6 +49,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
             Entry("keys", "Keys", "/keys", "key", "admin"),
             Entry("provider-keys", "Provider keys", "/provider-keys", "lock", "admin"),
             Entry("members", "Members", "/members", "user", "member"),
+            Entry("organizations", "Organizations", "/organizations", "organization", "admin", gateway=True),
             Entry("audit", "Audit", "/audit", "audit", "admin"),
             Entry("plugins", "Plugins", "/plugins", "plug", "admin", gateway=True),
             Entry("settings", "Settings", "/settings", "settings", "admin", gateway=True),

@@ -159,7 +159,7 @@ def routes(name: str, service: Service) -> Blueprint:
             offset=body.page * body.page_size,
             limit=body.page_size,
         )
-        return [schemas.prompt_as_json(each) for each in found]
+        return schemas.prompts_as_json(found, await call.read(reading.summaries, [each.id for each in found]))
 
     @route("POST", "/query/version", prefixes=both)
     async def version(call: _Call) -> Any:

@@ -54,6 +54,15 @@ class Version(Struct, frozen=True):
         return body
 
 
+class Summary(Struct, frozen=True):
+    """What lists say of a prompt: how many versions it has, which number is in which environment, the newest's time."""
+
+    prompt_id: str
+    versions: int
+    environments: dict[str, str]
+    changed_at: float
+
+
 async def changes(connection: AsyncConnection) -> int:
     """How many edits there were."""
     found: int = (await connection.execute(select(STATE.c.changes))).scalar_one()
@@ -99,6 +108,26 @@ async def prompts(
         return found
     wanted = set(tags)
     return [each for each in found if wanted & set(each.tags)][offset : offset + limit]
+
+
+async def summaries(connection: AsyncConnection, organization: str, ids: Collection[str]) -> list[Summary]:
+    """What lists say of the prompts ``ids``, in no order; of those that there are not, nothing."""
+    at: dict[str, dict[str, str]] = {}
+    same = and_(VERSION.c.organization_id == ENVIRONMENT.c.organization_id, VERSION.c.id == ENVIRONMENT.c.version_id)
+    placed = (
+        select(ENVIRONMENT.c.prompt_id, ENVIRONMENT.c.environment, VERSION.c.major_version, VERSION.c.minor_version)
+        .join(VERSION, same)
+        .where(_own(ENVIRONMENT, organization), ENVIRONMENT.c.prompt_id.in_(ids))
+        .order_by(ENVIRONMENT.c.environment)
+    )
+    for prompt_id, environment, major, minor in await connection.execute(placed):
+        at.setdefault(prompt_id, {})[environment] = f"{major}.{minor}"
+    counted = (
+        select(VERSION.c.prompt_id, func.count(), func.max(VERSION.c.created_at))
+        .where(_own(VERSION, organization), VERSION.c.prompt_id.in_(ids))
+        .group_by(VERSION.c.prompt_id)
+    )
+    return [Summary(one, versions, at.get(one, {}), at_) for one, versions, at_ in await connection.execute(counted)]
 
 
 async def count(connection: AsyncConnection, organization: str) -> int:

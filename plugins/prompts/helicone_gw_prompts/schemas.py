@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
 
-from helicone_gw_prompts.reading import Prompt, Version
+from helicone_gw_prompts.reading import Prompt, Summary, Version
 from helicone_gw_prompts.template import NAME
 
 _TEXT = r"^[^\0]*\Z"  # Postgres has no NUL in its texts
@@ -107,6 +108,21 @@ class Compare(Struct, frozen=True, rename="camel"):
 def prompt_as_json(prompt: Prompt) -> dict[str, Any]:
     """A prompt as the API shows it."""
     return {"id": prompt.id, "name": prompt.name, "tags": prompt.tags, "created_at": moment(prompt.created_at)}
+
+
+def prompts_as_json(prompts: Sequence[Prompt], summaries: Sequence[Summary]) -> list[dict[str, Any]]:
+    """A list of prompts as the API shows it: each with how many versions it has, and which is where."""
+    told = {one.prompt_id: one for one in summaries}
+    shown = []
+    for prompt in prompts:
+        one = told.get(prompt.id)
+        more = {
+            "versions": 0 if one is None else one.versions,
+            "environments": {} if one is None else one.environments,
+            "changed_at": None if one is None else moment(one.changed_at),
+        }
+        shown.append({**prompt_as_json(prompt), **more})
+    return shown
 
 
 def version_as_json(version: Version, url: str | None) -> dict[str, Any]:

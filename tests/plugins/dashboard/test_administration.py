@@ -19,7 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 SECURITY = {"security": {"encryption_keys": ["MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="]}}
 ADMIN, MEMBER, VIEWER = (GatewayKey(f"k-{role}", role, role, role=role) for role in ("admin", "member", "viewer"))
 STRANGER = GatewayKey("k-s", "stranger", "stranger", organization="another", role="admin")
-PAGES = ("/keys", "/provider-keys", "/members", "/audit")
+PAGES = ("/keys", "/provider-keys", "/members", "/organizations", "/audit")
 POSTS = (
     "/keys",
     "/keys/k",
@@ -32,6 +32,8 @@ POSTS = (
     "/members/k/role",
     "/members/k/remove",
     "/members/organization",
+    "/organizations",
+    "/organizations/default",
 )
 
 
@@ -213,3 +215,30 @@ async def test_without_security_the_pages_say_how_to_add_it(gateway: GatewayFact
     async with gateway(["dashboard"]) as running:
         for path in PAGES:
             assert "is not in the chain" in await page(running, path)
+
+
+async def test_whoever_runs_the_gateway_makes_names_and_sees_organizations(running: RunningGateway) -> None:
+    shown = await post(
+        running, "/organizations", id="acme", name="Acme", email="boss@acme.example", password="long enough 4 all"
+    )
+    assert "boss@acme.example administers it" in shown
+    assert "long enough" not in shown
+    one = await page(running, "/organizations/acme")
+    assert "boss@acme.example" in one
+    assert "called “Acme Inc.”" in await post(running, "/organizations/acme", name="Acme Inc.")
+    listed = await page(running, "/organizations")
+    assert ">Acme Inc.<" in listed
+    assert "runs the gateway" in listed
+    assert "No organization matches" in await page(running, "/organizations?words=nobody")
+    assert "exists" in await post(
+        running, "/organizations", status=409, id="acme", email="b@acme.example", password="long enough 4 all"
+    )
+    await page(running, "/organizations/none", status=404)
+    for attack in ATTACKS[:-1]:
+        await post(running, "/organizations/acme", name=attack)
+    await page(running, "/organizations")
+    # Another organization's administrators see nothing of it, not even that there is such a page.
+    await page(running, "/organizations", STRANGER, 403)
+    await page(running, "/organizations/acme", STRANGER, 403)
+    await post(running, "/organizations/acme", STRANGER, 403, name="Mine")
+    assert "Organizations" not in await page(running, "/members", STRANGER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -48,7 +49,7 @@ class Keeper(Plugin):
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningGateway]:
     factory = GatewayFactory(tmp_path_factory.mktemp("asked"))
-    config: dict[str, Any] = {"providers": {"demo": {}}}
+    config: dict[str, Any] = {"providers": {"demo": {}}, "pipeline": {"timings": "always"}}
     async with factory(["keeper", "logging", "dashboard"], classes={"keeper": Keeper}, config=config) as gateway:
         yield gateway
 
@@ -128,3 +129,16 @@ async def test_an_open_gateway_asks_for_everybody(gateway: GatewayFactory) -> No
     async with gateway(["logging", "dashboard"], config={"providers": {"demo": {}}}) as running:
         assert (await ask(running, None)).status_code == 200
         assert running.exchanges[-1].key is None
+
+
+async def test_the_page_of_the_request_says_what_each_plugin_took(running: RunningGateway) -> None:
+    answer = await ask(running, MEMBER)
+    path = f"/dashboard/requests/{answer.headers['helicone-id']}"
+    for _ in range(100):
+        page = await running.gateway.pages.ask("GET", path, caller=MEMBER)
+        if page.status_code == 200:
+            break
+        await running.gateway.clock.sleep(0.05)
+    took = page.text.partition("What each plugin took")[2].partition("All that plugins noted")[0]
+    assert re.search(r"logging <span class=\"badge\">\w+", took)
+    assert "pipeline.hooks" not in page.text, "the note itself is nothing to read"

@@ -49,6 +49,9 @@ async def test_a_prompts_life(gateway: GatewayFactory) -> None:
         query = {"search": "hel", "tagsFilter": ["a"], "page": 0, "pageSize": 10}
         assert [each["name"] for each in await rest(running, "POST", f"{BASE}/query", query)] == ["Hello"]
         assert await rest(running, "POST", f"{BASE}/query", {**query, "page": 1}) == []
+        (one,) = await rest(running, "POST", f"{BASE}/query", query)
+        assert (one["versions"], one["environments"]) == (1, {"production": "1.0"})
+        assert one["changed_at"] >= one["created_at"]
         update = {
             "promptId": prompt,
             "promptVersionId": version,

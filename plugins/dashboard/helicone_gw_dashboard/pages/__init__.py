@@ -16,6 +16,7 @@ from helicone_gw_dashboard.pages import (
     members,
     models,
     offered,
+    organizations,
     overview,
     playground,
     plugins,
@@ -27,6 +28,7 @@ from helicone_gw_dashboard.pages import (
     sessions,
     settings,
     users,
+    webhooks,
     welcome,
 )
 from helicone_gw_dashboard.site import Pages
@@ -46,9 +48,11 @@ MODULES: Final[tuple[Pages, ...]] = (
     ask.PAGES,
     evaluations.PAGES,
     alerts.PAGES,
+    webhooks.PAGES,
     keys.PAGES,
     provider_keys.PAGES,
     members.PAGES,
+    organizations.PAGES,
     audit.PAGES,
     plugins.PAGES,
     settings.PAGES,

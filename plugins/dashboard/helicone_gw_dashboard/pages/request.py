@@ -12,6 +12,7 @@ from quart import Response
 from helicone_gw_dashboard import conversation, explaining, snippets
 from helicone_gw_dashboard.arithmetic import arithmetic
 from helicone_gw_dashboard.formatting import instant
+from helicone_gw_dashboard.layers import layers
 from helicone_gw_dashboard.lens import leaf
 from helicone_gw_dashboard.site import Pages
 from helicone_gw_dashboard.timeline import timeline
@@ -44,6 +45,8 @@ async def request(view: View, id: str) -> Response:
         said=await asyncio.to_thread(conversation.read, body, answer, before["request_body"] if before else None),
         before=before,
         timeline=timeline(row, attempts),
+        layers=layers(row),
+        sample=view.gateway.config.pipeline.every,
         sums=[arithmetic(view.gateway.prices, attempt) for attempt in attempts],
         reasons=list(explaining.explained(row, attempts)) if row else [],
         notes=explaining.others(row),
