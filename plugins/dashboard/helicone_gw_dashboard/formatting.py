@@ -59,8 +59,8 @@ def money(value: float | None) -> str:
 def duration(milliseconds: float | None) -> str:
     """A duration.
 
-    >>> [duration(ms) for ms in (0.4, 340, 1240, 125_000, 7_260_000)]
-    ['<1 ms', '340 ms', '1.24 s', '2 min 5 s', '2 h 1 min']
+    >>> [duration(ms) for ms in (0.4, 340, 1240, 125_000, 300_000, 7_260_000)]
+    ['<1 ms', '340 ms', '1.24 s', '2 min 5 s', '5 min', '2 h 1 min']
     """
     if milliseconds is None:
         return UNKNOWN
@@ -73,9 +73,13 @@ def duration(milliseconds: float | None) -> str:
         return f"{seconds:.3g} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
-        return f"{minutes} min {rest} s"
+        return _two(minutes, "min", rest, "s")
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+    return _two(hours, "h", minutes, "min") if hours < 48 else _two(hours // 24, "d", hours % 24, "h")
+
+
+def _two(large: int, of: str, small: int, one: str) -> str:
+    return f"{large} {of} {small} {one}" if small else f"{large} {of}"
 
 
 def percent(value: float | None) -> str:
@@ -118,7 +122,7 @@ def change(now: float | None, before: float | None) -> str:
         return ""
     ratio = now / before
     if ratio >= 3:
-        return f"×{ratio:.3g}"
+        return f"×{ratio:.3g}" if ratio < 100 else f"×{ratio:,.0f}"
     shift = (ratio - 1) * 100
     return f"{shift:+.0f} %" if abs(shift) >= 0.5 else "0 %"
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from helicone_gw_dashboard.site import Site
 
 
-QUIET: Final = 2.0
+QUIET: Final = 0.5
 """Seconds after the start in which nothing is done ahead: the gateway has other things to do then."""
 
 

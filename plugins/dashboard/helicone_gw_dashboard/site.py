@@ -23,6 +23,9 @@ Handler = Callable[..., Awaitable[Response]]
 _FORWARDED = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _KEPT = "public, max-age=31536000, immutable"
 
+FIRST: Final = ("frame.html", "overview.html", "requests.html")
+"""Templates that are needed first."""
+
 BETWEEN: Final = 0.01
 """Seconds between two steps of what is done ahead, in which requests have their turn."""
 
@@ -167,7 +170,7 @@ class Site:
 
     async def warm(self) -> None:
         """Do once what the first visitors would wait for, little by little: compile templates, compress assets."""
-        for template in self.renderer.templates:
+        for template in (*FIRST, *self.renderer.templates):
             await asyncio.to_thread(self.renderer.compile, template)
             await asyncio.sleep(BETWEEN)
         for name in self.assets.names:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import msgspec
-from quart import Response, request
+from quart import Request, Response, request
 
 from helicone_gw import DashboardCard, DashboardPage, Gateway, GatewayError, GatewayKey, Plugin, Role, require_role
 from helicone_gw_dashboard.lens import USUAL, Lens
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 
 OPERATOR: Final = "default"
 """The organization whose people see the gateway itself."""
+
+THEMES: Final = ("light", "dark")
+HIDDEN: Final = "provider key operation"
+"""Columns that are hidden where nobody chose."""
+MAX_HIDDEN: Final = 200
+"""Characters of their names."""
 
 MAX_ZONE: Final = 64
 """Characters of the name of a time zone."""
@@ -50,12 +56,14 @@ class View:
         self.caller = caller
         self.title = title
         self.section = section
-        self.args: Mapping[str, str] = request.args
-        self.partial = request.headers.get("HX-Request") == "true" and "HX-Boosted" not in request.headers
+        # Itself, and not what stands for it: parts of a page are made after its view has returned.
+        self.request: Request = request._get_current_object()  # type: ignore[attr-defined]
+        self.args: Mapping[str, str] = self.request.args
+        self.partial = self.request.headers.get("HX-Request") == "true" and "HX-Boosted" not in self.request.headers
         """Whether htmx asks, for a part of a page that is there already."""
         self.stranger = False
         """Whether nobody is known, on a page that needs nobody: not everybody, as ``caller`` alone would say."""
-        self.base = site.base(request.headers)
+        self.base = site.base(self.request.headers)
 
     @property
     def gateway(self) -> Gateway:
@@ -70,7 +78,7 @@ class View:
     @property
     def root(self) -> str:
         """What addresses of the gateway itself begin with, as the browser sees them: "" without a proxy's prefix."""
-        return self.site.forwarded(request.headers)
+        return self.site.forwarded(self.request.headers)
 
     @property
     def navigation(self) -> list[tuple[str, list[Entry]]]:
@@ -97,16 +105,27 @@ class View:
     @property
     def origin(self) -> str:
         """The gateway's own address, as the browser wrote it, without a slash at the end."""
-        return f"{request.scheme}://{request.host}{self.root}"
+        return f"{self.request.scheme}://{self.request.host}{self.root}"
 
     @property
     def minutes_ahead(self) -> int:
         """Minutes that the browser's clock is ahead of UTC, as it said in a cookie."""
         try:
-            ahead = int(request.cookies.get("dashboard_clock", "0"))
+            ahead = int(self.request.cookies.get("dashboard_clock", "0"))
         except ValueError:
             return 0
         return ahead if -1440 < ahead < 1440 else 0
+
+    @property
+    def theme(self) -> str:
+        """The theme that was chosen in this browser, "light" or "dark"; "" for the system's."""
+        chosen = self.request.cookies.get("dashboard_theme", "")
+        return chosen if chosen in THEMES else ""
+
+    @property
+    def hidden(self) -> str:
+        """The columns of the list of requests that are hidden in this browser."""
+        return unquote(self.request.cookies.get("dashboard_hidden", HIDDEN))[:MAX_HIDDEN]
 
     def lens(self, usual: str = USUAL) -> Lens:
         """What the page looks at, as its address says; ``usual`` is the range where that says none."""
@@ -115,7 +134,7 @@ class View:
     @property
     def zone_name(self) -> str:
         """The reader's time zone (IANA's name), as the browser said in a cookie; "" where it is not known here."""
-        name = unquote(request.cookies.get("dashboard_zone", ""))
+        name = unquote(self.request.cookies.get("dashboard_zone", ""))
         return name if name and known_zone(name) else ""
 
     @property
@@ -150,7 +169,7 @@ class View:
 
     async def form(self) -> Mapping[str, str]:
         """The fields of the form that was sent."""
-        return await request.form
+        return await self.request.form
 
     async def ask(self, method: str, path: str, *, json: object = None, params: Mapping[str, str] | None = None) -> Any:
         """``data`` of what the REST route at ``path`` answers to the caller. Raises `Trouble` with its own words."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import html
+import json
 import re
 from collections.abc import AsyncIterator
 from typing import Any
@@ -82,7 +83,7 @@ async def test_assets_are_kept_for_ever_at_addresses_of_their_content(running: R
     page = await get(running, "/dashboard/requests")
     addresses = re.findall(r'(?:src|href)="(/dashboard/assets/[^"]+)"', page)
     names = {address.rpartition("/")[2] for address in addresses}
-    assert names >= {"dashboard.css", "app.js", "htmx.min.js", "theme.js"}
+    assert names >= {"dashboard.css", "app.js", "htmx.min.js", "list.js"}
     for address in addresses:
         plain = await running.request("GET", address)
         assert "immutable" in plain.headers.get("cache-control", "")
@@ -92,6 +93,26 @@ async def test_assets_are_kept_for_ever_at_addresses_of_their_content(running: R
     assert (await running.request("GET", other)).status == 404
     for outside in ("../site.py", "vendor/htmx.LICENSE.txt", "vendor/LOCK", "%2e%2e/site.py"):
         assert (await running.request("GET", f"/dashboard/assets/000000000000/{outside}")).status == 404
+
+
+async def test_what_was_chosen_in_a_browser_stands_in_its_pages(running: RunningGateway) -> None:
+    chosen = await get(running, "/dashboard/requests", Cookie="dashboard_theme=dark; dashboard_hidden=user%20cost")
+    assert '<html lang="en" data-hidden="user cost" data-theme="dark">' in chosen
+    attack = await get(running, "/", Cookie='dashboard_theme=x"onclick; dashboard_hidden=%22%3E%3Cscript%3E')
+    assert '<html lang="en" data-hidden="&#34;&gt;&lt;script&gt;">' in attack
+
+
+async def test_days_begin_in_the_readers_zone(running: RunningGateway) -> None:
+    def charted(page: str) -> int:
+        found = re.search(r'data-chart="([^"]+)"', page)
+        assert found is not None
+        return int(json.loads(html.unescape(found[1]))["x"][0])
+
+    await logged(running)
+    kolkata = charted(await get(running, "/?range=30d", Cookie="dashboard_zone=Asia%2FKolkata; dashboard_clock=0"))
+    assert kolkata % 86400 == 86400 - 19_800
+    for zone in ("", "dashboard_zone=../../etc/passwd; ", "dashboard_zone=No%2FWhere; "):
+        assert charted(await get(running, "/?range=30d", Cookie=f"{zone}dashboard_clock=60")) % 86400 == 86400 - 3600
 
 
 async def test_pages_are_compressed_for_those_who_can_read_it(running: RunningGateway) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from helicone_gw.testing import GatewayFactory
+from tests.bench.dashboard_visits import unmeasured
 from tests.plugins.logging.test_scale import DAYS, START, fill
 
 ROWS = 1_000_000
@@ -58,3 +59,7 @@ async def test_every_page_takes_no_more_than_it_may(tmp_path: Path, gateway: Gat
             took[name] = min(times)
             print(f"\n{name}: {took[name] * 1000:.0f} ms of CPU", end="")
     assert {name: seconds for name, seconds in took.items() if seconds > SECONDS} == {}
+
+
+def test_every_page_is_among_those_whose_time_is_measured() -> None:
+    assert list(unmeasured()) == []

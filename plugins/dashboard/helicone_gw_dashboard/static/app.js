@@ -93,6 +93,18 @@
     dashboard.notice("The gateway cannot be reached.");
   });
 
+  // What the next page is to know, and is drawn with: in cookies, since nothing is drawn before a script had run else.
+  function keep(name, value) {
+    value = encodeURIComponent(value);
+    if (("; " + document.cookie + ";").indexOf("; " + name + "=" + value + ";") < 0) {
+      document.cookie = name + "=" + value + "; path=/; max-age=31536000; samesite=lax";
+    }
+  }
+  dashboard.keep = keep;
+  // Days begin where the reader is: the zone by its name, and how far its clocks are ahead where that is not known.
+  keep("dashboard_clock", -new Date().getTimezoneOffset());
+  keep("dashboard_zone", Intl.DateTimeFormat().resolvedOptions().timeZone || "");
+
   // A page whose frame came ahead knows its own name only now.
   var named = document.querySelector("[data-title]");
   if (named) document.title = named.dataset.title + " · helicone-gw";
@@ -192,7 +204,7 @@
         (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
       var theme = dark ? "light" : "dark";
       document.documentElement.dataset.theme = theme;
-      remember("dashboard-theme", theme);
+      keep("dashboard_theme", theme);
       document.dispatchEvent(new Event("dashboard:theme"));
     }
     if (button.dataset.copy) copy(button);

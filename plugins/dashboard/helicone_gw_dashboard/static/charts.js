@@ -3,22 +3,23 @@
   "use strict";
   var COLOURS = ["--fill", "--bad", "--good", "--warn"];
 
+  function short(value) { return String(Number(value.toPrecision(3))); }
   var formats = {
     count: function (value) {
-      if (value >= 1e9) return (value / 1e9).toPrecision(3) + "B";
-      if (value >= 1e6) return (value / 1e6).toPrecision(3) + "M";
-      if (value >= 1e4) return (value / 1e3).toPrecision(3) + "k";
+      if (value >= 1e9) return short(value / 1e9) + "B";
+      if (value >= 1e6) return short(value / 1e6) + "M";
+      if (value >= 1e4) return short(value / 1e3) + "k";
       return String(Math.round(value * 100) / 100);
     },
-    number: function (value) { return String(Number(value.toPrecision(3))); },
+    number: short,
     money: function (value) {
       if (value === 0) return "$0";
-      if (value >= 1000) return "$" + (value / 1000).toPrecision(3) + "k";
+      if (value >= 1000) return "$" + short(value / 1000) + "k";
       return "$" + (value >= 0.1 ? value.toFixed(2) : String(Number(value.toPrecision(2))));
     },
     duration: function (value) {
-      if (value >= 60000) return (value / 60000).toPrecision(3) + " min";
-      return value >= 1000 ? (value / 1000).toPrecision(3) + " s" : Math.round(value) + " ms";
+      if (value >= 60000) return short(value / 60000) + " min";
+      return value >= 1000 ? short(value / 1000) + " s" : Math.round(value) + " ms";
     },
   };
 
@@ -79,7 +80,8 @@
       },
       axes: [
         Object.assign({}, axis, { grid: { show: false }, space: 76, size: 20, gap: 4, values: function (u, splits, i, space, step) {
-          return splits.map(function (at) { return tick(at, step); });
+          // A label in the corner would stand on those of the other axis.
+          return splits.map(function (at) { return u.valToPos(at, "x") < 16 ? "" : tick(at, step); });
         } }),
         Object.assign({}, axis, { size: 50, incrs: chart.unit === "count" ? whole : undefined, values: function (u, values) { return values.map(format); } }),
       ],
@@ -126,12 +128,23 @@
     tip.style.top = "4px";
   }
 
-  // A range that was dragged, or a bucket that was clicked, is what the page is then about.
+  // A range that was dragged, or a bucket that was clicked, is what the page is then about: whole buckets.
   function zoom(u, element, chart) {
     if (!element.dataset.zoom || u.select.width < 6) return;
-    var from = Math.floor(u.posToVal(u.select.left, "x") * 1000);
-    var to = Math.ceil(u.posToVal(u.select.left + u.select.width, "x") * 1000);
-    go(element, from, to);
+    var half = chart.bucket / 2000;
+    var left = nearest(chart.x, u.posToVal(u.select.left, "x") + half, half);
+    var right = nearest(chart.x, u.posToVal(u.select.left + u.select.width, "x") - half, half);
+    go(element, chart.x[left] * 1000, end(chart, Math.max(left, right)));
+  }
+  // The last bucket that does not begin later, or the first one.
+  function nearest(times, at, half) {
+    var found = 0;
+    for (var each = 0; each < times.length; each += 1) if (times[each] - half <= at) found = each;
+    return found;
+  }
+  // Where a bucket ends: not all days are equally long.
+  function end(chart, at) {
+    return (at + 1 < chart.x.length ? chart.x[at + 1] * 1000 : chart.x[at] * 1000 + chart.bucket);
   }
   function go(element, from, to) {
     var address = new URL(element.dataset.zoom, location.href);
@@ -154,7 +167,7 @@
       plot.over.addEventListener("click", function () {
         var at = plot.cursor.idx;
         if (!element.dataset.zoom || at === null || plot.select.width >= 6 || chart.bucket <= 60000) return;
-        go(element, chart.x[at] * 1000, chart.x[at] * 1000 + chart.bucket);
+        go(element, chart.x[at] * 1000, end(chart, at));
       });
       plots.push(plot);
     });

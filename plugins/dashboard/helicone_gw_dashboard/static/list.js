@@ -85,7 +85,7 @@
     chooser.addEventListener("change", function () {
       var hidden = boxes.filter(function (box) { return !box.checked; }).map(function (box) { return box.value; });
       root.dataset.hidden = hidden.join(" ");
-      dashboard.remember("dashboard-hidden", root.dataset.hidden);
+      dashboard.keep("dashboard_hidden", root.dataset.hidden);
     });
   }
 
