@@ -56,6 +56,7 @@ from helicone_gw.health import Health
 from helicone_gw.helicone import HeliconeHeaders, parse_helicone_headers
 from helicone_gw.hookspecs import hookimpl
 from helicone_gw.ids import new_id
+from helicone_gw.ingress.clients import path_prefix
 from helicone_gw.ingress.fallbacks import FallbackTarget
 from helicone_gw.measurement import Measurement, measured
 from helicone_gw.model import Attempt, Capture, Chunk, Cost, Outcome, Request, Response, Route, Target, Usage
@@ -184,6 +185,7 @@ __all__ = [
     "measured",
     "new_id",
     "parse_helicone_headers",
+    "path_prefix",
     "read_table",
     "require_role",
     "shared_directory",

@@ -198,9 +198,9 @@ class PageRequest:
     """A request for one of the gateway's own pages, as far as it is known before its body is read.
 
     ``path`` is the canonical one, ``query`` without ``?``; ``websocket`` says that it wants to be upgraded; ``client``
-    is the address that it came from. ``form`` reads the body's fields if it is an HTML form's
-    (``application/x-www-form-urlencoded``, 1 MiB at most) and gives none for any other; the page gets the body all the
-    same.
+    is the address that it came from; ``secure``: the browser speaks https, as connection or proxy say. ``form`` reads
+    the body's fields if it is an HTML form's (``application/x-www-form-urlencoded``, 1 MiB at most) and gives none for
+    any other; the page gets the body all the same.
     """
 
     method: str
@@ -209,6 +209,7 @@ class PageRequest:
     headers: Headers
     client: str
     websocket: bool
+    secure: bool
     form: Callable[[], Awaitable[Mapping[str, str]]] = field(repr=False)
 
 
@@ -238,6 +239,8 @@ class KeyRing:
         self.login_page: str | None = None
         """The path to which a browser without a session is sent, with the path it asked for as ``?next=``; whoever
         serves it sets it, and opens it with `open_pages`."""
+        self.path_prefix = ""
+        """What a proxy in front takes off the paths of all pages, as far as it is configured; whoever knows sets it."""
         self.limits_enforced = False
         """Whether a plugin enforces `GatewayKey.limits`; it says so when it starts."""
         self.budgets_enforced = False

@@ -15,10 +15,9 @@ from werkzeug.routing import RequestRedirect, WebsocketMismatch
 from helicone_gw.access import ADMITTED, PageRequest
 from helicone_gw.asgi.admission import admit_local
 from helicone_gw.asgi.cors import Cors
-from helicone_gw.asgi.http import client_of, serve_http
+from helicone_gw.asgi.http import client_of, prefix_of, serve_http
 from helicone_gw.asgi.pages import Body, login_address, page_request
 from helicone_gw.asgi.types import Receive, Scope, Send
-from helicone_gw.asgi.websocket import serve_websocket
 from helicone_gw.audit import ADDRESS
 from helicone_gw.calling import CALLED
 from helicone_gw.dialects import error_format
@@ -27,6 +26,7 @@ from helicone_gw.errors import AuthenticationFailed, ConfigError, GatewayError
 from helicone_gw.errors import NotFound as PageNotFound
 from helicone_gw.gateway import Gateway
 from helicone_gw.headers import Headers
+from helicone_gw.ingress.clients import PREFIX, path_prefix
 from helicone_gw.ingress.location import Location
 from helicone_gw.ingress.locator import Locator
 
@@ -97,8 +97,12 @@ class App(Quart):
                 await super().__call__(scope, receive, send)  # type: ignore[arg-type]
                 return
             if location.kind != "local":
-                serve = serve_http if kind == "http" else serve_websocket
-                await serve(self.gateway, scope, headers, receive, send, location)
+                if kind == "http":
+                    await serve_http(self.gateway, scope, headers, receive, send, location)
+                else:
+                    from helicone_gw.asgi.websocket import serve_websocket  # whose library many never need
+
+                    await serve_websocket(self.gateway, scope, headers, receive, send, location)
                 return
             if CALLED in scope:  # nor this: `Pages` calls a provider
                 await _refuse(send, PageNotFound(f"No provider has anything at {location.path}."))
@@ -106,6 +110,7 @@ class App(Quart):
             body = Body(receive, headers, self.gateway.config.limits.idle_timeout)
             page = page_request(scope, headers, location, client_of(self.gateway, scope, headers), body)
             ADDRESS.set(page.client)
+            scope[PREFIX] = prefix_of(self.gateway, scope, headers)
             try:
                 scope[ADMITTED] = await admit_local(self.gateway, page, location)
             except GatewayError as error:
@@ -130,7 +135,7 @@ class App(Quart):
             return
         login = None
         if isinstance(error, AuthenticationFailed):
-            login = login_address(page, self.gateway.keys.login_page, scope.get("root_path", ""))
+            login = login_address(page, self.gateway.keys.login_page, path_prefix(scope))
         if login is None:
             await _refuse(send, error)
             return

@@ -23,14 +23,14 @@ PUBLIC = """
 UNITS Asked AskedTotal Asking Attempt Audit AuditEntry AuditSink AuthenticationFailed Background BadRequest
 BreakerPolicy Capture Chain Chunk Clock CompiledPrice ConfigError Cost DashboardCard DashboardPage Database
 DeadlineExceeded Exchange Fallback FallbackTarget Gateway GatewayConfig GatewayError GatewayKey Headers Health
-HeliconeHeaders InternalError KeyRing KeySource LocalKeys MalformedBody Measurement MessageFilter MethodNotAllowed ModelConfig
-NotFound Outcome PageRequest PanelQuery Passed PayloadTooLarge PaymentRequired PermissionDenied Permits Plugin PluginConfig
-PluginFault PositiveSeconds PriceConfig PriceSource Prices ProviderCredential ProviderKey Request Response Retry Role
-Route Seconds Secret SessionSource Shown ShownChart ShownFigure ShownTable ShownText Size Stash StashKey Store
-StoreOperation StoreUnavailable Target TextPiece Tiered TooManyRequests Unavailable Unsealable UpstreamConnectError
-UpstreamError UpstreamProtocolError UpstreamStatus UpstreamStreamError UpstreamTimeout Usage caller carry_chat
-client_address event_pieces every_text has_pieces hookimpl measured new_id parse_helicone_headers read_table
-require_role shared_directory stream_reader text_pieces wire_format with_every_text
+HeliconeHeaders InternalError KeyRing KeySource LocalKeys MalformedBody Measurement MessageFilter MethodNotAllowed
+ModelConfig NotFound Outcome PageRequest PanelQuery Passed PayloadTooLarge PaymentRequired PermissionDenied Permits
+Plugin PluginConfig PluginFault PositiveSeconds PriceConfig PriceSource Prices ProviderCredential ProviderKey Request
+Response Retry Role Route Seconds Secret SessionSource Shown ShownChart ShownFigure ShownTable ShownText Size Stash
+StashKey Store StoreOperation StoreUnavailable Target TextPiece Tiered TooManyRequests Unavailable Unsealable
+UpstreamConnectError UpstreamError UpstreamProtocolError UpstreamStatus UpstreamStreamError UpstreamTimeout Usage
+caller carry_chat client_address event_pieces every_text has_pieces hookimpl measured new_id parse_helicone_headers
+path_prefix read_table require_role shared_directory stream_reader text_pieces wire_format with_every_text
 """
 
 

@@ -17,7 +17,7 @@ from helicone_gw.gateway import Gateway
 from helicone_gw.headers import Headers, RawHeaders
 from helicone_gw.helicone import parse_helicone_headers
 from helicone_gw.ids import new_id
-from helicone_gw.ingress.clients import client_address
+from helicone_gw.ingress.clients import client_address, forwarded_prefix
 from helicone_gw.ingress.location import Location
 from helicone_gw.model import Request
 
@@ -95,6 +95,14 @@ def client_of(gateway: Gateway, scope: Scope, headers: Headers) -> str:
     peer: str = client[0] if client else ""
     trusted = gateway.config.server.trusted_proxies
     return client_address(peer, headers, trusted) if trusted else peer
+
+
+def prefix_of(gateway: Gateway, scope: Scope, headers: Headers) -> str:
+    """What stands before the paths of the gateway's pages as browsers know them, as far as anybody said."""
+    client = scope.get("client")
+    trusted = gateway.config.server.trusted_proxies
+    said = forwarded_prefix(client[0] if client else "", headers, trusted) if trusted else ""
+    return said or gateway.keys.path_prefix
 
 
 async def serve_http(

@@ -70,14 +70,17 @@ def page_request(scope: Scope, headers: Headers, location: Location, client: str
     """What ``scope`` and ``location`` say of a request for a page; ``client`` is the address that it came from."""
     websocket = scope["type"] == "websocket"
     method = "GET" if websocket else scope["method"]
-    return PageRequest(method, location.path, location.query, headers, client, websocket, body.form)
+    # What a proxy says of that is believed from anybody: it makes the rules stricter, and no looser.
+    forwarded = (headers.get("x-forwarded-proto") or "").partition(",")[0].strip().lower()
+    secure = scope.get("scheme") in ("https", "wss") or forwarded in ("https", "wss")
+    return PageRequest(method, location.path, location.query, headers, client, websocket, secure, body.form)
 
 
 def login_address(page: PageRequest, login_page: str | None, root: str = "") -> str | None:
     """Where the browser that asked for ``page`` goes to log in; ``None`` when it is no browser that wants to see one.
 
     ``next`` is always an address of this gateway: the path that was asked for, and its query. ``root`` is what a proxy
-    in front takes off the paths (ASGI's ``root_path``).
+    in front takes off the paths.
     """
     wanted = (page.headers.get("accept") or "").lower()
     if login_page is None or page.websocket or page.method not in ("GET", "HEAD") or "text/html" not in wanted:

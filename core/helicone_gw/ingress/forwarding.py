@@ -12,8 +12,8 @@ CREDENTIAL_FIELDS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
 """The fields that carry a key, of ours or a provider's, in the order in which they are tried."""
 WEBSOCKET_KEY = "openai-insecure-api-key."
 """How a browser's WebSocket carries a key to openai: as a subprotocol with this prefix."""
-OUR_COOKIES = "helicone_gw"
-"""Cookies whose name starts so are the gateway's own."""
+OUR_COOKIES = ("helicone_gw", "__Host-helicone_gw", "__Secure-helicone_gw")
+"""Cookies whose name starts so are the gateway's own; prefixes are promises to browsers (RFC 6265bis 4.1.3)."""
 
 # RFC 9110 7.6.1, and what else concerns only the client's connection to us (7.2, 10.1.1, 11.7; RFC 6455 4.1).
 _OF_THIS_HOP = frozenset(
@@ -58,9 +58,9 @@ _PASSING = Selection(lambda name: not (name in _DROPPED or name.startswith((b"he
 
 def _cleaned(name: bytes, value: bytes) -> bytes:
     if name == b"cookie":
-        return _without_parts(value, b";", b"; ", OUR_COOKIES.encode())
+        return _without_parts(value, b";", b"; ", tuple(name.encode() for name in OUR_COOKIES))
     if name == b"sec-websocket-protocol":
-        return _without_parts(value, b",", b", ", WEBSOCKET_KEY.encode())
+        return _without_parts(value, b",", b", ", (WEBSOCKET_KEY.encode(),))
     return value
 
 
@@ -96,8 +96,8 @@ def _holds(value: bytes, secrets: list[bytes]) -> bool:
     return any(value == secret or (len(secret) >= _SHORTEST_SEARCHED and secret in value) for secret in secrets)
 
 
-def _without_parts(value: bytes, separator: bytes, joiner: bytes, prefix: bytes) -> bytes:
+def _without_parts(value: bytes, separator: bytes, joiner: bytes, prefixes: tuple[bytes, ...]) -> bytes:
     parts = [part.strip() for part in value.split(separator)]
-    if not any(part.startswith(prefix) for part in parts):
+    if not any(part.startswith(prefixes) for part in parts):
         return value
-    return joiner.join(part for part in parts if part and not part.startswith(prefix))
+    return joiner.join(part for part in parts if part and not part.startswith(prefixes))

@@ -191,7 +191,7 @@ def matters(name: bytes) -> bool:
 # asks. Clients that keep cookies send another one with every request, or every half an hour, and would never hit.
 _CARRIER = re.compile(
     rb"\s*(?:__cf|_cfuvid|cf_clearance|awsalb|awselb|gclb|gcilb|arraffinity|applicationgatewayaffinity|bigipserver"
-    rb"|ak_bmsc|bm_s[vz]|_abck|incap_ses|visid_incap|nlbi_|helicone_gw)[^=;]*=",
+    rb"|ak_bmsc|bm_s[vz]|_abck|incap_ses|visid_incap|nlbi_|(?:__host-|__secure-)?helicone_gw)[^=;]*=",
     re.IGNORECASE,
 )
 

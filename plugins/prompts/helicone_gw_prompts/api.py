@@ -15,7 +15,7 @@ from quart import Blueprint, Response, current_app, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from helicone_gw import Audit, GatewayError, GatewayKey, caller, require_role
+from helicone_gw import Audit, GatewayError, GatewayKey, caller, path_prefix, require_role
 from helicone_gw_prompts import reading, schemas
 from helicone_gw_prompts.comparing import Comparing
 from helicone_gw_prompts.editing import Editor
@@ -52,7 +52,7 @@ class _Call:
         # What a proxy says of TLS is believed from anybody: it is in the answer to whoever says it.
         forwarded = request.headers.get("X-Forwarded-Proto", "").partition(",")[0].strip().lower()
         scheme = "https" if forwarded == "https" else request.scheme
-        self._origin = f"{scheme}://{request.host}{request.root_path}"
+        self._origin = f"{scheme}://{request.host}{path_prefix(request.scope)}"
 
     async def read(self, look_up: Callable[..., Awaitable[T]], *arguments: Any, **named: Any) -> T:
         """The answer of a function of `reading`."""

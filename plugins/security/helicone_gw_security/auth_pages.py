@@ -26,8 +26,9 @@ from helicone_gw import (
     Unavailable,
     caller,
     client_address,
+    path_prefix,
 )
-from helicone_gw_security.browsers import SESSION_COOKIE, cookies, cross_site, local_address
+from helicone_gw_security.browsers import SESSION_COOKIE, cookie_name, cross_site, local_address, own_cookies
 
 if TYPE_CHECKING:
     from helicone_gw import KeyRing
@@ -62,21 +63,18 @@ def auth_pages(name: str, logins: Logins, ring: KeyRing, providers: Sequence[Map
             if is_form() and ring.login_page is not None:
                 return back_to_login(ring, problem, fields.get("next", "/"))
             raise
-        for old in cookies(request_headers(), SESSION_COOKIE)[:1]:
-            await logins.sessions.end(old)
+        await end_old(logins)
         if is_form():
             return logged_in(redirect(local_address(fields.get("next", "/"))), session, logins)
         return logged_in(good(_described(session.key, session)), session, logins)
 
     @pages.post("/logout")
     async def logout() -> Response:
-        session = await logins.sessions.of_cookies(cookies(request_headers(), SESSION_COOKIE))
+        session = await logins.sessions.of_cookies(session_cookies(logins))
         if session is not None:
             await logins.end(session)
         answer = redirect(ring.login_page or "/") if is_form() else good(None)
-        answer.delete_cookie(
-            SESSION_COOKIE, path="/", httponly=True, samesite="Lax", secure=is_secure(logins.public_url)
-        )
+        delete_cookie(answer, SESSION_COOKIE, logins.public_url)
         answer.headers["Clear-Site-Data"] = '"cache"'
         return answer
 
@@ -89,7 +87,7 @@ def auth_pages(name: str, logins: Logins, ring: KeyRing, providers: Sequence[Map
             return good({"authenticated": False, "open": False, "methods": methods})
         found = None
         if key is not None:
-            found = await logins.sessions.of_cookies(cookies(request_headers(), SESSION_COOKIE))
+            found = await logins.sessions.of_cookies(session_cookies(logins))
             if found is not None and found.key.id != key.id:
                 found = None  # a key in a header goes before the cookie
         return good({**_described(key, found), "methods": methods})
@@ -173,26 +171,50 @@ def is_secure(public_url: str | None = None) -> bool:
     What a proxy says of that is believed from anybody, for it can only make the cookie stricter.
     """
     forwarded = request.headers.get("X-Forwarded-Proto", "").partition(",")[0].strip().lower()
-    return request.scheme == "https" or forwarded == "https" or (public_url or "").startswith("https:")
+    return request.scheme == "https" or forwarded in ("https", "wss") or (public_url or "").startswith("https:")
 
 
 def logged_in(answer: Response, session: Session, logins: Logins) -> Response:
     """``answer``, with the session's cookie."""
+    set_cookie(answer, SESSION_COOKIE, session.secret, int(logins.sessions.lifetime), logins.public_url)
+    return answer
+
+
+def set_cookie(answer: Response, name: str, value: str, max_age: int, public_url: str | None) -> None:
+    """Have the browser keep our cookie ``name`` for ``max_age`` seconds, for this gateway and no script."""
+    secure, prefix = is_secure(public_url), path_prefix(request.scope)
     answer.set_cookie(
-        SESSION_COOKIE,
-        session.secret,
-        max_age=int(logins.sessions.lifetime),
-        path="/",
-        secure=is_secure(logins.public_url),
+        cookie_name(name, secure=secure, prefix=prefix),
+        value,
+        max_age=max_age,
+        path=f"{prefix}/",
+        secure=secure,
         httponly=True,
         samesite="Lax",
     )
-    return answer
+
+
+def delete_cookie(answer: Response, name: str, public_url: str | None) -> None:
+    """Have the browser forget our cookie ``name``."""
+    secure, prefix = is_secure(public_url), path_prefix(request.scope)
+    named = cookie_name(name, secure=secure, prefix=prefix)
+    answer.delete_cookie(named, path=f"{prefix}/", httponly=True, samesite="Lax", secure=secure)
+
+
+def session_cookies(logins: Logins) -> list[str]:
+    """The values of the cookies that may be a session's."""
+    return own_cookies(request_headers(), SESSION_COOKIE, secure=is_secure(logins.public_url))
+
+
+async def end_old(logins: Logins) -> None:
+    """End the session that the browser had before: whoever planted it knows it."""
+    for old in session_cookies(logins)[:1]:
+        await logins.sessions.end(old)
 
 
 def redirect(location: str) -> Response:
     """Go there, with GET."""
-    return Response(b"", 303, {"Location": request.root_path + location, "Cache-Control": "no-store"})
+    return Response(b"", 303, {"Location": path_prefix(request.scope) + location, "Cache-Control": "no-store"})
 
 
 def back_to_login(ring: KeyRing, problem: GatewayError, next_: str) -> Response:

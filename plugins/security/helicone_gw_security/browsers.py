@@ -29,6 +29,21 @@ _NEXT = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")
 _PORTS = {"http": "80", "https": "443"}
 
 
+def cookie_name(name: str, *, secure: bool, prefix: str = "") -> str:
+    """What the cookie ``name`` is called: over https so that browsers take it from this host alone (RFC 6265bis,
+    4.1.3). ``prefix`` is what stands before the paths of all pages: such a cookie is not the whole host's."""
+    if not secure:
+        return name
+    return f"__Secure-{name}" if prefix else f"__Host-{name}"
+
+
+def own_cookies(headers: Headers, name: str, *, secure: bool) -> list[str]:
+    """The values of our cookie ``name``; over https only of those that nobody on the way can have set."""
+    if not secure:
+        return cookies(headers, name)
+    return [*cookies(headers, f"__Host-{name}"), *cookies(headers, f"__Secure-{name}")]
+
+
 def cookies(headers: Headers, name: str) -> list[str]:
     """The values of the cookies ``name`` that can be secrets of ours (RFC 6265, section 5.4), in order."""
     found: list[str] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -71,7 +72,10 @@ class Identity:
             idle=login.idle,
             lifetime=login.lifetime,
             configured=lambda: self.users.configured or bool(self._config.oidc),
+            https=(login.public_url or "").startswith("https:"),
         )
+        if login.public_url is not None:
+            gateway.keys.path_prefix = urlsplit(login.public_url).path
         self.logins = Logins(
             self.users,
             keys,

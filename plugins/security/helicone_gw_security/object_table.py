@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import and_, delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from helicone_gw_security.tables import PROVIDER_OBJECT
 
@@ -51,7 +50,11 @@ class ObjectTable:
 
     async def add(self, objects: Iterable[Made]) -> None:
         """Note whose ``objects`` are."""
-        insert: Any = sqlite.insert if self._database.sqlite else postgresql.insert
+        insert: Any
+        if self._database.sqlite:
+            from sqlalchemy.dialects.sqlite import insert
+        else:
+            from sqlalchemy.dialects.postgresql import insert  # slow to import
         last: dict[tuple[bool, str, str], Mapping[str, Any]] = {}
         for each in objects:
             last[each.certain, each.provider, each.id] = {

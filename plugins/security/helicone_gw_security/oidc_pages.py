@@ -8,9 +8,19 @@ from typing import TYPE_CHECKING, Any
 from quart import Blueprint, Response, request
 from sqlalchemy.exc import SQLAlchemyError
 
-from helicone_gw import AuthenticationFailed, GatewayError, NotFound, Unavailable, client_address
-from helicone_gw_security.auth_pages import back_to_login, bad, is_secure, logged_in, redirect, request_headers
-from helicone_gw_security.browsers import LOGIN_COOKIE, SESSION_COOKIE, cookies, local_address
+from helicone_gw import AuthenticationFailed, GatewayError, NotFound, Unavailable, client_address, path_prefix
+from helicone_gw_security.auth_pages import (
+    back_to_login,
+    bad,
+    delete_cookie,
+    end_old,
+    is_secure,
+    logged_in,
+    redirect,
+    request_headers,
+    set_cookie,
+)
+from helicone_gw_security.browsers import LOGIN_COOKIE, local_address, own_cookies
 from helicone_gw_security.oidc import OidcFailed, OidcProvider
 from helicone_gw_security.oidc_accounts import account
 from helicone_gw_security.oidc_states import LIFETIME
@@ -47,7 +57,7 @@ def oidc_pages(
         base = public_url
         if base is None:
             scheme = "https" if is_secure() else "http"
-            base = f"{scheme}://{request.host}{request.root_path}"
+            base = f"{scheme}://{request.host}{path_prefix(request.scope)}"
         return f"{base}/auth/oidc/{which}/callback"
 
     @pages.get("/<which>/start")
@@ -62,15 +72,7 @@ def oidc_pages(
         except OidcFailed as problem:
             return failed(which, problem)
         answer = Response(b"", 303, {"Location": url, "Cache-Control": "no-store"})
-        answer.set_cookie(
-            LOGIN_COOKIE,
-            begun.browser,
-            max_age=LIFETIME,
-            path="/auth/oidc",
-            secure=is_secure(public_url),
-            httponly=True,
-            samesite="Lax",
-        )
+        set_cookie(answer, LOGIN_COOKIE, begun.browser, LIFETIME, public_url)
         return answer
 
     @pages.get("/<which>/callback")
@@ -79,7 +81,9 @@ def oidc_pages(
         state, code = request.args.get("state", ""), request.args.get("code", "")
         if not state or len(state) > MAX_PARAMETER or len(code) > MAX_PARAMETER:
             return failed(which, OidcFailed("it came back without its state"))
-        begun = await states.take(which, state, cookies(request_headers(), LOGIN_COOKIE))
+        begun = await states.take(
+            which, state, own_cookies(request_headers(), LOGIN_COOKIE, secure=is_secure(public_url))
+        )
         if begun is None:
             return failed(which, OidcFailed("nobody began it in this browser, or too long ago"))
         if not code:
@@ -99,13 +103,10 @@ def oidc_pages(
         user = await logins.changed_elsewhere(found.user, found.before)
         if found.kept:
             log.warning("the last administrator stays one, whatever the provider says", user=user.id, provider=which)
-        for old in cookies(request_headers(), SESSION_COOKIE)[:1]:
-            await logins.sessions.end(old)
+        await end_old(logins)
         session = await logins.of_user(user, client_address(), f"oidc:{which}")
         answer = logged_in(redirect(local_address(begun.next)), session, logins)
-        answer.delete_cookie(
-            LOGIN_COOKIE, path="/auth/oidc", httponly=True, samesite="Lax", secure=is_secure(public_url)
-        )
+        delete_cookie(answer, LOGIN_COOKIE, public_url)
         return answer
 
     def failed(which: str, problem: OidcFailed) -> Response:

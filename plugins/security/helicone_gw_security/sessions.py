@@ -13,7 +13,14 @@ from sqlalchemy import RowMapping, delete, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from helicone_gw import GatewayKey, PageRequest, PermissionDenied, Unavailable
-from helicone_gw_security.browsers import MAX_COOKIES, SESSION_COOKIE, cookies, cross_site, csrf_token, is_csrf_token
+from helicone_gw_security.browsers import (
+    MAX_COOKIES,
+    SESSION_COOKIE,
+    cross_site,
+    csrf_token,
+    is_csrf_token,
+    own_cookies,
+)
 from helicone_gw_security.cached import STALE_AFTER
 from helicone_gw_security.identity_tables import SESSION, SessionRow
 
@@ -60,7 +67,7 @@ class Sessions:
     """A `helicone_gw.SessionSource` over the database.
 
     ``idle`` and ``lifetime`` are in seconds: how long a session lasts that nobody uses, and how long at most.
-    ``configured`` says whether anybody can log in.
+    ``configured`` says whether anybody can log in, ``https`` that browsers know the gateway by an address of it.
     """
 
     def __init__(
@@ -73,6 +80,7 @@ class Sessions:
         idle: float,
         lifetime: float,
         configured: Callable[[], bool],
+        https: bool = False,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -81,6 +89,7 @@ class Sessions:
         self._idle = idle
         self.lifetime = lifetime
         self._configured = configured
+        self.https = https
         self._known: TTLCache[str, tuple[SessionRow, GatewayKey]] = TTLCache(CACHED, STALE_AFTER, clock.monotonic)
         self._unknown: TTLCache[str, bool] = TTLCache(CACHED, STALE_AFTER, clock.monotonic)
 
@@ -92,7 +101,9 @@ class Sessions:
     async def caller(self, request: PageRequest) -> GatewayKey | None:
         """Whose browser sent ``request``. Raises `PermissionDenied` for a change that another site may have sent, and
         `Unavailable` when the database does not answer."""
-        session = await self.of_cookies(cookies(request.headers, SESSION_COOKIE))
+        session = await self.of_cookies(
+            own_cookies(request.headers, SESSION_COOKIE, secure=self.https or request.secure)
+        )
         if session is None:
             return None
         if request.websocket or request.method not in _SAFE:

@@ -80,7 +80,7 @@ async def test_a_client_that_leaves_ends_the_form() -> None:
 def page(
     path: str, query: str = "", method: str = "GET", headers: Headers = HTML, websocket: bool = False
 ) -> PageRequest:
-    return PageRequest(method, path, query, headers, "", websocket, body().form)
+    return PageRequest(method, path, query, headers, "", websocket, False, body().form)
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,7 @@ def test_fields_that_connection_names_stay() -> None:
     ("cookie", "left"),
     [
         ("a=1; helicone_gw_session=s; b=2", [("cookie", "a=1; b=2")]),
+        ("a=1; __Host-helicone_gw_session=s; __Secure-helicone_gw_login=s", [("cookie", "a=1")]),
         ("helicone_gw=s", []),
         ("helicone_gw_a=1;helicone_gw_b=2", []),
         ("a=1;b=2", [("cookie", "a=1;b=2")]),

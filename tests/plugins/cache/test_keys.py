@@ -192,6 +192,7 @@ DIFFERENT: list[dict[str, Any]] = [
         ("AWSALB=a; AWSALBCORS=b", "AWSALB=c"),
         ("session=1; GCLB=a", "session=1;GCLB=b"),
         ("helicone_gw_session=1", "helicone_gw_session=2"),
+        ("__Host-helicone_gw_session=1", "__Secure-helicone_gw_session=2"),
     ],
 )
 def test_cookies_of_those_who_only_carry_make_none(one: str | None, other: str) -> None:
