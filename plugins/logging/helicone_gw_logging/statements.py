@@ -9,7 +9,6 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, ColumnElement, Table, case, insert
-from sqlalchemy.dialects import postgresql, sqlite
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
@@ -68,7 +67,11 @@ def _insertion(table: Table, dialect: Dialect) -> str:
 
 @lru_cache(maxsize=64)
 def _addition(table: Table, dialect: Dialect) -> str:
-    make: Any = sqlite.insert if dialect.name == "sqlite" else postgresql.insert
+    make: Any
+    if dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert as make
+    else:
+        from sqlalchemy.dialects.postgresql import insert as make  # slow to import
     statement = make(table)
     key = table.primary_key.columns.keys()
     sums = {
