@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pluggy
@@ -76,11 +76,14 @@ class Chain:
     _identities: tuple[str, ...]
     before_stream: tuple[Hook, ...] = ()
     before_end: tuple[Hook, ...] = ()
+    depth: int = field(init=False)
+    """Number of layers."""
+    ends_plainly: bool = field(init=False)
+    """Whether every ``on_finish`` is a plain function, so that nothing waits when an exchange is over."""
 
-    @property
-    def depth(self) -> int:
-        """Number of layers."""
-        return len(self.layers)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "depth", len(self.layers))
+        object.__setattr__(self, "ends_plainly", all(hook.plain for hook in self.on_finish))
 
     def fingerprint(self, plugin: str) -> str:
         """SHA-256 over names and configuration of the plugins inside ``plugin``: its safety policy, to a cache."""

@@ -150,7 +150,9 @@ class ByNames(Generic[T]):
 
     def __call__(self, names: Names, *more: bool) -> T:
         """What ``names`` come to; ``more`` is handed to ``learn``."""
-        return (self.remembered if len(names) <= self.LONGEST else self._learn)(names, *more)
+        if len(names) > self.LONGEST:
+            return self._learn(names, *more)
+        return self.remembered(names, *more) if more else self.remembered(names)
 
 
 class Selection:

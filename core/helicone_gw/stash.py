@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar, cast, overload
+from typing import Any, Generic, TypeVar, overload
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -35,7 +35,8 @@ class Stash:
         self._values[key] = value
 
     def __getitem__(self, key: StashKey[T]) -> T:
-        return cast(T, self._values[key])
+        value: Any = self._values[key]  # the key says what it is
+        return value  # type: ignore[no-any-return]
 
     def __delitem__(self, key: StashKey[T]) -> None:
         del self._values[key]
@@ -49,4 +50,5 @@ class Stash:
     def get(self, key: StashKey[T], default: D) -> T | D: ...
     def get(self, key: StashKey[T], default: D | None = None) -> T | D | None:
         """The value of ``key``, or ``default``."""
-        return cast("T | D | None", self._values.get(key, default))
+        value: Any = self._values.get(key, default)
+        return value  # type: ignore[no-any-return]

@@ -62,7 +62,7 @@ class HookCaller:
         exchange._layer = hook.index
         try:
             returned = hook.call(exchange)
-            if inspect.iscoroutine(returned):
+            if returned is not None and inspect.iscoroutine(returned):
                 # A plain function around an asynchronous one: nobody would ever run that.
                 returned.close()
                 raise TypeError(f"{hook.name} must be an 'async def' to wait for anything")

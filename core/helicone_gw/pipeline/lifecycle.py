@@ -69,7 +69,7 @@ class Pipeline:
         In a task of its own where anything may wait: a client that left, or a server that gives up, stops none of it.
         """
         hooks = self._hooks_inside(run.depth)
-        if run.unsettled or not all(hook.plain for hook in hooks):
+        if run.unsettled or not self.services.chain.ends_plainly:
             await asyncio.shield(self._background.spawn(self._end(run, hooks), "finish"))
             return
         run.conclude()

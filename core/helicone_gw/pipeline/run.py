@@ -91,10 +91,11 @@ class Run:
         return answer
 
     async def _descend(self) -> Answer | None:
-        services, exchange = self.services, self.exchange
+        services, exchange, conversation = self.services, self.exchange, self._conversation
+        call = services.caller.call
         for hook in services.chain.pre_request:
-            self.depth = hook.index + 1
-            result = await services.caller.call(hook, exchange)
+            conversation.depth = hook.index + 1
+            result = await call(hook, exchange)
             if result is None:
                 continue
             if isinstance(result, Request):
@@ -103,7 +104,7 @@ class Run:
                 return Answer.of_response(result, hook.index, services.max_event)
             else:
                 raise Raised(wrong_value(hook.plugin, "pre_request", result), hook.index)
-        self.depth = services.chain.depth
+        conversation.depth = services.chain.depth
         return None
 
     async def _ascend(self, answer: Answer) -> None:
@@ -266,9 +267,10 @@ class Run:
         self._tell_plainly(hooks)
 
     def _tell_plainly(self, hooks: Sequence[Hook]) -> None:
+        depth, exchange, tell = self.depth, self.exchange, self.services.caller.tell_plainly
         for hook in hooks:
-            if hook.index < self.depth:
-                self.services.caller.tell_plainly(hook, self.exchange)
+            if hook.index < depth:
+                tell(hook, exchange)
 
     # END
 
