@@ -8,7 +8,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import html
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
@@ -41,8 +42,19 @@ MAX_BODY: Final = 64 * 1024
 _FAILURES = (SQLAlchemyError, OSError)
 
 
-def auth_pages(name: str, logins: Logins, ring: KeyRing, providers: Sequence[Mapping[str, str]]) -> Blueprint:
-    """The pages of the plugin instance ``name``. ``providers`` are the OpenID providers, by ``name`` and ``label``."""
+async def _nowhere(session: Session) -> str | None:
+    return None
+
+
+def auth_pages(
+    name: str,
+    logins: Logins,
+    ring: KeyRing,
+    providers: Sequence[Mapping[str, str]],
+    farewell: Callable[[Session], Awaitable[str | None]] = _nowhere,
+) -> Blueprint:
+    """The pages of the plugin instance ``name``. ``providers`` are the OpenID providers, by ``name`` and ``label``;
+    ``farewell`` says where else whoever had a session logs out, in their browser."""
     pages = Blueprint(f"{name}-auth", __name__, url_prefix="/auth")
 
     @pages.post("/login")
@@ -73,7 +85,11 @@ def auth_pages(name: str, logins: Logins, ring: KeyRing, providers: Sequence[Map
         session = await logins.sessions.of_cookies(session_cookies(logins))
         if session is not None:
             await logins.end(session)
-        answer = redirect(ring.login_page or "/") if is_form() else good(None)
+        elsewhere = None if session is None else await farewell(session)
+        if elsewhere is not None:
+            answer = on_to(elsewhere) if is_form() else good({"logout_url": elsewhere})
+        else:
+            answer = redirect(ring.login_page or "/") if is_form() else good(None)
         delete_cookie(answer, SESSION_COOKIE, logins.public_url)
         answer.headers["Clear-Site-Data"] = '"cache"'
         return answer
@@ -215,6 +231,21 @@ async def end_old(logins: Logins) -> None:
 def redirect(location: str) -> Response:
     """Go there, with GET."""
     return Response(b"", 303, {"Location": path_prefix(request.scope) + location, "Cache-Control": "no-store"})
+
+
+def on_to(url: str) -> Response:
+    """Go to another site. Not by a redirect: browsers take one for a part of the form, which may lead to us alone."""
+    escaped = html.escape(url)
+    page = f'<!doctype html><title>Logging out</title><p><a href="{escaped}">Log out there, too</a></p>'
+    headers = {"Refresh": f"0; url={url}", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+    return Response(page, 200, headers, content_type="text/html; charset=utf-8")
+
+
+def own_address(public_url: str | None) -> str:
+    """The address of the gateway's pages as browsers know it, without a slash at its end."""
+    if public_url is not None:
+        return public_url
+    return f"{'https' if is_secure() else 'http'}://{request.host}{path_prefix(request.scope)}"
 
 
 def back_to_login(ring: KeyRing, problem: GatewayError, next_: str) -> Response:

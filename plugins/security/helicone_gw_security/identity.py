@@ -134,29 +134,24 @@ class Identity:
             audit=gateway.audit,
             clock=gateway.clock,
         )
-        pages = [auth_pages(name, self.logins, gateway.keys, providers), admin_pages(name, desk)]
-        if self._config.oidc:
-            pages.append(self._oidc_pages(name, gateway))
-        return pages
-
-    def _oidc_pages(self, name: str, gateway: Gateway) -> Blueprint:
+        if not self._config.oidc:
+            return [auth_pages(name, self.logins, gateway.keys, providers), admin_pages(name, desk)]
         from helicone_gw_security.oidc import OidcProvider
+        from helicone_gw_security.oidc_logout import farewell
         from helicone_gw_security.oidc_pages import oidc_pages
         from helicone_gw_security.oidc_states import LoginStates
 
-        return oidc_pages(
-            name,
-            {
-                provider: OidcProvider(provider, entry, lambda: gateway.http, gateway.clock)
-                for provider, entry in self._config.oidc.items()
-            },
-            LoginStates(gateway.database, gateway.clock),
-            self.logins,
-            gateway.keys,
-            gateway.clock,
-            gateway.log,
-            self._config.login.public_url,
-        )
+        oidc = {
+            provider: OidcProvider(provider, entry, lambda: gateway.http, gateway.clock)
+            for provider, entry in self._config.oidc.items()
+        }
+        url, states = self._config.login.public_url, LoginStates(gateway.database, gateway.clock)
+        elsewhere = farewell(oidc, gateway.keys, gateway.log, url)
+        return [
+            auth_pages(name, self.logins, gateway.keys, providers, elsewhere),
+            admin_pages(name, desk),
+            oidc_pages(name, oidc, states, self.logins, gateway.keys, gateway.clock, gateway.log, url),
+        ]
 
     def measurements(self) -> Iterator[Measurement]:
         """What is counted here."""

@@ -120,6 +120,7 @@ class OidcConfig(Section):
     provision: bool = False
     allowed_domains: tuple[Text, ...] | None = None
     unverified_email: bool = False
+    logout: bool = False
     role: Role | None = None
     roles: RolesConfig | None = None
     organization: Text = "default"

@@ -61,7 +61,11 @@ class UserRow(SQLModel, table=True):
 
 class SessionRow(SQLModel, table=True):
     """A browser's session. ``sha256`` is the hash of what its cookie holds; ``holder`` is ``user:<id>`` or
-    ``key:<hash of the gateway key>``, and who that is now is looked up there."""
+    ``key:<hash of the gateway key>``, and who that is now is looked up there.
+
+    ``provider`` is the OpenID provider that it began at, ``sid`` the hash of what the session is called there, and
+    ``id_token`` its ID token, encrypted with what the cookie holds.
+    """
 
     __tablename__ = "gateway_session"
 
@@ -72,6 +76,9 @@ class SessionRow(SQLModel, table=True):
     seen_at: float
     expires_at: float = Field(index=True)
     address: str = ""
+    provider: str | None = None
+    sid: str | None = Field(default=None, sa_column=Column(String(64), nullable=True, index=True))
+    id_token: str | None = Field(default=None, repr=False)
 
 
 class LoginStateRow(SQLModel, table=True):

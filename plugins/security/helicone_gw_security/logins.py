@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from helicone_gw import Clock
     from helicone_gw_security.attempts import Attempts
     from helicone_gw_security.keys import StoredKey
-    from helicone_gw_security.sessions import Session, Sessions
+    from helicone_gw_security.sessions import Origin, Session, Sessions
     from helicone_gw_security.source import Keys
 
 MAX_FIELD: Final = 300
@@ -106,11 +106,11 @@ class Logins:
         await self._audit(key, "session.begin", f"key:{key.id}", after={"with": "key"})
         return session
 
-    async def of_user(self, user: User, address: str, how: str) -> Session:
-        """A session of ``user``, who proved who they are by ``how``."""
+    async def of_user(self, user: User, address: str, how: str, origin: Origin | None = None) -> Session:
+        """A session of ``user``, who proved who they are by ``how``, at ``origin`` if that is an OpenID provider."""
         if user.stored:
             await self.users.table.change(user.id, last_login_at=self._clock.now())
-        session = await self.sessions.begin(f"user:{user.id}", user.key, address)
+        session = await self.sessions.begin(f"user:{user.id}", user.key, address, origin)
         await self._audit(user.key, "session.begin", f"user:{user.id}", after={"with": how})
         return session
 
@@ -131,6 +131,11 @@ class Logins:
         """End a session."""
         await self.sessions.end(session.secret)
         await self._audit(session.key, "session.end", session.key.id)
+
+    async def end_there(self, provider: str, subject: str | None, sid: str | None) -> None:
+        """End sessions because the OpenID provider says so: the one called ``sid`` there, else all of ``subject``."""
+        users = [] if subject is None or sid is not None else await self.users.table.with_subject(subject)
+        await self.sessions.end_of(provider, [f"user:{user}" for user in users], sid)
 
     async def change_password(self, key: GatewayKey, current: str, new: str, address: str) -> User:
         """Give the user behind ``key`` a new password, and end all their sessions.

@@ -33,6 +33,9 @@ ALGORITHMS: Final = (
 )
 """How an ID token may be signed: with the provider's private key, and never with a secret that is shared."""
 
+LOGOUT_EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
+"""What a logout token says has happened."""
+
 LEEWAY: Final = 60.0
 """Seconds that the provider's clock may differ from ours."""
 
@@ -85,9 +88,9 @@ class OidcProvider:
         }
         return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(asked)}"
 
-    async def claims(self, *, code: str, redirect_uri: str, nonce: str, verifier: str) -> Mapping[str, Any]:
+    async def claims(self, *, code: str, redirect_uri: str, nonce: str, verifier: str) -> tuple[Mapping[str, Any], str]:
         """What the provider says of whoever came back with ``code``: the ID token's claims, checked, and beside them
-        those of its userinfo endpoint where the token has no e-mail address."""
+        those of its userinfo endpoint where the token has no e-mail address; and the ID token itself."""
         fields = {
             "grant_type": "authorization_code",
             "code": code,
@@ -103,7 +106,31 @@ class OidcProvider:
         access = answer.get("access_token")
         if "email" not in claims and isinstance(access, str):
             claims = {**await self._userinfo(access, claims["sub"]), **claims}
-        return claims
+        return claims, token
+
+    async def logout_url(self, *, id_token: str | None, back: str) -> str | None:
+        """Where the browser is sent to log out there, too, and be sent ``back`` (RP-Initiated Logout 1.0, section 2);
+        ``None`` where the provider has no such place."""
+        if "end_session_endpoint" not in await self._description():
+            return None
+        endpoint = await self._endpoint("end_session_endpoint")
+        asked = {"client_id": self.config.client_id, "post_logout_redirect_uri": back}
+        if id_token is not None:
+            asked["id_token_hint"] = id_token
+        return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(asked)}"
+
+    async def logged_out(self, token: str) -> tuple[str | None, str | None]:
+        """Whom a logout token says to have logged out: ``sub`` and ``sid``, one of them at least (Back-Channel Logout
+        1.0, section 2.6)."""
+        claims = await self._verified(token, what="logout token", named=False)
+        self._check_issued(claims, "logout token")
+        events = claims.get("events")
+        if not isinstance(events, Mapping) or not isinstance(events.get(LOGOUT_EVENT), Mapping) or "nonce" in claims:
+            raise OidcFailed("the logout token is none")
+        sub, sid = (each if isinstance(each := claims.get(name), str) and each else None for name in ("sub", "sid"))
+        if sub is None and sid is None:
+            raise OidcFailed("the logout token names nobody")
+        return sub, sid
 
     async def _authenticated(self, fields: Mapping[str, str]) -> dict[str, Any]:
         """How the client proves itself at the token endpoint (RFC 6749, section 2.3.1)."""
@@ -117,8 +144,8 @@ class OidcProvider:
             return {"data": dict(fields), "headers": {"authorization": f"Basic {basic}"}}
         return {"data": {**fields, "client_id": self.config.client_id, "client_secret": secret}}
 
-    async def _verified(self, token: str) -> dict[str, Any]:
-        """The claims of a token that the provider signed."""
+    async def _verified(self, token: str, *, what: str = "ID token", named: bool = True) -> dict[str, Any]:
+        """The claims of a token that the provider signed; ``named``: they must say whom they are of."""
         from joserfc import jwt
         from joserfc.errors import JoseError
 
@@ -129,31 +156,35 @@ class OidcProvider:
             except (JoseError, ValueError, TypeError) as problem:
                 # The provider may have new keys: they are asked for once, and not too often.
                 if again or not self._may_ask_again():
-                    raise OidcFailed(f"the ID token is not the provider's: {type(problem).__name__}") from None
+                    raise OidcFailed(f"the {what} is not the provider's: {type(problem).__name__}") from None
                 continue
-            if not isinstance(claims.get("sub"), str) or not claims["sub"]:
+            if named and (not isinstance(claims.get("sub"), str) or not claims["sub"]):
                 raise OidcFailed("the ID token names nobody")
             return dict(claims)
         raise AssertionError("unreachable")
 
     def _check(self, claims: Mapping[str, Any], nonce: str) -> None:
         """OpenID Connect Core 1.0, section 3.1.3.7."""
+        self._check_issued(claims, "ID token")
+        if claims.get("nonce") != nonce:
+            raise OidcFailed("the ID token is of another login")
+
+    def _check_issued(self, claims: Mapping[str, Any], what: str) -> None:
+        """Whether a token is of this provider, for this client, and valid now."""
         now, client = self._clock.now(), self.config.client_id
         audience = claims.get("aud")
         audiences = [audience] if isinstance(audience, str) else audience
         if str(claims.get("iss", "")).rstrip("/") != self.config.issuer:
-            raise OidcFailed("the ID token is another issuer's")
+            raise OidcFailed(f"the {what} is another issuer's")
         if not isinstance(audiences, list) or client not in audiences:
-            raise OidcFailed("the ID token is for another client")
+            raise OidcFailed(f"the {what} is for another client")
         if (len(audiences) > 1 or "azp" in claims) and claims.get("azp") != client:
-            raise OidcFailed("the ID token was given to another client")
+            raise OidcFailed(f"the {what} was given to another client")
         expires, issued = claims.get("exp"), claims.get("iat")
         if not isinstance(expires, int | float) or now >= expires + LEEWAY:
-            raise OidcFailed("the ID token is not valid any more")
+            raise OidcFailed(f"the {what} is not valid any more")
         if not isinstance(issued, int | float) or issued > now + LEEWAY:
-            raise OidcFailed("the ID token is not valid yet")
-        if claims.get("nonce") != nonce:
-            raise OidcFailed("the ID token is of another login")
+            raise OidcFailed(f"the {what} is not valid yet")
 
     async def _userinfo(self, access: str, subject: str) -> dict[str, Any]:
         if "userinfo_endpoint" not in await self._description():

@@ -77,6 +77,11 @@ def email_of(config: OidcConfig, claims: Mapping[str, Any]) -> str:
     return email
 
 
+def subject_of(config: OidcConfig, sub: str) -> str:
+    """What users have as their subject: two issuers may call two people the same."""
+    return f"{config.issuer} {sub}"
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """A user who logs in, and who they were ``before``: ``None`` for one who was just made.
@@ -94,7 +99,7 @@ async def account(config: OidcConfig, claims: Mapping[str, Any], users: Users, n
 
     A user is found by issuer and subject, and before the first such login by the e-mail address. Raises `Refused`.
     """
-    subject = f"{config.issuer} {claims['sub']}"
+    subject = subject_of(config, claims["sub"])
     if len(claims["sub"]) > MAX_SUBJECT:
         raise Refused("The provider names you in a way that is too long.")
     organization, role, email = organization_of(config, claims), role_of(config, claims), email_of(config, claims)

@@ -8,22 +8,26 @@ from typing import TYPE_CHECKING, Any
 from quart import Blueprint, Response, request
 from sqlalchemy.exc import SQLAlchemyError
 
-from helicone_gw import AuthenticationFailed, GatewayError, NotFound, Unavailable, client_address, path_prefix
+from helicone_gw import AuthenticationFailed, BadRequest, GatewayError, NotFound, Unavailable, client_address
 from helicone_gw_security.auth_pages import (
     back_to_login,
     bad,
     delete_cookie,
     end_old,
+    good,
     is_secure,
     logged_in,
+    own_address,
+    read_fields,
     redirect,
     request_headers,
     set_cookie,
 )
 from helicone_gw_security.browsers import LOGIN_COOKIE, local_address, own_cookies
 from helicone_gw_security.oidc import OidcFailed, OidcProvider
-from helicone_gw_security.oidc_accounts import account
+from helicone_gw_security.oidc_accounts import account, subject_of
 from helicone_gw_security.oidc_states import LIFETIME
+from helicone_gw_security.sessions import Origin
 
 if TYPE_CHECKING:
     from helicone_gw import Clock, KeyRing
@@ -54,11 +58,7 @@ def oidc_pages(
         return providers[which]
 
     def return_address(which: str) -> str:
-        base = public_url
-        if base is None:
-            scheme = "https" if is_secure() else "http"
-            base = f"{scheme}://{request.host}{path_prefix(request.scope)}"
-        return f"{base}/auth/oidc/{which}/callback"
+        return f"{own_address(public_url)}/auth/oidc/{which}/callback"
 
     @pages.get("/<which>/start")
     async def start(which: str) -> Response:
@@ -90,7 +90,7 @@ def oidc_pages(
             return failed(which, OidcFailed("the provider refused"))
         counted = await logins.attempts.begin(client_address())
         try:
-            claims = await provider.claims(
+            claims, token = await provider.claims(
                 code=code, redirect_uri=return_address(which), nonce=begun.nonce, verifier=begun.verifier
             )
             found = await account(provider.config, claims, logins.users, clock.now())
@@ -104,10 +104,24 @@ def oidc_pages(
         if found.kept:
             log.warning("the last administrator stays one, whatever the provider says", user=user.id, provider=which)
         await end_old(logins)
-        session = await logins.of_user(user, client_address(), f"oidc:{which}")
+        session = await logins.of_user(user, client_address(), f"oidc:{which}", Origin(which, token, _sid(claims)))
         answer = logged_in(redirect(local_address(begun.next)), session, logins)
         delete_cookie(answer, LOGIN_COOKIE, public_url)
         return answer
+
+    @pages.post("/<which>/backchannel")
+    async def backchannel(which: str) -> Response:
+        provider = provider_of(which)
+        token = (await read_fields()).get("logout_token", "")
+        counted = await logins.attempts.begin(client_address())
+        try:
+            sub, sid = await provider.logged_out(token)
+        except OidcFailed as problem:
+            log.warning("a logout failed", provider=which, problem=str(problem))
+            raise BadRequest("The logout token is not valid.", code="invalid_logout_token") from None
+        await logins.attempts.good(counted)
+        await logins.end_there(which, None if sub is None else subject_of(provider.config, sub), sid)
+        return good(None)
 
     def failed(which: str, problem: OidcFailed) -> Response:
         log.warning("a login failed", provider=which, problem=str(problem))
@@ -126,3 +140,9 @@ def oidc_pages(
         return turned_away(Unavailable("The database cannot be reached at the moment.", code="database_unavailable"))
 
     return pages
+
+
+def _sid(claims: Mapping[str, Any]) -> str | None:
+    """What the provider calls the session there, if it says so."""
+    sid = claims.get("sid")
+    return sid if isinstance(sid, str) and 0 < len(sid) <= MAX_PARAMETER else None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import hmac
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +27,8 @@ from helicone_gw_security.cached import STALE_AFTER
 from helicone_gw_security.identity_tables import SESSION, SessionRow
 
 if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
+
     from helicone_gw import Clock, Database
 
 CACHED: Final = 10_000
@@ -36,11 +40,23 @@ PER_HOLDER: Final = 50
 SEEN_EVERY: Final = 60.0
 """Seconds between two notes of when a session was seen last."""
 
+MAX_TOKEN: Final = 16_000
+"""Characters of an ID token that are kept; a longer one is not."""
+
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _FAILURES = (SQLAlchemyError, OSError, TimeoutError)
 
 Holders = Callable[[str, str], Awaitable[GatewayKey | None]]
 """Who a holder (``user:<id>``, ``key:<hash>``) of an organisation is now, ``None`` when it may not log in any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The OpenID provider that a session began at, its name for the session (``sid``), and its ID token."""
+
+    provider: str
+    id_token: str = field(repr=False)
+    sid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +67,13 @@ class Session:
     holder: str
     secret: str = field(repr=False)
     expires_at: float
+    provider: str | None = None
+    sealed: str | None = field(default=None, repr=False)
+
+    @property
+    def id_token(self) -> str | None:
+        """The ID token of the provider that it began at, which only the cookie opens; ``None`` where there is none."""
+        return None if self.sealed is None else opened(self.secret, self.sealed)
 
     @property
     def csrf_token(self) -> str:
@@ -61,6 +84,32 @@ class Session:
 def hashed(secret: str) -> str:
     """What is kept of a cookie's secret, which is random and 256 bits long."""
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def named_there(provider: str, sid: str) -> str:
+    """What is kept of a provider's name for a session."""
+    return hashlib.sha256(f"{provider}\n{sid}".encode()).hexdigest()
+
+
+def sealed(secret: str, text: str) -> str | None:
+    """``text`` as only whoever has the cookie can read it; ``None`` for one that is too long to keep."""
+    return _cipher(secret).encrypt(text.encode()).decode() if len(text) <= MAX_TOKEN else None
+
+
+def opened(secret: str, text: str) -> str | None:
+    """What was `sealed`; ``None`` if it was not, with this secret."""
+    from cryptography.fernet import InvalidToken
+
+    try:
+        return _cipher(secret).decrypt(text.encode()).decode()
+    except InvalidToken:
+        return None
+
+
+def _cipher(secret: str) -> Fernet:
+    from cryptography.fernet import Fernet
+
+    return Fernet(base64.urlsafe_b64encode(hmac.new(secret.encode(), b"id token", hashlib.sha256).digest()))
 
 
 class Sessions:
@@ -132,8 +181,11 @@ class Sessions:
                 return session
         return None
 
-    async def begin(self, holder: str, key: GatewayKey, address: str) -> Session:
-        """A new session of ``holder``, which is ``key`` to the gateway's pages. Raises SQLAlchemy's errors."""
+    async def begin(self, holder: str, key: GatewayKey, address: str, origin: Origin | None = None) -> Session:
+        """A new session of ``holder``, which is ``key`` to the gateway's pages; ``origin``: where it comes from.
+
+        Raises SQLAlchemy's errors.
+        """
         now = self._clock.now()
         secret = secrets.token_urlsafe(32)
         row = SessionRow(
@@ -145,6 +197,10 @@ class Sessions:
             expires_at=now + self.lifetime,
             address=address[:100],
         )
+        if origin is not None:
+            row.provider = origin.provider
+            row.sid = None if origin.sid is None else named_there(origin.provider, origin.sid)
+            row.id_token = sealed(secret, origin.id_token)
         oldest = (
             select(SESSION.c.sha256)
             .where(SESSION.c.holder == holder)
@@ -157,7 +213,7 @@ class Sessions:
             if ended:
                 await connection.execute(delete(SESSION).where(SESSION.c.sha256.in_(ended)))
             await connection.execute(insert(SESSION).values(**row.model_dump()))
-        return Session(key, holder, secret, row.expires_at)
+        return Session(key, holder, secret, row.expires_at, row.provider, row.id_token)
 
     async def end(self, secret: str) -> None:
         """End the session of this cookie, here at once, and in other processes within `STALE_AFTER` seconds."""
@@ -171,6 +227,14 @@ class Sessions:
             done = await connection.execute(delete(SESSION).where(SESSION.c.holder == holder))
         for sha256 in [sha256 for sha256, (row, _) in self._known.items() if row.holder == holder]:
             self._known.pop(sha256, None)
+        return done.rowcount
+
+    async def end_of(self, provider: str, holders: Sequence[str], sid: str | None) -> int:
+        """End the sessions that began at ``provider``: the one called ``sid`` there, else all of ``holders``."""
+        which = SESSION.c.holder.in_(holders) if sid is None else SESSION.c.sid == named_there(provider, sid)
+        async with self._database.begin() as connection:
+            done = await connection.execute(delete(SESSION).where(SESSION.c.provider == provider, which))
+        self._known.clear()
         return done.rowcount
 
     async def _find(self, secret: str) -> Session | None:
@@ -189,7 +253,7 @@ class Sessions:
             return None
         if now >= row.seen_at + SEEN_EVERY:
             await self._seen(row, now)
-        return Session(key, row.holder, secret, row.expires_at)
+        return Session(key, row.holder, secret, row.expires_at, row.provider, row.id_token)
 
     async def _asked(self, sha256: str) -> tuple[SessionRow, GatewayKey] | None:
         try:

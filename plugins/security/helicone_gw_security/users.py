@@ -121,6 +121,12 @@ class UserTable:
             row = (await connection.execute(query)).mappings().first()
         return None if row is None else _user(row)
 
+    async def with_subject(self, subject: str) -> list[str]:
+        """The ids of those who log in as ``subject``, in whatever organisation."""
+        query = select(USER.c.id).where(USER.c.subject == subject)
+        async with self._database.connect() as connection:
+            return list((await connection.execute(query)).scalars())
+
     async def all(self, organization: str | None = None) -> list[User]:
         """Every user, by organisation and e-mail address."""
         query = select(USER).where(USER.c.removed_at.is_(None)).order_by(USER.c.organization_id, USER.c.email)
