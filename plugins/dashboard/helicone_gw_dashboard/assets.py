@@ -17,7 +17,7 @@ TYPES = {
 }
 """What is served; everything else that lies there (licences) is not."""
 
-TOGETHER = {"dashboard.css": ("app.css", "forms.css", "plugins.css", "vendor/uPlot.min.css")}
+TOGETHER = {"dashboard.css": ("app.css", "lists.css", "forms.css", "plugins.css", "vendor/uPlot.min.css")}
 """Files that are served as one: every page needs the first, and nothing is drawn before a page's styles are there."""
 
 

@@ -172,7 +172,8 @@
       plots.push(plot);
     });
   }
-  all();
+  // Whoever waits for a page sees it first, and then its charts.
+  requestAnimationFrame(function () { setTimeout(fresh); });
   document.addEventListener("htmx:afterSettle", fresh);
   document.addEventListener("dashboard:theme", all);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", all);
