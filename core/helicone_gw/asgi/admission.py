@@ -44,7 +44,9 @@ async def admit(gateway: Gateway, exchange: Exchange, headers: Headers, location
     if location.kind == "unknown":
         raise NotFound(location.reason or f"There is nothing at {location.path}.")
     if not gateway.keys.configured:
-        guard_open_gateway(headers.get("host") or "", headers, gateway.config.server.domains)
+        cors = gateway.config.server.cors
+        origins = () if cors is None else cors.origins
+        guard_open_gateway(headers.get("host") or "", headers, gateway.config.server.domains, origins)
     first = headers.first
     if b"transfer-encoding" in first and b"content-length" in first:
         raise BadRequest("A request with both Transfer-Encoding and Content-Length is not accepted.")

@@ -41,6 +41,9 @@ class Cors:
         asked = headers.get("access-control-request-headers") or ""
         if _FIELD_NAMES.fullmatch(asked):
             fields.append((b"access-control-allow-headers", asked.encode("ascii")))
+        if headers.get("access-control-request-private-network") == "true":
+            # A page of the internet asks for an address inside (WICG Private Network Access).
+            fields.append((b"access-control-allow-private-network", b"true"))
         await send({"type": "http.response.start", "status": 204, "headers": fields})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         return True

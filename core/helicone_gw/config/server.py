@@ -24,7 +24,10 @@ class TlsConfig(Section):
 
 
 class CorsConfig(Section):
-    """Web pages of other sites that may call the gateway; they send a gateway key of their own."""
+    """Web pages of other sites that may call the gateway; they send a gateway key of their own.
+
+    A gateway without keys lets those that are listed call providers, and none its own pages; "*" is nobody there.
+    """
 
     origins: tuple[Origin, ...] = Field(
         min_length=1, description='Origins of the pages, such as "https://app.example.com"; "*" for any.'

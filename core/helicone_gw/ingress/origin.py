@@ -16,13 +16,15 @@ from helicone_gw.ingress.hosts import belongs, is_loopback, split_host
 _PORTS = {"http": 80, "https": 443}
 
 
-def guard_open_gateway(host: str, headers: Headers, domains: Collection[str]) -> None:
+def guard_open_gateway(host: str, headers: Headers, domains: Collection[str], origins: Collection[str] = ()) -> None:
     """Refuse what a web page may have sent. For every request, of any kind, while no gateway key is configured.
 
     Args:
         host: the ``Host`` field or ``:authority``; "" when there was none.
         headers: the request's, for ``Origin`` and ``Sec-Fetch-Site`` (W3C Fetch Metadata).
         domains: ``server.domains``.
+        origins: those of other sites' pages that may call all the same. "*" is none: whoever has no key would give
+            every page of the world what it can reach.
 
     Raises:
         PermissionDenied: the host is not one of ours, or the request comes from another site.
@@ -34,6 +36,8 @@ def guard_open_gateway(host: str, headers: Headers, domains: Collection[str]) ->
             "server.domains. Call it by one of these, add this host to server.domains, or configure security.keys.",
             code="host_not_allowed",
         )
+    if origins and (said := headers.get_all("origin")) and len(said) == 1 and said[0].lower() in origins:
+        return
     if "origin" in headers and any(not _is_same(origin, name, port) for origin in headers.get_all("origin")):
         raise _cross_site()
     if "sec-fetch-site" in headers and any(

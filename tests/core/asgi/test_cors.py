@@ -13,6 +13,7 @@ ASKING = {
     "access-control-request-method": "POST",
     "access-control-request-headers": "authorization, content-type",
 }
+PRIVATE = {"access-control-request-private-network": "true"}
 CHAT = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}]}
 
 
@@ -135,3 +136,30 @@ async def test_a_key_that_reads_calls_no_provider(gateway: GatewayFactory) -> No
         assert not running.provider.requests
         answer = await running.request("POST", "/v1/chat/completions", json=CHAT, headers=bearing("sk-write"))
         assert answer.status == 200
+
+
+async def test_without_keys_a_listed_page_calls_providers_and_nothing_else(gateway: GatewayFactory) -> None:
+    async with gateway([], config={"server": {"cors": CORS}}) as running:
+        page = {"origin": PAGE, "sec-fetch-site": "cross-site"}
+        asked = await running.request("OPTIONS", "/v1/chat/completions", headers={**ASKING, **PRIVATE})
+        assert asked.headers.get("access-control-allow-private-network") == "true"
+        called = await running.request("POST", "/v1/chat/completions", json=CHAT, headers=page)
+        assert (called.status, called.headers.get("access-control-allow-origin")) == (200, PAGE)
+        for headers in ({**page, "origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}):
+            refused = await running.request("POST", "/v1/chat/completions", json=CHAT, headers=headers)
+            assert (refused.status, refused.headers.get("access-control-allow-origin")) == (403, None)
+        assert (await running.request("GET", "/healthz", headers=page)).status == 200
+        rebound = {**page, "host": "evil.example"}
+        assert (await running.request("POST", "/v1/chat/completions", json=CHAT, headers=rebound)).status == 403
+
+
+async def test_without_keys_any_page_is_no_page(gateway: GatewayFactory) -> None:
+    async with gateway([], config={"server": {"cors": {"origins": ["*"]}}}) as running:
+        refused = await running.request("POST", "/v1/chat/completions", json=CHAT, headers={"origin": PAGE})
+        assert refused.status == 403
+
+
+async def test_without_keys_no_page_of_another_site_reads_our_own(gateway: GatewayFactory) -> None:
+    async with gateway(["metrics"], config={"server": {"cors": CORS}}) as running:
+        assert (await running.request("GET", "/metrics", headers={"origin": PAGE})).status == 403
+        assert (await running.request("GET", "/metrics")).status == 200
