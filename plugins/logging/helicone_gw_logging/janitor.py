@@ -1,4 +1,4 @@
-"""Janitor: deletes what retention does not keep, once an hour, beside the requests."""
+"""Janitor: once an hour, beside the requests, packs what is over and deletes what retention does not keep."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import random
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from helicone_gw_logging.retention import prune
+from helicone_gw_logging.packing import pack
+from helicone_gw_logging.retention import PAUSE, prune
 
 if TYPE_CHECKING:
     from helicone_gw import Clock, Database
@@ -22,7 +23,7 @@ AT_FIRST = 60.0
 
 
 class Janitor:
-    """Runs `prune` from time to time. What fails is logged, and tried again the next time."""
+    """Runs `pack` and `prune` from time to time. What fails is logged, and tried again the next time."""
 
     def __init__(
         self,
@@ -42,9 +43,8 @@ class Janitor:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin, if there is anything to do: months to make ahead on Postgres, or rows that are not kept for ever."""
-        if self._retention.days() or not self._database.sqlite:
-            self._task = asyncio.get_running_loop().create_task(self._run(), name="logging.janitor")
+        """Begin."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="logging.janitor")
 
     async def close(self) -> None:
         """Break off whatever is being done: it goes on after the next start."""
@@ -54,7 +54,16 @@ class Janitor:
                 await self._task
 
     async def once(self) -> None:
-        """Delete what is too old now."""
+        """Pack what is over now, and delete what is too old."""
+        try:
+            histograms = 0
+            async for so_far in pack(self._database, self._clock.now()):
+                histograms = so_far
+                await self._clock.sleep(PAUSE)
+            if histograms:
+                self._log.info("days that are over are packed", histograms=histograms)
+        except Exception as problem:
+            self._log.error("what is over could not be packed", problem=type(problem).__name__)
         try:
             done: dict[str, int] = {}
             steps = prune(

@@ -16,6 +16,7 @@ from helicone_gw_logging.totals import (
     DIMENSION_DAY,
     HISTOGRAM,
     HISTOGRAM_DAY,
+    HISTOGRAM_PACKED,
     PROPERTY_KEY,
     ROLLUP,
     ROLLUP_DAY,
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
 AT_ONCE = 2000
 """Requests that are read at once."""
 
-_SUMS = (ROLLUP, ROLLUP_DAY, DIMENSION, DIMENSION_DAY, HISTOGRAM, HISTOGRAM_DAY, SESSION, USER, PROPERTY_KEY)
+_SUMS = (
+    *(ROLLUP, ROLLUP_DAY, DIMENSION, DIMENSION_DAY),
+    *(HISTOGRAM, HISTOGRAM_DAY, HISTOGRAM_PACKED, SESSION, USER, PROPERTY_KEY),
+)
 
 
 async def sums_are_missing(database: Database) -> bool:

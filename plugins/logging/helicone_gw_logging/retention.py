@@ -17,6 +17,7 @@ from helicone_gw_logging.totals import (
     DIMENSION_DAY,
     HISTOGRAM,
     HISTOGRAM_DAY,
+    HISTOGRAM_PACKED,
     ROLLUP,
     ROLLUP_DAY,
     SESSION,
@@ -101,7 +102,7 @@ def _what(kind: str, before: int) -> tuple[Sequence[Table], Callable[[Table], Co
     def old(table: Table) -> ColumnElement[bool]:
         return table.c.hour < hours if "hour" in table.c else table.c.day < hours // 24
 
-    return (ROLLUP, ROLLUP_DAY, DIMENSION, DIMENSION_DAY, HISTOGRAM, HISTOGRAM_DAY), old
+    return (ROLLUP, ROLLUP_DAY, DIMENSION, DIMENSION_DAY, HISTOGRAM, HISTOGRAM_DAY, HISTOGRAM_PACKED), old
 
 
 async def _count(database: Database, tables: Sequence[Table], old: Callable[[Table], ColumnElement[bool]]) -> int:
@@ -148,7 +149,7 @@ async def _delete_some(
 
 async def _parts(connection: AsyncConnection, table: Table) -> list[list[ColumnElement[bool]]]:
     """Conditions that take ``table`` apart by organization, which its index begins with, where it has one."""
-    if table in (BODY, DIMENSION, DIMENSION_DAY, HISTOGRAM, HISTOGRAM_DAY):
+    if table in (BODY, DIMENSION, DIMENSION_DAY, HISTOGRAM, HISTOGRAM_DAY, HISTOGRAM_PACKED):
         return [[]]
     column, found = table.c.organization_id, list[str]()
     while True:

@@ -23,6 +23,7 @@ from helicone_gw_logging.totals import (
     ALL,
     DIMENSION,
     DIMENSION_DAY,
+    EVERY,
     HISTOGRAM,
     HISTOGRAM_DAY,
     OTHER,
@@ -113,6 +114,7 @@ class Totals(Struct):
             if number is not None:
                 at = organization, metric, provider, model, hour, bucket(number)
                 self.histograms[at] = self.histograms.get(at, 0) + sign
+        _append(self.dimensions, (organization, EVERY, hour, ALL), sums)
         outcome, code = _FAILURE(request)
         for dimension, value in (
             ("error", None if outcome == "ok" else code or outcome),

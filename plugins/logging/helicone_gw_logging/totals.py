@@ -8,7 +8,7 @@ in one hour than are told apart, the others are summed up under `OTHER`.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, String, Table, Text
 
 from helicone_gw_logging.tables import METADATA
 
@@ -17,6 +17,9 @@ OTHER = "(other)"
 
 ALL = "(all)"
 """Stands for all providers, and all models, in histograms."""
+
+EVERY = "all"
+"""The dimension that has one value, `ALL`: what all requests of an hour come to."""
 
 TOKENS = (
     "prompt_tokens",
@@ -123,9 +126,9 @@ def _dimension(name: str, span: str) -> Table:
 
 
 DIMENSION = _dimension("rollup_dimension_hour", "hour")
-"""Requests of one hour with one value of a dimension: "user", "session" (its name), "prompt" (its id), "country", "key"
-(the gateway key's id), "error" (of what failed: its code, else how it ended), "property:<key>" (in lower case); keys of
-properties beyond those that an organization may have are "property:(other)"."""
+"""Requests of one hour with one value of a dimension: `EVERY`, "user", "session" (its name), "prompt" (its id),
+"country", "key" (the gateway key's id), "error" (of what failed: its code, else how it ended), "property:<key>" (in
+lower case); keys of properties beyond those that an organization may have are "property:(other)"."""
 DIMENSION_DAY = _dimension("rollup_dimension_day", "day")
 """The same by the day (since the epoch, in UTC): the hours of `DIMENSION` added up, for whoever looks far back."""
 
@@ -150,7 +153,18 @@ HISTOGRAM = _histogram("histogram_hour", "hour")
 `helicone_gw_logging.histograms`. Provider and model are those of `ROLLUP`; where both are `ALL`, the row is the sum
 over all of them: read either that, or the others."""
 HISTOGRAM_DAY = _histogram("histogram_day", "day")
-"""The same by the day (since the epoch, in UTC)."""
+"""The same by the day (since the epoch, in UTC): what is not packed."""
+HISTOGRAM_PACKED = Table(
+    "histogram_packed",
+    METADATA,
+    _key("organization_id"),
+    _key("metric"),
+    _key("provider"),
+    _key("model"),
+    _number("day"),
+    Column("counts", LargeBinary, nullable=False),
+)
+"""What `helicone_gw_logging.packing` has packed of `HISTOGRAM_DAY`: all counts of a day in one value."""
 
 SESSION = Table(
     "session_summary",
@@ -162,6 +176,12 @@ SESSION = Table(
     Column("last_at", BigInteger, nullable=False),
     *_sums(SUMMARY_SUMS),
     Index("ix_session_summary_last_at", "organization_id", "last_at"),
+    # All that lists of names say, in the order of names.
+    Index(
+        "ix_session_summary_name",
+        *("organization_id", "session_name", "last_at", "first_at"),
+        *("requests", "cost_nano_usd", "latency_sum", "latency_count"),
+    ),
 )
 """A session: the requests with one id and one name ("": none). Times are those of receipt."""
 

@@ -148,6 +148,7 @@ async def check(database: Database) -> None:
             if value:
                 dimensions[organization, dimension, hour, value] = group
     for row in rows:
+        dimensions.setdefault((row.organization_id, "all", row.hour, ALL), []).append(row)
         if row.outcome != "ok":
             failure = row.organization_id, "error", row.hour, row.error_code or row.outcome
             dimensions.setdefault(failure, []).append(row)

@@ -16,6 +16,7 @@ from helicone_gw.database import Database
 from helicone_gw.exchange import Exchange
 from helicone_gw.model import Cost, Outcome
 from helicone_gw.testing import GatewayFactory, RunningGateway
+from helicone_gw_logging.packing import pack
 from helicone_gw_logging.plugin import VERSIONS
 from helicone_gw_logging.query import active as active_users
 from helicone_gw_logging.query import percentiles, plan, sums
@@ -44,6 +45,7 @@ SPANS = [
     Span(AT + 17 * MINUTE + 1, AT + 2 * HOUR + 12_345),
     Span(AT + 5 * MINUTE, AT + 9 * MINUTE),
     Span(AT, AT),
+    Span(AT + 10 * MINUTE + 1, AT + 2 * HOUR + 50 * MINUTE),
 ]
 FILTERS: list[Any] = [
     "all",
@@ -177,7 +179,7 @@ async def test_groups_are_those_of_the_rows(filled: tuple[Database, list[Any], d
     group = Group(by, "App" if by == "property" else "")
     async with database.connect() as connection:
         for asked in (FILTERS[0], FILTERS[3], FILTERS[7]):
-            for span in SPANS[1:3]:
+            for span in (SPANS[1], SPANS[2], SPANS[5]):
                 there: dict[Any, list[Any]] = {}
                 for row in holding(rows, properties, asked, span):
                     if (value := value_of(row, group, properties)) is not None:
@@ -203,7 +205,7 @@ async def test_buckets_are_those_of_the_rows(
     database, rows, properties = filled
     async with database.connect() as connection:
         for asked in (FILTERS[0], FILTERS[9]):
-            for span in (SPANS[1 if increment in ("day", "week", "month", "year") else 0], SPANS[2]):
+            for span in (SPANS[1 if increment in ("day", "week", "month", "year") else 0], SPANS[2], SPANS[5]):
                 begins = cuts(span, increment, where)
                 there: dict[int, list[Any]] = {}
                 for row in holding(rows, properties, asked, span):
@@ -419,13 +421,15 @@ async def test_sums_and_rows_tell_the_same_on_every_database(
     questions = [
         Question(Scope(), span, read_filter(asked), group, tuple(cuts(span, increment, zone(None, -90))))
         for asked, span, increment, group in zip(
-            cycle(FILTERS), cycle(SPANS[:3]), cycle(increments), groups, strict=False
+            cycle(FILTERS), cycle((*SPANS[:3], SPANS[5])), cycle(increments), groups, strict=False
         )
         if (span.end - span.start) < 10**8 or increment != "hour"
     ]
     answers: list[list[Any]] = []
-    for source in ("sums", "rows"):
-        if source == "rows":
+    for source in ("sums", "packed", "rows"):
+        if source == "packed":
+            assert [done async for done in pack(any_database, START + 2 * 86_400)]
+        elif source == "rows":
             from_rows(monkeypatch)
         async with any_database.connect() as connection:
             answers.append([])
@@ -435,5 +439,5 @@ async def test_sums_and_rows_tell_the_same_on_every_database(
                 answers[-1].append((await summed(connection, question), counts, users))
                 plan_ = await planned(connection, question)
                 answers[-1].append(await largest(connection, question, plan_, ("cost_nano_usd", "requests"), 5))
-    assert answers[0] == answers[1]
+    assert answers[0] == answers[1] == answers[2]
     assert any(answer for answer in answers[0])

@@ -10,6 +10,7 @@ import pytest
 
 from helicone_gw.exchange import Exchange
 from helicone_gw.testing import GatewayFactory, RunningGateway
+from helicone_gw_logging.tables import MOST
 from tests.plugins.logging.asking import log_all, many
 from tests.plugins.logging.calling import ALICE, BOB, EVE, KEYS, answer, ask, flush
 
@@ -134,6 +135,28 @@ async def test_sorts(filled: RunningGateway, name: str, column: str, direction: 
     known = [value for value in values if value is not None]
     assert known == sorted(known, reverse=direction == "desc")
     assert values == known + [None] * (len(values) - len(known)), "the unknown comes last"
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "held"), [("latency", "delay_ms", "latency"), ("cost", "cost", "cost_nano_usd")]
+)
+async def test_those_that_have_most_are_found_by_their_index_and_the_others_follow(
+    filled: RunningGateway, monkeypatch: pytest.MonkeyPatch, name: str, column: str, held: str
+) -> None:
+    monkeypatch.setitem(MOST, held, 10**18)
+    filters: list[Any] = ["all", {"request_response_rmt": {name: {"gte": 0.0001}}}]
+    pages = [{"limit": limit, "offset": offset} for limit, offset in ((5, 0), (7, 9), (1000, 0))]
+    expected = [await query(filled, filter=one, sort={name: "desc"}, **page) for one in filters for page in pages]
+    newest = [await query(filled, filter=filters[1], **page) for page in pages]
+    values = sorted(row[column] for row in expected[2] if row[column])
+    scale = 10**9 if name == "cost" else 1
+    monkeypatch.setitem(MOST, held, 0)
+    for least in (0, round(values[len(values) // 2] * scale)):
+        monkeypatch.setitem(MOST, held, least)
+        assert expected == [
+            await query(filled, filter=one, sort={name: "desc"}, **page) for one in filters for page in pages
+        ]
+        assert newest == [await query(filled, filter=filters[1], **page) for page in pages]
 
 
 async def test_sorts_by_a_property(filled: RunningGateway) -> None:

@@ -12,6 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from helicone_gw.database import Database, MigrationError
@@ -193,6 +194,17 @@ async def test_requests_of_an_older_version_are_summed_up_by_key_and_by_day(
     await sums.check(any_database)
 
 
+async def undo_0009(connection: AsyncConnection) -> None:
+    """Leave the tables as the version before that revision had them."""
+    for table in ("rollup_dimension_hour", "rollup_dimension_day"):
+        await connection.execute(text(f"DELETE FROM {table} WHERE dimension = 'all'"))
+    await connection.execute(text("DROP TABLE histogram_packed"))
+    most = "most_total_tokens", "most_latency", "most_cost_nano_usd"
+    of_request = "organization_id_seq", "organization_id_cache_status_received_at", *most
+    for index in ("session_summary_name", *(f"request_{name}" for name in of_request)):
+        await connection.execute(text(f"DROP INDEX ix_{index}"))
+
+
 async def test_failures_of_an_older_version_are_summed_up_by_their_error(
     any_database: Database, exchange: Callable[..., Exchange]
 ) -> None:
@@ -201,6 +213,7 @@ async def test_failures_of_an_older_version_are_summed_up_by_their_error(
         for table in ("rollup_dimension_hour", "rollup_dimension_day"):
             await connection.execute(text(f"DELETE FROM {table} WHERE dimension = 'error'"))
         await connection.execute(text("DROP INDEX ix_request_organization_id_error_code_received_at"))
+        await undo_0009(connection)
         await connection.execute(text("UPDATE alembic_version_logging SET version_num = '0007'"))
     await any_database.migrate("logging", VERSIONS)
     await sums.check(any_database)

@@ -101,8 +101,8 @@ async def test_what_is_as_old_as_that_stays(database: Database, exchange: Build)
 async def test_sums_have_a_retention_of_their_own(database: Database, exchange: Build) -> None:
     await log(database, exchange, 0, 1, 2, 3, 4, 98, 99)
     rollups, summaries = await run(database, rollups=30, summaries=99)
-    assert (rollups.rows, summaries.rows) == (5 * (2 * 1 + 2 * 2 + 2 * 4), 2)
-    assert await count(database, REQUEST, ROLLUP, DIMENSION, HISTOGRAM, SESSION, USER) == [7, 2, 4, 8, 6, 6]
+    assert (rollups.rows, summaries.rows) == (5 * (2 * 1 + 2 * 3 + 2 * 4), 2)
+    assert await count(database, REQUEST, ROLLUP, DIMENSION, HISTOGRAM, SESSION, USER) == [7, 2, 6, 8, 6, 6]
 
 
 async def test_requests_are_counted_that_are_still_there(database: Database, exchange: Build) -> None:
@@ -130,7 +130,7 @@ async def test_a_dry_run_deletes_nothing_and_says_what_it_would(database: Databa
     assert [(each.kind, each.rows, each.of) for each in done] == [
         ("bodies", 0, 2),
         ("requests", 0, 2),
-        ("rollups", 0, 28),
+        ("rollups", 0, 32),
         ("summaries", 0, 4),
     ]
     assert await count(database, REQUEST, BODY, ROLLUP, USER) == [3, 3, 3, 3]
@@ -202,16 +202,19 @@ class Log:
     error = info
 
 
-async def test_the_janitor_deletes_and_says_so(database: Database, exchange: Build) -> None:
+async def test_the_janitor_packs_and_deletes_and_says_so(database: Database, exchange: Build) -> None:
     await log(database, exchange, 0, 1, 2, 3, 99)
     written, counters, clock = Log(), Counters(), Clock()
     janitor = Janitor(database, Retention(requests=30, bodies=10), clock, written, counters)
     janitor.start()
-    while not written.events:
+    while len(written.events) < 2:
         await asyncio.sleep(0.001)
     await janitor.close()
     assert counters.rows_pruned == 8
-    assert written.events == [("rows deleted that were too old", {"bodies": 4, "requests": 4})]
+    assert written.events == [
+        ("days that are over are packed", {"histograms": 16}),
+        ("rows deleted that were too old", {"bodies": 4, "requests": 4}),
+    ]
     assert 60 <= clock.slept[0] <= 300
 
 
@@ -219,7 +222,10 @@ async def test_a_janitor_that_fails_says_so_and_tries_again_later(tmp_path: Path
     database = Database(f"sqlite:///{tmp_path}/without-tables.db")
     written = Log()
     await Janitor(database, Retention(requests=30), Clock(), written, Counters()).once()
-    assert [event for event, _ in written.events] == ["what is too old could not be deleted"]
+    assert [event for event, _ in written.events] == [
+        "what is over could not be packed",
+        "what is too old could not be deleted",
+    ]
     await database.close()
 
 

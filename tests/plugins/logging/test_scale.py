@@ -32,6 +32,7 @@ START = 1_767_225_600_000
 DAYS = 30
 FIRST = START // HOUR_MS
 BATCH, FULL = 2000, 1_000_000
+_CODES = "server_error", "overloaded", "timeout"
 _NAMES = [column.name for column in REQUEST.columns if column.name != "seq"]
 
 
@@ -54,10 +55,15 @@ def batch(at: int, size: int, rows: int, dice: random.Random) -> list[Rows]:
             "total_tokens": int(dice.lognormvariate(6, 1.2)),
             "user_id": f"user-{int(dice.expovariate(0.01))}",
             "session_id": f"session-{number // 5}",
+            "session_name": f"name-{number // 5 % 40}",
             "model": f"model-{min(11, int(dice.expovariate(0.5)))}",
             "status": 500 if failed else 200,
             "outcome": "upstream_error" if failed else "ok",
+            "error_code": dice.choice(_CODES) if failed else None,
+            "cache_status": "hit" if number % 10 == 0 else "miss" if number % 2 else None,
+            "cache_reference_id": f"{number % 500:012x}" if number % 10 == 0 else None,
         }
+        values["cost_nano_usd"] = values["total_tokens"] * (1000 + 200 * int(values["model"][6:]))
         beside = [
             [(row[0], received_at, *row[2:]) for row in rows] for rows in (template.attempts, template.properties)
         ]

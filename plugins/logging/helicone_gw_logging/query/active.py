@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec.structs import replace
 from sqlalchemy import BigInteger, ColumnElement, Select, func, literal_column, select, union_all
 
-from helicone_gw_logging.query.division import FEW, Division, Part, divided, table
+from helicone_gw_logging.query.division import FEW, Division, Part, table
 from helicone_gw_logging.query.nodes import FilterError
 from helicone_gw_logging.query.plan import Group, Plan, Question, planned
 from helicone_gw_logging.tables import REQUEST
@@ -33,7 +33,7 @@ async def active(connection: AsyncConnection, question: Question) -> dict[int, i
     plan = await planned(connection, question)
     if not plan.complete:
         plan = replace(plan, levels=(), conditions=(), values=plan.values[-1:])
-    division = divided(question.span, question.cuts, [level.length for level in plan.levels])
+    division = plan.divided(question)
     every = union_all(*_seen(plan, division)).subquery()
     # A day that lies in two buckets is counted in one of them, and what is the other's is taken away there.
     there = select(every.c.number, every.c.value).group_by(every.c.number, every.c.value)

@@ -16,6 +16,7 @@ from sqlalchemy import CTE, BigInteger, ColumnElement, Select, and_, column, val
 
 from helicone_gw_logging.query.cuts import DAY_MS, Range, between, merged, whole
 from helicone_gw_logging.query.spans import Span
+from helicone_gw_logging.record import HOUR_MS
 
 FEW: Final = 3
 """Pieces of time that are asked for one by one; more are asked for with one statement."""
@@ -30,6 +31,9 @@ MAX_UNITS: Final = 2000
 nothing of how many rows are between two columns of another table."""
 
 
+BESIDE: Final = -1
+"""Stands for the length of units that lie beside the span: they count in the bucket that they would be in."""
+
 Part = tuple[int, int, Range]
 """A bucket, whether it adds (1) or takes away (-1), and what is in it."""
 
@@ -38,7 +42,8 @@ class Division(Struct, frozen=True):
     """``ranges`` are numbers of units, for each level, ``rest`` epoch milliseconds.
 
     ``homes`` says in which bucket a day is counted that lies in two, ``lent`` which pieces (from, to) are to be taken
-    away from which bucket.
+    away from which bucket. ``less`` is what lies beside the span in a longer unit at its end: numbers of units for each
+    level, and then epoch milliseconds, that are to be taken away.
     """
 
     cuts: Sequence[int]
@@ -46,11 +51,12 @@ class Division(Struct, frozen=True):
     rest: list[Range]
     homes: dict[int, int]
     lent: list[tuple[int, int, int]]
+    less: tuple[list[Range], ...] = ()
 
     def places(self, length: int = 0) -> Callable[[int], tuple[tuple[int, int], ...]]:
         """Where what was read counts, by its instant: in which buckets, and whether it adds (1) or takes away (-1).
 
-        ``length`` is that of the units of its level; 0 of what is of the rest.
+        ``length`` is that of the units of its level; 0 of what is of the rest, `BESIDE` of what is to be taken away.
         """
         known: dict[int, tuple[tuple[int, int], ...]] = {}
 
@@ -75,6 +81,13 @@ class Division(Struct, frozen=True):
             inner = [mark // length for mark in marks if first * length < mark < last * length and mark % length == 0]
             for start, end in pairwise([first, *inner, last]):
                 found += [(bucket, sign, (start, end)) for bucket, sign in places(start * length)]
+        if self.less:
+            less = self.less[-1 if level is None else level]
+            places = self.places(BESIDE)
+            for first, last in less:
+                inner = [mark // length for mark in marks if first * length < mark < last * length]
+                for start, end in pairwise([first, *inner, last]):
+                    found += [(bucket, -sign, (start, end)) for bucket, sign in places(start * length)]
         return found
 
     def _places(self, at: int, length: int) -> Iterator[tuple[int, int]]:
@@ -85,23 +98,68 @@ class Division(Struct, frozen=True):
             yield self.homes[at], 1
             return
         yield max(0, bisect_right(self.cuts, at) - 1), 1
-        if length != DAY_MS and self.lent:
+        if length not in (DAY_MS, BESIDE) and self.lent:
             found = bisect_right(self.lent, at, key=_start) - 1
             if found >= 0 and at < self.lent[found][1]:
                 yield self.lent[found][2], -1
 
 
-def divided(span: Span, cuts: Sequence[int], lengths: Sequence[int]) -> Division:
-    """``span`` by units of these lengths, longest first, each a whole number of the next."""
-    pieces, homes, lent = between(span, cuts), dict[int, int](), list[tuple[int, int, int]]()
+def divided(span: Span, cuts: Sequence[int], lengths: Sequence[int], *, beyond: bool = False) -> Division:
+    """``span`` by units of these lengths, longest first, each a whole number of the next.
+
+    ``beyond``: a day or an hour of which most is in the span is read as a whole, and what is beside the span taken
+    away. Sums by the day, by the hour and rows must then tell apart the same values.
+    """
+    outer = span
+    if beyond and [*lengths] == [DAY_MS, HOUR_MS]:
+        longest = DAY_MS if span.end - span.start > DAY_MS else HOUR_MS
+        outer = Span(_nearest(span.start, cuts, longest), _nearest(span.end, cuts, longest))
+    # The first bucket has no beginning here: the span may have been extended beyond it.
+    pieces, homes, lent = between(outer, cuts[1:]), dict[int, int](), list[tuple[int, int, int]]()
     every: list[list[Range]] = []
     for length in lengths:
         if length == DAY_MS and len(pieces) > 1:
-            ranges, pieces = _days(span, pieces, cuts, homes, lent)
+            ranges, pieces = _days(outer, pieces, cuts, homes, lent)
         else:
             ranges, pieces = whole(pieces, length)
         every.append(ranges)
-    return Division(cuts, tuple(every), merged(pieces), homes, lent)
+    rest, less = merged(pieces), [list[Range]() for _ in (*lengths, 0)]
+    for adds, hours, some in _corrections(span, outer, cuts):
+        if adds and hours:
+            every[-1] = _touching([*every[-1], some])
+        elif adds:
+            rest = sorted([*rest, some])
+        else:
+            less[-2 if hours else -1].append(some)
+    return Division(cuts, tuple(every), rest, homes, lent, tuple(less))
+
+
+def _nearest(at: int, cuts: Sequence[int], longest: int) -> int:
+    """The beginning of a day or of an hour that is nearest to ``at``: of one that can be read as a whole."""
+    for length in (DAY_MS, HOUR_MS) if longest == DAY_MS else (HOUR_MS,):
+        begins = at // length * length
+        inner = [cut for cut in cuts[1:] if begins < cut < begins + length]
+        # Where one bucket ends in a day, and that on the hour, hours tell what of the day is whose.
+        if not inner or (len(inner) == 1 and inner[0] % HOUR_MS == 0):
+            return begins if 2 * (at - begins) < length else begins + length
+    return at
+
+
+def _corrections(span: Span, outer: Span, cuts: Sequence[int]) -> Iterator[tuple[bool, bool, Range]]:
+    """What makes ``outer`` the ``span``: whether it is to be added, whether it is hours (else milliseconds), which."""
+    ends = (span.start, outer.start, span.start < outer.start), (span.end, outer.end, outer.end < span.end)
+    for at, pivot, adds in ends:
+        if at == pivot:
+            continue
+        hour = _nearest(at, cuts, HOUR_MS)
+        if hour % HOUR_MS:
+            hour = at // HOUR_MS * HOUR_MS if pivot < at else -(-at // HOUR_MS) * HOUR_MS
+        if hour != pivot:
+            yield adds, True, (min(pivot, hour) // HOUR_MS, max(pivot, hour) // HOUR_MS)
+        if hour != at:
+            # An hour on the other side was counted, too, and does not belong there.
+            inside = min(pivot, at) <= hour <= max(pivot, at)
+            yield adds == inside, False, (min(hour, at), max(hour, at))
 
 
 def _days(

@@ -9,12 +9,28 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal_column, null, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    CompoundSelect,
+    Integer,
+    LargeBinary,
+    Select,
+    Table,
+    and_,
+    cast,
+    func,
+    literal_column,
+    null,
+    select,
+    union_all,
+)
 
 from helicone_gw_logging.histograms import bucket
+from helicone_gw_logging.packing import unpacked
 from helicone_gw_logging.query.columns import ANSWERED_MODEL
 from helicone_gw_logging.query.cuts import DAY_MS, step
-from helicone_gw_logging.query.division import FEW, Part, divided, table, within
+from helicone_gw_logging.query.division import BESIDE, FEW, Part, divided, table, within
 from helicone_gw_logging.query.nodes import ALL, conditions
 from helicone_gw_logging.query.plan import Level, Question, planned
 from helicone_gw_logging.query.sums import Place, instants
@@ -22,7 +38,7 @@ from helicone_gw_logging.query.where import compare, joined
 from helicone_gw_logging.record import HOUR_MS
 from helicone_gw_logging.tables import REQUEST
 from helicone_gw_logging.totals import ALL as EVERY
-from helicone_gw_logging.totals import HISTOGRAM, HISTOGRAM_DAY, ROLLUP_DAY
+from helicone_gw_logging.totals import HISTOGRAM, HISTOGRAM_DAY, HISTOGRAM_PACKED, ROLLUP_DAY
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -39,8 +55,12 @@ _METRICS: Final[dict[Metric, str]] = {
     "total_tokens": "total_tokens",
 }
 _LEVELS: Final = Level(HISTOGRAM_DAY, "day", DAY_MS), Level(HISTOGRAM, "hour", HOUR_MS)
+AT_ONCE: Final = 1000
+"""Rows that are looked at without anything between."""
 MAX_PAIRS: Final = 2000
 """Providers times models up to which they are named one by one."""
+_NO_INDEX: Final = cast(null(), Integer).label("index")
+_NOT_PACKED: Final = cast(null(), LargeBinary).label("counts")
 _TOLD: Final = frozenset({"provider", ANSWERED_MODEL})
 
 
@@ -55,38 +75,46 @@ async def counted(
     plan = await planned(connection, question)
     found: dict[Place, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     levels = _LEVELS if plan.levels and _told(question) else ()
-    division = divided(question.span, question.cuts, [level.length for level in levels])
+    division = divided(question.span, question.cuts, [level.length for level in levels], beyond=plan.complete)
     longest, in_buckets = step(question.cuts), len(question.cuts) > 1
     pairs = await _pairs(connection, question) if levels else None
     for number, level in enumerate(levels):
-        columns, parts = level.table.c, division.parts(number, level.length)
-        told = None if question.group is None else columns[question.group.by]
-        counts = _of_sums(question, metric, level, pairs)
-        if told is not None and among is not None:
-            counts = counts.where(told.in_(among))
-        for query in _by_bucket(counts, columns[level.column], parts, told, columns.bucket, columns["count"]):
-            async for some in _piecewise(connection, query):
-                for place, value, index, times in some:
-                    found[place, value][index] += int(times)
-    column, places = REQUEST.c[metric], division.places()
+        for part in _pieces(division.parts(number, level.length)):
+            queries = [
+                _of_sums(question, metric, table, pairs, part, level.column, among)
+                for table in ((level.table, HISTOGRAM_PACKED) if level.column == "day" else (level.table,))
+            ]
+            # One statement: what is packed meanwhile is in either of the two.
+            async for some in _piecewise(connection, union_all(*queries)):
+                for place, value, index, times, packed in some:
+                    counts = found[place, value]
+                    if packed is None:
+                        counts[index] += int(times)
+                        continue
+                    for each, there in zip(*unpacked(packed), strict=True):
+                        counts[each] += times * there
+    column = REQUEST.c[metric]
     at = instants(REQUEST.c.received_at, longest, 1) if in_buckets else None
     rows = select(func.count()).select_from(plan.rows).where(plan.matching, column.is_not(None))
     if plan.values[-1] is not None and among is not None:
         rows = rows.where(plan.values[-1].in_(among))
-    for query in within(rows, REQUEST.c.received_at, division.rest):
-        grouped = _grouped(query, at, plan.values[-1], column)
-        async for some in _piecewise(connection, grouped):
-            for when, value, number, times in some:
-                for place, sign in places(when):
-                    found[place, value][bucket(number)] += sign * int(times)
+    own, beside = division.places(), division.places(BESIDE)
+    for sign, ranges, places in ((1, division.rest, own), (-1, division.less[-1], beside)):
+        for query in within(rows, REQUEST.c.received_at, ranges):
+            async for some in _piecewise(connection, _grouped(query, at, plan.values[-1], column)):
+                for when, value, number, times in some:
+                    for place, each in places(when):
+                        found[place, value][bucket(number)] += sign * each * int(times)
     every = {where: {index: n for index, n in each.items() if n > 0} for where, each in found.items()}
     return {where: each for where, each in every.items() if each}
 
 
-async def _piecewise(connection: AsyncConnection, query: Select[Any]) -> AsyncIterator[Sequence[Any]]:
-    """Rows, which may be many: whoever else waits for this thread gets a turn between five thousand of them."""
+async def _piecewise(
+    connection: AsyncConnection, query: Select[Any] | CompoundSelect[Any]
+) -> AsyncIterator[Sequence[Any]]:
+    """Rows, which may be many: whoever else waits for this thread gets a turn between a thousand of them."""
     async with connection.stream(query) as result:
-        async for some in result.partitions(5000):
+        async for some in result.partitions(AT_ONCE):
             yield some
 
 
@@ -114,10 +142,26 @@ async def _pairs(connection: AsyncConnection, question: Question) -> tuple[list[
     return None if len(providers) * len(models) > MAX_PAIRS else (sorted(providers), sorted(models))
 
 
+def _pieces(parts: Sequence[Part]) -> Iterator[Sequence[Part]]:
+    """The parts that one statement is asked for."""
+    if len(parts) > FEW:
+        yield parts
+    else:
+        yield from ([part] for part in parts)
+
+
 def _of_sums(
-    question: Question, metric: Metric, level: Level, pairs: tuple[list[str], list[str]] | None
+    question: Question,
+    metric: Metric,
+    counts: Table,
+    pairs: tuple[list[str], list[str]] | None,
+    parts: Sequence[Part],
+    unit: str,
+    among: Sequence[Any] | None,
 ) -> Select[Any]:
-    columns = level.table.c
+    """Buckets of time, values, indexes in the histogram and how many requests there are; or, in place of indexes,
+    whether it adds or takes away, and what is packed."""
+    columns = counts.c
     names = {"provider": columns.provider, ANSWERED_MODEL: columns.model}
     if _whole(question):
         matching: ColumnElement[bool] = and_(columns.provider == EVERY, columns.model == EVERY)
@@ -128,30 +172,26 @@ def _of_sums(
         )
         if pairs is not None:
             matching = and_(matching, columns.provider.in_(pairs[0]), columns.model.in_(pairs[1]))
-    own = and_(columns.organization_id == question.scope.organization, columns.metric == _METRICS[metric])
-    return select(func.sum(columns["count"])).where(own, matching)
-
-
-def _by_bucket(
-    counts: Select[Any],
-    column: ColumnElement[int],
-    parts: Sequence[Part],
-    value: ColumnElement[Any] | None,
-    index: ColumnElement[int],
-    count: ColumnElement[int],
-) -> Iterator[Select[Any]]:
-    """Buckets of time, values, indexes in the histogram, and how many requests there are."""
-    told = null() if value is None else value
-    if len(parts) <= FEW:
-        for number, sign, (first, last) in parts:
-            times = func.sum(count) * literal_column(str(sign))
-            query = counts.with_only_columns(literal_column(str(number)), told.label("value"), index, times)
-            query = query.where(column >= first, column < last)
-            yield query.group_by(*(each for each in (value, index) if each is not None))
-        return
-    pieces, inside = table(parts, column)
-    query = counts.with_only_columns(pieces.c.number, told.label("value"), index, func.sum(count * pieces.c.sign))
-    yield query.where(inside).group_by(*(each for each in (pieces.c.number, value, index) if each is not None))
+    own = and_(columns.organization_id == question.scope.organization, columns.metric == _METRICS[metric], matching)
+    value = None if question.group is None else columns[question.group.by]
+    if value is not None and among is not None:
+        own = and_(own, value.in_(among))
+    place: ColumnElement[Any]
+    sign: ColumnElement[Any]
+    if len(parts) == 1:
+        number, adds, (first, last) = parts[0]
+        place, sign = literal_column(str(number), BigInteger), literal_column(str(adds), BigInteger)
+        own = and_(own, columns[unit] >= first, columns[unit] < last)
+    else:
+        pieces, inside = table(parts, columns[unit])
+        place, sign, own = pieces.c.number, pieces.c.sign, and_(own, inside)
+    told = (null() if value is None else value).label("value")
+    if counts is HISTOGRAM_PACKED:
+        return select(place.label("place"), told, _NO_INDEX, sign.label("times"), columns.counts).where(own)
+    times = func.sum(columns["count"] * sign).label("times")
+    query = select(place.label("place"), told, columns.bucket.label("index"), times, _NOT_PACKED).where(own)
+    grouped = [each for each in (None if len(parts) == 1 else place, value, columns.bucket) if each is not None]
+    return query.group_by(*grouped)
 
 
 def _grouped(

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, FromClause, Table, and_, func, literal, se
 
 from helicone_gw_logging.query.columns import ANSWERED_MODEL, STATUS
 from helicone_gw_logging.query.cuts import DAY_MS
+from helicone_gw_logging.query.division import Division, divided
 from helicone_gw_logging.query.nodes import ALL, Both, Condition, Node, conditions
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.spans import Span
@@ -21,7 +22,8 @@ from helicone_gw_logging.query.where import MODEL, compare, joined, property_key
 from helicone_gw_logging.record import HOUR_MS, NAME_BYTES, VALUE_START_BYTES, text
 from helicone_gw_logging.rollups import UNTOLD
 from helicone_gw_logging.tables import PROPERTY, REQUEST
-from helicone_gw_logging.totals import DIMENSION, DIMENSION_DAY, OTHER, PROPERTY_KEY, ROLLUP, ROLLUP_DAY
+from helicone_gw_logging.totals import ALL as SUMMED
+from helicone_gw_logging.totals import DIMENSION, DIMENSION_DAY, EVERY, OTHER, PROPERTY_KEY, ROLLUP, ROLLUP_DAY
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -168,7 +170,8 @@ class Plan(Struct, frozen=True):
     """How a question is answered: by the sums of ``levels``, longest units first, and by rows for what they leave over.
 
     ``conditions`` are of the levels in their order, ``values`` what tells requests apart, of the levels and then of the
-    rows. ``complete``: False where some values were summed up as `totals.OTHER`.
+    rows. ``complete``: False where some values were summed up as `totals.OTHER`. ``exact``: False where the rows beside
+    the time that is asked about may be gone, so that they cannot be taken away from a longer sum.
     """
 
     levels: tuple[Level, ...]
@@ -177,6 +180,13 @@ class Plan(Struct, frozen=True):
     rows: FromClause
     matching: ColumnElement[bool]
     complete: bool = True
+    exact: bool = True
+
+    def divided(self, question: Question) -> Division:
+        """The time that is asked about, as the levels have it."""
+        # Rows beside the span are taken away from sums only where sums have the same values.
+        lengths = [level.length for level in self.levels]
+        return divided(question.span, question.cuts, lengths, beyond=self.complete and self.exact)
 
 
 async def planned(connection: AsyncConnection, question: Question) -> Plan:
@@ -184,6 +194,8 @@ async def planned(connection: AsyncConnection, question: Question) -> Plan:
     rows = _of_rows(question)
     if not question.scope.whole:
         return rows
+    if question.group is None and question.filter == ALL:
+        return _of_dimension(question, rows, EVERY, SUMMED)
     group, asked = question.group, [*conditions(question.filter)]
     if (group is None or group.by in _IN_ROLLUPS) and all(map(_told_by_rollups, asked)):
         columns = {"model" if each.field.column == ANSWERED_MODEL else each.field.column for each in asked}

@@ -7,7 +7,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Result, RowMapping, Select, Table, and_, func, or_, select
+from msgspec.structs import replace
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Result,
+    RowMapping,
+    Select,
+    Table,
+    and_,
+    func,
+    or_,
+    select,
+)
 
 from helicone_gw_logging.bodies import unpack
 from helicone_gw_logging.objects import Objects, frames_of
@@ -15,12 +27,12 @@ from helicone_gw_logging.query.log import Cursor, LoggedBody
 from helicone_gw_logging.query.nodes import ALL, Node
 from helicone_gw_logging.query.plan import Question, planned
 from helicone_gw_logging.query.scope import Scope
-from helicone_gw_logging.query.sorts import Order, beyond, is_cached, ordering
+from helicone_gw_logging.query.sorts import SORTED, Order, beyond, is_cached, ordering
 from helicone_gw_logging.query.spans import Span
 from helicone_gw_logging.query.sums import answered
-from helicone_gw_logging.query.where import led, of_property, where
+from helicone_gw_logging.query.where import has_most, led, of_property, rare, where
 from helicone_gw_logging.record import HOUR_MS, text
-from helicone_gw_logging.tables import BODY, FEEDBACK, PROPERTY, REQUEST, SCORE
+from helicone_gw_logging.tables import BODY, FEEDBACK, MOST, PROPERTY, REQUEST, SCORE
 from helicone_gw_logging.totals import ROLLUP
 
 if TYPE_CHECKING:
@@ -30,6 +42,8 @@ Row = dict[str, Any]
 """Values by column."""
 
 _CHUNK: Final = 500
+FEW: Final = 5000
+"""Requests of which it costs little to put all in order."""
 _BY_TIME: Final = Order()
 
 
@@ -108,15 +122,45 @@ async def find(
     Raises `nodes.FilterError` for what cannot be asked.
     """
     # Numbers first: an index has them, and what is sorted is small.
-    table = wanted.table if order.name == _BY_TIME.name else REQUEST
-    query = wanted.numbers(scope, order).order_by(*ordering(order, scope, table)).limit(limit)
+    table: FromClause = wanted.table if order.name == _BY_TIME.name else REQUEST
+    query = wanted.numbers(scope, order)
     if after is not None:
         query = query.where(beyond(after, order, table))
+    if table is REQUEST and order.name == _BY_TIME.name and await _are_few(connection, scope, wanted.filter):
+        # Those first, and then their order: a database would go through all requests in the order that is wanted.
+        few = query.with_only_columns(REQUEST.c.seq, REQUEST.c.received_at).limit(FEW).subquery()
+        query, table = select(few.c.seq), few
+    query = query.order_by(*ordering(order, scope, table)).limit(limit)
     if offset:
         query = query.offset(offset)
-    numbers = [*await connection.scalars(query)]
+    numbers = await _of_most(connection, query, order) if after is None else None
+    if numbers is None or len(numbers) < limit:
+        numbers = [*await connection.scalars(query)]
     rows = {row["seq"]: row for row in await _rows(connection, numbers)}
     return await _with_the_rest(connection, [rows[seq] for seq in numbers])
+
+
+async def _are_few(connection: AsyncConnection, scope: Scope, filter: Node) -> bool:
+    """Whether a condition of ``filter`` leaves fewer than `FEW` requests."""
+    condition = rare(filter, scope)
+    if condition is None:
+        return False
+    some = select(REQUEST.c.seq).where(condition).limit(FEW).subquery()
+    return int(await connection.scalar(select(func.count()).select_from(some)) or 0) < FEW
+
+
+async def _of_most(connection: AsyncConnection, query: Select[tuple[int]], order: Order) -> list[int] | None:
+    """The same numbers by the index of those that have most, as far as it goes; ``None`` where there is no such index.
+
+    Which rows come first does not depend on those that have less.
+    """
+    column = SORTED.get(order.name)
+    if column not in MOST or order.direction != "desc":
+        return None
+    columns = REQUEST.c
+    some = query.where(has_most(column))
+    # Nothing is unknown there, and databases use an index that is in the plain order.
+    return [*await connection.scalars(some.order_by(None).order_by(columns[column].desc(), columns.seq.desc()))]
 
 
 async def count(connection: AsyncConnection, scope: Scope, wanted: Wanted) -> int:
@@ -127,6 +171,8 @@ async def count(connection: AsyncConnection, scope: Scope, wanted: Wanted) -> in
             question = Question(scope, kept, wanted.filter).narrowed()
             plan = await planned(connection, question)
             if plan.levels:
+                # Where the first is that is left, retention deletes.
+                plan = replace(plan, exact=False)
                 sums = await answered(connection, question, plan, ("requests",))
                 return sum(each["requests"] for each in sums.values())
     found = await connection.scalar(select(func.count()).select_from(wanted.numbers(scope).subquery()))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Table, and_, case, func, null, or_, select
+from sqlalchemy import ColumnElement, FromClause, and_, case, func, null, or_, select
 
 from helicone_gw_logging.query.log import Cursor
 from helicone_gw_logging.query.nodes import FilterError, shown
@@ -77,7 +77,7 @@ def chosen(sort: RequestSort) -> Order:
     return Order()
 
 
-def ordering(order: Order, scope: Scope, table: Table = REQUEST) -> list[ColumnElement[Any]]:
+def ordering(order: Order, scope: Scope, table: FromClause = REQUEST) -> list[ColumnElement[Any]]:
     """For ``ORDER BY``; of two that are alike the one that was written later comes first (last, when ascending).
 
     ``table`` is the one whose index leads to the requests.
@@ -94,7 +94,7 @@ def ordering(order: Order, scope: Scope, table: Table = REQUEST) -> list[ColumnE
     return [expression.desc().nulls_last(), seq.desc()]
 
 
-def beyond(cursor: Cursor, order: Order, table: Table = REQUEST) -> ColumnElement[bool]:
+def beyond(cursor: Cursor, order: Order, table: FromClause = REQUEST) -> ColumnElement[bool]:
     """The requests behind ``cursor``. Raises `FilterError` for an order that has no such places."""
     if order.name != "created_at":
         raise FilterError("cursor: only a list sorted by created_at can be gone on with; use offset")
@@ -156,6 +156,14 @@ def _last_active(scope: Scope) -> ColumnElement[Any]:
 def _column(expression: ColumnElement[Any]) -> Callable[[Scope], ColumnElement[Any]]:
     return lambda scope: expression
 
+
+SORTED: Final[Mapping[str, str]] = {
+    "latency": "latency",
+    "total_tokens": "total_tokens",
+    "cost": "cost_nano_usd",
+    "cost_usd": "cost_nano_usd",
+}
+"""Sorts that have an index of those that come first."""
 
 _EXPRESSIONS: Final[Mapping[str, Callable[[Scope], ColumnElement[Any]]]] = {
     "cache_created_at": _column(case((is_cached(), REQUEST.c.received_at))),

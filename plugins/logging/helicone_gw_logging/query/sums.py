@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from sqlalchemy import BigInteger, ColumnElement, Select, case, func, literal_column, null, select, union_all
 
 from helicone_gw_logging.query.cuts import step
-from helicone_gw_logging.query.division import Division, divided, within
+from helicone_gw_logging.query.division import BESIDE, Division, within
 from helicone_gw_logging.query.plan import Plan, Question, planned
 from helicone_gw_logging.query.sorts import is_cached
 from helicone_gw_logging.tables import REQUEST
@@ -74,7 +74,7 @@ async def answered(
 ) -> dict[Place, Sums]:
     """The same, where it is known how the question is answered; only of the values ``among`` which they shall be."""
     found: dict[Place, list[int]] = {}
-    division = divided(question.span, question.cuts, [level.length for level in plan.levels])
+    division = plan.divided(question)
     for length, statement in statements(question, plan, division, names, among):
         places = division.places(length)
         for at, value, *numbers in await connection.execute(statement):
@@ -96,7 +96,7 @@ async def largest(
     """The values whose sum (of two: whose quotient) is largest, in order; those alike by value."""
     names = [name for name in sums if name is not None]
     question = replace(question, cuts=())
-    division = divided(question.span, (), [level.length for level in plan.levels])
+    division = plan.divided(question)
     wanted = ["requests", *(name for name in names if name != "requests")]
     several = union_all(*(statement for _, statement in statements(question, plan, division, wanted)))
     every = several.subquery()
@@ -112,22 +112,31 @@ async def largest(
 def statements(
     question: Question, plan: Plan, division: Division, names: Sequence[str], among: Sequence[Any] | None = None
 ) -> Iterator[tuple[int, Select[Any]]]:
-    """What is asked of each table, with the length of its units (0: of the rows): instants, values, and the sums."""
+    """What is asked of each table, with the length of its units (0: of the rows): instants, values, and the sums.
+
+    What is to be taken away, sums below zero, has `BESIDE` for a length.
+    """
     longest, in_buckets = step(question.cuts), len(question.cuts) > 1
-    for level, condition, value, ranges in zip(
-        plan.levels, plan.conditions, plan.values, division.ranges, strict=False
+    for level, condition, value, ranges, less in zip(
+        plan.levels, plan.conditions, plan.values, division.ranges, division.less, strict=False
     ):
         columns = level.table.c
         at = instants(columns[level.column], longest, level.length) if in_buckets else None
         sums = _selected([func.sum(columns[name]).label(name) for name in names]).where(condition)
         for some in within(sums, columns[level.column], ranges, singly=among is not None):
             yield level.length, _grouped(some, at, value, among)
+        sums = _selected([(-func.sum(columns[name])).label(name) for name in names]).where(condition)
+        for some in within(sums, columns[level.column], less, singly=among is not None):
+            yield BESIDE, _grouped(some, at, value, among)
     at = instants(REQUEST.c.received_at, longest, 1) if in_buckets else None
     rows = _selected([of_rows(name).label(name) for name in names]).select_from(plan.rows).where(plan.matching)
     # Without a time at all, nothing is asked, in a form that can still be joined to others.
     nowhere = [] if any(division.ranges) else [(0, 0)]
     for some in within(rows, REQUEST.c.received_at, division.rest or nowhere):
         yield 0, _grouped(some, at, plan.values[-1], among)
+    negative = _selected([(-of_rows(name)).label(name) for name in names])
+    for some in within(negative.select_from(plan.rows).where(plan.matching), REQUEST.c.received_at, division.less[-1]):
+        yield BESIDE, _grouped(some, at, plan.values[-1], among)
 
 
 def _selected(columns: Sequence[Any]) -> Select[Any]:

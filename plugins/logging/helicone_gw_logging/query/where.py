@@ -17,6 +17,7 @@ from sqlalchemy import (
     false,
     func,
     literal,
+    literal_column,
     or_,
     select,
     true,
@@ -27,7 +28,7 @@ from helicone_gw_logging.query.nodes import Both, Condition, FilterError, Node
 from helicone_gw_logging.query.patterns import contains, ilike, like
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.record import KEY_BYTES, NAME_BYTES, TEXT_BYTES, VALUE_START_BYTES, text
-from helicone_gw_logging.tables import FEEDBACK, PROPERTY, REQUEST, SCORE
+from helicone_gw_logging.tables import FEEDBACK, MOST, PROPERTY, REQUEST, SCORE
 from helicone_gw_logging.totals import SESSION, SESSION_TAG, USER
 
 Leaf = Callable[[Condition], ColumnElement[bool]]
@@ -180,7 +181,9 @@ def _of_request(condition: Condition) -> ColumnElement[bool]:
     if condition.field.kind == "text" and isinstance(value, str) and condition.operator in ("equals", "not-equals"):
         limit = TEXT_BYTES if column in ("path", "error_message", "target_url") else NAME_BYTES
         condition = Condition(condition.field, condition.operator, text(value, limit) or "")
-    return compare(columns[column], condition)
+    held = compare(columns[column], condition)
+    # Says nothing new, and leads to the index of those that have most.
+    return and_(held, has_most(column)) if _needs_most(condition) else held
 
 
 def _beside(condition: Condition, scope: Scope) -> ColumnElement[bool]:
@@ -220,6 +223,26 @@ def _of_value(table: Table, value: ColumnElement[Any], condition: Condition) -> 
     if condition.field.source == "property-key" and isinstance(condition.value, str):
         condition = Condition(condition.field, condition.operator, property_key(condition.value))
     return compare(value, condition)
+
+
+def has_most(column: str) -> ColumnElement[bool]:
+    """The requests in the index of those that have most of it, in the very words that it was made with."""
+    return REQUEST.c[column] >= literal_column(str(MOST[column]), BigInteger)
+
+
+def rare(node: Node, scope: Scope) -> ColumnElement[bool] | None:
+    """A condition of which an index says at once how many requests it leaves; ``None`` where there is none."""
+    for part in node.parts if isinstance(node, Both) and node.operator == "and" else (node,):
+        if isinstance(part, Condition) and _needs_most(part):
+            return and_(scope.of(REQUEST), _of_request(part))
+    return None
+
+
+def _needs_most(condition: Condition) -> bool:
+    field, value = condition.field, condition.value
+    if field.source != "request" or field.column not in MOST or condition.operator not in ("gt", "gte", "equals"):
+        return False
+    return value is not None and _scaled(value, field.scale) >= MOST[field.column]
 
 
 def led(node: Node) -> tuple[Condition, Node] | None:
