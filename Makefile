@@ -17,6 +17,9 @@ NAMES     := helicone-gw helicone-gw-core $(PLUGINS:plugins/%=helicone-gw-%)
 # Only Pythons that are already there: nothing here may depend on downloading one.
 export UV_PYTHON_DOWNLOADS := never
 
+# Whatever the environment says: sources are compiled once, and not at every start of a process. Tests start hundreds.
+unexport PYTHONDONTWRITEBYTECODE
+
 # uv as found, or else the very version and hashes that the lock names, fetched with pip into the checkout.
 UV        := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .cache/uv/bin/uv)
 UV_NEEDED := $(filter .cache/%,$(UV))
@@ -29,9 +32,10 @@ SUITE     := tests/clients/openai_suite
 TABLES     = $(wildcard core/helicone_gw/upstream/*.yaml plugins/*/helicone_gw_*/data/*.yaml plugins/*/helicone_gw_*/rules/*.yaml)
 
 # One file's tests stay in one process: its module fixtures (a gateway, a mock, built wheels) are made once. There is a
-# process more than there are cores, because a third of the time tests wait for servers, clocks and each other.
+# process more than there are cores, because a third of the time tests wait for servers, clocks and each other. Which
+# file comes when is said by tests/fixtures/gathering.py.
 JOBS      ?= $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) + 1)' 2>/dev/null || echo auto)
-PYTEST     = -m pytest -n $(JOBS) --dist loadfile
+PYTEST     = -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # Whether there is a second Python to test on: a 3.13 beside a .venv of another version.
 HAS_313   = $(PYTHON313) -c pass >/dev/null 2>&1 && $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] == (3, 13))'
@@ -109,7 +113,7 @@ define environment
 	@$(1)/bin/python -c pass 2>/dev/null || { \
 		rm -rf $(1) && $(UV) venv --quiet --python "$$($(2) -c 'import sys; print(sys.executable)')" $(1); }
 	@echo "Installing into $(1) ..."
-	@$(UV) pip sync --quiet --compile-bytecode --python $(1)/bin/python --require-hashes requirements.lock
+	@$(UV) pip sync --quiet --python $(1)/bin/python --require-hashes requirements.lock
 	@$(UV) pip install --quiet --python $(1)/bin/python --no-deps --no-build-isolation $(MEMBERS:%=--editable %)
 	@touch $(1)/.installed
 endef

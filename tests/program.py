@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -82,9 +83,12 @@ def _wait(running: subprocess.Popen[bytes], ready: str, log: Path, seconds: floa
         if running.poll() is not None:
             raise DidNotStart(f"ended with status {running.returncode}:\n{_tail(log)}")
         try:
+            # Whether anybody listens is asked in a simpler way first: starting takes a while, and machines are busy.
+            address = urlsplit(ready)
+            socket.create_connection((address.hostname or "", address.port or 0), timeout=5).close()
             if httpx.get(ready, trust_env=False, timeout=5, verify=False).status_code == 200:
                 return
-        except httpx.TransportError:
+        except (OSError, httpx.TransportError):
             pass
         time.sleep(0.05)
     raise DidNotStart(f"{ready} did not answer 200 within {seconds} seconds:\n{_tail(log)}")

@@ -134,7 +134,7 @@ async def _ready(program: Program) -> None:
                     return
             except httpx.TransportError:
                 pass
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.1)
 
 
 @pytest.fixture
