@@ -75,6 +75,7 @@ from helicone_gw.pipeline.messages import MessageFilter, Passed
 from helicone_gw.plugin import Plugin, PluginConfig
 from helicone_gw.price import UNITS, CompiledPrice, Tiered
 from helicone_gw.prices import Prices, PriceSource
+from helicone_gw.registry import audit_command
 from helicone_gw.sealing import Unsealable
 from helicone_gw.shared import shared_directory
 from helicone_gw.stash import Stash, StashKey
@@ -175,6 +176,7 @@ __all__ = [
     "UpstreamStreamError",
     "UpstreamTimeout",
     "Usage",
+    "audit_command",
     "caller",
     "carry_chat",
     "client_address",

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
+    from helicone_gw.audit import AuditSink
     from helicone_gw.config import GatewayConfig
+    from helicone_gw.database import Database
     from helicone_gw.measurement import Measurement
 
 FailureMode = Literal["open", "closed"]
@@ -66,6 +68,18 @@ class Plugin:
         Called on a plugin that was not started, in a gateway that is connected to nothing.
         """
         return ()
+
+    def warnings(self, config: GatewayConfig) -> Iterable[str]:
+        """What ``helicone-gw check`` is to warn of under ``config``, a line each, as `remarks` are asked for."""
+        return ()
+
+    @staticmethod
+    def audit_sink(database: Database) -> AuditSink | None:
+        """Where the plugin keeps audit entries in ``database``; ``None``: nowhere.
+
+        For commands, which run in no gateway; one that runs has `Audit.register`.
+        """
+        return None
 
     def measurements(self) -> Iterable[Measurement]:
         """What the plugin counts, beside what is known of every exchange; asked now and then, and not to wait.

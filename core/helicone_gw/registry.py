@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import configparser
+import getpass
 import inspect
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -19,8 +21,10 @@ import pluggy
 from pydantic import BaseModel
 
 from helicone_gw import hookspecs
+from helicone_gw.audit import AuditEntry
 from helicone_gw.chain import MAY_BE_PLAIN
 from helicone_gw.config import RESERVED_KEYS, GatewayConfig
+from helicone_gw.database import Database
 from helicone_gw.errors import ConfigError
 from helicone_gw.plugin import Plugin, PluginConfig
 
@@ -243,3 +247,33 @@ def _hook_problems(name: str, function: Any, options: dict[str, Any]) -> Iterato
         or inspect.isgeneratorfunction(function)
     ):
         yield f"{name} must be a plain 'def' that returns its value"
+
+
+async def audit_command(
+    config: Any,
+    database: Database,
+    action: str,
+    subject: str,
+    *,
+    organization: str = "default",
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> str | None:
+    """Tell that a command did ``action`` to ``subject``, in the name of whoever runs it; what kept it from being kept.
+
+    ``config`` is the one at ``typer.Context.obj.config``: its plugins keep the record (`Plugin.audit_sink`). ``before``
+    and ``after`` must be JSON-able and hold no secret. Raises nothing: what was done is done.
+    """
+    try:
+        who = f"{getpass.getuser()} (command line)"
+    except (KeyError, OSError):
+        who = "command line"
+    entry = AuditEntry(time.time(), organization, "command", who, action, subject, before, after)
+    for name in dict.fromkeys(spec.plugin for spec in getattr(config, "plugins", ())):
+        try:
+            sink = load(name).audit_sink(database)
+            if sink is not None:
+                await sink.record(entry)
+        except Exception as problem:
+            return f"The audit log could not be written: {type(problem).__name__}."
+    return None

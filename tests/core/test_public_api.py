@@ -29,8 +29,9 @@ Plugin PluginConfig PluginFault PositiveSeconds PriceConfig PriceSource Prices P
 Response Retry Role Route Seconds Secret SessionSource Shown ShownChart ShownFigure ShownTable ShownText Size Stash
 StashKey Store StoreOperation StoreUnavailable Target TextPiece Tiered TooManyRequests Unavailable Unsealable
 UpstreamConnectError UpstreamError UpstreamProtocolError UpstreamStatus UpstreamStreamError UpstreamTimeout Usage
-caller carry_chat client_address event_pieces every_text has_pieces hookimpl measured new_id parse_helicone_headers
-path_prefix read_table require_role shared_directory stream_reader text_pieces wire_format with_every_text
+audit_command caller carry_chat client_address event_pieces every_text has_pieces hookimpl measured new_id
+parse_helicone_headers path_prefix read_table require_role shared_directory stream_reader text_pieces wire_format
+with_every_text
 """
 
 

@@ -44,6 +44,7 @@ def check(context: typer.Context) -> None:
         for name, remark in remarks:
             typer.echo(f"  {name}: {remark}")
     warnings = unsafe_orders(plugins, {spec.name: spec.plugin for spec in loaded.config.plugins})
+    warnings += [f"{plugin.name}: {warning}" for plugin in plugins for warning in plugin.warnings(loaded.config)]
     workers = loaded.config.server.workers
     if workers > 1:
         parts = sharing(loaded.config, gateway.database)

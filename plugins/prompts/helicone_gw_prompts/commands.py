@@ -15,11 +15,12 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import make_url
 
-from helicone_gw import Database
+from helicone_gw import Database, audit_command
 from helicone_gw_prompts import reading, schemas
 from helicone_gw_prompts.editing import Editor
 from helicone_gw_prompts.errors import NoSuch, Refusal
 from helicone_gw_prompts.files import PromptFile, read_folder, write_text
+from helicone_gw_prompts.syncing import VERBS, Pushed
 from helicone_gw_prompts.syncing import pull as pulled
 from helicone_gw_prompts.syncing import push as pushed
 
@@ -83,10 +84,24 @@ def commands(config: PromptsConfig, versions: Path) -> typer.Typer:
     ) -> None:
         """Take over all files of a folder, or none: a prompt whose body differs gets a new version."""
         files = read(folder)
-        done = with_editor(
-            context,
-            lambda editor: pushed(editor, whose(organization), files.values(), message=message, major=major),
-        )
+
+        async def work(editor: Editor) -> list[Pushed]:
+            done = await pushed(editor, whose(organization), files.values(), message=message, major=major)
+            for each in done:
+                if each.what in VERBS:
+                    problem = await audit_command(
+                        context.obj.config,
+                        editor.database,
+                        f"prompt.{VERBS[each.what]}",
+                        f"prompt:{each.id}",
+                        organization=whose(organization),
+                        after={"version": each.version, "message": message},
+                    )
+                    if problem is not None:
+                        typer.echo(problem, err=True)
+            return done
+
+        done = with_editor(context, work)
         for each in done:
             typer.echo(f"{each.what:8}{each.id} {each.version}")
 

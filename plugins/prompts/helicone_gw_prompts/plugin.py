@@ -91,7 +91,7 @@ class PromptsPlugin(Plugin):
         if config.dir is not None:
             from helicone_gw_prompts.watching import Watch
 
-            self._watch = Watch(Path(config.dir), config.organization, self.editor, log)
+            self._watch = Watch(Path(config.dir), config.organization, self.editor, log, gateway.audit)
             await self._watch.start(watch=config.watch)
 
     @hookimpl

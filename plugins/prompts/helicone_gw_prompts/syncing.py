@@ -18,6 +18,9 @@ from helicone_gw_prompts.errors import NoSuch
 from helicone_gw_prompts.files import PromptFile
 from helicone_gw_prompts.tables import FILE, PROMPT
 
+VERBS = {"new": "create", "changed": "update"}
+"""What the audit log calls what became of a prompt."""
+
 
 class Pushed(Struct, frozen=True):
     """What became of a file: its prompt is "new", "changed" or "same"; ``version`` is the newest one now."""

@@ -11,10 +11,10 @@ from msgspec import Struct
 from sqlalchemy.exc import SQLAlchemyError
 from watchfiles import awatch
 
-from helicone_gw import ConfigError
+from helicone_gw import Audit, ConfigError, GatewayKey
 from helicone_gw_prompts.errors import Refusal
 from helicone_gw_prompts.files import read_folder
-from helicone_gw_prompts.syncing import push
+from helicone_gw_prompts.syncing import VERBS, push
 
 if TYPE_CHECKING:
     from structlog.stdlib import BoundLogger
@@ -43,7 +43,10 @@ class Watch:
     over the API stand. While any file is broken, the others are taken over all the same, and its prompt stays as it is.
     """
 
-    def __init__(self, folder: Path, organization: str, editor: Editor, log: BoundLogger) -> None:
+    def __init__(
+        self, folder: Path, organization: str, editor: Editor, log: BoundLogger, audit: Audit | None = None
+    ) -> None:
+        self._audit = audit
         self._folder = folder
         self._organization = organization
         self._editor = editor
@@ -113,4 +116,8 @@ class Watch:
             if each.what != "same":
                 self.counters.taken += 1
                 self._log.info("a prompt came from its file", prompt=each.id, version=each.version)
+                if self._audit is not None:
+                    nobody = GatewayKey("files", "prompts in files", "files", organization=self._organization)
+                    after = {"version": each.version, "from": "its file"}
+                    await self._audit(nobody, f"prompt.{VERBS[each.what]}", f"prompt:{each.id}", after=after)
         return problems

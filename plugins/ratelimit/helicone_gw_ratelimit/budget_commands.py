@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import make_url
 
-from helicone_gw import Database
+from helicone_gw import Database, audit_command
 from helicone_gw_ratelimit.backup import LOOK_FOR_RESETS
 from helicone_gw_ratelimit.budget_config import BudgetConfig
 from helicone_gw_ratelimit.budget_report import described, written
@@ -89,7 +89,18 @@ def commands() -> typer.Typer:
     ) -> None:
         """Begin a budget anew, as if nothing had been spent; a running gateway does so within seconds."""
         _budgets(context, budget)
-        count = with_table(context, lambda table: table.reset(budget, segment, time.time()))
+
+        async def work(table: SpendTable) -> int:
+            count = await table.reset(budget, segment, time.time())
+            if count:
+                after = {"segment": segment, "accounts": count}
+                config = context.obj.config
+                problem = await audit_command(config, table.database, "budget.reset", f"budget:{budget}", after=after)
+                if problem is not None:
+                    typer.echo(problem, err=True)
+            return count
+
+        count = with_table(context, work)
         if not count:
             _fail(f"Nothing was spent of {budget!r}" + ("" if segment is None else f" at {segment!r}") + ".")
         typer.echo(

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from helicone_gw import Unavailable
 
 if TYPE_CHECKING:
-    from helicone_gw import GatewayKey, KeyRing
+    from collections.abc import Iterable, Iterator
+
+    from helicone_gw import GatewayConfig, GatewayKey, KeyRing
 
 
 def check_enforced(key: GatewayKey, ring: KeyRing | None) -> None:
@@ -23,3 +25,19 @@ def check_enforced(key: GatewayKey, ring: KeyRing | None) -> None:
             "with key_budgets.",
             code="limits_not_enforced",
         )
+
+
+def unenforced(keys: Iterable[GatewayKey], config: GatewayConfig) -> Iterator[str]:
+    """Which of ``keys`` would be refused under ``config``, and what they need, a line each."""
+    enforcing = [spec.config for spec in config.plugins if spec.plugin == "ratelimit"]
+    named = list(keys)
+    limited = sorted(key.name for key in named if key.limits) if not enforcing else []
+    if limited:
+        yield f"keys with limits, and no plugin ratelimit: {', '.join(limited)}. Their requests are answered with 503"
+    if not any(getattr(each, "key_budgets", False) for each in enforcing):
+        spending = sorted(key.name for key in named if key.budgets)
+        if spending:
+            yield (
+                f"keys with budgets, and no ratelimit with key_budgets: {', '.join(spending)}. Their requests are "
+                "answered with 503"
+            )

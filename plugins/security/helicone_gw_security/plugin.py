@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from helicone_gw import AuthenticationFailed, Measurement, PermissionDenied, Plugin, hookimpl
+from helicone_gw_security.audit_log import AuditLog
 from helicone_gw_security.ciphers import Cipher
 from helicone_gw_security.config import SecurityConfig
-from helicone_gw_security.enforcement import check_enforced
+from helicone_gw_security.enforcement import check_enforced, unenforced
 from helicone_gw_security.identity import Identity
 from helicone_gw_security.identity_tables import BRANCH, IDENTITY_VERSIONS
 from helicone_gw_security.isolation import Isolation
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import typer
     from quart import Blueprint
 
-    from helicone_gw import Chunk, Exchange, Gateway, KeyRing, Request, Response
+    from helicone_gw import Chunk, Database, Exchange, Gateway, GatewayConfig, KeyRing, Request, Response
 
 VERSIONS = Path(__file__).parent / "migrations" / "versions"
 """The Alembic migrations of this plugin's tables."""
@@ -103,6 +104,15 @@ class SecurityPlugin(Plugin):
         yield from self._identity.measurements()
         if self._isolation is not None:
             yield from self._isolation.measurements()
+
+    def warnings(self, config: GatewayConfig) -> Iterator[str]:
+        """Keys with limits or budgets that nothing enforces: they are not served."""
+        return unenforced({stored.key.name: stored.key for stored in self._static}.values(), config)
+
+    @staticmethod
+    def audit_sink(database: Database) -> AuditLog:
+        """The audit log."""
+        return AuditLog(database)
 
     @hookimpl
     def register_commands(self, cli: typer.Typer) -> None:

@@ -13,7 +13,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from helicone_gw import Database
+from helicone_gw import AuditEntry, Database, Plugin, registry
 from helicone_gw_prompts import reading
 from helicone_gw_prompts.config import PromptsConfig
 from helicone_gw_prompts.editing import Bounds, Editor
@@ -39,12 +39,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "prompts"
 
 
-def runner(url: str, **config: Any) -> Run:
+def runner(url: str, plugins: Any = (), **config: Any) -> Run:
     cli = typer.Typer()
 
     @cli.callback()
     def main(context: typer.Context) -> None:
-        context.obj = SimpleNamespace(config=SimpleNamespace(database=SimpleNamespace(url=url)))
+        context.obj = SimpleNamespace(config=SimpleNamespace(database=SimpleNamespace(url=url), plugins=plugins))
 
     PromptsPlugin(PromptsConfig(**config), "prompts").register_commands(cli)
     return lambda *arguments: CliRunner().invoke(cli, ["prompts", *map(str, arguments)])
@@ -131,3 +131,38 @@ def test_what_cannot_be_is_told(tmp_path: Path, folder: Path) -> None:
     assert (memory.exit_code, "in memory" in memory.stderr) == (1, True)
     nowhere = runner(f"sqlite:///{tmp_path}/g.db")("push")
     assert (nowhere.exit_code, "Say which folder" in nowhere.stderr) == (1, True)
+
+
+def test_what_is_pushed_is_in_the_audit_log(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[AuditEntry] = []
+
+    class Keeper(Plugin):
+        @staticmethod
+        def audit_sink(database: Database) -> Any:
+            async def record(entry: AuditEntry) -> None:
+                kept.append(entry)
+
+            return SimpleNamespace(record=record)
+
+    monkeypatch.setattr(registry, "load", lambda name: Keeper)
+    plugins = [SimpleNamespace(plugin="keeper")]
+    run = runner(f"sqlite:///{tmp_path}/gateway.db", plugins=plugins, dir=str(folder), organization="acme")
+    for _ in range(2):
+        assert run("push", "-m", "First").exit_code == 0
+    (entry,) = kept
+    assert (entry.action, entry.subject, entry.organization) == ("prompt.create", "prompt:welcome", "acme")
+    assert entry.actor.endswith("(command line)")
+    assert entry.after == {"version": "1.0", "message": "First"}
+
+
+def test_a_push_that_cannot_be_audited_says_so_and_stands(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(name: str) -> Any:
+        raise OSError("secret words")
+
+    monkeypatch.setattr(registry, "load", missing)
+    run = runner(f"sqlite:///{tmp_path}/gateway.db", plugins=[SimpleNamespace(plugin="x")], dir=str(folder))
+    pushed = run("push")
+    assert (pushed.exit_code, "could not be written: OSError" in pushed.output) == (0, True)
+    assert "secret words" not in pushed.output

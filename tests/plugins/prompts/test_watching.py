@@ -54,6 +54,7 @@ async def test_files_are_prompts_and_changes_are_seen(gateway: GatewayFactory, t
         counters = plugin(running)._watch.counters  # type: ignore[union-attr]
         assert counters.taken == 3
         assert counters.refused >= 1
+        assert running.gateway.audit.entries == 3, "each is in the audit log"
         found = await rest(running, "POST", "/v1/prompt-2025/query/versions", {"promptId": "hello"})
         assert [(each["minor_version"], each["commit_message"]) for each in found] == [
             (1, "From its file"),

@@ -60,6 +60,7 @@ async def gateway(url: str, clock: VirtualClock) -> AsyncIterator[Any]:
         clock=clock,
         keys=KeyRing(),
         log=log,
+        catalogue=SimpleNamespace(),
         store=MemoryStore(clock),
         audit=Audit(clock.now, log),
     )
@@ -185,3 +186,26 @@ async def test_a_key_that_nobody_holds_to_its_limits_is_not_served(gateway: Any,
     gateway.keys.limits_enforced = gateway.keys.budgets_enforced = True
     await security.pre_request(exchange(key=limited))
     await security.shutdown(gateway)
+
+
+def test_keys_that_nobody_holds_to_their_limits_are_warned_of() -> None:
+    keys = {
+        "ci": {"key": "one", "limits": ["10;w=60"]},
+        "lab": {"key": "two", "budgets": ["5/day"]},
+        "free": {"key": "three"},
+    }
+
+    def warned(*plugins: Any) -> list[str]:
+        config: Any = SimpleNamespace(plugins=plugins)
+        return list(plugin(**keys).warnings(config))
+
+    def limiting(budgets: bool) -> Any:
+        return SimpleNamespace(plugin="ratelimit", config=SimpleNamespace(key_budgets=budgets))
+
+    without = warned(SimpleNamespace(plugin="cost", config=None))
+    assert ["ci" in line for line in without] == [True, False]
+    assert "key_budgets: lab" in without[1]
+    (left,) = warned(limiting(False))
+    assert "lab" in left
+    assert warned(limiting(True)) == []
+    assert "free" not in str(without)
