@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from helicone_gw_dashboard.view import View
 
-PATIENCE: Final = 0.02
+PATIENCE: Final = 0.01
 """Seconds within which a page is sent whole: what is wrong with an address is known by then, and has its own status."""
 
 MAIN: Final = '<main id="main" tabindex="-1">'

@@ -24,16 +24,19 @@ STEPS = ("/plan", "/plan/research", "/plan/research/weather", "/plan/research/ho
 QUESTION = "Find a hotel in Lisbon for five nights, near the river, below 150 euro."
 
 
-def seed(url: str, requests: int, days: float = 30, *, headers: dict[str, str] | None = None) -> None:
+def seed(
+    url: str, requests: int, days: float = 30, *, headers: dict[str, str] | None = None, lively: bool = False
+) -> None:
     """Tell the gateway at ``url`` of ``requests`` requests within the last ``days`` and of 18 in three sessions.
 
-    All of them are in its log afterwards.
+    All of them are in its log afterwards. ``lively``: as pictures want them, most in the last two days and in the
+    afternoon, half of them streams.
     """
     dice = random.Random(7)
     now = time.time()
     with httpx.Client(base_url=url, trust_env=False, timeout=30, headers=headers) as client:
         for number in range(requests):
-            ago = dice.random() * 86400 * (days if number % 3 else 1)
+            ago = _afternoon(dice, now) if lively else dice.random() * 86400 * (days if number % 3 else 1)
             model, provider, usual = dice.choice(MODELS)
             took = dice.lognormvariate(math.log(usual), 0.5)
             said = {
@@ -42,7 +45,8 @@ def seed(url: str, requests: int, days: float = 30, *, headers: dict[str, str] |
                 "Helicone-Property-Env": dice.choice(["production", "production", "staging"]),
             }
             status = dice.choices([200, 429, 500], weights=[95, 3, 2])[0]
-            _tell(client, dice, model, provider, now - ago, took, said, status)
+            streamed = lively and number % 2 == 0
+            _tell(client, dice, model, provider, now - ago, took, said, status, streamed=streamed)
         for number in range(3):
             at = now - 600 - dice.random() * 20_000
             messages: list[Any] = [{"role": "system", "content": "You plan trips."}, _user(QUESTION)]
@@ -81,9 +85,13 @@ def _tell(
     said: dict[str, str],
     status: int,
     messages: list[Any] | None = None,
+    *,
+    streamed: bool = False,
 ) -> None:
     tokens = dice.randint(50, 4000), dice.randint(10, 900)
     body: dict[str, Any] = {"model": model, "messages": messages or [_user(QUESTION)]}
+    if streamed:
+        body["stream"] = True
     if provider == "openai":
         path, target = "/oai/v1/log", "https://api.openai.com/v1/chat/completions"
         answer: dict[str, Any] = {
@@ -114,6 +122,14 @@ def _tell(
         },
     }
     client.post(path, json=told, headers=said).raise_for_status()
+
+
+def _afternoon(dice: random.Random, now: float) -> float:
+    """Seconds ago, within two days and rather after noon (UTC)."""
+    while True:
+        ago = dice.random() * 2 * 86400
+        if dice.random() < 0.25 + 0.75 * math.sin(math.pi * ((now - ago) / 86400 % 1 - 0.1)) ** 2:
+            return ago
 
 
 def _user(text: str) -> dict[str, str]:

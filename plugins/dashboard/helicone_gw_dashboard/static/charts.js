@@ -177,6 +177,7 @@
   document.addEventListener("htmx:afterSettle", fresh);
   document.addEventListener("dashboard:theme", all);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", all);
+  matchMedia("print").addEventListener("change", all);
   var waiting = null;
   window.addEventListener("resize", function () {
     clearTimeout(waiting);
