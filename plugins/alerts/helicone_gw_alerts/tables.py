@@ -1,147 +1,132 @@
 """The tables of alerts, their history, webhooks, evaluators, and of what is still to be delivered.
 
-Times are epoch seconds. Everything belongs to an organization.
+Times are epoch seconds. Everything belongs to an organization. They are SQLAlchemy's own tables: classes for their
+rows, which nobody needs, would take as long to make as all else that the plugin does when it starts.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, Index, Table, Text
-from sqlmodel import Field, SQLModel
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
+
+METADATA = MetaData()
 
 
-class AlertRow(SQLModel, table=True):
-    """An alert made over the API; ``definition`` is a `rules.Rule`. Deleted ones stay, for their history."""
-
-    __tablename__ = "alert"
-
-    organization_id: str = Field(primary_key=True)
-    id: str = Field(primary_key=True)
-    definition: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
-    created_at: float
-    deleted_at: float | None = None
+def _key(name: str) -> Column[str]:
+    return Column(name, String, primary_key=True)
 
 
-class AlertEventRow(SQLModel, table=True):
-    """A time in which an alert was, or is, triggered. ``group_value`` is which of its groups, "" where it has none.
-
-    ``open_key`` is there while it is: no two workers can open the same one, and none can close it twice.
-    """
-
-    __tablename__ = "alert_event"
-    __table_args__ = (
-        Index("uq_alert_event_open_key", "open_key", unique=True),
-        Index("ix_alert_event_started_at", "organization_id", "started_at"),
-    )
-
-    id: str = Field(primary_key=True)
-    organization_id: str
-    alert_id: str
-    alert_name: str
-    metric: str
-    group_value: str
-    value: float
-    requests: int | None = None
-    started_at: float
-    ended_at: float | None = None
-    open_key: str | None = None
+def _there(name: str, kind: Any = String) -> Column[Any]:
+    return Column(name, kind, nullable=False)
 
 
-class WebhookRow(SQLModel, table=True):
-    """A webhook. ``hmac_key`` is sealed where ``sealed`` says so."""
+ALERT = Table(
+    "alert",
+    METADATA,
+    _key("organization_id"),
+    _key("id"),
+    _there("definition", JSON),
+    _there("created_at", Float),
+    Column("deleted_at", Float),
+)
+"""Alerts made over the API; ``definition`` is a `rules.Rule`. Deleted ones stay, for their history."""
 
-    __tablename__ = "webhook"
+EVENT = Table(
+    "alert_event",
+    METADATA,
+    _key("id"),
+    _there("organization_id"),
+    _there("alert_id"),
+    _there("alert_name"),
+    _there("metric"),
+    _there("group_value"),
+    _there("value", Float),
+    Column("requests", Integer),
+    _there("started_at", Float),
+    Column("ended_at", Float),
+    Column("open_key", String),
+    Index("uq_alert_event_open_key", "open_key", unique=True),
+    Index("ix_alert_event_started_at", "organization_id", "started_at"),
+)
+"""Times in which an alert was, or is, triggered. ``group_value`` is which of its groups, "" where it has none.
 
-    organization_id: str = Field(primary_key=True)
-    id: str = Field(primary_key=True)
-    destination: str = Field(sa_column=Column(Text, nullable=False))
-    config: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
-    include_data: bool
-    hmac_key: str = Field(sa_column=Column(Text, nullable=False))
-    sealed: bool
-    created_at: float
+``open_key`` is there while it is: no two workers can open the same one, and none can close it twice.
+"""
 
+WEBHOOK = Table(
+    "webhook",
+    METADATA,
+    _key("organization_id"),
+    _key("id"),
+    _there("destination", Text),
+    _there("config", JSON),
+    _there("include_data", Boolean),
+    _there("hmac_key", Text),
+    _there("sealed", Boolean),
+    _there("created_at", Float),
+)
+"""Webhooks. ``hmac_key`` is sealed where ``sealed`` says so."""
 
-class EvaluatorRow(SQLModel, table=True):
-    """An evaluator; ``llm_template`` and ``code_template`` are what its scoring type needs, as JSON."""
+EVALUATOR = Table(
+    "evaluator",
+    METADATA,
+    _key("organization_id"),
+    _key("id"),
+    _there("name"),
+    _there("scoring_type"),
+    Column("llm_template", JSON),
+    Column("code_template", JSON),
+    _there("created_at", Float),
+    _there("updated_at", Float),
+)
+"""Evaluators; ``llm_template`` and ``code_template`` are what their scoring types need, as JSON."""
 
-    __tablename__ = "evaluator"
+ONLINE = Table(
+    "evaluator_online",
+    METADATA,
+    _key("organization_id"),
+    _key("id"),
+    _there("evaluator_id"),
+    _there("config", JSON),
+    _there("created_at", Float),
+)
+"""Evaluators at work on new requests; ``config`` says on which."""
 
-    organization_id: str = Field(primary_key=True)
-    id: str = Field(primary_key=True)
-    name: str
-    scoring_type: str
-    llm_template: Any = Field(sa_column=Column(JSON, nullable=True))
-    code_template: Any = Field(sa_column=Column(JSON, nullable=True))
-    created_at: float
-    updated_at: float
+DELIVERY = Table(
+    "alert_delivery",
+    METADATA,
+    _key("id"),
+    _there("organization_id"),
+    _there("kind"),
+    _there("target_id"),
+    _there("payload", JSON),
+    _there("attempts", Integer),
+    _there("next_at", Float),
+    _there("dead", Boolean),
+    _there("error"),
+    _there("created_at", Float),
+    Index("ix_alert_delivery_due", "dead", "next_at"),
+    Index("ix_alert_delivery_target", "kind", "target_id", "dead", "next_at"),
+)
+"""What is to be delivered to ``target_id``, of a ``kind`` ("webhook", "evaluation", "notification").
 
+``payload`` is what is known of it; the rest is read when it is delivered. What was delivered has no row any more;
+``dead`` ones are kept to be looked at and sent again.
+"""
 
-class OnlineRow(SQLModel, table=True):
-    """An evaluator at work on new requests; ``config`` says on which."""
+DELIVERED = Table(
+    "alert_delivered",
+    METADATA,
+    _key("id"),
+    _there("organization_id"),
+    _there("target_id"),
+    _there("request_id"),
+    _there("attempts", Integer),
+    _there("delivered_at", Float),
+    Index("ix_alert_delivered_target", "target_id", "delivered_at"),
+)
+"""What a webhook was sent: the last few of each are kept, to be looked at."""
 
-    __tablename__ = "evaluator_online"
-
-    organization_id: str = Field(primary_key=True)
-    id: str = Field(primary_key=True)
-    evaluator_id: str
-    config: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
-    created_at: float
-
-
-class DeliveryRow(SQLModel, table=True):
-    """Something to be delivered to ``target_id``, of a ``kind`` ("webhook", "evaluation", "notification").
-
-    ``payload`` is what is known of it; the rest is read when it is delivered. What was delivered has no row any more;
-    ``dead`` ones are kept to be looked at and sent again.
-    """
-
-    __tablename__ = "alert_delivery"
-    __table_args__ = (
-        Index("ix_alert_delivery_due", "dead", "next_at"),
-        Index("ix_alert_delivery_target", "kind", "target_id", "dead", "next_at"),
-    )
-
-    id: str = Field(primary_key=True)
-    organization_id: str
-    kind: str
-    target_id: str
-    payload: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
-    attempts: int
-    next_at: float
-    dead: bool
-    error: str
-    created_at: float
-
-
-class DeliveredRow(SQLModel, table=True):
-    """Something that a webhook was sent: the last few of each are kept, to be looked at."""
-
-    __tablename__ = "alert_delivered"
-    __table_args__ = (Index("ix_alert_delivered_target", "target_id", "delivered_at"),)
-
-    id: str = Field(primary_key=True)
-    organization_id: str
-    target_id: str
-    request_id: str
-    attempts: int
-    delivered_at: float
-
-
-class CursorRow(SQLModel, table=True):
-    """Up to which number an organization's requests in the log were looked at."""
-
-    __tablename__ = "alert_cursor"
-
-    organization_id: str = Field(primary_key=True)
-    seq: int = Field(sa_column=Column(BigInteger, nullable=False))
-
-
-def _table(name: str) -> Table:
-    return SQLModel.metadata.tables[name]
-
-
-ALERT, EVENT, WEBHOOK = _table("alert"), _table("alert_event"), _table("webhook")
-EVALUATOR, ONLINE = _table("evaluator"), _table("evaluator_online")
-DELIVERY, DELIVERED, CURSOR = _table("alert_delivery"), _table("alert_delivered"), _table("alert_cursor")
+CURSOR = Table("alert_cursor", METADATA, _key("organization_id"), _there("seq", BigInteger))
+"""Up to which number an organization's requests in the log were looked at."""
