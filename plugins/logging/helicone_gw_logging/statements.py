@@ -39,12 +39,12 @@ async def add(connection: AsyncConnection, table: Table, rows: Sequence[Values])
 
 
 async def _execute(
-    connection: AsyncConnection, statement: Callable[[Table, Dialect], str], table: Table, rows: Sequence[Values]
+    connection: AsyncConnection, statement: Callable[..., str], table: Table, rows: Sequence[Values]
 ) -> None:
     if not rows:
         return
     # Past SQLAlchemy's own handling of parameters, which costs several times what the database does.
-    one = statement(table, connection.dialect)
+    one = statement(table, type(connection.dialect))
     if connection.dialect.name != "sqlite":
         await connection.exec_driver_sql(one, list(rows))
         return
@@ -58,15 +58,15 @@ async def _execute(
 
 
 @lru_cache(maxsize=64)
-def _insertion(table: Table, dialect: Dialect) -> str:
+def _insertion(table: Table, dialect: type[Dialect]) -> str:
     names = table.columns.keys()
-    compiled = insert(table).compile(dialect=dialect, column_keys=names)
+    compiled = insert(table).compile(dialect=dialect(), column_keys=names)
     assert compiled.positiontup == names
     return str(compiled)
 
 
 @lru_cache(maxsize=64)
-def _addition(table: Table, dialect: Dialect) -> str:
+def _addition(table: Table, dialect: type[Dialect]) -> str:
     make: Any
     if dialect.name == "sqlite":
         from sqlalchemy.dialects.sqlite import insert as make
@@ -81,7 +81,7 @@ def _addition(table: Table, dialect: Dialect) -> str:
     }
     names = table.columns.keys()
     statement = statement.on_conflict_do_update(index_elements=key, set_=sums)
-    compiled = statement.compile(dialect=dialect, column_keys=names)
+    compiled = statement.compile(dialect=dialect(), column_keys=names)
     assert compiled.positiontup == names
     return str(compiled)
 
