@@ -167,8 +167,11 @@ class App(Quart):
         return {"status": "ok"}
 
     async def _readyz(self) -> tuple[dict[str, Any], int]:
-        ready = self.gateway.ready
+        unready = {plugin.name: why for plugin in self.gateway.plugins if (why := plugin.unready()) is not None}
+        ready = self.gateway.ready and not unready
         state: dict[str, Any] = {"status": "ready" if ready else "not ready", "active": self.gateway.active}
+        if unready:
+            state["unready"] = unready
         if resting := self.gateway.health.resting():
             state["resting"] = resting
         return state, 200 if ready else 503

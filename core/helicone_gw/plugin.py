@@ -73,6 +73,13 @@ class Plugin:
         """What ``helicone-gw check`` is to warn of under ``config``, a line each, as `remarks` are asked for."""
         return ()
 
+    def unready(self) -> str | None:
+        """Why the gateway had better get no requests at the moment, for ``/readyz``; ``None``: it may.
+
+        Asked whenever somebody looks, and not to wait.
+        """
+        return None
+
     @staticmethod
     def audit_sink(database: Database) -> AuditSink | None:
         """Where the plugin keeps audit entries in ``database``; ``None``: nowhere.

@@ -67,6 +67,10 @@ class Delivery:
         self._knowledge = Knowledge(Vocabulary(config.rollup_values), now=now)
         self._alarms: dict[str, float] = {}
 
+    def journaled(self, journal: Journal) -> None:
+        """Note in the database how far ``journal`` is, from now on."""
+        self._journal = journal
+
     async def write(self, rows: list[Rows], tickets: Sequence[Ticket] = (), *, again: bool = False) -> None:
         """Write rows until the database takes or refuses them; ``tickets`` are where the journal holds them.
 

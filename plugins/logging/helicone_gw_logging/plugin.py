@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     import typer
     from quart import Blueprint
 
-    from helicone_gw import Database, Exchange, Gateway, Measurement
+    from helicone_gw import Exchange, Gateway, Measurement
     from helicone_gw_logging.ingest.routes import Ingestion
     from helicone_gw_logging.record import LogRecord
 
@@ -47,8 +49,8 @@ class LoggingPlugin(Plugin):
         self._ingestion: Ingestion | None = None
         self._objects: Objects | None = None
         self._journal: JournalService | None = None
-        self._unjournaled = False
-        """Whether there is no journal although there should be."""
+        self._opening: asyncio.Task[None] | None = None
+        """What goes on trying to open a journal that could not be opened."""
         if not config.journal.enabled:
             self.unused_hooks = ("pre_request", "before_stream", "before_end")
         elif config.journal.on_full == "drop":
@@ -74,7 +76,14 @@ class LoggingPlugin(Plugin):
         log = gateway.log.bind(plugin=self.name)
         if self.config.body_storage is not None:
             self._objects = Objects(self.config.body_storage, gateway.clock.monotonic, log)
-        self._open_journal(gateway.database, secrets, log)
+        root = root_of(self.config, gateway.database)
+        if root is not None:
+            try:
+                self._journal = JournalService(root, self.config, secrets, log)
+            except OSError as problem:
+                log.error("there is no journal: its directory cannot be used", problem=type(problem).__name__)
+                opening = self._open_later(gateway, root, secrets, log)
+                self._opening = asyncio.get_running_loop().create_task(opening, name="logging.journal")
         self._writer = Writer(
             gateway.database,
             self.config,
@@ -92,20 +101,28 @@ class LoggingPlugin(Plugin):
         )
         self._janitor.start()
 
-    def _open_journal(self, database: Database, secrets: Sequence[str], log: Any) -> None:
-        root = root_of(self.config, database)
-        try:
-            self._journal = None if root is None else JournalService(root, self.config, secrets, log)
-        except OSError as problem:
-            # Without it a killed process loses what waits in memory. Whether that is a reason to refuse is configured.
-            self._unjournaled = True
-            log.error("there is no journal: its directory cannot be used", problem=type(problem).__name__)
+    async def _open_later(self, gateway: Gateway, root: Path, secrets: Sequence[str], log: Any) -> None:
+        """Try again, more and more seldom, until there is a journal."""
+        for wait in chain((1, 2, 4, 8, 16, 32), repeat(60)):
+            await gateway.clock.sleep(wait)
+            try:
+                self._journal = JournalService(root, self.config, secrets, log)
+            except OSError:
+                continue
+            assert self._writer is not None
+            self._writer.journaled(self._journal.journal)
+            self._journal.start(gateway.database, self._writer.write_left)
+            log.info("there is a journal now")
+            return
 
     @hookimpl
     async def shutdown(self, gateway: Gateway) -> None:
         """Write what is still waiting; what the database does not take stays in the journal."""
         if self._janitor is not None:
             await self._janitor.close()
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.wait([self._opening])
         try:
             if self._journal is not None:
                 await self._journal.stop()
@@ -148,6 +165,18 @@ class LoggingPlugin(Plugin):
         cli.command()(sql)
         cost_commands.add_to(cli)
 
+    @property
+    def _refuses(self) -> bool:
+        """Whether there is no journal although there should be, or none that takes anything, and that is to refuse."""
+        if self._journal is None:
+            # Without it a killed process loses what waits in memory. Whether that is a reason to refuse is configured.
+            return self._opening is not None and self.config.journal.on_full == "refuse"
+        return self._journal.journal.refuses
+
+    def unready(self) -> str | None:
+        """Where the journal's policy is to refuse, whether it does so."""
+        return "what is answered could not be logged, and is refused" if self._refuses else None
+
     def measurements(self) -> Iterator[Measurement]:
         """What became of the records, how many wait, and what was told afterwards."""
         yield from measured(self.name, self.counters, "Records of exchanges", gauges=("queue_rows", "queue_bytes"))
@@ -162,7 +191,7 @@ class LoggingPlugin(Plugin):
     @hookimpl
     async def pre_request(self, exchange: Exchange) -> None:
         """Refuse what could not be logged, where the journal's policy is to refuse."""
-        if self._unjournaled or (self._journal is not None and self._journal.journal.refuses):
+        if self._refuses:
             raise Unavailable(
                 "The gateway cannot keep its log, and is configured to answer nothing that is not logged.",
                 code="log_unavailable",

@@ -92,6 +92,11 @@ class Writer:
         """Begin to write."""
         self._task = asyncio.get_running_loop().create_task(self._run(), name="logging.writer")
 
+    def journaled(self, journal: Journal) -> None:
+        """Have ``journal``, which could not be opened before, from now on."""
+        self._journal = journal
+        self._delivery.journaled(journal)
+
     def put(self, record: LogRecord, kept: Kept | None = None) -> None:
         """Take a record for writing; ``kept`` is what the journal has of it."""
         counters, config, size = self.counters, self._config, record.size

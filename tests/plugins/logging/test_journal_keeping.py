@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
@@ -13,7 +14,7 @@ from sqlalchemy import event
 
 from helicone_gw.database import Database
 from helicone_gw.model import Capture, Outcome
-from helicone_gw.testing import GatewayFactory, RunningGateway, ScriptedProvider
+from helicone_gw.testing import GatewayFactory, RunningGateway, ScriptedProvider, VirtualClock
 from helicone_gw.testing.dialects import openai_chat
 from helicone_gw_logging import get_request, list_requests
 from helicone_gw_logging.bodies import unpack
@@ -67,11 +68,15 @@ class Running:
 
 @asynccontextmanager
 async def journaled(
-    factory: GatewayFactory, directory: Path, provider: ScriptedProvider | None = None, **config: Any
+    factory: GatewayFactory,
+    directory: Path,
+    provider: ScriptedProvider | None = None,
+    clock: VirtualClock | None = None,
+    **config: Any,
 ) -> AsyncIterator[Running]:
     """A gateway over a SQLite file whose log has a journal."""
     database = {"database": {"url": f"sqlite:///{directory}/log.db"}}
-    async with factory([{"logging": config}, "cost"], provider=provider, config=database) as running:
+    async with factory([{"logging": config}, "cost"], provider=provider, config=database, clock=clock) as running:
         yield Running(running, directory / "log.journal")
 
 
@@ -207,6 +212,36 @@ async def test_a_directory_that_cannot_be_used_costs_the_journal_and_no_answer(
         assert reply.status == 503
         assert b"log_unavailable" in reply.body
         assert reply.headers.get("retry-after") == "5"
+        ready = await running.gateway.request("GET", "/readyz")
+        assert ready.status == 503
+        assert b"could not be logged" in ready.body
+
+
+@pytest.mark.parametrize("on_full", ["drop", "refuse"])
+async def test_a_journal_that_could_not_be_opened_is_opened_when_it_can_be(
+    factory: GatewayFactory, tmp_path: Path, on_full: str
+) -> None:
+    root = tmp_path / "taken"
+    root.write_text("a file")
+    clock, journal = VirtualClock(), {"path": str(root), "on_full": on_full}
+    async with journaled(factory, tmp_path, clock=clock, journal=journal) as running:
+        refused = (await running.gateway.chat()).status
+        assert refused == (503 if on_full == "refuse" else 200)
+        assert running.plugin._opening is not None
+        for seconds in (1, 2, 4):  # it is tried again, in vain
+            clock.advance(seconds)
+            await asyncio.sleep(0.01)
+        assert running.plugin._journal is None
+        root.unlink()
+        clock.advance(8)
+        await running.plugin._opening
+        assert (await running.gateway.chat()).status == 200
+        assert (await running.gateway.request("GET", "/readyz")).status == 200
+        assert running.plugin._journal is not None
+        assert running.plugin._journal.counters.records == 1
+        await running.plugin.flush()
+        assert running.plugin.counters.rows_written == 2
+        assert running.plugin._journal.counters.lag == 0
 
 
 async def test_a_full_journal_refuses_until_there_is_room(factory: GatewayFactory, tmp_path: Path) -> None:
