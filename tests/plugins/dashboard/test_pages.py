@@ -115,6 +115,16 @@ async def test_days_begin_in_the_readers_zone(running: RunningGateway) -> None:
         assert charted(await get(running, "/?range=30d", Cookie=f"{zone}dashboard_clock=60")) % 86400 == 86400 - 3600
 
 
+async def test_answers_used_most_are_counted_among_the_latest_hits(
+    running: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        await logged(running, **{"Cache-Enabled": "true", "User-Id": "cached"})
+    assert "Of the latest" not in await get(running, "/dashboard/cache/used", **HTMX)
+    monkeypatch.setattr("helicone_gw_dashboard.pages.cache.MOST_HITS", 1)
+    assert "Of the latest 1 hits." in await get(running, "/dashboard/cache/used", **HTMX)
+
+
 async def test_pages_are_compressed_for_those_who_can_read_it(running: RunningGateway) -> None:
     reply = await running.request("GET", "/dashboard/welcome", headers={"Accept-Encoding": "gzip, br"})
     assert reply.headers.get("content-encoding", "") == "gzip"

@@ -20,6 +20,8 @@ PAGES = Pages("cache")
 
 LISTED: Final = 8
 """Models and users with most hits, and answers that were used most."""
+MOST_HITS: Final = 5_000
+"""Latest hits among which the answers are counted."""
 LOOKED_AT: Final = 500
 """Latest misses whose reasons are counted."""
 MISSES: Final = 12
@@ -65,12 +67,15 @@ async def used(view: View) -> Response:
     # Only numbers of our own stand in these statements.
     rows = await _rows(
         view,
-        "SELECT cache_reference_id, MAX(model) AS model, MAX(provider) AS provider, COUNT(*) AS hits,"  # noqa: S608
-        " SUM(saved_nano_usd) AS saved, SUM(saved_ms) AS saved_ms, MAX(received_at) AS last"
+        "SELECT cache_reference_id, MAX(model) AS model, COUNT(*) AS hits, SUM(saved_nano_usd) AS saved,"  # noqa: S608
+        " SUM(saved_ms) AS saved_ms, MAX(received_at) AS last, SUM(COUNT(*)) OVER () AS looked_at FROM"
+        " (SELECT cache_reference_id, model, saved_nano_usd, saved_ms, received_at"
         f" FROM requests WHERE received_at >= {lens.start} AND received_at < {lens.end}"
-        f" AND cache_status = 'hit' GROUP BY cache_reference_id ORDER BY hits DESC LIMIT {LISTED}",
+        f" AND cache_status = 'hit' ORDER BY received_at DESC LIMIT {MOST_HITS}) AS latest"
+        f" GROUP BY cache_reference_id ORDER BY hits DESC LIMIT {LISTED}",
     )
-    return view.render("_used.html", rows=rows)
+    looked_at = int(rows[0]["looked_at"]) if rows else 0
+    return view.render("_used.html", rows=rows, more_than=looked_at if looked_at >= MOST_HITS else 0)
 
 
 @PAGES.get("/cache/missed", "Cache")
