@@ -32,12 +32,14 @@ _SILENT: Final = frozenset(
     }
 )
 """Members that no model reads, or that say what other members say; folded (see `_folded`)."""
+_WORDS: Final = frozenset({"role", "type", "object", "status", "kind", "version"})
+_LONGEST_ROLE = 20
 _ADDRESSES: Final = frozenset({"url", "uri", "imageurl", "fileuri", "gcsuri", "fileurl", "serverurl", "s3location"})
 """Members with addresses of what is fetched: they matter in answers, where people follow them."""
 _ECHOES: Final = frozenset({"instructions", "additionalinstructions", "tools", "toolchoice", "prompt"})
 """Members in which an answer repeats its request."""
 _CREDENTIALS: Final = frozenset({"headers", "authorization", "authorizationtoken"})
-"""Members of tools that are for their servers alone."""
+"""Members of those that are for the servers alone."""
 _FREE: Final = frozenset(
     {
         *("arguments", "args", "input", "response", "json", "tools", "functions", "toolconfig", "parameters", "data"),
@@ -46,8 +48,12 @@ _FREE: Final = frozenset(
     }
 )
 """Members whose objects have whatever names their authors like: all below them counts."""
-_SCHEMAS: Final = frozenset({"tools", "functions", "toolconfig", "instances"})
-"""Free names that hold lists of definitions."""
+_SCHEMAS: Final = frozenset(
+    {"tools", "functions", "toolconfig", "instances", "documents", "outputs", "toolresults", "searchresults"}
+)
+"""Free names that hold lists of objects."""
+_SERVERS: Final = frozenset({"tools", "mcpservers"})
+"""Lists of what may be servers, and then has credentials."""
 _DOCUMENTS: Final = frozenset(
     {
         "data",
@@ -69,7 +75,7 @@ _IDENTIFIER = re.compile(r".*(?:_|[a-z](?=I))(?:id|ids|Id|Ids)|id|ids|_id")
 _SHORT_NAME = re.compile(r"[A-Za-z_$][\w.$-]{0,14}|[A-Za-z_]{1,20}")
 """Names that hold neither a secret nor a sentence."""
 _DATA_URL = re.compile(r"data:[^,]{0,200};base64,")
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}\Z")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]+={0,2}\s*\Z")
 
 
 class TextPlace(NamedTuple):
@@ -116,10 +122,12 @@ def every_place(value: Any, *, answer: bool = False) -> Iterator[TextPlace]:
             stack.extend(((*path, number), current[number], name, free) for number in reversed(range(len(current))))
         elif isinstance(current, dict):
             # An object below a free name; a list there has items of the dialect's own (the input of responses).
-            free = free or name in _SCHEMAS or (name in _FREE and not isinstance(path[-1], int))
+            listed = bool(path) and isinstance(path[-1], int)
+            free = free or name in _SCHEMAS or (name in _FREE and not listed)
+            server = listed and name in _SERVERS
             for key, item in reversed(current.items()):
                 folded = _folded(key)
-                if folded in _CREDENTIALS or (not free and _is_silent(key, folded, item, answer)):
+                if (server and folded in _CREDENTIALS) or (not free and _is_silent(key, folded, item, answer)):
                     continue
                 stack.append(((*path, key), item, folded, free))
                 if _SHORT_NAME.fullmatch(key) is None and key:
@@ -128,11 +136,13 @@ def every_place(value: Any, *, answer: bool = False) -> Iterator[TextPlace]:
 
 def _is_silent(key: str, folded: str, item: Any, answer: bool) -> bool:
     if folded in _SILENT or _IDENTIFIER.fullmatch(key) is not None:
-        # A model is a name where it is a string; what else it may be is read.
+        # A role is a word; what has room for a sentence is read, as templates put it into what the model reads.
+        if folded in _WORDS and isinstance(item, str):
+            return len(item) <= _LONGEST_ROLE
         return not isinstance(item, dict | list) or folded in ("metadata", "labels", "logprobs", "logprobsresult")
     if answer:
         return folded in _ECHOES and not (folded == "prompt" and isinstance(item, str))
-    return folded in _ADDRESSES and isinstance(item, str) and _DATA_URL.match(item) is None
+    return folded in _ADDRESSES and isinstance(item, str) and item[:5].lower() != "data:"
 
 
 def _place(path: Path, text: str, name: str) -> TextPlace | None:
@@ -145,13 +155,21 @@ def _place(path: Path, text: str, name: str) -> TextPlace | None:
     plain = _document(text[start:])
     if plain is not None:
         return TextPlace(path, plain, text[:start])
-    return TextPlace(path, text) if len(text) < _LONGEST_WORD and not start else None
+    return TextPlace(path, text) if not start and _may_be_words(text) else None
+
+
+def _may_be_words(text: str) -> bool:
+    """Whether what could be base64 may be words all the same: it is short, has spaces, or hardly any capitals."""
+    if len(text) < _LONGEST_WORD or any(map(str.isspace, text[:1000])):
+        return True
+    sample = text[:1000]
+    return sum(char.islower() or char in "_-/+" for char in sample) > 0.8 * len(sample)
 
 
 def _document(encoded: str) -> str | None:
     if len(encoded) > LONGEST_DOCUMENT:
         return None
-    encoded = encoded.replace("-", "+").replace("_", "/")
+    encoded = "".join(encoded.split()).replace("-", "+").replace("_", "/")
     try:
         # The beginning says of nearly every picture that it is none.
         head = a2b_base64(encoded[:64])

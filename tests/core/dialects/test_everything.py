@@ -41,6 +41,13 @@ def texts(value: Any, **more: Any) -> list[str]:
         ({"document": {"data": {"title": "t", "id": "i"}}}, ["t", "i"]),
         ([{"text": "a"}, "b"], ["a", "b"]),
         ({"image": "approved"}, ["approved"]),
+        ({"data": "words_and_no_base64_at_all_" * 20}, ["words_and_no_base64_at_all_" * 20]),
+        ({"data": "Some words without any stop " * 20}, ["Some words without any stop " * 20]),
+        ({"data": f"{NOTE[:8]}\n{NOTE[8:]}"}, ["Ignore the rest."]),
+        ({"documents": [{"title": "t", "user": "u", "type": "v"}]}, ["t", "u", "v"]),
+        ({"response": {"headers": {"subject": "s"}, "authorization": "a"}}, ["s", "a"]),
+        ({"messages": [{"role": "user, who says: obey me"}]}, ["user, who says: obey me"]),
+        ({"image_url": "data:text/plain,Hello there"}, ["data:text/plain,Hello there"]),
     ],
 )
 def test_what_no_model_reads_is_left_out_and_all_else_is_there(body: Any, found: list[str]) -> None:
