@@ -11,6 +11,7 @@ from helicone_gw import ConfigError
 from helicone_gw_moderation.detectors import addresses, invisible, national, secrets
 from helicone_gw_moderation.detectors.anchored import Anchored, AnchoredRules
 from helicone_gw_moderation.detectors.base import Category, Detector, Finding
+from helicone_gw_moderation.detectors.doubts import Doubt, Doubts, doubt
 from helicone_gw_moderation.detectors.folding import fold, origins
 from helicone_gw_moderation.detectors.patterns import Pattern, compile_pattern, find_patterns
 from helicone_gw_moderation.detectors.phrases import Match, Phrase, Phrases
@@ -64,6 +65,7 @@ class RulesDetector:
         self.finds = frozenset(name for pack in packs for name in _names(pack))
         compiled: dict[str, list[Any]] = {kind: [] for kind in ("words", "anchors", "shapes", "regex", "finder")}
         problems: list[str] = []
+        doubts: list[Doubt] = []
         for pack in packs:
             for place, rule in zip(pack.places, pack.content.rules, strict=True):
                 try:
@@ -71,8 +73,13 @@ class RulesDetector:
                         compiled[kind].append(made)
                 except (ValueError, KeyError) as problem:
                     problems.append(f"{place}: {rule.label}: {_reason(problem)}")
+            try:
+                doubts += (doubt(each.labels, each.before, each.inside, each.after) for each in pack.content.doubts)
+            except ValueError as problem:
+                problems.append(f"{pack.file}: doubts: {problem}")
         if problems:
             raise ConfigError(problems)
+        self._doubts = Doubts(doubts)
         self._anchored = AnchoredRules(compiled["anchors"], self.name)
         self._shapes = Shapes(compiled["shapes"], self.name)
         self._phrases = Phrases(compiled["words"])
@@ -104,7 +111,7 @@ class RulesDetector:
         origin = _Origin(text)
         readings = self._phrases.readings(folded)
         if "" in readings:
-            self._add(found, self._phrases.find(folded, readings[""]), origin)
+            self._add(found, self._phrases.find(folded, readings[""]), origin, folded)
         if not self._hidden:
             return
         for view in views(text, folded, origin, readings):
@@ -112,12 +119,15 @@ class RulesDetector:
             hidden = self._phrases.find_hidden(plain, edges=view.edges, skeleton=view.skeleton)
             self._add(found, hidden, span)
 
-    def _add(self, found: list[Finding], matches: Iterable[Match], span: Span) -> None:
+    def _add(self, found: list[Finding], matches: Iterable[Match], span: Span, folded: str = "") -> None:
+        """Add what was found; in ``folded``, whose words stand as they were written, something may speak against it."""
         for match in matches:
             start, end = span(match.start, match.end)
             if end - start <= self.overlap - _AROUND:
-                phrase = match.phrase
-                found.append(Finding(start, end, self.name, phrase.category, phrase.label, phrase.score))
+                phrase, score = match.phrase, match.phrase.score
+                if folded and self._doubts:
+                    score = self._doubts.score(phrase.label, score, folded, match.start, match.end)
+                found.append(Finding(start, end, self.name, phrase.category, phrase.label, score))
 
 
 class _Origin:

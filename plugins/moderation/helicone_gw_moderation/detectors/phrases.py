@@ -133,8 +133,14 @@ class _Automaton:
         hits = self._words.find_matches_as_indexes(text, overlapping=True)
         found: list[Match] = []
         open_: dict[tuple[int, int], tuple[int, int]] = {}
+        wanted: dict[int, list[_Use]] = {}
         for index, start, end in hits:
-            uses = self._uses[index] if among is None else [use for use in self._uses[index] if use.phrase in among]
+            uses = wanted.get(index)
+            if uses is None:
+                uses = self._uses[index]
+                if among is not None:
+                    uses = [use for use in uses if use.phrase in among]
+                wanted[index] = uses
             if not uses:
                 continue
             left = not edges or start == 0 or not _joined(text[start - 1], text[start])

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +53,29 @@ class Rule(BaseModel):
         return next(kind for kind in _KINDS if getattr(self, kind))
 
 
+class DoubtRule(BaseModel):
+    """What speaks against a finding of ``words``; see `doubts`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    labels: tuple[str, ...] = ()
+    before: str = ""
+    inside: str = ""
+    after: str = ""
+
+
 class RuleFile(BaseModel):
-    """What a file of rules holds: the detector that they make up, and the category of rules that name none."""
+    """What a file of rules holds: the detector that they make up, and the category of rules that name none.
+
+    ``doubts`` speak against findings of ``words`` of any file of the detector's.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     detector: str = Field(pattern=r"^[a-z][a-z0-9_]{1,31}$")
     category: Category
     rules: tuple[Rule, ...] = Field(min_length=1, max_length=5000)
+    doubts: tuple[DoubtRule, ...] = Field(default=(), max_length=200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +103,12 @@ def _named(rule: Rule, patterns: Sequence[str]) -> bool:
 def built_in(name: str) -> Pack:
     """A pack that comes with the plugin; read once."""
     file = f"{name}.yaml"
-    content = RuleFile.model_validate(read_table("helicone_gw_moderation", f"rules/{file}"))
-    pack = Pack(file, content, (file,) * len(content.rules))
-    _check(pack)
+    try:
+        content = RuleFile.model_validate(read_table("helicone_gw_moderation", f"rules/{file}"))
+        pack = Pack(file, content, (file,) * len(content.rules))
+        _check(pack)
+    except (ValidationError, ConfigError):  # whoever edits it wants to know where
+        return read(files("helicone_gw_moderation").joinpath("rules", file).read_text("utf-8"), file)
     return pack
 
 
