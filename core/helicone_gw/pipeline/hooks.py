@@ -39,7 +39,7 @@ class HookCaller:
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
-        self._clock = clock or SystemClock()
+        self.clock = clock or SystemClock()
         self._told: dict[str, float] = {}
         self.faults: dict[tuple[str, str], int] = {}
         """How often a plugin's hook raised something that is not a `GatewayError`."""
@@ -154,7 +154,7 @@ class HookCaller:
         )
 
     def _tell_store_away(self, plugin: str, hook: str, fault: StoreUnavailable, *, closed: bool) -> None:
-        now = self._clock.monotonic()
+        now = self.clock.monotonic()
         if now < self._told.get(plugin, now):
             return
         self._told[plugin] = now + fault.retry_after

@@ -85,7 +85,7 @@ class TimedCaller(HookCaller):
 
     async def call(self, hook: Hook, exchange: Exchange, *arguments: Any) -> Any:
         """As the untimed one."""
-        began = self._clock.monotonic()
+        began = self.clock.monotonic()
         try:
             return await super().call(hook, exchange, *arguments)
         finally:
@@ -93,7 +93,7 @@ class TimedCaller(HookCaller):
 
     def tell_plainly(self, hook: Hook, exchange: Exchange) -> None:
         """As the untimed one."""
-        began = self._clock.monotonic()
+        began = self.clock.monotonic()
         super().tell_plainly(hook, exchange)
         self._took(hook, began)
 
@@ -102,21 +102,21 @@ class TimedCaller(HookCaller):
         if hook.plain:
             self.tell_plainly(hook, exchange)
             return
-        began = self._clock.monotonic()
+        began = self.clock.monotonic()
         try:
             await super().tell(hook, exchange, *arguments)
         finally:
             self._took(hook, began)
 
     def _one(self, hook: Hook, exchange: Exchange, chunk: Chunk) -> Any:
-        began = self._clock.monotonic()
+        began = self.clock.monotonic()
         try:
             return super()._one(hook, exchange, chunk)
         finally:
             self._took(hook, began)
 
     def _took(self, hook: Hook, began: float) -> None:
-        took = self._clock.monotonic() - began
+        took = self.clock.monotonic() - began
         self.seconds[hook.plugin] = self.seconds.get(hook.plugin, 0.0) + took
         which = hook.plugin, hook.name
         seconds, calls = self._totals.get(which, (0.0, 0))

@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from helicone_gw import Chunk, Exchange, Gateway, Plugin, Response, hookimpl
+from helicone_gw.pipeline.gates import WAITS
 from helicone_gw.pipeline.timing import NOTE
 from helicone_gw.testing import GatewayFactory, ScriptedProvider
 from helicone_gw.testing.dialects import openai_chat
@@ -140,3 +141,27 @@ async def test_the_hooks_that_are_noted_have_a_bound(gateway: GatewayFactory, mo
         assert {each.labels["hook"] for each in running.gateway.measurements() if each.name == "hook_seconds"} > {
             "pre_request"
         }
+
+
+class Judging(Plugin):
+    """Lets an answer go a third of a second after it was asked for."""
+
+    on_failure = "open"
+
+    @hookimpl
+    async def pre_request(self, exchange: Exchange) -> None:
+        if exchange.request.user != "nobody":
+            exchange.before_commit(asyncio.sleep(0.5), timeout=9)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_an_answer_waited_for_is_noted_whether_it_is_timed_or_not(
+    gateway: GatewayFactory, stream: bool
+) -> None:
+    classes = {"judging": Judging, "slow": Slow}
+    async with gateway(["slow", {"judging": {"name": "judge"}}], classes=classes) as running:
+        await running.chat(stream=stream)
+        await running.chat(stream=stream, user="nobody")
+    waited, other = running.exchanges
+    assert waited.annotations == {WAITS: [["judge", 500, 500]]}
+    assert other.annotations == {}
