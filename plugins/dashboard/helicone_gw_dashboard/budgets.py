@@ -12,25 +12,35 @@ SURE: Final = 0.02
 """Share of a period that has to be over before anything is said of its end."""
 
 
-def elapsed(period: str, resets_at: str | None, now: int) -> float | None:
-    """How much of the period is over, from 0 to 1; ``None`` for what has no beginning or no end.
+def span(period: str, resets_at: str | None) -> tuple[float, float] | None:
+    """When the period that ends at ``resets_at`` began, and that end, in epoch seconds; ``None`` for what has neither.
 
-    ``now`` is epoch milliseconds; the period ends at ``resets_at``, by whose time zone a month is as long as it is.
-
-    >>> elapsed("day", "2026-11-27T00:00:00+00:00", 1_795_737_600_000 - 6 * 3_600_000)
-    0.75
+    A month is as long as it is in that time's own zone.
     """
     end = instant(resets_at)
     if end is None or resets_at is None:
         return None
     if period == "month":
         local = datetime.fromisoformat(resets_at)
-        begin = (local - timedelta(days=1)).replace(day=1).timestamp()
-    elif period in ("day", "week"):
-        begin = (end - timedelta(days=1 if period == "day" else 7)).timestamp()
-    else:
+        return (local - timedelta(days=1)).replace(day=1).timestamp(), end.timestamp()
+    if period in ("day", "week"):
+        return (end - timedelta(days=1 if period == "day" else 7)).timestamp(), end.timestamp()
+    return None
+
+
+def elapsed(period: str, resets_at: str | None, now: int) -> float | None:
+    """How much of the period is over, from 0 to 1; ``None`` for what has no beginning or no end.
+
+    ``now`` is epoch milliseconds.
+
+    >>> elapsed("day", "2026-11-27T00:00:00+00:00", 1_795_737_600_000 - 6 * 3_600_000)
+    0.75
+    """
+    known = span(period, resets_at)
+    if known is None:
         return None
-    return min(max((now / 1000 - begin) / (end.timestamp() - begin), 0.0), 1.0)
+    begin, end = known
+    return min(max((now / 1000 - begin) / (end - begin), 0.0), 1.0)
 
 
 def paced(account: Mapping[str, Any], now: int) -> dict[str, Any]:

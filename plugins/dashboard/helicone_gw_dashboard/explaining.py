@@ -21,8 +21,8 @@ _MISSES: Final[Mapping[str, str]] = {
 
 _NANO: Final = 1_000_000_000
 
-_SHOWN_ELSEWHERE: Final = "pipeline.hooks"
-"""What each hook took, which `layers` draws."""
+_SHOWN_ELSEWHERE: Final = ("pipeline.hooks", "pipeline.waits")
+"""What `layers` and `timeline` draw."""
 
 
 def explained(row: Mapping[str, Any], attempts: list[Any]) -> Iterator[tuple[str, str]]:
@@ -62,7 +62,7 @@ def others(row: Mapping[str, Any]) -> dict[str, str]:
     return {
         str(name): value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         for name, value in sorted(noted(row).items())
-        if name != _SHOWN_ELSEWHERE
+        if name not in _SHOWN_ELSEWHERE
     }
 
 

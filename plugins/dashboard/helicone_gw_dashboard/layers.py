@@ -13,6 +13,9 @@ NOTE: Final = "pipeline.hooks"
 MOST: Final = 256
 """Hooks that are shown."""
 
+LEAST: Final = 0.005
+"""The shortest bar, as a part of the whole: so much of what took no time can still be seen."""
+
 PHASES: Final[Mapping[str, tuple[str, ...]]] = {
     "Inwards": ("pre_request",),
     "Routing": ("route_model",),
@@ -63,8 +66,8 @@ def layers(row: Mapping[str, Any]) -> list[Phase]:
 
 
 def _place(start: float, took: float, whole: float) -> tuple[float, float]:
-    left = min(max(start / whole, 0), 1)
-    return left * 100, min(took / whole, 1 - left) * 100
+    left = min(max(start / whole, 0), 1 - LEAST)
+    return left * 100, max(min(took / whole, 1 - left), LEAST) * 100
 
 
 def _read(note: object) -> Iterator[tuple[str, str, float, float, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from helicone_gw_dashboard.explaining import noted
@@ -61,8 +61,20 @@ def timeline(row: Mapping[str, Any], attempts: Sequence[Mapping[str, Any]]) -> l
             add(f"{name}: first byte", started, first, "waited", note)
             add(f"{name}: answer", first, last if last is not None else ended)
         at = max(at, last if last is not None else ended)
+    for name, start, took in _waits(notes.get("pipeline.waits")):
+        add(f"The answer, for a check of {name}", received + start, received + start + took, "waited")
+        at = max(at, received + start + took)
     if not attempts:
         add("Gateway, without any provider", at, ended)
     elif ended > at:
         add("Gateway", at, ended, "waited")
     return steps
+
+
+def _waits(note: object) -> Iterator[tuple[str, float, float]]:
+    """What the gateway noted that an answer waited for: whom, when (ms after the request was received), how long."""
+    for each in note if isinstance(note, list) else ():
+        if isinstance(each, list) and len(each) == 3 and isinstance(each[0], str):
+            name, start, took = each
+            if all(isinstance(one, (int, float)) and 0 <= one < 1e12 for one in (start, took)):
+                yield name, start, took

@@ -19,6 +19,11 @@ PLUGINS: tuple[Any, ...] = (
 )
 """What must be in the chain, inside logging and security."""
 
+HOOKS = "http://127.0.0.1:9"
+"""Where webhooks go: a port at which nobody listens, so that something could not be delivered, too."""
+ALLOWED = {"allowed_targets": ["127.0.0.1:9"]}
+"""What ``server`` must say for that."""
+
 MESSAGES = {
     "First version": "You help {{hc:customer:string}} politely.\nAnswer in one paragraph.",
     "Kinder words": "You help {{hc:customer:string}} kindly and with patience.\nAnswer in one paragraph.",
@@ -51,6 +56,10 @@ def furnish(url: str, headers: dict[str, str]) -> list[str]:
         do("/v1/evaluator", {"name": "short", "scoring_type": "regex", "code_template": "^.{1,200}$"})
         do("/v1/alert/create", {"name": "Daily cost", "metric": "cost", "threshold": 20, "time_window": 86_400_000})
         do("/v1/api-keys", {"name": "support-bot", "models": ["gpt-4o*"], "budgets": ["25/month"], "role": "member"})
+        for path, sampling in (("requests", {}), ("support", {"sampleRate": 25, "propertyFilters": [SUPPORT]})):
+            do("/v1/webhooks", {"destination": f"{HOOKS}/{path}", "config": sampling})
+        admin = {"email": "boss@acme.example", "password": "a password for pictures"}
+        do("/v1/organization/create", {"id": "acme", "name": "Acme Inc.", "admin": admin})
         secret = {"providerName": "openai", "providerKeyName": "team", "providerKey": "sk-picture-0123456789abcdef"}
         do("/v1/api-keys/provider-key", {**secret, "shared": True})
         for email, role in (("ann@example.com", "admin"), ("bob@example.com", "viewer")):
@@ -65,6 +74,7 @@ def furnish(url: str, headers: dict[str, str]) -> list[str]:
     ]
 
 
+SUPPORT = {"key": "App", "value": "support"}
 _QUESTION = {"role": "user", "content": "{{hc:question:string}}"}
 
 

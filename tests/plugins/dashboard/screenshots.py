@@ -106,7 +106,9 @@ async def _addresses(browser: Browser, url: str) -> list[str]:
 async def _settled(page: Page) -> None:
     # Not "networkidle": a page that is told of new requests never is.
     await page.wait_for_load_state("load")
-    await page.wait_for_timeout(600)
+    await page.wait_for_timeout(300)
+    await page.locator("body:not(.busy)").wait_for()
+    await page.wait_for_timeout(200)
 
 
 def main() -> None:
@@ -114,9 +116,10 @@ def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else ".cache/screenshots")
     with tempfile.TemporaryDirectory() as work:
         database = {"url": f"sqlite:///{Path(work) / 'helicone.db'}"}
-        config = {"database": database, "providers": {"demo": {}, "openai": {}, "anthropic": {}}, "plugins": PLUGINS}
+        providers: dict[str, Any] = {"demo": {}, "openai": {}, "anthropic": {}}
+        config = {"database": database, "providers": providers, "plugins": PLUGINS, "server": furnishing.ALLOWED}
         with gateway(config, Path(work)) as url:
-            seed(url, 1500, headers=HEADERS)
+            seed(url, 1500, headers=HEADERS, lively=True)
             for number in range(12):
                 question = {"model": "demo", "messages": [{"role": "user", "content": f"Hello {number % 4}"}]}
                 headers = {"Helicone-Cache-Enabled": "true", "Helicone-User-Id": "ann@example.com", **HEADERS}

@@ -184,6 +184,9 @@ async def test_limits_say_what_is_in_force_whom_they_refused_and_how_budgets_sta
     assert "20 under way at once" in page
     assert re.search(r"team hard all together month", page)
     assert "1 requests" in page or "1 request" in page
+    went = await get(running, "limits/burn?budget=team&segment=global", **HTMX)
+    assert "What is left of team" in went or "How it went is not known" in went
+    assert (await running.request("GET", "/dashboard/limits/burn?budget=none", headers=HTMX)).status == 404
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -114,6 +115,12 @@ async def test_no_page_of_the_gateway_is_reached_that_way(running: RunningGatewa
     assert (await ask(running, MEMBER, to)).status_code == 404
 
 
+async def test_a_key_that_is_bound_to_an_origin_asks_from_there_alone(running: RunningGateway) -> None:
+    bound = replace(MEMBER, permits=Permits(origins=("https://app.example.com",)))
+    assert (await ask(running, bound, headers={"Origin": "https://app.example.com"})).status_code == 200
+    assert (await ask(running, bound, headers={"Origin": "https://evil.example"})).status_code == 403
+
+
 async def test_nothing_of_the_browser_goes_on(running: RunningGateway) -> None:
     headers = {"Cookie": "session=x", "Authorization": "Bearer sk-mine", "X-Own": "1", "Helicone-Auth": "Bearer other"}
     answer = await ask(running, MEMBER, headers=headers)
@@ -127,7 +134,8 @@ async def test_nothing_of_the_browser_goes_on(running: RunningGateway) -> None:
 
 async def test_an_open_gateway_asks_for_everybody(gateway: GatewayFactory) -> None:
     async with gateway(["logging", "dashboard"], config={"providers": {"demo": {}}}) as running:
-        assert (await ask(running, None)).status_code == 200
+        answer = await ask(running, None, headers={"Origin": "http://127.0.0.1:8787"})
+        assert answer.status_code == 200, answer.text
         assert running.exchanges[-1].key is None
 
 
@@ -142,3 +150,13 @@ async def test_the_page_of_the_request_says_what_each_plugin_took(running: Runni
     took = page.text.partition("What each plugin took")[2].partition("All that plugins noted")[0]
     assert re.search(r"logging <span class=\"badge\">\w+", took)
     assert "pipeline.hooks" not in page.text, "the note itself is nothing to read"
+
+
+async def test_the_page_of_plugins_says_what_a_request_takes_in_each(running: RunningGateway) -> None:
+    await ask(running, MEMBER)
+    admin = replace(MEMBER, organization="default", role="admin")
+    page = (await running.gateway.pages.ask("GET", "/dashboard/plugins", caller=admin)).text
+    assert re.search(r'data-plugin="logging">\d+\.\d\d ms<', page)
+    assert re.search(r"the mean of the \d+ requests of this worker that were timed|those of the one request", page)
+    own = (await running.gateway.pages.ask("GET", "/dashboard/plugins/logging", caller=admin)).text
+    assert re.search(r"Time of a request</dt><dd>before_end: \d+\.\d{3} ms", own)

@@ -252,7 +252,7 @@ async def test_a_list_is_exported_as_a_file(chromium: Browser, used: str) -> Non
 async def test_a_request_is_read_rated_and_walked_through_with_keys(chromium: Browser, used: str, axe: str) -> None:
     async with visiting(chromium, ADMIN) as (page, problems):
         await page.goto(f"{used}/dashboard/requests?range=90d&sort=slowest")
-        await page.locator("#rows tr[data-row]").first.locator(".col-latency").click()
+        await page.locator("#rows tr[data-row]").first.locator(".col-tokens").click()
         drawer = page.locator("#drawer-content")
         await expect(drawer.locator(".turn.user").first).to_contain_text("Find a hotel in Lisbon")
         await expect(drawer.locator(".turn.answer")).to_be_visible()

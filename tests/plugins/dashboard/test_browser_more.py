@@ -8,6 +8,7 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from tests.fixtures.chromium import violations
+from tests.plugins.dashboard.furnishing import ALLOWED, HOOKS
 from tests.plugins.dashboard.test_browser import ADMIN, VIEWER, config, visiting
 from tests.program import gateway
 
@@ -16,7 +17,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 KEYS = {"viewer": {"key": VIEWER, "role": "viewer"}, "admin": {"key": ADMIN, "role": "admin"}}
 SECURITY = {"security": {"keys": KEYS, "encryption_keys": ["MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="]}}
 ALERTS = {"alerts": {"channels": {"ops": {"type": "command", "argv": ["true"]}}}}
-PAGES = ("prompts", "playground", "evaluations", "alerts", "keys", "provider-keys", "members", "audit")
+PAGES = ("prompts", "playground", "evaluations", "alerts", "webhooks", "keys", "provider-keys", "members", "audit")
 PHONE = {"width": 390, "height": 844}
 
 
@@ -25,7 +26,7 @@ def managed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a gateway with keys, prompts and alerts."""
     directory = tmp_path_factory.mktemp("managed")
     plugins = ["logging", "cost", SECURITY, "prompts", ALERTS, "router", "dashboard"]
-    with gateway(config(directory, plugins), directory) as url:
+    with gateway({**config(directory, plugins), "server": ALLOWED}, directory) as url:
         yield url
 
 
@@ -102,6 +103,36 @@ async def test_keys_alerts_and_evaluators_are_managed_by_whoever_may(chromium: B
         await page.get_by_role("button", name="Create the alert").click()
         await expect(page.locator("#alerts")).to_contain_text("total requests ≥ 1")
 
+        await page.goto(f"{managed}/dashboard/webhooks")
+        await page.get_by_text("New webhook").click()
+        await page.get_by_label("Where it goes").fill(f"{HOOKS}/told")
+        assert await violations(page, axe) == []
+        await page.get_by_role("button", name="Create the webhook").click()
+        await expect(page.locator("#secret")).not_to_be_empty()
+        await page.get_by_role("link", name=f"{HOOKS}/told").click()
+        drawer = page.locator("#drawer")
+        await drawer.get_by_label("Per cent of the requests").fill("50")
+        await drawer.get_by_role("button", name="Save").click()
+        await expect(drawer.locator(".done")).to_contain_text("Its key is the same")
+        await drawer.get_by_role("button", name="Test").click()
+        await expect(drawer.locator(".trouble")).to_contain_text("Not delivered")
+        assert await violations(page, axe) == []
+        await drawer.get_by_role("button", name="Delete").click()
+        await expect(page.locator("main .empty").first).to_contain_text("There is no webhook yet")
+
+        await page.goto(f"{managed}/dashboard/organizations")
+        await page.get_by_text("New organization").click()
+        for label, typed in (
+            ("Id", "acme"),
+            ("Email of its", "boss@acme.example"),
+            ("Their password", "long enough 4 all"),
+        ):
+            await page.get_by_label(label).fill(typed)
+        await page.get_by_role("button", name="Create", exact=True).click()
+        await page.get_by_role("link", name="acme").click()
+        await expect(drawer).to_contain_text("boss@acme.example")
+        assert await violations(page, axe) == []
+
         for name in PAGES:
             await page.goto(f"{managed}/dashboard/{name}")
             for more in await page.locator("details.panel > summary").all():
@@ -119,4 +150,10 @@ async def test_viewers_see_what_they_may_and_no_buttons_for_the_rest(chromium: B
         await expect(page.get_by_role("link", name="Keys", exact=True)).to_have_count(0)
         await page.goto(f"{managed}/dashboard/keys")
         await expect(page.get_by_role("alert")).to_be_visible()
+        for path in ("organizations", "webhooks", "playground"):
+            await page.goto(f"{managed}/dashboard/{path}")
+            if path == "organizations":
+                await expect(page.get_by_role("alert")).to_be_visible()
+        await expect(page.get_by_role("button", name="Run")).to_be_disabled()
+        await expect(page.locator("main")).to_contain_text("Viewers read")
         assert problems == []

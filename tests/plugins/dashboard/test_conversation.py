@@ -135,8 +135,51 @@ def test_no_picture_is_loaded_from_anywhere_else(address: str) -> None:
 def test_what_is_repeated_of_the_request_before_is_told() -> None:
     first = {"messages": [{"role": "user", "content": "Hi"}]}
     second = {"messages": [*first["messages"], {"role": "assistant", "content": "Hello"}]}
-    assert read(second, None, first).repeated == 1
-    assert read(second, None, None).repeated == 0
+    assert [(each.kind, len(each.turns)) for each in read(second, None, first).stretches] == [("same", 1), ("new", 1)]
+    assert [each.kind for each in read(second, None, None).stretches] == ["new"]
+    assert read(None, None, first).stretches == ()
+
+
+def said(*words: str) -> dict[str, Any]:
+    """A request whose turns are the user's and the assistant's by turns, after a system prompt."""
+    roles = ("system", "user", "assistant")
+    messages = [
+        {"role": roles[place] if place < 2 else roles[1 + (place + 1) % 2], "content": one}
+        for place, one in enumerate(words)
+    ]
+    return {"messages": messages}
+
+
+def test_what_changed_of_a_turn_is_told_line_by_line() -> None:
+    rules = "Be kind.\nBe brief.\nToday is {}."
+    found = read(said(rules.format("Friday"), "Hi"), None, said(rules.format("Thursday"), "Hi")).stretches
+    assert [each.kind for each in found] == ["changed", "same"]
+    assert found[0].lines == (
+        ("", "Be kind."),
+        ("", "Be brief."),
+        ("removed", "Today is Thursday."),
+        ("added", "Today is Friday."),
+    )
+
+
+def test_what_has_little_in_common_is_new_and_not_a_change() -> None:
+    found = read(
+        said("a", "Find a hotel.\nIn Lisbon.\nNear the river."), None, said("a", "No.\nStop.\nWait.")
+    ).stretches
+    assert [each.kind for each in found] == ["same", "new"]
+
+
+def test_turns_that_are_there_no_more_are_told() -> None:
+    before = said("rules", "one", "1", "two", "2", "three")
+    now = said("rules", "two", "2", "three")
+    found = read(now, None, before).stretches
+    assert [(each.kind, len(each.turns)) for each in found] == [("same", 1), ("left_out", 2), ("same", 3)]
+
+
+def test_a_very_long_conversation_is_compared_from_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("helicone_gw_dashboard.conversation.comparing.MOST_TURNS", 3)
+    found = read(said("a", "b", "c", "d"), None, said("a", "b", "x")).stretches
+    assert [(each.kind, len(each.turns)) for each in found] == [("same", 2), ("new", 2)]
 
 
 def test_an_error_is_the_answer() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from helicone_gw_dashboard.explaining import others
 from helicone_gw_dashboard.layers import NOTE, Took, layers
+from helicone_gw_dashboard.pages.sessions import waterfall
 
 
 def row(note: object, took: int = 100) -> dict[str, Any]:
@@ -33,7 +34,10 @@ def test_hooks_stand_in_the_phase_of_their_kind_in_the_order_in_which_they_began
 
 def test_what_began_late_or_took_long_stays_within_the_whole() -> None:
     (phase,) = layers(row([["a", "on_finish", 150_000, 10_000, 1], ["b", "on_finish", 90_000, 20_000, 1]]))
-    assert [(step.left, step.width) for step in phase.steps] == [(90, pytest.approx(10)), (100, 0)]
+    assert [(step.left, step.width) for step in phase.steps] == [
+        (90, pytest.approx(10)),
+        (99.5, pytest.approx(0.5)),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -52,3 +56,17 @@ def test_a_request_that_was_not_timed_or_has_no_end_shows_nothing() -> None:
 def test_the_note_is_not_listed_among_the_others() -> None:
     given = {"annotations": json.dumps({NOTE: [], "cache.status": "hit"})}
     assert others(given) == {"cache.status": "hit"}
+
+
+def test_a_waterfall_of_five_hundred_requests_stays_within_its_session() -> None:
+    requests = [
+        {"id": str(place), "offset_ms": place * 20, "latency": 15 if place % 7 else None} for place in range(500)
+    ]
+    nodes = [
+        {"path": f"/{place}", "depth": 1, "offset_ms": place * 2000, "duration_ms": 2000, "request_ids": ids}
+        for place, ids in enumerate([one["id"] for one in requests[at : at + 100]] for at in range(0, 500, 100))
+    ]
+    bars = waterfall(nodes, requests)
+    assert (len(bars), sum(bar.request for bar in bars)) == (505, 500)
+    assert all(0 <= bar.left <= 100 and 0 <= bar.left + bar.width <= 100.001 for bar in bars)
+    assert [bar.row["id"] for bar in bars if bar.request] == [one["id"] for one in requests]

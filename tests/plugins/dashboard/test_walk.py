@@ -100,6 +100,8 @@ async def test_somebody_new_finds_the_dearest_user_a_miss_and_where_budgets_are_
 
     # A budget: for a key at once, for each user in the configuration.
     await follow(page, "Limits & budgets")
+    await page.get_by_role("button", name="Chart of team, global").click()
+    await expect(page.locator("#burn")).to_contain_text("no budget counts")
     await page.get_by_label("Key", exact=True).select_option("app")
     await page.locator("#key-limit").fill("25")
     await page.get_by_role("button", name="Set for the key").click()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from helicone_gw_dashboard.conversation.comparing import Stretch, compared
 from helicone_gw_dashboard.conversation.streams import joined
 from helicone_gw_dashboard.conversation.turns import Part, Turn, mappings, message, parts, pretty
 
@@ -18,14 +19,14 @@ class Conversation:
     """``asked`` are the turns of the request, ``answered`` those of the answer.
 
     ``tools`` are the names of the tools that were offered, ``settings`` the request's other members, as text.
-    ``repeated``: so many turns at the beginning are those of the request before.
+    ``stretches``: the same as ``asked``, told apart by what it has in common with the request before.
     """
 
     asked: tuple[Turn, ...]
     answered: tuple[Turn, ...]
     tools: tuple[str, ...] = ()
     settings: Mapping[str, str] = ()  # type: ignore[assignment]
-    repeated: int = 0
+    stretches: tuple[Stretch, ...] = ()
 
 
 def read(request: Any, response: Any, before: Any = None) -> Conversation:
@@ -34,14 +35,10 @@ def read(request: Any, response: Any, before: Any = None) -> Conversation:
     ``before`` is the body of the request before in the same session. What is in no known form has no turns.
     """
     asked = _asked(request)
-    earlier = _asked(before)
-    repeated = 0
-    while repeated < min(len(asked), len(earlier)) and asked[repeated] == earlier[repeated]:
-        repeated += 1
     body = request if isinstance(request, Mapping) else {}
     tools = tuple(name for tool in _list(body.get("tools")) for name in _names(tool))
     settings = {name: _short(value) for name, value in body.items() if name not in (*_SAID, "tools")}
-    return Conversation(tuple(asked), tuple(_answered(response)), tools, settings, repeated)
+    return Conversation(tuple(asked), tuple(_answered(response)), tools, settings, compared(asked, _asked(before)))
 
 
 def _asked(body: Any) -> list[Turn]:

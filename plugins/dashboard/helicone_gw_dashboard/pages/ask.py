@@ -33,6 +33,9 @@ async def ask(view: View) -> Response:
     if not _ADDRESS.fullmatch(to) or "#" in to:
         return _refused(400, "The address of the request is not one of a provider's.")
     headers = {name: value for name, value in _given().items() if _goes_on(name)}
+    if view.caller is None:
+        # Where there are no keys, it was for this page to be guarded against other sites; keys may be bound to origins.
+        headers.pop("origin", None)
     id = headers["helicone-request-id"] = new_id()  # noqa: A001 - Helicone's name
     told: dict[str, Any] = {"path": to.partition("?")[0]}
     if of := headers.get("helicone-property-replay-of"):

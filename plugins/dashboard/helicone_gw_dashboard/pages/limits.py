@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -72,6 +73,7 @@ async def limits(view: View) -> Response:
         lists=[] if found is None else [_bars(view, lens, found, name) for name in ("users", "keys")],
         budgets=budgets,
         accounts=accounts[:MOST_BUDGETS],
+        burn=partial(view.url, "/limits/burn"),
         hidden=max(len(accounts) - MOST_BUDGETS, 0),
         limits=[row for instance in instances for row in _in_force(view, instance)],
         keys=[key for key in (panels["keys"].data or []) if key["state"] == "active"] if of_keys else [],

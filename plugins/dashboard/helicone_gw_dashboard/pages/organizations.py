@@ -36,7 +36,7 @@ async def create(view: View) -> Response:
     """Make one, with whoever is to administer it."""
     operator(view)
     form = await view.form()
-    wanted = {
+    wanted: dict[str, Any] = {
         "id": text(form, "id", 100),
         "name": text(form, "name", 200),
         "admin": {"email": text(form, "email", 254), "password": form.get("password", "")[:1000]},

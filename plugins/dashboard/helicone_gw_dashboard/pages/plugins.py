@@ -29,13 +29,15 @@ async def plugins(view: View) -> Response:
     operator(view)
     faults = _faults(view)
     hooks = _hooks(view)
+    count, took = _took(view)
     layers = [
         {
             "name": plugin.name,
             "kind": _kind(plugin),
             "hooks": hooks.get(plugin.name, []),
             "on_failure": plugin.on_failure,
-            "faults": sum(count for (name, _), count in faults.items() if name == plugin.name),
+            "faults": sum(number for (name, _), number in faults.items() if name == plugin.name),
+            "took": sum(ms for (name, _), (ms, _) in took.items() if name == plugin.name) if count else None,
         }
         for plugin in view.gateway.plugins
     ]
@@ -45,6 +47,7 @@ async def plugins(view: View) -> Response:
     return view.render(
         "plugins.html",
         layers=layers,
+        count=count,
         timed=timed,
         demo=view.gateway.catalogue.is_configured(DEMO),
         calls=view.gateway.chain.hooks(),
@@ -74,6 +77,7 @@ async def plugin(view: View, name: str) -> Response:
         version=version,
         readme=None if readme is None else rendered(readme),
         hooks=_hooks(view).get(name, []),
+        took=[(hook, *figures) for (plugin, hook), figures in sorted(_took(view)[1].items()) if plugin == name],
         faults=sorted((hook, count) for (plugin, hook), count in _faults(view).items() if plugin == name),
         figures=[(each, ", ".join(f"{key}={value}" for key, value in each.labels.items())) for each in figures],
         settings=settings(found.config),
@@ -90,6 +94,21 @@ def operator(view: View) -> None:
 
 def _kind(plugin: Plugin) -> str:
     return type(plugin).__module__.partition(".")[0].removeprefix("helicone_gw_").replace("_", "-")
+
+
+def _took(view: View) -> tuple[int, dict[tuple[str, str], tuple[float, float]]]:
+    """How many requests of this worker were timed, and by plugin and hook the ms and the calls of one of them."""
+    seconds: dict[tuple[str, str], float] = {}
+    calls: dict[tuple[str, str], float] = {}
+    count = 0
+    for each in view.gateway.measurements():
+        if each.name == "exchanges_timed":
+            count = int(each.value)
+        elif each.name in ("hook_seconds", "hook_calls"):
+            kept = seconds if each.name == "hook_seconds" else calls
+            kept[each.labels["plugin"], each.labels["hook"]] = each.value
+    known = max(count, 1)
+    return count, {which: (seconds[which] * 1000 / known, calls.get(which, 0) / known) for which in seconds}
 
 
 def _hooks(view: View) -> dict[str, list[str]]:

@@ -76,7 +76,9 @@ async def session(view: View) -> Response:
     wanted, name = view.args.get("id", ""), view.args.get("name")
     params = {} if name is None else {"name": name}
     tree = await view.ask("GET", f"/v1/session/{quote(wanted, safe='')}/tree", params=params)
-    return view.render("session.html", tree=tree, name=name, bars=waterfall(tree["nodes"], tree["requests"]))
+    return await view.render_aside(
+        "session.html", tree=tree, name=name, bars=waterfall(tree["nodes"], tree["requests"])
+    )
 
 
 def waterfall(nodes: Sequence[Mapping[str, Any]], requests: Sequence[Mapping[str, Any]]) -> list[Bar]:
