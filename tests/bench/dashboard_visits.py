@@ -73,6 +73,7 @@ VISITS = (
     Visit("answers used most", "/cache/used?range=30d", True),
     Visit("why there were misses", "/cache/missed?range=30d", True),
     Visit("limits and budgets", "/limits?range=30d"),
+    Visit("how a budget went", "/limits/burn?budget=team&segment=global", True),
     Visit("a budget is written", "/limits/yaml?name=each-user&limit=2&period=day&segment=user", True),
     Visit("prompts", "/prompts"),
     Visit("a prompt", "/prompts/{prompt}"),

@@ -50,13 +50,12 @@ async def framed(view: View, page: Coroutine[Any, Any, Response], *, zipped: boo
     """
     answering = asyncio.ensure_future(page)
     try:
-        soon = await comes(answering)
-    except asyncio.CancelledError:
+        if await comes(answering):
+            return await finished(answering.result(), zipped=zipped)
+        frame, _, foot = view.html("frame.html", going="").partition(REST)
+    except BaseException:
         answering.cancel()
         raise
-    if soon:
-        return await finished(answering.result(), zipped=zipped)
-    frame, _, foot = view.html("frame.html", going="").partition(REST)
     answer = Html("")
     answer.response = answer.iterable_body_class(_pieces(view, answering, frame, foot, zipped=zipped))
     del answer.headers["Content-Length"]
