@@ -1,6 +1,7 @@
 """``/auth``: log in and out, who one is, and a new password; for programs in JSON, for browsers as HTML forms.
 
-``POST /auth/login`` takes ``email`` and ``password`` (and ``organization``), or ``key``; ``POST /auth/logout``;
+``POST /auth/login`` takes ``email`` and ``password`` (and ``organization``; and ``new`` in the place of a password that
+somebody else set), or ``key``; ``POST /auth/logout``;
 ``GET /auth/session``; ``POST /auth/password`` takes ``current`` and ``new``. JSON is answered with
 ``{"data": ..., "error": null}``; a form with a redirect, to ``next`` or, when it failed, back to the login page with
 ``?error=<code>``.
@@ -68,7 +69,8 @@ def auth_pages(
                 session = await logins.with_key(key, client_address())
             elif email:
                 organization = fields.get("organization") or None
-                session = await logins.with_password(email, fields.get("password", ""), organization, client_address())
+                password, new = fields.get("password", ""), fields.get("new") or None
+                session = await logins.with_password(email, password, organization, client_address(), new)
             else:
                 raise BadRequest("A login has an email and a password, or a key.")
         except GatewayError as problem:

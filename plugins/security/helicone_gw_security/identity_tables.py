@@ -31,7 +31,8 @@ class UserRow(SQLModel, table=True):
     ``email`` is in lower case and belongs to one user of an organisation. ``password_hash`` is argon2's encoded form,
     ``subject`` the issuer and ``sub`` of an OpenID provider; a user may have both, or neither yet. ``removed_at`` says
     that the user is gone: e-mail, name, hash and subject are then blanked, and the row stays, so that removing the last
-    user does not open the gateway.
+    user does not open the gateway. ``temporary_until`` is when a password ends that somebody else set: it is good for
+    choosing another.
     """
 
     __tablename__ = "gateway_user"
@@ -57,6 +58,7 @@ class UserRow(SQLModel, table=True):
     created_at: float
     last_login_at: float | None = None
     removed_at: float | None = None
+    temporary_until: float | None = None
 
 
 class SessionRow(SQLModel, table=True):

@@ -58,8 +58,10 @@ class Logins:
         users = await self.users.refresh()
         return {"password": users, "key": (not users) if self._key_login is None else self._key_login}
 
-    async def with_password(self, email: str, password: str, organization: str | None, address: str) -> Session:
-        """The session of the user whose e-mail address and password these are.
+    async def with_password(
+        self, email: str, password: str, organization: str | None, address: str, new: str | None = None
+    ) -> Session:
+        """The session of the user whose e-mail address and password these are; ``new`` takes the password's place.
 
         Of several organisations where they are right, the first by name is taken, unless ``organization`` says which.
         Raises `AuthenticationFailed` for anything else, after as much work as for a user who exists.
@@ -76,6 +78,8 @@ class Logins:
         user = known[right[0]]
         if not user.stored:
             return await self.of_user(user, address, "password")
+        if user.temporary_until is not None:
+            return await self._with_temporary(user, password, new, address)
         hashed = user.password_hash or ""
         if self.passwords.outdated(hashed):
             fresh = await self.passwords.hash(password)
@@ -88,6 +92,27 @@ class Logins:
             await self.sessions.end(session.secret)
             raise AuthenticationFailed(WRONG, code="login_failed")
         return session
+
+    async def _with_temporary(self, user: User, password: str, new: str | None, address: str) -> Session:
+        """The session of a user whose password somebody else set, once they chose one of their own.
+
+        Raises `PermissionDenied` while they did not, `BadRequest` for one that will not do.
+        """
+        if user.temporary_until is None or self._clock.now() >= user.temporary_until:
+            raise AuthenticationFailed(WRONG, code="login_failed")
+        if not new:
+            raise PermissionDenied(
+                "This password is good for choosing one of your own: send that as `new` beside it.",
+                code="password_change_required",
+            )
+        if (problem := password_problem(new)) is not None or new == password:
+            raise BadRequest(f"The new password will not do: {problem or 'it is the old one'}.", code="weak_password")
+        hashed = await self.passwords.hash(new)
+        if not await self.users.table.rehash(user.id, user.password_hash or "", hashed):
+            raise AuthenticationFailed(WRONG, code="login_failed")  # somebody was quicker
+        await self.sessions.end_all(f"user:{user.id}")
+        await self._audit(user.key, "user.set_password", f"user:{user.id}")
+        return await self.of_user(user, address, "password")
 
     async def with_key(self, secret: str, address: str) -> Session:
         """The session of a gateway key. Raises `AuthenticationFailed`, `PermissionDenied` where keys open none."""
@@ -154,7 +179,7 @@ class Logins:
         if not await self.passwords.matching([user.password_hash], current):
             raise AuthenticationFailed("The current password is wrong.", code="login_failed")
         await self.attempts.good(counted)
-        await self.users.table.change(user.id, password_hash=await self.passwords.hash(new))
+        await self.users.table.change(user.id, password_hash=await self.passwords.hash(new), temporary_until=None)
         await self.sessions.end_all(f"user:{user.id}")
         await self._audit(key, "user.set_password", f"user:{user.id}")
         return user

@@ -22,6 +22,9 @@ SHORTEST: Final = 10
 LONGEST: Final = 1000
 """Characters that a password may have."""
 
+TEMPORARY: Final = 7 * 86_400.0
+"""Seconds for which a password that somebody else set is good for choosing another."""
+
 RUNNING: Final = 2
 """Hashes computed at a time: each takes a core for some 40 ms, and 19 MiB."""
 WAITING: Final = 32

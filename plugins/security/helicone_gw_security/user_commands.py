@@ -13,7 +13,7 @@ import typer
 
 from helicone_gw import Role
 from helicone_gw_security.command_line import AsJson, Office, fail, moment, office, organization_id, show
-from helicone_gw_security.passwords import Passwords, password_problem
+from helicone_gw_security.passwords import TEMPORARY, Passwords, password_problem
 from helicone_gw_security.users import EmailTaken, User, checked_email
 
 if TYPE_CHECKING:
@@ -92,13 +92,21 @@ def user_commands(static: Sequence[User], versions: Path) -> typer.Typer:
         show(described, as_json)
 
     @app.command("set-password")
-    def set_password(context: typer.Context, email: Email, organization: Organization = "default") -> None:
+    def set_password(
+        context: typer.Context,
+        email: Email,
+        organization: Organization = "default",
+        temporary: Annotated[
+            bool, typer.Option(help="Good for choosing another at the next login, for a week.")
+        ] = False,
+    ) -> None:
         """Give a user another password, and end their sessions."""
         secret = _password()
 
         async def work(here: Office) -> None:
             user = await _stored(here, static, email, organization)
-            await here.users.change(user.id, organization, password_hash=await _hash(secret))
+            until = time.time() + TEMPORARY if temporary else None
+            await here.users.change(user.id, organization, password_hash=await _hash(secret), temporary_until=until)
             await here.end_sessions(user)
             await here.tell(organization, "user.set_password", f"user:{user.id}")
 

@@ -42,7 +42,8 @@ class LastAdmin(Exception):
 @dataclass(frozen=True, slots=True)
 class User:
     """A person in one organisation. ``password_hash`` and ``subject`` say how they may log in; times are epoch
-    seconds. ``stored`` users are in the database, others in the configuration."""
+    seconds. ``stored`` users are in the database, others in the configuration. Until ``temporary_until`` the password,
+    which somebody else set, is good for choosing another."""
 
     id: str
     organization: str
@@ -54,6 +55,7 @@ class User:
     created_at: float | None = None
     last_login_at: float | None = None
     stored: bool = True
+    temporary_until: float | None = None
 
     @property
     def administers(self) -> bool:
@@ -145,10 +147,19 @@ class UserTable:
         name: str = "",
         password_hash: str | None = None,
         subject: str | None = None,
+        temporary_until: float | None = None,
     ) -> User:
         """Make a user. Raises `EmailTaken`, also when ``subject`` is another user's; `ValueError` for no address."""
         user = User(
-            str(uuid.uuid4()), organization, checked_email(email), name, role, password_hash, subject, created_at=now
+            str(uuid.uuid4()),
+            organization,
+            checked_email(email),
+            name,
+            role,
+            password_hash,
+            subject,
+            created_at=now,
+            temporary_until=temporary_until,
         )
         row = {
             "organization_id": organization,
@@ -159,6 +170,7 @@ class UserTable:
             "password_hash": password_hash,
             "subject": subject,
             "created_at": now,
+            "temporary_until": temporary_until,
         }
         try:
             async with self._database.begin() as connection:
@@ -185,10 +197,19 @@ class UserTable:
         return await self.get(id, organization)
 
     async def rehash(self, id: str, before: str, after: str) -> bool:
-        """Put ``after`` in the place of the hash ``before``, if that is still the user's; whether it was."""
+        """Put ``after`` in the place of the hash ``before``, if that is still the user's; whether it was.
+
+        It is then a password that the user has chosen.
+        """
         mine = (USER.c.id == id, USER.c.password_hash == before)
         async with self._database.begin() as connection:
-            return bool((await connection.execute(update(USER).where(*mine).values(password_hash=after))).rowcount)
+            return bool(
+                (
+                    await connection.execute(
+                        update(USER).where(*mine).values(password_hash=after, temporary_until=None)
+                    )
+                ).rowcount
+            )
 
     async def remove(self, id: str, organization: str | None = None, *, now: float) -> User | None:
         """Remove the user, and return who it was; ``None`` when there is none. Raises `LastAdmin`."""
@@ -264,4 +285,5 @@ def _user(row: RowMapping) -> User:
         subject=row["subject"],
         created_at=row["created_at"],
         last_login_at=row["last_login_at"],
+        temporary_until=row["temporary_until"],
     )

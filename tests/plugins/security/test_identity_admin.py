@@ -224,18 +224,19 @@ async def test_a_user_from_being_made_to_being_removed(running: RunningGateway) 
     user = made["user"]
     assert (user["email"], user["role"], user["organization"]) == ("new@example.com", "viewer", "default")
     browser = Browser(running)
-    assert (await browser.log_in("new@example.com", made["temporary_password"])).status == 200
+    own = "a password of my own"
+    assert (await browser.log_in("new@example.com", made["temporary_password"], new=own)).status == 200
     path = f"/v1/admin/users/{user['id']}"
     assert (await good(running, "PATCH", path, {"role": "member", "name": "New"}))["role"] == "member"
     assert not (await browser.session())["authenticated"], "another role ends the sessions"
-    await browser.log_in("new@example.com", made["temporary_password"])
+    await browser.log_in("new@example.com", own)
     await good(running, "PATCH", path, {"password": "another password"})
     assert not (await browser.session())["authenticated"]
-    assert (await browser.log_in("new@example.com", made["temporary_password"])).status == 401
-    assert (await browser.log_in("new@example.com", "another password")).status == 200
+    assert (await browser.log_in("new@example.com", own)).status == 401
+    assert (await browser.log_in("new@example.com", "another password", new=own)).status == 200
     await good(running, "DELETE", path)
     assert not (await browser.session())["authenticated"]
-    assert (await browser.log_in("new@example.com", "another password")).status == 401
+    assert (await browser.log_in("new@example.com", own)).status == 401
     assert (await ask(running, "PATCH", path, {"role": "admin"})).status == 404
     assert [action for action, _ in await actions(running, actor="root")] == [
         "user.remove",
@@ -290,7 +291,7 @@ async def test_members_in_helicones_shapes(running: RunningGateway) -> None:
         {"id": "default", "name": "default", "role": "viewer", "created_at": None}
     ]
     taken = await good(running, "POST", "/v1/organization/default/add_member", {"email": "new@example.com"})
-    assert (await Browser(running).log_in("new@example.com", taken["temporaryPassword"])).status == 200
+    assert (await Browser(running).log_in("new@example.com", taken["temporaryPassword"])).status == 403
     members = await good(running, "GET", "/v1/organization/default/members")
     new = next(member for member in members if member["email"] == "new@example.com")
     assert new["org_role"] == "member"

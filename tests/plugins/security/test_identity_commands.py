@@ -113,9 +113,18 @@ def test_a_user_from_being_added_to_being_removed(run: Run, url: str) -> None:
     assert within(url, sessions) == 0
     run("users", "set-password", "new@example.com", input="another password\n")
     assert CHEAP.verify(user(url, "new@example.com").password_hash or "", "another password")
+    assert user(url, "new@example.com").temporary_until is None
+    run("users", "set-password", "new@example.com", "--temporary", input="for one login\n")
+    assert user(url, "new@example.com").temporary_until is not None
     run("users", "remove", "new@example.com")
     assert "new@example.com" not in users(run)
-    assert [action for action, _ in told(url)] == ["user.create", "user.change", "user.set_password", "user.remove"]
+    assert [action for action, _ in told(url)] == [
+        "user.create",
+        "user.change",
+        "user.set_password",
+        "user.set_password",
+        "user.remove",
+    ]
     assert "password" not in str([after for _, after in told(url)])
 
 

@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from helicone_gw import BadRequest, Role
 from helicone_gw_security.admin.routing import Call, Conflict, Routes, nothing
-from helicone_gw_security.passwords import LONGEST, password_problem
+from helicone_gw_security.passwords import LONGEST, TEMPORARY, password_problem
 from helicone_gw_security.users import EmailTaken, LastAdmin, User
 
 ROUTES = Routes("users")
@@ -22,7 +22,8 @@ Password = Annotated[str, Meta(max_length=LONGEST)]
 
 
 class NewUser(Struct, forbid_unknown_fields=True):
-    """A user to make. Without a password, and without ``generate_password``, only an OpenID provider lets them in."""
+    """A user to make. ``generate_password`` gives them one that is good for choosing their own, for a week; without it,
+    and without ``password``, only an OpenID provider lets them in."""
 
     email: Annotated[str, Meta(max_length=254)]
     role: Role = "member"
@@ -32,7 +33,8 @@ class NewUser(Struct, forbid_unknown_fields=True):
 
 
 class UserChanges(Struct, forbid_unknown_fields=True):
-    """What of a user is to change; a new role or password ends their sessions."""
+    """What of a user is to change; a new role or password ends their sessions. The password is good for choosing their
+    own, for a week."""
 
     role: Role | UnsetType = UNSET
     name: Text | UnsetType = UNSET
@@ -49,6 +51,7 @@ class UserView(Struct):
     organization: str
     has_password: bool
     has_openid: bool
+    password_temporary: bool
     created_at: float | None
     last_login_at: float | None
     configured: bool
@@ -101,7 +104,13 @@ async def make_user(call: Call, body: NewUser) -> MadeUser:
     hashed = None if password is None else await logins.passwords.hash(password)
     try:
         user = await logins.users.table.add(
-            body.email, body.role, now=call.now, organization=call.organization, name=body.name, password_hash=hashed
+            body.email,
+            body.role,
+            now=call.now,
+            organization=call.organization,
+            name=body.name,
+            password_hash=hashed,
+            temporary_until=call.now + TEMPORARY if body.generate_password and body.password is None else None,
         )
     except EmailTaken:
         raise Conflict("A user of this e-mail address exists.", code="email_taken") from None
@@ -114,7 +123,7 @@ async def make_user(call: Call, body: NewUser) -> MadeUser:
 async def change_user(call: Call, id: str, body: UserChanges) -> User:
     """Change a user of the caller's organisation, and tell of it."""
     logins, user = call.desk.logins, await _found(call, id)
-    values: dict[str, str] = {}
+    values: dict[str, str | float] = {}
     if body.role is not UNSET and body.role != user.role:
         _not_oneself(call, user, "role")
         values["role"] = body.role
@@ -127,6 +136,7 @@ async def change_user(call: Call, id: str, body: UserChanges) -> User:
         if (problem := password_problem(body.password)) is not None:
             raise BadRequest(f"password: {problem}")
         values["password_hash"] = await logins.passwords.hash(body.password)
+        values["temporary_until"] = call.now + TEMPORARY
     if not values:
         return user
     try:
@@ -184,6 +194,7 @@ def view(user: User) -> UserView:
         organization=user.organization,
         has_password=user.password_hash is not None,
         has_openid=user.subject is not None,
+        password_temporary=user.temporary_until is not None,
         created_at=user.created_at,
         last_login_at=user.last_login_at,
         configured=not user.stored,
