@@ -10,6 +10,7 @@ import pytest
 
 from helicone_gw.exchange import Exchange
 from helicone_gw.testing import GatewayFactory, RunningGateway
+from helicone_gw_logging.query import searching
 from helicone_gw_logging.tables import MOST
 from tests.plugins.logging.asking import log_all, many
 from tests.plugins.logging.calling import ALICE, BOB, EVE, KEYS, answer, ask, flush
@@ -292,3 +293,39 @@ async def test_nobody_writes_what_is_anothers(tmp_path: Path, exchange: Build) -
             assert await ask(running, method, path, body, status=404, headers=EVE) == "Request not found"
         (row,) = await ask(running, "POST", QUERY, {"filter": "all"}, headers=ALICE)
         assert (row["scores"], row["properties"], row["feedback_rating"]) == ({}, {}, None)
+
+
+@pytest.mark.parametrize("direction", ["asc", "desc"])
+async def test_a_search_ends_in_time_and_goes_on_from_there(
+    filled: RunningGateway, monkeypatch: pytest.MonkeyPatch, direction: str
+) -> None:
+    monkeypatch.setattr(searching, "FIRST", 3)
+    monkeypatch.setattr(searching, "MOST", 5)
+    ticking = iter(range(10_000))
+    monkeypatch.setattr(filled.gateway.clock, "monotonic", lambda: float(next(ticking)))
+    asked = {"filter": {"request_response_rmt": {"user_id": {"contains": "AN"}}}, "sort": {"created_at": direction}}
+    whole = await query(filled, limit=1000, **asked)
+    assert 2 < len(whole) < 40
+    found, cursor, pages = [], None, 0
+    while True:
+        body = {**asked, "limit": 4, "within": 1, **({} if cursor is None else {"cursor": cursor})}
+        reply = await filled.request("POST", QUERY, json=body)
+        answer = reply.json()
+        found += answer["data"]
+        pages += 1
+        cursor, back_to = answer["cursor"], answer["searchedBackTo"]
+        assert len(answer["data"]) <= 4
+        assert (back_to is not None) == (cursor is not None and len(answer["data"]) < 4)
+        if cursor is None:
+            break
+    assert found == whole
+    assert pages > len(whole) / 4 + 1  # pieces of five, of which some hold nothing
+
+
+@pytest.mark.parametrize("more", [{"offset": 3}, {"sort": {"latency": "desc"}}])
+async def test_what_is_looked_for_piece_by_piece_has_a_place_to_go_on_from(
+    filled: RunningGateway, more: dict[str, Any]
+) -> None:
+    reply = await filled.request("POST", QUERY, json={"filter": "all", "within": 100, **more})
+    assert reply.status == 400
+    assert b"within" in reply.body

@@ -87,11 +87,11 @@ def log(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     connection.close()
 
 
-async def fill(path: Path, rows: int) -> float:
-    """Write a log; returns the seconds of CPU time that took."""
-    database = Database(f"sqlite:///{path}")
+async def fill(where: Path | str, rows: int) -> float:
+    """Write a log, into a SQLite file or where a URL says; returns the seconds of CPU time that took."""
+    database = Database(where if isinstance(where, str) else f"sqlite:///{where}")
     await database.migrate("logging", VERSIONS)
-    knowledge, dice, took = Knowledge(), random.Random(3), 0.0
+    knowledge, dice, took = Knowledge(now=lambda: START / 1000 + DAYS * 86_400), random.Random(3), 0.0
     for at in range(0, rows, BATCH):
         some = batch(at, min(BATCH, rows - at), rows, dice)
         began = time.process_time()

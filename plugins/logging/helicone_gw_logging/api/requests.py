@@ -11,9 +11,13 @@ from helicone_gw_logging.api.routes import Call, Plain, Refused, Routes
 from helicone_gw_logging.api.rows import Bodies, HeliconeRequest, shown, shown_bodies
 from helicone_gw_logging.api.schemas import FilterBody
 from helicone_gw_logging.query.filters import read_filter
+from helicone_gw_logging.query.log import Cursor
+from helicone_gw_logging.query.nodes import FilterError
 from helicone_gw_logging.query.reading import reading
 from helicone_gw_logging.query.requests import Wanted, bodies, by_id, by_ids, count, find
-from helicone_gw_logging.query.sorts import RequestSort, chosen, read_cursor, write_cursor
+from helicone_gw_logging.query.searching import search
+from helicone_gw_logging.query.sorts import Order, RequestSort, chosen, read_cursor, write_cursor
+from helicone_gw_logging.times import iso
 
 ROUTES = Routes("requests")
 
@@ -25,7 +29,10 @@ class RequestQuery(Struct, frozen=True, forbid_unknown_fields=True):
     """Which requests, in which order, and which part of the list.
 
     ``cursor``, as the answer before gave it, goes on behind that answer; it goes with ``sort: {created_at}`` only and
-    costs the same however far the list is. ``isPartOfExperiment`` true matches nothing: there are no experiments.
+    costs the same however far the list is. ``within`` is for how many milliseconds is looked: the answer is what was
+    found until then, perhaps fewer than ``limit``, ``searchedBackTo`` says how far that was, and ``cursor`` goes on
+    from there. Without it everything is looked through, however long that takes. ``isPartOfExperiment`` true matches
+    nothing: there are no experiments.
     """
 
     filter: FilterBody
@@ -37,6 +44,7 @@ class RequestQuery(Struct, frozen=True, forbid_unknown_fields=True):
     isPartOfExperiment: bool | None = None  # noqa: N815
     isScored: bool | None = None  # noqa: N815
     cursor: str | None = None
+    within: Annotated[int, Meta(ge=1, le=30_000)] | None = None
 
 
 class CountQuery(Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,21 +70,46 @@ class OneRequest(Struct, frozen=True, forbid_unknown_fields=True):
 async def query(call: Call, body: RequestQuery) -> tuple[list[HeliconeRequest], dict[str, str | None]]:
     """Requests that a filter matches.
 
-    ``cursor`` in the answer goes on behind it; null: this was the last.
+    ``cursor`` in the answer goes on behind it; null: this was the last. ``searchedBackTo`` is null where everything was
+    looked through that the page needed.
     """
     wanted = Wanted(read_filter(body.filter), body.isCached, body.isScored)
     order = chosen(body.sort)
     after = None if body.cursor is None else read_cursor(body.cursor)
+    if body.within is not None and body.offset:
+        raise FilterError("within: goes with a cursor, not with an offset")
     if body.isPartOfExperiment:
-        return [], {"cursor": None}
+        return [], {"cursor": None, "searchedBackTo": None}
+    if body.within is not None:
+        return await _searched(call, body, wanted, order, after)
     async with reading(call.database) as connection:
         found = await find(connection, call.scope, wanted, order, limit=body.limit, offset=body.offset, after=after)
     last = found[-1].cursor if len(found) == body.limit and order.name == "created_at" else None
-    return [shown(one, call.origin) for one in found], {"cursor": None if last is None else write_cursor(last)}
+    more = {"cursor": None if last is None else write_cursor(last), "searchedBackTo": None}
+    return [shown(one, call.origin) for one in found], more
 
+
+async def _searched(
+    call: Call, body: RequestQuery, wanted: Wanted, order: Order, after: Cursor | None
+) -> tuple[list[HeliconeRequest], dict[str, str | None]]:
+    seconds, monotonic = (body.within or 0) / 1000, call.service.clock.monotonic
+    async with reading(call.database) as connection:
+        found, reached = await search(
+            connection, call.scope, wanted, order, limit=body.limit, seconds=seconds, monotonic=monotonic, after=after
+        )
+    short = reached is not None and len(found) < body.limit
+    more = {
+        "cursor": None if reached is None else write_cursor(reached),
+        "searchedBackTo": iso(reached.received_at) if short and reached is not None else None,
+    }
+    return [shown(one, call.origin) for one in found], more
+
+
+MORE = {"cursor": str | None, "searchedBackTo": str | None}
+"""What an answer has beside the requests."""
 
 for _path in ("/v1/request/query", "/v1/request/query-clickhouse"):
-    ROUTES.post(_path, body=RequestQuery, data=list[HeliconeRequest], more={"cursor": str | None})(query)
+    ROUTES.post(_path, body=RequestQuery, data=list[HeliconeRequest], more=MORE)(query)
 
 
 @ROUTES.post("/v1/request/count/query", body=CountQuery, data=int)

@@ -116,8 +116,11 @@ async def find(
     limit: int,
     offset: int = 0,
     after: Cursor | None = None,
+    within: ColumnElement[bool] | None = None,
 ) -> list[Found]:
     """At most ``limit`` requests in order, behind ``offset`` others or behind the place ``after``.
+
+    ``within`` is a further condition over `tables.REQUEST`: the piece of the log that is looked through.
 
     Raises `nodes.FilterError` for what cannot be asked.
     """
@@ -126,6 +129,8 @@ async def find(
     query = wanted.numbers(scope, order)
     if after is not None:
         query = query.where(beyond(after, order, table))
+    if within is not None:
+        query = query.where(within)
     if table is REQUEST and order.name == _BY_TIME.name and await _are_few(connection, scope, wanted.filter):
         # Those first, and then their order: a database would go through all requests in the order that is wanted.
         few = query.with_only_columns(REQUEST.c.seq, REQUEST.c.received_at).limit(FEW).subquery()
