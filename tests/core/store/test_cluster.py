@@ -58,13 +58,15 @@ async def test_calls_that_were_cut_short_leave_no_reply_to_the_next(cluster: lis
         mine, secret = (f"{{{name}}}" for name in names(0, 8191, 2))
         await store.set(secret, b"of another")
         await store.set(mine, b"mine")
-        proxy.delay = 0.3
         for _ in range(3):
+            before, proxy.holding = proxy.pieces, True
             cut = asyncio.ensure_future(store.get(secret))
-            await asyncio.sleep(0.02)
+            while proxy.pieces == before:
+                await asyncio.sleep(0.005)
             cut.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await cut
+            proxy.holding = False
             assert await store.get_many([mine, secret]) == [b"mine", b"of another"]
         await store.close()
 
