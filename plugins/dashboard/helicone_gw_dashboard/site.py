@@ -23,8 +23,11 @@ Handler = Callable[..., Awaitable[Response]]
 _FORWARDED = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _KEPT = "public, max-age=31536000, immutable"
 
-FIRST: Final = ("frame.html", "overview.html", "requests.html")
-"""Templates that are needed first."""
+FIRST: Final = (
+    *("base.html", "page.html", "_icons.html", "frame.html", "_parts.html", "_drawing.html", "overview.html"),
+    *("dashboard.css", "vendor/htmx.min.js", "app.js", "vendor/uPlot.iife.min.js", "charts.js"),
+)
+"""Templates and assets that are needed first."""
 
 BETWEEN: Final = 0.01
 """Seconds between two steps of what is done ahead, in which requests have their turn."""
@@ -90,6 +93,8 @@ class Site:
         self.assets = Assets()
         self.renderer = Renderer()
         self._paths: set[str] = set()
+        self.visited = asyncio.Event()
+        """Set as soon as somebody looks at a page."""
         self.live = 0
         """Pages that are being told of new requests."""
 
@@ -140,6 +145,7 @@ class Site:
 
     def _view(self, page: Page) -> Callable[..., Awaitable[Response]]:
         async def view(**path: Any) -> Response:
+            self.visited.set()
             made = View(self, None if page.open else caller(request.scope), page.title, page.section)
             made.stranger = page.open
             answering = self._answer(page, made, path)
@@ -169,12 +175,20 @@ class Site:
         return _served(asset, zipped=_zipped())
 
     async def warm(self) -> None:
-        """Do once what the first visitors would wait for, little by little: compile templates, compress assets."""
-        for template in (*FIRST, *self.renderer.templates):
-            await asyncio.to_thread(self.renderer.compile, template)
-            await asyncio.sleep(BETWEEN)
-        for name in self.assets.names:
-            await asyncio.to_thread(getattr, self.assets[name], "zipped")
+        """Do once what visitors would wait for, little by little: compile templates, compress assets.
+
+        What the first of them needs at once, and all else as soon as there is one: many gateways are never looked at.
+        """
+        await self._ready(FIRST)
+        await self.visited.wait()
+        await self._ready((*self.renderer.templates, *self.assets.names))
+
+    async def _ready(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name.endswith(".html"):
+                await asyncio.to_thread(self.renderer.compile, name)
+            else:
+                await asyncio.to_thread(getattr, self.assets[name], "zipped")
             await asyncio.sleep(BETWEEN)
 
 

@@ -15,6 +15,8 @@ from quart import Response
 
 from helicone_gw.testing import GatewayFactory, RunningGateway
 from helicone_gw_dashboard import framing
+from helicone_gw_dashboard import site as site_module
+from helicone_gw_dashboard.config import DashboardConfig
 from helicone_gw_dashboard.framing import MAIN, framed, navigates
 from helicone_gw_dashboard.rendering import Html, Renderer
 from helicone_gw_dashboard.site import Site
@@ -156,10 +158,24 @@ async def test_nobody_goes_on_asking_for_somebody_who_left_before_the_frame(monk
     await asyncio.wait_for(left.wait(), 5)
 
 
-async def test_templates_and_assets_can_be_made_ready_ahead(running: RunningGateway) -> None:
-    (plugin,) = [each for each in running.gateway.plugins if each.name == "dashboard"]
-    site: Site = vars(plugin)["_site"]
-    site.renderer = Renderer()
-    await site.warm()
-    assert len(site.renderer.templates) > 50
+async def test_what_visitors_need_is_made_ready_before_one_comes_and_the_rest_when_one_does(
+    running: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site_module, "BETWEEN", 0.0)
+    site = Site(running.gateway, DashboardConfig())
+    compiled: list[str] = []
+    monkeypatch.setattr(site.renderer, "compile", compiled.append)
+    warming = asyncio.create_task(site.warm())
+    while "zipped" not in vars(site.assets["charts.js"]):
+        await asyncio.sleep(0.01)
+    assert compiled == [name for name in site_module.FIRST if name.endswith(".html")]
+    site.visited.set()
+    await warming
+    assert len(set(compiled)) == len(site.renderer.templates) > 50
     assert all("zipped" in vars(site.assets[name]) for name in site.assets.names)
+
+
+async def test_every_template_can_be_compiled() -> None:
+    renderer = Renderer()
+    for template in renderer.templates:
+        renderer.compile(template)
