@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from helicone_gw import GatewayError, Response, StashKey
 from helicone_gw_security import objects_made
 from helicone_gw_security.object_table import Made
-from helicone_gw_security.objects import in_path, is_list
+from helicone_gw_security.objects import GOOGLES, in_path, is_list
 from helicone_gw_security.own_keys import with_own_key
 
 if TYPE_CHECKING:
@@ -116,7 +116,8 @@ class Notes:
         if request.method == "POST" and not path and request.operation not in KEEPS_NOTHING - {"chat"}:
             made = objects_made.made(request, answer)
             if made is not None:
-                self._note(exchange, provider, made, certain=True)
+                # A name of Google's may be given anew; any other id is its first maker's: a client may have chosen it.
+                self._note(exchange, provider, made, certain=request.dialect in GOOGLES)
                 noted = request.operation not in ("chat", "responses")
         if self._config.unknown == "refuse":  # else it may be the child of what is nobody's
             for name in objects_made.told(answer):
@@ -140,9 +141,7 @@ class Notes:
         for name in objects_made.told(value):
             if name not in noted:
                 noted.append(name)
-                root = value.get("response") if isinstance(value.get("response"), dict) else value
-                certain = root.get("id") == name and exchange.request.operation in ("responses", "chat")
-                self._note(exchange, provider, name, certain=certain)
+                self._note(exchange, provider, name, certain=False)
 
     def _note(self, exchange: Exchange, provider: str, name: str, *, certain: bool) -> None:
         now = self._clock.now()
@@ -165,6 +164,8 @@ class Notes:
         unknown = self._config.may_use_unknown(organization)
 
         def keep(entry: Any) -> bool:
+            if isinstance(entry, dict) and entry.get("source") == "anthropic":
+                return True  # a skill that is everybody's
             owner = owners.get(objects_made.id_of(entry) or "", {}).get(provider)
             return unknown if owner is None else owner == organization
 

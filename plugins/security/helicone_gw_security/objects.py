@@ -23,11 +23,12 @@ GOOGLES: Final = frozenset({"gemini", "vertex"})
 
 _KINDS = (
     "resp|file|cfile|batch|msgbatch|thread|conv|vs|vsfb|asst|ftjob|upload|cntr|container|run|eval|evalrun|video|skill|"
-    "chatcmpl|cthr|rtc"
+    "chatcmpl|cthr|rtc|ag"
 )
-_ID = rf"(?:{_KINDS})[-_][\w-]{{4,120}}"
+_UUID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
+_ID = rf"(?:(?:{_KINDS})[-_][\w-]{{4,120}}|{_UUID})"
 ID: Final = re.compile(_ID, re.ASCII)
-"""What an id of OpenAI's or Anthropic's looks like."""
+"""What an id of OpenAI's, Anthropic's or Mistral's looks like."""
 
 # An id that nobody writes by chance, wherever it stands; shorter ones count where a member says what they are.
 _CERTAIN = re.compile(rb"[a-z]+[-_](?=[A-Za-z0-9]*[0-9])[A-Za-z0-9]{20,80}")
@@ -35,7 +36,7 @@ _QUOTED = re.compile(rb'"(' + _ID.encode() + rb')"')
 _UPLOADED = re.compile(rb'(?:"|\r\n\r\n)(' + _ID.encode() + rb')(?="|\r\n)')
 _MEMBERS = (
     "previous_response_id|response_id|conversation|conversation_id|input_file_id|training_file|validation_file|file_id|"
-    "thread_id|assistant_id|vector_store_id|container|container_id|eval_id|batch_id|video_id|skill_id|call_id"
+    "thread_id|assistant_id|vector_store_id|container|container_id|eval_id|batch_id|video_id|skill_id|call_id|agent_id"
 )
 _BEFORE = re.compile(rb'"(?:' + _MEMBERS.encode() + rb')"\s*:\s*(?:\{\s*"id"\s*:\s*)?$', re.IGNORECASE)
 _LOOK_BACK = 120
@@ -104,19 +105,27 @@ def references(request: Request, *more: bytes) -> References:
 
 def in_path(request: Request) -> list[str]:
     """The object that the path names: the outermost one, for what lies in it is the provider's to check."""
-    path = unquote(request.path)
+    path = _plain_path(request)
     if request.dialect in GOOGLES and (named := _NAME_IN_PATH.search(path)) is not None:
         return [named[1]]
     found = _IN_PATH.search(path)
-    return [] if found is None or found[1].lower() in _NO_IDS else [found[1]]
+    if found is None or found[1].lower() in _NO_IDS:
+        return []
+    provided = found[0].lower().startswith("/skills/") and ID.fullmatch(found[1]) is None  # "pptx" is everybody's
+    return [] if provided else [found[1]]
 
 
 def is_list(request: Request) -> bool:
     """Whether the answer lists objects of everybody who calls with the provider's key."""
     if request.method not in ("GET", "HEAD"):
         return False
+    return _LISTED.search(_plain_path(request)) is not None and not in_path(request)
+
+
+def _plain_path(request: Request) -> str:
+    """The path as a lenient server may read it: without parameters of its segments (RFC 3986, section 3.3)."""
     path = unquote(request.path)
-    return _LISTED.search(path) is not None and not in_path(request)
+    return re.sub(r";[^/]*", "", path) if ";" in path else path
 
 
 def uploaded(window: bytes) -> set[str]:

@@ -49,6 +49,8 @@ class SecurityPlugin(Plugin):
         self._keys: Keys | None = None
         self._objects = config.objects
         self._isolation: Isolation | None = None
+        # A plugin outside this one may have the first word on routes: then what it has not yet changed is looked at.
+        self._early = False
         self._identity = Identity(config.identity())
         self._listed = config.identity().listed()
         self._ring: KeyRing | None = None
@@ -67,6 +69,8 @@ class SecurityPlugin(Plugin):
         self._isolation = Isolation(self._objects, ledger, gateway, KeyTable(gateway.database))
         named = {stored.key.organization for stored in self._static} | {user.organization for user in self._listed}
         await self._isolation.start(named)
+        routing = [hook.plugin for hook in gateway.chain.route_model]
+        self._early = bool(routing) and routing[0] != self.name
         if self._cipher is not None:
             gateway.sealing.use(self._cipher)
             self._provider_keys = ProviderKeys(
@@ -148,12 +152,16 @@ class SecurityPlugin(Plugin):
             await self._provider_keys.give(exchange)
         elif key.provider_key is not None:
             standing_for(exchange, key, None)
-        return None if self._isolation is None else self._isolation.listing(exchange)
+        if self._isolation is None:
+            return None
+        if self._early:
+            await self._isolation.check(exchange)
+        return self._isolation.listing(exchange)
 
     @hookimpl
     async def route_model(self, exchange: Exchange) -> None:
         """Refuse what names another organisation's object, now that nobody changes the request any more."""
-        if self._isolation is not None:
+        if self._isolation is not None and not self._early:
             await self._isolation.check(exchange)
 
     @hookimpl

@@ -306,3 +306,40 @@ async def test_a_list_that_cannot_be_read_is_not_shown(gateway: GatewayFactory) 
     async with gateway(plugins(), provider=provider) as running:
         refused = await call(running, ONE, "GET", "/v1/files")
         assert (refused.status, IDS["files"] in refused.body.decode()) == (502, False)
+
+
+async def test_an_id_that_a_client_may_choose_stays_its_first_makers(gateway: GatewayFactory) -> None:
+    """Some servers make a response's id of what the client says."""
+    provider = ScriptedProvider(default=of_json({"id": IDS["responses"], "object": "response", "output": []}))
+    async with gateway(plugins(), provider=provider) as running:
+        body = {"model": "gpt-4o", "input": "Hi"}
+        for key, status in ((ONE, 200), (TWO, 404)):
+            assert (await call(running, key, "POST", "/v1/responses", body)).status == 200
+            assert (await call(running, key, "GET", f"/v1/responses/{IDS['responses']}")).status == status
+
+
+async def test_ids_of_mistrals_are_uuids(gateway: GatewayFactory) -> None:
+    name = "0e4e8b7c-7a53-4f0c-8a55-0c5a3f1f4b11"
+    async with gateway(plugins(), provider=ScriptedProvider(default=of_json({"id": name}))) as running:
+        assert (await call(running, ONE, "POST", "/v1/files", {})).status == 200
+        for key, status in ((ONE, 200), (TWO, 404)):
+            assert (await call(running, key, "GET", f"/v1/files/{name}")).status == status
+            assert (await call(running, key, "POST", "/v1/batch/jobs", {"input_files": [name]})).status == status
+
+
+async def test_no_spelling_of_a_path_shows_the_list(filled: RunningGateway) -> None:
+    for path in ("/v1/files/", "/v1/FILES", "/v1/%66iles", "/v1/files;x=1", "/openai/v1/files", "/v1/files?limit=1"):
+        told = await call(filled, TWO, "GET", path)
+        assert IDS["files"] not in told.body.decode(), path
+    for path in (f"/v1/files;x/{IDS['files']}", f"/v1/files/{IDS['files']};x=1", f"/v1/Files/{IDS['files']}/content"):
+        asked = len(filled.provider.requests)
+        assert (await call(filled, TWO, "GET", path)).status in (400, 404), path
+        assert len(filled.provider.requests) == asked, path
+
+
+async def test_where_another_routes_first_it_holds_all_the_same(gateway: GatewayFactory) -> None:
+    provider = ScriptedProvider(default=Provider())
+    async with gateway(["router", *plugins()], provider=provider) as running:
+        assert (await call(running, ONE, "POST", "/v1/files", {})).status == 200
+        assert (await call(running, TWO, "GET", f"/v1/files/{IDS['files']}")).status == 404
+        assert (await call(running, ONE, "GET", f"/v1/files/{IDS['files']}")).status == 200

@@ -61,6 +61,7 @@ async def gateway(url: str, clock: VirtualClock) -> AsyncIterator[Any]:
         keys=KeyRing(),
         log=log,
         catalogue=SimpleNamespace(),
+        chain=SimpleNamespace(route_model=()),
         store=MemoryStore(clock),
         audit=Audit(clock.now, log),
     )
