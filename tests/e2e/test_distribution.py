@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -118,7 +119,11 @@ def test_plain_pip_installs_the_core_and_plugins_from_their_folders(tmp_path: Pa
         "--requirement",
         ROOT / "requirements.lock",
     )
-    folders = ["./core", *(f"./plugins/{folder.name}" for folder in sorted((sources / "plugins").iterdir()))]
+    # That each can be built is shown above, and the full round has pip build them all.
+    chosen = sorted(folder.name for folder in (sources / "plugins").iterdir())
+    if not os.environ.get("HELICONE_GW_FULL"):
+        chosen = ["dashboard", "logging"]  # one with a build hook of its own, one without
+    folders = ["./core", *(f"./plugins/{name}" for name in chosen)]
     step(python, "-m", "pip", "install", "--quiet", "--no-index", "--no-build-isolation", *folders, cwd=sources)
     step(python, "-m", "pip", "check")
     assert "Usage" in step(python.with_name("helicone-gw"), "--help")
