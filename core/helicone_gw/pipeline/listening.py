@@ -16,7 +16,7 @@ class Listening:
     ``give_tick`` is awaited for each of ``ticks`` (hooks) whose time has come.
     """
 
-    __slots__ = ("_due", "_exchange", "_give_tick", "_live", "_task", "_ticks", "_waker", "_woken")
+    __slots__ = ("_due", "_exchange", "_give_tick", "_live", "_task", "_ticks", "_woken")
 
     def __init__(
         self,
@@ -31,7 +31,6 @@ class Listening:
         self._give_tick = give_tick
         self._due: dict[int, float] = {}
         self._task = asyncio.current_task()
-        self._waker = self._wake
         self._woken = False
 
     async def read(self) -> bytes | None:
@@ -41,7 +40,7 @@ class Listening:
             return None
         if self._ticks:
             return await self._read_ticking()
-        exchange._wake = self._waker
+        exchange._wake = self._wake
         try:
             return await self._live.read()
         except asyncio.CancelledError:

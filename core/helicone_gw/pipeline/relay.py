@@ -116,6 +116,10 @@ class Relay:
         if torn or (reader is not None and not reader.complete and reader.stop_reason is None):
             raise UpstreamProtocolError("The provider's stream was cut before its end.")
 
+    def over(self) -> None:
+        """Nothing is relayed any more: whoever was to know of the last bytes is forgotten, as that knows this relay."""
+        self._last = None
+
     def _translated_end(self, torn: bool) -> list[bytes]:
         """What the client's dialect still needs at the end of a stream that is whole."""
         live = self._live

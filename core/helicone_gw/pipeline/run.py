@@ -200,6 +200,8 @@ class Run:
             log.error("stream failed", request_id=exchange.request_id, exc_info=fault)
             await self._break(answer, InternalError("The answer was cut short by a fault."), answer.layer)
             return
+        finally:
+            relay.over()
         await live.aclose()
         self._before_end()
         await self.sink.finish()

@@ -71,7 +71,8 @@ class Cycle:
         finally:
             if not (self.over or self.gone):
                 connection.cut(self)
-            self.scope = {}  # which knows this cycle: nothing is to be left to the garbage collector
+            # Both know this cycle, and nothing is to be left to the garbage collector.
+            self.scope, self._departed = {}, None
             connection.lane.finished(self)
 
     def wake(self) -> None:
