@@ -18,6 +18,7 @@ from helicone_gw.headers import Headers
 from helicone_gw.helicone import parse_helicone_headers
 from helicone_gw.model import Attempt, Capture, Cost, Outcome, Request, Response, Target, Usage
 from helicone_gw_logging.plugin import VERSIONS
+from tests.fixtures.postgres_server import PostgresServer
 
 RECEIVED_AT = 1_767_225_600.0  # 2026-01-01T00:00:00Z
 
@@ -128,15 +129,30 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 @pytest.fixture(params=["sqlite", "postgres"])
 async def any_database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
     """A migrated database: a SQLite file, and then one of a real PostgreSQL server."""
+    server: PostgresServer | None = None
     if request.param == "sqlite":
-        database = Database(f"sqlite:///{tmp_path}/any.db")
+        url = f"sqlite:///{tmp_path}/any.db"
     else:
-        database = Database(request.getfixturevalue("postgres_url"))
+        server = request.getfixturevalue("_shared_postgres")
+        url = server.make() if "migration" in request.node.nodeid else await copied(server)
+    database = Database(url)
     try:
         await database.migrate("logging", VERSIONS)
         yield database
     finally:
         await database.close()
+        if server is not None:
+            server.drop(url)
+
+
+async def copied(server: PostgresServer) -> str:
+    """The URL of a database of the server that has the tables; those of the first alone are made by the revisions."""
+    if "logging" not in server.models:
+        first = Database(url := server.make())
+        await first.migrate("logging", VERSIONS)
+        await first.close()
+        server.models["logging"] = url
+    return server.make(server.models["logging"])
 
 
 @pytest.fixture
