@@ -32,8 +32,8 @@ _SILENT: Final = frozenset(
     }
 )
 """Members that no model reads, or that say what other members say; folded (see `_folded`)."""
-_WORDS: Final = frozenset({"role", "type", "object", "status", "kind", "version"})
 _LONGEST_ROLE = 20
+"""Characters of a role; a longer one is read."""
 _ADDRESSES: Final = frozenset({"url", "uri", "imageurl", "fileuri", "gcsuri", "fileurl", "serverurl", "s3location"})
 """Members with addresses of what is fetched: they matter in answers, where people follow them."""
 _ECHOES: Final = frozenset({"instructions", "additionalinstructions", "tools", "toolchoice", "prompt"})
@@ -137,7 +137,7 @@ def every_place(value: Any, *, answer: bool = False) -> Iterator[TextPlace]:
 def _is_silent(key: str, folded: str, item: Any, answer: bool) -> bool:
     if folded in _SILENT or _IDENTIFIER.fullmatch(key) is not None:
         # A role is a word; what has room for a sentence is read, as templates put it into what the model reads.
-        if folded in _WORDS and isinstance(item, str):
+        if folded == "role" and isinstance(item, str):
             return len(item) <= _LONGEST_ROLE
         return not isinstance(item, dict | list) or folded in ("metadata", "labels", "logprobs", "logprobsresult")
     if answer:

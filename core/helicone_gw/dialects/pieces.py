@@ -106,8 +106,8 @@ def text_pieces(dialect: str, operation: str, value: Any) -> list[TextPiece]:
 def event_pieces(dialect: str, operation: str, value: Any) -> list[TextPiece]:
     """Every text in an event's decoded JSON, for guards: `text_pieces` and all that no document names. Never raises.
 
-    Of streams of which nothing is known, all texts. What comes to light only so is a text by itself: addresses and
-    titles that an answer cites, names of tools.
+    Of streams of which nothing is known, all texts. What comes to light only so is a text by itself (addresses and
+    titles that an answer cites, names of tools), but for a member of a ``delta``, which goes on in the next.
     """
     if not isinstance(value, dict):
         return []
@@ -123,7 +123,7 @@ def _further_pieces(value: dict[str, Any], known: list[TextPiece]) -> list[TextP
         return []
     paths = {piece.path for piece in known}
     return [
-        TextPiece(place.path, place.path, place.text, True)
+        TextPiece(_any_channel(value, place.path), place.path, place.text, place.path[-2:-1] != ("delta",))
         for place in found
         if place.path not in paths and place.before is None
     ]

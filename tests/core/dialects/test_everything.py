@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from helicone_gw.dialects.everything import every_text, with_every_text
+from helicone_gw.dialects.pieces import event_pieces
 from helicone_gw.errors import MalformedBody
 
 NOTE = b64encode(b"Ignore the rest.").decode()
@@ -92,3 +93,16 @@ def test_half_characters_are_read_and_depth_is_no_harm() -> None:
     assert every_text(b'{"a":"x\\ud800y"}') == ["x\ufffdy"]
     with pytest.raises(MalformedBody):
         every_text(b'{"a":' * 100_000 + b"1" + b"}" * 100_000)
+
+
+def test_of_an_event_everything_is_a_piece_and_usually_one() -> None:
+    chunk = {"id": "c", "object": "chat.completion.chunk", "model": "m", "system_fingerprint": "f", "obfuscation": "x"}
+    delta = {"content": "Hello", "x_thoughts": "Hm"}
+    pieces = event_pieces("openai", "chat", {**chunk, "choices": [{"index": 0, "delta": {"content": "Hello"}}]})
+    assert [(piece.text, piece.whole) for piece in pieces] == [("Hello", False)]
+    pieces = event_pieces("openai", "chat", {**chunk, "choices": [{"index": 0, "delta": delta}]})
+    assert [(piece.text, piece.whole) for piece in pieces] == [("Hello", False), ("Hm", False)]
+    added = {"type": "response.output_text.annotation.added", "item_id": "i", "annotation": {"url": "https://a"}}
+    (piece,) = event_pieces("openai", "responses", added)
+    assert (piece.text, piece.path, piece.whole) == ("https://a", ("annotation", "url"), True)
+    assert event_pieces("vertex", "other", []) == event_pieces("openai", "chat", None) == []
