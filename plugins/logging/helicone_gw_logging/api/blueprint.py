@@ -14,6 +14,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from helicone_gw import PermissionDenied, caller, require_role
 from helicone_gw_logging.api import (
+    assets,
     export,
     feedback,
     metrics,
@@ -37,6 +38,7 @@ from helicone_gw_logging.query.scope import scope_of
 
 MODULES: Final[tuple[Routes, ...]] = (
     requests.ROUTES,
+    assets.ROUTES,
     feedback.ROUTES,
     properties.ROUTES,
     metrics.ROUTES,
