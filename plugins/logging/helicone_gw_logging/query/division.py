@@ -250,6 +250,16 @@ def table(parts: Sequence[Part], time: ColumnElement[int]) -> tuple[CTE, ColumnE
     return pieces, and_(time >= pieces.c.first, time < pieces.c.last, time >= least, time < greatest)
 
 
+def counts_in(parts: Sequence[Part]) -> dict[int, list[tuple[int, int]]] | None:
+    """The buckets in which each day or hour of ``parts`` counts, and whether it adds or takes away; ``None`` where it
+    is one part, or they are too many to be named."""
+    units = _units(parts) if len(parts) > 1 else []
+    found: dict[int, list[tuple[int, int]]] = {}
+    for number, sign, unit in units:
+        found.setdefault(unit, []).append((number, sign))
+    return found or None
+
+
 def _units(parts: Sequence[Part]) -> list[tuple[int, int, int]]:
     """Each day or hour of ``parts``, unless they are too many."""
     if sum(last - first for _, _, (first, last) in parts) > MAX_UNITS:

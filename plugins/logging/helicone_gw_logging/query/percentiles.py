@@ -30,7 +30,7 @@ from helicone_gw_logging.histograms import bucket
 from helicone_gw_logging.packing import unpacked
 from helicone_gw_logging.query.columns import ANSWERED_MODEL
 from helicone_gw_logging.query.cuts import DAY_MS, step
-from helicone_gw_logging.query.division import BESIDE, FEW, Part, divided, table, within
+from helicone_gw_logging.query.division import BESIDE, FEW, Part, counts_in, divided, table, within
 from helicone_gw_logging.query.nodes import ALL, conditions
 from helicone_gw_logging.query.plan import Level, Question, planned
 from helicone_gw_logging.query.sums import Place, instants
@@ -80,19 +80,21 @@ async def counted(
     pairs = await _pairs(connection, question) if levels else None
     for number, level in enumerate(levels):
         for part in _pieces(division.parts(number, level.length)):
+            counting = counts_in(part)
             queries = [
-                _of_sums(question, metric, table, pairs, part, level.column, among)
+                _of_sums(question, metric, table, pairs, (part, counting), level.column, among)
                 for table in ((level.table, HISTOGRAM_PACKED) if level.column == "day" else (level.table,))
             ]
             # One statement: what is packed meanwhile is in either of the two.
             async for some in _piecewise(connection, union_all(*queries)):
                 for place, value, index, times, packed in some:
-                    counts = found[place, value]
-                    if packed is None:
-                        counts[index] += int(times)
-                        continue
-                    for each, there in zip(*unpacked(packed), strict=True):
-                        counts[each] += times * there
+                    for into, sign in ((place, 1),) if counting is None else counting[place]:
+                        counts = found[into, value]
+                        if packed is None:
+                            counts[index] += sign * int(times)
+                            continue
+                        for each, there in zip(*unpacked(packed), strict=True):
+                            counts[each] += sign * times * there
     column = REQUEST.c[metric]
     at = instants(REQUEST.c.received_at, longest, 1) if in_buckets else None
     rows = select(func.count()).select_from(plan.rows).where(plan.matching, column.is_not(None))
@@ -155,13 +157,13 @@ def _of_sums(
     metric: Metric,
     counts: Table,
     pairs: tuple[list[str], list[str]] | None,
-    parts: Sequence[Part],
+    asked: tuple[Sequence[Part], Mapping[int, Sequence[tuple[int, int]]] | None],
     unit: str,
     among: Sequence[Any] | None,
 ) -> Select[Any]:
-    """Buckets of time, values, indexes in the histogram and how many requests there are; or, in place of indexes,
-    whether it adds or takes away, and what is packed."""
-    columns = counts.c
+    """Buckets of time (units, where it is known in which buckets these count), values, indexes in the histogram and how
+    many requests there are; or, in place of indexes, whether it adds or takes away, and what is packed."""
+    columns, (parts, units) = counts.c, asked
     names = {"provider": columns.provider, ANSWERED_MODEL: columns.model}
     if _whole(question):
         matching: ColumnElement[bool] = and_(columns.provider == EVERY, columns.model == EVERY)
@@ -182,6 +184,9 @@ def _of_sums(
         number, adds, (first, last) = parts[0]
         place, sign = literal_column(str(number), BigInteger), literal_column(str(adds), BigInteger)
         own = and_(own, columns[unit] >= first, columns[unit] < last)
+    elif units is not None:
+        place, sign = columns[unit], literal_column("1", BigInteger)
+        own = and_(own, place.in_(sorted(units)))
     else:
         pieces, inside = table(parts, columns[unit])
         place, sign, own = pieces.c.number, pieces.c.sign, and_(own, inside)
