@@ -270,17 +270,23 @@ async def test_a_request_is_read_rated_and_walked_through_with_keys(chromium: Br
         assert problems == []
 
 
-async def test_a_session_is_a_tree_beside_a_waterfall(chromium: Browser, used: str) -> None:
+async def test_a_session_is_a_tree_beside_a_waterfall(chromium: Browser, used: str, axe: str) -> None:
     async with visiting(chromium, ADMIN) as (page, problems):
         await page.goto(f"{used}/dashboard/sessions")
         await page.get_by_label("Find").fill("trip-0")
         await page.keyboard.press("Enter")
         await page.get_by_role("link", name="Trip planner").click()
         steps = page.locator(".fall .node .what b")
-        assert await steps.all_text_contents() == ["plan", "research", "weather", "hotels", "draft", "review"]
         await expect(page.locator(".fall a.row")).to_have_count(6)
+        assert await steps.all_text_contents() == ["plan", "research", "weather", "hotels", "draft", "review"]
         await page.locator(".fall a.row").nth(2).click()
-        await expect(page.locator("#drawer-content")).to_contain_text("Find a hotel")
+        drawer = page.locator("#drawer-content")
+        await expect(drawer).to_contain_text("Find a hotel")
+        await drawer.get_by_text("turns as in the request before").click()
+        await expect(drawer.get_by_role("link", name="The request before")).to_be_visible()
+        assert await violations(page, axe) == []
+        await drawer.get_by_role("tab", name="What happened").click()
+        assert await violations(page, axe) == []
         assert problems == []
 
 
