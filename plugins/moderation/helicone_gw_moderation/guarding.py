@@ -19,7 +19,7 @@ from helicone_gw import (
 )
 from helicone_gw_moderation.config import ModerationConfig
 from helicone_gw_moderation.endings import ended_channels
-from helicone_gw_moderation.intake import Intake
+from helicone_gw_moderation.intake import Intake, for_judges
 from helicone_gw_moderation.judging import Judging, no_verdict
 from helicone_gw_moderation.odds import without_odds
 from helicone_gw_moderation.plan import Hit, Plan
@@ -123,7 +123,7 @@ class Guard:
         if values.values:
             self._vault = values
         if plan.judged:
-            after = [looked.change(text) for text in texts]
+            after = [looked.change(text) for text in for_judges(request, texts)]
             self._exchange.before_commit(self._judge_request(plan, after), timeout=self._judging.budget(plan))
         if not looked.changes:
             return None

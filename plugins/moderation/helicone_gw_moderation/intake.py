@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from helicone_gw import BadRequest, Exchange, MalformedBody, PayloadTooLarge, Request, wire_format
 from helicone_gw_moderation.config import ModerationConfig
@@ -15,6 +16,8 @@ from helicone_gw_moderation.texts import IN_A_THREAD
 
 _UPLOADING = frozenset({"audio", "images"})
 """Operations that take uploads beside JSON."""
+_SENTENCE = 20
+"""Characters of the shortest text beside the conversation that judges are given."""
 
 
 def may_have_text(request: Request, policy: Policy) -> bool:
@@ -22,6 +25,17 @@ def may_have_text(request: Request, policy: Policy) -> bool:
     if request.method in ("POST", "PUT", "PATCH") or request.operation in OPERATIONS:
         return True
     return request.method == "GET" and policy.output is not None and request.operation != "models"
+
+
+def for_judges(request: Request, texts: Sequence[str]) -> list[str]:
+    """``texts`` of a request as judges are given them, who see the end: last what was said, before it all that has room
+    for a sentence."""
+    wire = wire_format(request.dialect, request.operation)
+    if wire is None or request.body is None:
+        return [text for text in texts if len(text) >= _SENTENCE] or list(texts)
+    said = wire.prompt_text(request.body)
+    known = frozenset(said)
+    return [*(text for text in texts if len(text) >= _SENTENCE and text not in known), *said]
 
 
 class Intake:

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
+from helicone_gw import Headers, Request, every_text, parse_helicone_headers
 from helicone_gw.eventstream import CONTENT_TYPE, FrameDecoder, encode_frame
 from helicone_gw.testing import GatewayFactory, ScriptedProvider
 from helicone_gw.testing.script import ScriptedResponse, of_events, of_json
+from helicone_gw_moderation.intake import for_judges
 from tests.plugins.moderation.finding import ADDRESS, CLASSES, KEY, PHRASE
 from tests.plugins.moderation.test_native_paths import MESSAGES, PROVIDERS, VERTEX, frame_headers
 from tests.plugins.moderation.test_plugin import check, moderation, notes
@@ -367,3 +369,14 @@ async def test_a_stream_is_redacted_or_ended_and_keeps_its_framing(gateway: Gate
                 assert (name, *found) == (name, False, False, action == "redact")
             assert notes(running) == [("test_key", action, "output")], name
             assert "moderation.unread" not in running.exchanges[-1].annotations, name
+
+
+def test_judges_are_given_what_was_said_last_and_no_small_words() -> None:
+    tools = [{"type": "function", "function": {"name": "f", "description": "Describes at length what it does."}}]
+    body = {"messages": [{"role": "user", "content": "Hello"}], "tools": tools}
+    encoded = msgspec.json.encode(body)
+    request = Request(
+        "POST", "/v1/chat/completions", "", Headers(), encoded, "openai", "chat", parse_helicone_headers(Headers())
+    )
+    assert for_judges(request, every_text(encoded)) == ["Describes at length what it does.", "Hello"]
+    assert for_judges(request.replace(operation="other"), ["Hello"]) == ["Hello"]
