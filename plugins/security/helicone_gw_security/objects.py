@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, unquote
 
 from helicone_gw import BadRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from helicone_gw import Request
 
 MOST_IDS: Final = 2000
@@ -32,7 +35,8 @@ ID: Final = re.compile(_ID, re.ASCII)
 
 # An id that nobody writes by chance, wherever it stands; shorter ones count where a member says what they are.
 _CERTAIN = re.compile(rb"[a-z]+[-_](?=[A-Za-z0-9]*[0-9])[A-Za-z0-9]{20,80}")
-_QUOTED = re.compile(rb'"(' + _ID.encode() + rb')"')
+# What may be one, for a first and quick look: most bodies have few of these.
+_QUOTED = re.compile(rb'"((?:[a-z]{2,8}[-_]|[0-9a-f]{8}-)[A-Za-z0-9_-]{4,130})"')
 _UPLOADED = re.compile(rb'(?:"|\r\n\r\n)(' + _ID.encode() + rb')(?="|\r\n)')
 _MEMBERS = (
     "previous_response_id|response_id|conversation|conversation_id|input_file_id|training_file|validation_file|file_id|"
@@ -103,28 +107,33 @@ def references(request: Request, *more: bytes) -> References:
     return References(frozenset(certain), frozenset(mentioned - certain))
 
 
-def in_path(request: Request) -> list[str]:
+def in_path(request: Request) -> Sequence[str]:
     """The object that the path names: the outermost one, for what lies in it is the provider's to check."""
-    path = _plain_path(request)
-    if request.dialect in GOOGLES and (named := _NAME_IN_PATH.search(path)) is not None:
-        return [named[1]]
+    return _in_path(request.path, request.dialect in GOOGLES)
+
+
+@lru_cache(maxsize=512)
+def _in_path(path: str, google: bool) -> Sequence[str]:
+    path = _plain_path(path)
+    if google and (named := _NAME_IN_PATH.search(path)) is not None:
+        return (named[1],)
     found = _IN_PATH.search(path)
     if found is None or found[1].lower() in _NO_IDS:
-        return []
+        return ()
     provided = found[0].lower().startswith("/skills/") and ID.fullmatch(found[1]) is None  # "pptx" is everybody's
-    return [] if provided else [found[1]]
+    return () if provided else (found[1],)
 
 
 def is_list(request: Request) -> bool:
     """Whether the answer lists objects of everybody who calls with the provider's key."""
     if request.method not in ("GET", "HEAD"):
         return False
-    return _LISTED.search(_plain_path(request)) is not None and not in_path(request)
+    return _LISTED.search(_plain_path(request.path)) is not None and not in_path(request)
 
 
-def _plain_path(request: Request) -> str:
+def _plain_path(path: str) -> str:
     """The path as a lenient server may read it: without parameters of its segments (RFC 3986, section 3.3)."""
-    path = unquote(request.path)
+    path = unquote(path)
     return re.sub(r";[^/]*", "", path) if ";" in path else path
 
 
@@ -137,7 +146,7 @@ def uploaded(window: bytes) -> set[str]:
 
 def unescaped(text: bytes) -> bytes:
     """JSON text without escapes of characters that ids and members' names consist of."""
-    if b"\\" not in text or _ESCAPE.search(text) is None:
+    if b"\\u00" not in text and b"\\/" not in text:
         return text
     return _ESCAPE.sub(_as_it_is, text)
 
@@ -149,12 +158,14 @@ def _as_it_is(match: re.Match[bytes]) -> bytes:
 
 def _look(text: bytes, certain: set[str], mentioned: set[str], *, google: bool) -> None:
     plain = unescaped(text)
+    if google:
+        certain.update(each.decode("ascii") for each in _NAME_IN_BODY.findall(plain))
     for found in _QUOTED.finditer(plain):
         name = found[1].decode("ascii")
+        if ID.fullmatch(name) is None:
+            continue
         start = found.start()
         if _CERTAIN.fullmatch(found[1]) or _BEFORE.search(plain[max(0, start - _LOOK_BACK) : start]):
             certain.add(name)
         else:
             mentioned.add(name)
-    if google:
-        certain.update(each.decode("ascii") for each in _NAME_IN_BODY.findall(plain))
