@@ -77,9 +77,11 @@ def prepare(record: LogRecord, secrets: Sequence[bytes], max_body: int, *, clean
     found = arranged(record.facts)
     request, attempts, properties = found.request, found.attempts, found.properties
     known: tuple[bytes, ...] = ()
+    annotations = record.facts.annotations
     if not clean:
         known = known_secrets(record, secrets)
-        # One pass over everything together first: credentials are rare.
+        annotations = redact(annotations, known)
+        # One pass over everything else together first: credentials are rare.
         texts = found.texts.encode()
         clean = _is_clean(record, texts, known)
     if not clean and redact(texts, known) != texts:
@@ -90,7 +92,7 @@ def prepare(record: LogRecord, secrets: Sequence[bytes], max_body: int, *, clean
         properties = list({row[_KEY_LOWER]: row for row in cleaned}.values())
     return Rows(
         record.id,
-        (*request, _annotations(record.facts.annotations, known, clean=clean)),
+        (*request, _readable(annotations)),
         attempts,
         properties,
         _body(record, request, known, max_body, clean=clean),
@@ -103,7 +105,7 @@ def known_secrets(record: LogRecord, secrets: Sequence[bytes]) -> tuple[bytes, .
 
 
 def _is_clean(record: LogRecord, texts: bytes, secrets: Sequence[bytes]) -> bool:
-    """Whether no credential can be in ``record``; False where that cannot be told at a glance."""
+    """Whether no credential can be in ``texts`` and bodies; False where that cannot be told at a glance."""
     together = texts
     for body in record.bodies or ():
         if body.cut or body.content_encoding or len(body.data) > GLANCE:
@@ -179,13 +181,12 @@ def _clean(row: Values, exposed: frozenset[int], secrets: Sequence[bytes]) -> Va
     )
 
 
-def _annotations(annotations: bytes, secrets: Sequence[bytes], *, clean: bool) -> str:
+def _readable(annotations: bytes) -> str:
+    """Annotations as text that any database takes as JSON."""
     if annotations == b"{}":
         return "{}"
-    if clean and b"\\u0000" not in annotations:
-        return annotations.decode()
     # Postgres has no NUL, not even an escaped one.
-    data = redact(annotations, secrets).replace(b"\\u0000", b"\\ufffd")
+    data = annotations.replace(b"\\u0000", b"\\ufffd")
     try:
         msgspec.json.decode(data, type=msgspec.Raw)
     except msgspec.DecodeError:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import func, select
@@ -20,6 +21,7 @@ from helicone_gw.exchange import Exchange
 from helicone_gw.model import Capture
 from helicone_gw_logging import Filter, get_request, list_requests
 from helicone_gw_logging.config import LoggingConfig
+from helicone_gw_logging.journal.keeping import Kept
 from helicone_gw_logging.record import LogRecord, record
 from helicone_gw_logging.tables import BODY, REQUEST
 from helicone_gw_logging.writer import Writer
@@ -298,6 +300,35 @@ async def test_credentials_are_stored_nowhere(
     assert detail.request_body is not None
     assert b"Xy9_" not in (detail.request_body.data or b"Xy9_")
     assert detail.request.row.annotations == {"plugin.note": {"nested": ["[redacted]"]}}
+
+
+async def test_credentials_are_taken_out_of_annotations_where_nothing_else_holds_any(
+    database: Database, exchange: Build, writer: MakeWriter
+) -> None:
+    done = exchange()
+    done.annotate("plugin.note", "sk-proj-" + "Xy9_" * 12 + " and configured-key-of-ours")
+    one = writer(secrets=("configured-key-of-ours",))
+    one.put(record(done))
+    await one.flush()
+    (logged,) = await list_requests(database, Filter())
+    assert logged.row.annotations == {"plugin.note": "[redacted] and [redacted]"}
+
+
+async def test_annotations_that_are_no_json_cost_no_row(
+    database: Database, exchange: Build, writer: MakeWriter
+) -> None:
+    one = writer()
+    for number, raw in enumerate((b"{not json", b'"\xff"')):
+        done = exchange(user=f"u-{number}")
+        done.annotate("plugin.note", msgspec.Raw(raw))
+        made = record(done)
+        one.put(made, Kept(made, None))
+    await one.flush()
+    logged = await list_requests(database, Filter())
+    assert {each.row.user_id: each.row.annotations for each in logged} == {
+        "u-0": {"logging.unreadable_annotations": "redaction"},
+        "u-1": {"plugin.note": "\ufffd"},
+    }
 
 
 async def test_a_text_that_is_more_than_a_text_is_searched_too(
