@@ -9,9 +9,11 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from helicone_gw.exchange import Exchange
 from helicone_gw.model import Cost, Usage
+from helicone_gw_logging.facts import KNOWN, KNOWN_OF_ATTEMPT
 from helicone_gw_logging.insert import prepare
 from helicone_gw_logging.journal import format as module
 from helicone_gw_logging.journal.format import (
@@ -132,7 +134,44 @@ def test_a_record_as_it_is_comes_to_the_same_rows(
     assert Reading(names_payload()).rows(payload) == prepare(made, (), 1000)
 
 
-@pytest.mark.parametrize("wrong", [([], None), (["a"] * 7, None), ({}, None), (None, None)])
+def test_facts_of_another_version_find_their_places(exchange: Build) -> None:
+    made = record(exchange(user="u-1"))
+    rows = prepare(made, (), 1000)
+    later = ("cache_enabled", "threat", "provider_request_id")
+    known, [attempt] = dict(zip(KNOWN, made.facts.known, strict=True)), made.facts.attempts
+    of_attempt = dict(zip(KNOWN_OF_ATTEMPT, attempt.known, strict=True))
+    written = [{"gone": "?", **dict(reversed(each.items()))} for each in (known, of_attempt)]
+    for each in written:
+        for name in later:
+            each.pop(name, None)
+    older = msgspec.msgpack.encode({**NAMES, "facts": [*written[0]], "attempt facts": [*written[1]]})
+    attempts = [replace(attempt, known=tuple(written[1].values()))]
+    facts = replace(made.facts, known=tuple(written[0].values()), attempts=attempts)
+    payload = record_payload(replace(made, facts=facts))
+    assert Reading(older).rows(payload) == rows
+    with pytest.raises(ValueError, match="columns that are not known"):
+        Reading(names_payload()).rows(payload)
+
+
+def test_columns_and_facts_are_named() -> None:
+    named = msgspec.msgpack.decode(names_payload())
+    assert named == {**NAMES, "facts": [*KNOWN], "attempt facts": [*KNOWN_OF_ATTEMPT]}
+
+
+_FACTS: list[Any] = [[None] * len(KNOWN), [1.0, None, None, 2.0], None, None, [], {}, b"{}"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ([], None),
+        (["a"] * 7, None),
+        ({}, None),
+        (None, None),
+        ([[], *_FACTS[1:]], None),
+        ([*_FACTS[:3], {"source": "a cost without its number"}, *_FACTS[4:]], None),
+    ],
+)
 def test_what_is_no_record_is_told(wrong: Any) -> None:
     with pytest.raises(ValueError, match=r"."):
         Reading(names_payload()).rows(msgspec.msgpack.encode(wrong))

@@ -7,24 +7,25 @@ A segment is a header and then records, one behind the other. Numbers are little
              sequence (8)  kind (1)  payload (MessagePack)
 
 Sequences count the records of a journal, without a gap, from one segment to the next. The first record of a segment
-names the columns of the others, so that a later version of the program can read them.
+names the columns and facts of the others, so that a later version of the program can read them.
 """
 
 from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 from zlib import crc32
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
+from sqlalchemy import Table
 
 from helicone_gw import Cost, Usage
 from helicone_gw_logging.columns import changed, columns
-from helicone_gw_logging.facts import Facts
+from helicone_gw_logging.facts import KNOWN, KNOWN_OF_ATTEMPT, Facts
 from helicone_gw_logging.insert import Rows, prepare
 from helicone_gw_logging.record import LogRecord, RawBody
 from helicone_gw_logging.statements import Values
@@ -53,6 +54,9 @@ _encode = msgspec.msgpack.Encoder().encode
 _TABLES = (REQUEST, ATTEMPT, PROPERTY, BODY)
 NAMES: dict[str, list[str]] = {table.name: list(columns(table)) for table in _TABLES}
 """The columns of each table, in the order in which their values are written."""
+_FACTS, _ATTEMPT_FACTS = "facts", "attempt facts"
+_KNOWN = {_FACTS: (KNOWN, REQUEST), _ATTEMPT_FACTS: (KNOWN_OF_ATTEMPT, ATTEMPT)}
+"""What is known at once of a request and of an attempt, and whose columns these are."""
 
 
 class _Stored(Struct, array_like=True):
@@ -155,8 +159,8 @@ def _next_frame(data: bytes, damaged: int, last: int) -> int:
 
 
 def names_payload() -> bytes:
-    """The payload that names the columns."""
-    return _encode(NAMES)
+    """The payload that names the columns, and what is known at once."""
+    return _encode({**NAMES, **{name: known for name, (known, _) in _KNOWN.items()}})
 
 
 def rows_payload(rows: Rows) -> bytes:
@@ -187,48 +191,64 @@ class Reading:
         self._picks: dict[str, list[tuple[int | None, Any]]] = {}
         written = NAMES if names is None else _decode_names(names)
         for table in _TABLES:
-            there = {name: index for index, name in enumerate(written.get(table.name, ()))}
-            if list(there) != NAMES[table.name]:
-                defaults = {column.name: getattr(column.default, "arg", None) for column in table.columns}
-                picks = [(there.get(name), defaults[name]) for name in NAMES[table.name]]
-                self._picks[table.name] = [(at, None if callable(default) else default) for at, default in picks]
+            self._pick(table.name, written.get(table.name, ()), NAMES[table.name], table)
+        for name, (known, table) in _KNOWN.items():
+            self._pick(name, written.get(name, known), known, table)
+
+    def _pick(self, name: str, written: Sequence[str], wanted: Sequence[str], table: Table) -> None:
+        """Note where to find what is ``wanted`` in what was ``written`` under ``name``, unless that is the same."""
+        there = {column: index for index, column in enumerate(written)}
+        if list(there) == list(wanted):
+            return
+        defaults = {column.name: getattr(column.default, "arg", None) for column in table.columns}
+        picks = [(there.get(column), defaults[column]) for column in wanted]
+        self._picks[name] = [(at, None if callable(default) else default) for at, default in picks]
 
     def rows(self, payload: bytes) -> Rows:
         """The rows of a payload. Raises `ValueError`."""
         if payload.startswith(_AS_IT_IS):
-            return _restored(payload)
+            return self._restored(payload)
         stored = _decode_rows(payload)
-        if not self._picks:
-            if len(stored.request) != len(NAMES[REQUEST.name]):
-                raise ValueError("columns that are not known")
-            return Rows(stored.id, stored.request, stored.attempts, stored.properties, stored.body)
         return Rows(
             stored.id,
-            self._picked(REQUEST.name, stored.request),
+            self._picked(REQUEST.name, stored.request, len(NAMES[REQUEST.name])),
             [self._picked(ATTEMPT.name, row) for row in stored.attempts],
             [self._picked(PROPERTY.name, row) for row in stored.properties],
             None if stored.body is None else self._picked(BODY.name, stored.body),
         )
 
-    def _picked(self, table: str, values: Values) -> Values:
-        picks = self._picks.get(table)
+    def _picked(self, name: str, values: Values, expected: int = 0) -> Values:
+        """``values`` in their places. Raises `ValueError` where these are not the ``expected`` number, if there is."""
+        picks = self._picks.get(name)
         if picks is None:
+            if expected and len(values) != expected:
+                raise ValueError("columns that are not known")
             return values
         return tuple([default if at is None or at >= len(values) else values[at] for at, default in picks])
 
-
-def _restored(payload: bytes) -> Rows:
-    """The rows of a record that was taken down as it is."""
-    facts, bodies = _decode_record(payload)
-    attempts = [
-        replace(attempt, usage=_known(Usage, attempt.usage), cost=_known(Cost, attempt.cost))
-        for attempt in facts.attempts
-    ]
-    facts = replace(facts, usage=_known(Usage, facts.usage), cost=_known(Cost, facts.cost), attempts=attempts)
-    try:
-        return prepare(LogRecord(facts, bodies, (), 0), (), MAX_PAYLOAD)
-    except (TypeError, AttributeError) as problem:
-        raise ValueError("not a record") from problem
+    def _restored(self, payload: bytes) -> Rows:
+        """The rows of a record that was taken down as it is."""
+        facts, bodies = _decode_record(payload)
+        try:
+            attempts = [
+                replace(
+                    attempt,
+                    known=self._picked(_ATTEMPT_FACTS, attempt.known, len(KNOWN_OF_ATTEMPT)),
+                    usage=_known(Usage, attempt.usage),
+                    cost=_known(Cost, attempt.cost),
+                )
+                for attempt in facts.attempts
+            ]
+            facts = replace(
+                facts,
+                known=self._picked(_FACTS, facts.known, len(KNOWN)),
+                usage=_known(Usage, facts.usage),
+                cost=_known(Cost, facts.cost),
+                attempts=attempts,
+            )
+            return prepare(LogRecord(facts, bodies, (), 0), (), MAX_PAYLOAD)
+        except (TypeError, AttributeError) as problem:
+            raise ValueError("not a record") from problem
 
 
 def _known(kind: type[T], said: Any) -> T | None:
