@@ -42,7 +42,7 @@ def _exposed(table: Table) -> frozenset[int]:
 
 _REQUEST_TEXTS, _ATTEMPT_TEXTS, _PROPERTY_TEXTS = _exposed(REQUEST), _exposed(ATTEMPT), _exposed(PROPERTY)
 _ORGANIZATION, _RECEIVED_AT = (columns(REQUEST).index(name) for name in ("organization_id", "received_at"))
-_KEY_LOWER = columns(PROPERTY).index("key_lower")
+_KEY_LOWER, _KEY = (columns(PROPERTY).index(name) for name in ("key_lower", "key"))
 
 
 class Knowledge(Struct):
@@ -87,7 +87,7 @@ def prepare(record: LogRecord, secrets: Sequence[bytes], max_body: int, *, clean
     if not clean and redact(texts, known) != texts:
         request = _clean(request, _REQUEST_TEXTS, known)
         attempts = [_clean(row, _ATTEMPT_TEXTS, known) for row in attempts]
-        cleaned = [_clean(row, _PROPERTY_TEXTS, known) for row in properties]
+        cleaned = [_clean_property(row, known) for row in properties]
         # Redaction may have made two keys the same.
         properties = list({row[_KEY_LOWER]: row for row in cleaned}.values())
     return Rows(
@@ -179,6 +179,14 @@ def _clean(row: Values, exposed: frozenset[int], secrets: Sequence[bytes]) -> Va
             for place, value in enumerate(row)
         ]
     )
+
+
+def _clean_property(row: Values, secrets: Sequence[bytes]) -> Values:
+    cleaned = _clean(row, _PROPERTY_TEXTS, secrets)
+    if cleaned[_KEY_LOWER] == row[_KEY_LOWER]:
+        return cleaned
+    # As it was spelled, which a server on the way may have changed, nobody might know it again.
+    return (*cleaned[:_KEY], cleaned[_KEY_LOWER], *cleaned[_KEY + 1 :])
 
 
 def _readable(annotations: bytes) -> str:
