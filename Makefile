@@ -115,6 +115,8 @@ define environment
 	@echo "Installing into $(1) ..."
 	@$(UV) pip sync --quiet --python $(1)/bin/python --require-hashes requirements.lock
 	@$(UV) pip install --quiet --python $(1)/bin/python --no-deps --no-build-isolation $(MEMBERS:%=--editable %)
+	@# Compiles what a start imports: where the environment forbids to write bytecode, no start would keep any.
+	@$(1)/bin/helicone-gw check --config config/gateway.yaml >/dev/null
 	@touch $(1)/.installed
 endef
 
