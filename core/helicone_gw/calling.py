@@ -69,12 +69,13 @@ class Called:
         self.headers: tuple[tuple[str, str], ...] = ()
         self.broken = False
         self._application = application
-        self._scope = scope
+        self._scope = {**scope, "extensions": {"helicone_gw.on_departure": self._tell}}
         self._body: bytes | None = body
         self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue(QUEUED)
         self._head = asyncio.Event()
         self._left = asyncio.Event()
         self._ended = False
+        self._departure: Callable[[], None] | None = None
 
     async def run(self) -> None:
         """Have the request answered; what goes wrong in the application is an answer that breaks off."""
@@ -106,9 +107,18 @@ class Called:
         """Be gone, as a client is that closes its connection."""
         self._left.set()
         self._head.set()
+        if self._departure is not None:
+            self._departure()
         while not self._pieces.empty():
             self._pieces.get_nowait()
         self._pieces.put_nowait(None)
+
+    def _tell(self, departure: Callable[[], None]) -> None:
+        """Call ``departure`` once whoever reads has left: nobody has to wait for that in a task."""
+        if self._left.is_set():
+            departure()
+        else:
+            self._departure = departure
 
     async def _receive(self) -> dict[str, Any]:
         if self._body is not None:
