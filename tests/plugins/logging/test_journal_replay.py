@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from helicone_gw.database import Database
 from helicone_gw_logging import get_request
 from helicone_gw_logging.insert import Rows, write
 from helicone_gw_logging.journal import journal as module
-from helicone_gw_logging.journal.format import AMENDED, REPLACED, changes_payload, rows_payload
+from helicone_gw_logging.journal.format import AMENDED, REPLACED, Reading, changes_payload, rows_payload
 from helicone_gw_logging.journal.journal import Journal, JournalCounters
 from helicone_gw_logging.journal.position import note, position
 from helicone_gw_logging.journal.replay import replay
@@ -72,6 +73,25 @@ async def test_every_record_becomes_one_row(replaying: Replaying, dead: Journal,
     report = await replaying.verify()
     assert report.problems() == []
     assert report.rows == 5
+
+
+async def test_rows_are_made_beside_the_event_loop(
+    replaying: Replaying, dead: Journal, exchange: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: set[threading.Thread] = set()
+
+    def rows(reading: Reading, payload: bytes, made: Any = Reading.rows) -> Rows:
+        threads.add(threading.current_thread())
+        found: Rows = made(reading, payload)
+        return found
+
+    monkeypatch.setattr(Reading, "rows", rows)
+    for _ in range(3):
+        dead.keep(payload(exchange()))
+    die(dead)
+    assert len(await replaying.run()) == 3
+    assert threads
+    assert threading.current_thread() not in threads
 
 
 async def test_what_was_noted_is_not_written_again(replaying: Replaying, dead: Journal, exchange: Build) -> None:

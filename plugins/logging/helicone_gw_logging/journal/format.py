@@ -47,6 +47,9 @@ _PRIME = 0xFFFFFFFB  # the largest of 32 bits: a sequence that is wrong in one b
 MAX_PAYLOAD = 1 << 28
 """Bytes of the largest payload; what says that it is larger is damaged."""
 
+AT_A_TIME = 8
+"""Records that a thread reads before the event loop gets its turn: rows are made of them, which takes a while."""
+
 _BEHIND_SEQUENCE = re.compile(rb"(?=(?!\x00{5}).{5}\x00{3}[\x00-\x04])", re.DOTALL)
 """Where the sequence and the kind of a record may be, as long as there were fewer than 2**40 of them."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from helicone_gw_logging.journal.format import HEADER_BYTES, RECORD, Damage, Reading, frames
+from helicone_gw_logging.journal.format import AT_A_TIME, HEADER_BYTES, RECORD, Damage, Reading, frames
 from helicone_gw_logging.journal.segment import read
 
 if TYPE_CHECKING:
@@ -65,7 +66,9 @@ class _Part:
 def _records(path: Path, start: int, first: int, last: int, most: int) -> _Part:
     """Up to ``most`` records from ``first`` to ``last``, all of which are in the file."""
     part, reading = _Part(first), Reading()
-    for each in frames(read(path, start), 0):
+    for number, each in enumerate(frames(read(path, start), 0), 1):
+        if number % AT_A_TIME == 0:
+            time.sleep(0)
         if isinstance(each, Damage):
             part.damaged += 1
             if each.torn:

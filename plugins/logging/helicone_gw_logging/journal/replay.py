@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from helicone_gw_logging.insert import Rows
 from helicone_gw_logging.journal.format import (
     AMENDED,
+    AT_A_TIME,
     COLUMNS,
     FRAME_BYTES,
     OPENED,
@@ -54,8 +56,8 @@ async def replay(root: Path, database: Database, write: Write, log: Any, counter
                 name = type(problem).__name__
                 log.error("a journal cannot be read; it is left as it is", journal=directory.name, problem=name)
                 continue
-            before = counters.replayed
-            for rows in dead.batches():
+            before, batches = counters.replayed, dead.batches()
+            while rows := await asyncio.to_thread(next, batches, None):
                 await write(rows)
                 counters.replayed += len(rows)
             interrupted = list(dead.opened.values())
@@ -110,7 +112,7 @@ class Dead:
             self._look_through(path)
 
     def batches(self) -> Iterator[list[Rows]]:
-        """The rows of the exchanges that ended, as they turned out, some hundred at a time."""
+        """The rows of the exchanges that ended, as they turned out, some hundred at a time. Meant for a thread."""
         some: list[Rows] = []
         for path in self._paths:
             for frame, rows in _frames(path, None):
@@ -156,7 +158,9 @@ def _frames(path: Path, damage: list[Damage] | None) -> Iterator[tuple[Frame, Ro
     except ValueError:
         # Of a later version, or damaged: what can be read counts, and the file is kept.
         lost += [Damage(0, torn=False)] if data else []
-    for each in frames(data):
+    for number, each in enumerate(frames(data), 1):
+        if number % AT_A_TIME == 0:
+            time.sleep(0)
         if isinstance(each, Damage):
             lost.append(each)
             continue
