@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from helicone_gw_logging.columns import picking
 from helicone_gw_logging.histograms import METRICS, bucket
+from helicone_gw_logging.measures import is_known
 from helicone_gw_logging.statements import Values, add
 from helicone_gw_logging.tables import PROPERTY, REQUEST
 from helicone_gw_logging.totals import (
@@ -51,13 +52,10 @@ UNTOLD = frozenset({"helicone-session-id", "helicone-session-path"})
 _columns = partial(picking, REQUEST)
 _KEY = _columns("organization_id", "hour", "key_owner", "provider", "model", "request_model", "status", "source")
 _HOUR = _columns("organization_id", "hour")
-_CLASSES = _columns(*TOKENS)
-_MEASURES = _columns(
-    "outcome",
-    "status",
+_SUMMED = _columns(
+    *TOKENS,
     "usage_estimated",
     "cost_nano_usd",
-    "cache_status",
     "saved_nano_usd",
     "saved_ms",
     "saved_prompt_tokens",
@@ -66,11 +64,14 @@ _MEASURES = _columns(
     "time_to_first_token",
     "threat",
 )
+_NUMBERS: dict[int | None, int] = {None: 0, 0: 0, 1: 1}
+"""What is added for what is not known, and for what is true or false; all other values are numbers themselves."""
+_KNOWN = _columns("total_tokens", "cost_nano_usd", "latency", "time_to_first_token")
+_ENDED = _columns("outcome", "status", "cache_status")
 _FAILURE = _columns("outcome", "error_code")
 _IN_BUCKETS = _columns("latency", "time_to_first_token", "total_tokens")
 _WHO = _columns("received_at", "user_id", "session_id", "session_name", "prompt_id", "country_code", "key_id")
 _PROPERTY = picking(PROPERTY, "key_lower", "key", "value_start")
-_TOTAL = TOKENS.index("total_tokens")
 _HITS = frozenset({"hit", "joined"})
 _SUMMARY = itemgetter(*(SUMS.index(name) for name in SUMMARY_SUMS))
 _PREFIX = "property:"
@@ -201,28 +202,30 @@ async def gather(
 
 def contribution(request: Values) -> Values:
     """What a request adds to each of `totals.SUMS`."""
-    classes = _CLASSES(request)
-    outcome, status, estimated, cost, cache, saved, saved_ms, saved_in, saved_out, latency, first, threat = _MEASURES(
-        request
+    values = _SUMMED(request)
+    *tokens, estimated, cost, saved, saved_ms, saved_in, saved_out, latency, first, threat = map(
+        _NUMBERS.get, values, values
     )
+    total_known, cost_known, latency_known, first_known = map(is_known, _KNOWN(request))
+    outcome, status, cache = _ENDED(request)
     return (
         1,
         0 if outcome == "ok" else 1,
-        *[number or 0 for number in classes],
-        1 if classes[_TOTAL] is None else 0,
-        1 if estimated else 0,
-        cost or 0,
-        1 if cost is None else 0,
+        *tokens,
+        0 if total_known else 1,
+        estimated,
+        cost,
+        0 if cost_known else 1,
         1 if cache in _HITS else 0,
-        saved or 0,
-        saved_ms or 0,
-        saved_in or 0,
-        saved_out or 0,
-        latency or 0,
-        0 if latency is None else 1,
-        first or 0,
-        0 if first is None else 1,
-        1 if threat else 0,
+        saved,
+        saved_ms,
+        saved_in,
+        saved_out,
+        latency,
+        1 if latency_known else 0,
+        first,
+        1 if first_known else 0,
+        threat,
         1 if status == 429 and outcome == "refused" else 0,
     )
 
