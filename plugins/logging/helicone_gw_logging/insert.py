@@ -110,7 +110,7 @@ def _is_clean(record: LogRecord, texts: bytes, secrets: Sequence[bytes]) -> bool
     for body in record.bodies or ():
         if body.cut or body.content_encoding or len(body.data) > GLANCE:
             return False
-        together = b"%b\n%b" % (together, body.data)
+        together = b"%b\n%b\n%b" % (together, (body.content_type or "").encode(), body.data)
     return not holds_credential(together, secrets)
 
 
@@ -207,6 +207,9 @@ def _body(record: LogRecord, row: Values, secrets: Sequence[bytes], max_body: in
     if record.bodies is None:
         return None
     request, response = record.bodies
+    kinds = [each.content_type for each in (request, response)]
+    if not clean:
+        kinds = [kind and redact_text(kind, secrets) for kind in kinds]
     if record.dropped:
         asked = answered = StoredBody(None, "dropped")
     else:
@@ -217,9 +220,9 @@ def _body(record: LogRecord, row: Values, secrets: Sequence[bytes], max_body: in
         row[_RECEIVED_AT],
         asked.data,
         asked.state,
-        request.content_type,
+        kinds[0],
         answered.data,
         answered.state,
-        response.content_type,
+        kinds[1],
         None,
     )

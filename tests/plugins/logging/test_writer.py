@@ -277,6 +277,7 @@ async def test_credentials_are_stored_nowhere(
         "Helicone-Property-Key": planted,
         f"Helicone-Property-{planted}": "value",
         f"Helicone-Property-{planted}x": "value",
+        "content-type": f"multipart/form-data; boundary={planted}",
     }
     body = b'{"model":"%s","messages":[{"role":"user","content":"%s"}]}' % (planted.encode(), planted.encode())
     done = exchange(headers=headers, body=body, answer=body, model=planted)
@@ -312,6 +313,19 @@ async def test_credentials_are_taken_out_of_annotations_where_nothing_else_holds
     await one.flush()
     (logged,) = await list_requests(database, Filter())
     assert logged.row.annotations == {"plugin.note": "[redacted] and [redacted]"}
+
+
+async def test_credentials_are_taken_out_of_types_where_nothing_else_holds_any(
+    database: Database, exchange: Build, writer: MakeWriter
+) -> None:
+    done = exchange(headers={"content-type": "text/plain; of=sk-proj-" + "Xy9_" * 12})
+    one = writer()
+    one.put(record(done))
+    await one.flush()
+    detail = await get_request(database, done.id)
+    assert detail is not None
+    assert detail.request_body is not None
+    assert detail.request_body.content_type == "text/plain; of=[redacted]"
 
 
 async def test_annotations_that_are_no_json_cost_no_row(
