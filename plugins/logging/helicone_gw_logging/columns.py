@@ -33,11 +33,6 @@ def arranging(table: Table, *names: str, without: str | None = None) -> Callable
     return itemgetter(*(names.index(name) for name in wanted))
 
 
-def named(table: Table, values: Values) -> dict[str, Any]:
-    """The values of a row, or of its beginning, by column."""
-    return dict(zip(columns(table), values, strict=False))
-
-
 def changed(table: Table, values: Values, changes: Mapping[str, Any]) -> Values:
     """A row, or its beginning, in which these columns have other values."""
     return tuple([changes.get(name, value) for name, value in zip(columns(table), values, strict=False)])

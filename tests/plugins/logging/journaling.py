@@ -1,4 +1,4 @@
-"""What the tests of the journal share: journals in a directory, and records for them."""
+"""What the tests of records and of the journal share: rows, and journals in a directory."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Table
+
 from helicone_gw.exchange import Exchange
+from helicone_gw_logging.columns import columns
 from helicone_gw_logging.config import JournalConfig
 from helicone_gw_logging.insert import Rows, prepare
 from helicone_gw_logging.journal.format import rows_payload
 from helicone_gw_logging.journal.journal import Journal
 from helicone_gw_logging.record import record
+from helicone_gw_logging.statements import Values
 
 Build = Callable[..., Exchange]
 
@@ -24,6 +28,11 @@ def rows_of(exchange: Exchange) -> Rows:
 def payload(exchange: Exchange) -> bytes:
     """An exchange as it is in a journal."""
     return rows_payload(rows_of(exchange))
+
+
+def named(table: Table, values: Values) -> dict[str, Any]:
+    """The values of a row, or of its beginning, by column."""
+    return dict(zip(columns(table), values, strict=False))
 
 
 def opened(root: Path, log: Any, **config: Any) -> Journal:

@@ -9,12 +9,12 @@ import pytest
 
 from helicone_gw import Headers
 from helicone_gw.exchange import Exchange
-from helicone_gw_logging.columns import named
 from helicone_gw_logging.record import record
 from helicone_gw_logging.tables import REQUEST
 from helicone_gw_logging.trace import trace_of
 from helicone_gw_logging.values import arranged
 from helicone_gw_metrics.otlp.context import context_of
+from tests.plugins.logging.journaling import named
 
 ID = "0199bb1e-7a10-7cc0-8d7e-0123456789ab"
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
