@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -19,7 +20,7 @@ from helicone_gw.testing.dialects import openai_chat
 from helicone_gw_logging import get_request, list_requests
 from helicone_gw_logging.bodies import unpack
 from helicone_gw_logging.config import LoggingConfig
-from helicone_gw_logging.insert import Rows
+from helicone_gw_logging.insert import Rows, prepare
 from helicone_gw_logging.journal.format import (
     AMENDED,
     NAMES,
@@ -30,8 +31,10 @@ from helicone_gw_logging.journal.format import (
     frames,
     read_changes,
 )
+from helicone_gw_logging.journal.replay import Dead
 from helicone_gw_logging.journal.service import JournalService, root_of
 from helicone_gw_logging.plugin import LoggingPlugin
+from helicone_gw_logging.writer import Writer
 from tests.plugins.logging.journaling import Build
 
 SECRET = "sk-proj-abcdefghijklmnopqrstuvwxyz0123456789"
@@ -167,6 +170,36 @@ async def test_what_turns_out_differently_after_the_end_is_amended(
     service.keeper.before_end(same)
     assert not service.keeper.on_finish(same).changed
     await service.close(database)
+
+
+async def test_a_stop_while_rows_are_made_leaves_them_to_the_next_start(
+    tmp_path: Path, log: Any, exchange: Build, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    making, go_on = threading.Event(), threading.Event()
+
+    def slow(*arguments: Any, **options: Any) -> Rows:
+        making.set()
+        go_on.wait(10)
+        return prepare(*arguments, **options)
+
+    monkeypatch.setattr("helicone_gw_logging.delivery.prepare", slow)
+    config = LoggingConfig(batch_ms=0)
+    service = JournalService(tmp_path / "journals", config, (), log)
+    writer = Writer(database, config, log, journal=service.journal)
+    writer.start()
+    kept = service.keeper.on_finish(exchange())
+    writer.put(kept.record, kept)
+    await asyncio.to_thread(making.wait, 10)
+    closing = asyncio.create_task(writer.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait({closing})
+    go_on.set()
+    assert closing.cancelled()
+    assert writer.counters.rows_lost_at_shutdown == 0
+    await service.close(database)
+    left = await asyncio.to_thread(Dead, service.journal.directory, 0)
+    assert [[rows.id for rows in batch] for batch in left.batches()] == [[kept.record.id]]
 
 
 async def test_bodies_are_redacted_and_cut_before_they_touch_the_disk(factory: GatewayFactory, tmp_path: Path) -> None:
