@@ -7,15 +7,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from msgspec import Struct
 
 from helicone_gw import new_id
 from helicone_gw_alerts.dispatching import Undeliverable
-from helicone_gw_alerts.errors import LogUnavailable, Refusal
-from helicone_gw_alerts.evaluating import Evaluation, fires
+from helicone_gw_alerts.errors import LogUnavailable
+from helicone_gw_alerts.evaluating import Evaluation
 from helicone_gw_alerts.keeping import Alert, Event, Keeper
 from helicone_gw_alerts.measuring import Measuring
 from helicone_gw_alerts.notices import notice
+from helicone_gw_alerts.previewing import Preview
+from helicone_gw_alerts.previewing import preview as previewed
 from helicone_gw_alerts.rules import STANDING, Rule, check
 from helicone_gw_alerts.sending import Sender
 from helicone_gw_alerts.serving import Call, Pages
@@ -25,19 +26,8 @@ if TYPE_CHECKING:
     from helicone_gw_alerts.config import AlertsConfig
     from helicone_gw_alerts.log import Log
 
-MAX_STEPS: Final = 120
-"""Instants of a look at the past."""
 PREVIEW_SECONDS: Final = 30.0
-"""Seconds that it may take."""
-
-
-class Preview(Struct, frozen=True, forbid_unknown_fields=True):
-    """An alert as it would be made, and when it is to be looked at: ``steps`` times up to ``end`` (ISO 8601; now)."""
-
-    alert: Rule
-    start: str | None = None
-    end: str | None = None
-    steps: int = 30
+"""Seconds that a look at the past may take."""
 
 
 class AlertService:
@@ -118,7 +108,8 @@ def declare(pages: Pages, service: AlertService) -> None:
         rule = await service.checked(call.organization, body.alert)
         try:
             async with asyncio.timeout(PREVIEW_SECONDS):
-                return await _preview(service, call.organization, rule, body)
+                now = service.gateway.clock.now()
+                return await previewed(service.measuring, call.organization, rule, body, now)
         except TimeoutError:
             raise LogUnavailable("that takes too long; with fewer steps it is found sooner") from None
 
@@ -148,41 +139,6 @@ def declare(pages: Pages, service: AlertService) -> None:
             return {"receiver": receiver, "delivered": error is None, "error": error}
 
         return await asyncio.gather(*map(told, alert.rule.receivers()))
-
-
-async def _preview(service: AlertService, organization: str, rule: Rule, body: Preview) -> Any:
-    """What the alert would have measured, and when it would have fired and been resolved."""
-    if not 1 <= body.steps <= MAX_STEPS:
-        raise Refusal(f"steps: between 1 and {MAX_STEPS}.")
-    if rule.metric in STANDING:
-        raise Refusal(f"metric: of {rule.metric} the past is not known.")
-    end = service.gateway.clock.now() if body.end is None else _instant("end", body.end)
-    start = end - body.steps * rule.window / 1000 if body.start is None else _instant("start", body.start)
-    if start >= end:
-        raise Refusal("start: it must be before the end.")
-    points, firing, times = [], set[str](), 0
-    for step in range(1, body.steps + 1):
-        at = start + (end - start) * step / body.steps
-        samples = await service.measuring.measure(rule, organization, at)
-        for group in {*samples, *firing}:
-            sample = samples.get(group)
-            fired = sample is not None and fires(rule, sample)
-            unknown = sample is not None and sample.value is None and bool(sample.requests)
-            times += fired and group not in firing
-            if fired:
-                firing.add(group)
-            elif not unknown:
-                firing.discard(group)
-            points.append(
-                {
-                    "at": _moment(at),
-                    "group": group or None,
-                    "value": None if sample is None else sample.value,
-                    "requests": 0 if sample is None else sample.requests,
-                    "triggered": group in firing,
-                }
-            )
-    return {"points": points, "times_triggered": times}
 
 
 def _shown(alert: Alert, triggered: bool) -> dict[str, Any]:
@@ -217,11 +173,3 @@ def _event(event: Event) -> dict[str, Any]:
 
 def _moment(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
-
-
-def _instant(name: str, text: str) -> float:
-    try:
-        found = datetime.fromisoformat(text)
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        raise Refusal(f"{name}: it is no ISO 8601 time.") from None

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from helicone_gw_alerts.log import KNOWN, Log, iso, narrowed
-from helicone_gw_alerts.rules import SCORE, TOKENS, Rule
+from helicone_gw_alerts.rules import SCORE, STANDING, TOKENS, Rule
 
 if TYPE_CHECKING:
     from helicone_gw import Health
@@ -79,6 +79,49 @@ class Measuring:
             group: Sample(await self._ranked(rule, organization, span, group), sums["requests"])
             for group, sums in groups.items()
         }
+
+    async def windows(self, rule: Rule, organization: str, end: float, number: int) -> list[dict[str, Sample]] | None:
+        """What `measure` finds in each of ``number`` windows back to back, the last of which ends at ``end`` (epoch
+        seconds), by one question; ``None`` where one does not tell: of scores, of what is ranked, of very many groups.
+
+        Raises as `measure`.
+        """
+        ranked = rule.aggregated in ("min", "max") or (
+            rule.aggregated == "percentile" and rule.metric not in _IN_HISTOGRAMS
+        )
+        if rule.metric in STANDING or rule.metric.startswith(SCORE) or ranked:
+            return None
+        last = round(end * 1000)
+        body = {
+            "timeFilter": {"start": iso(last - number * rule.window), "end": iso(last)},
+            "userFilter": rule.asked,
+            "bucketMilliseconds": rule.window,
+            **_by(rule),
+            "limit": MAX_GROUPS,
+        }
+        told = await self._log.post(organization, "/v1/metrics/series/query", body)
+        lanes = {"": told} if rule.grouping is None else {each["value"]: each for each in told["groups"]}
+        if len(lanes) >= MAX_GROUPS or not told["complete"]:
+            return None
+        values: dict[str | None, list[float | None]] | None = None
+        if rule.aggregated == "percentile":
+            body |= {"metric": rule.metric, "percentiles": [rule.percentile]}
+            spread = await self._log.post(organization, "/v1/metrics/percentiles/query", body)
+            apart = {"": spread} if rule.grouping is None else {each["value"]: each for each in spread["groups"]}
+            values = {
+                value: [next(iter(bucket["values"].values())) for bucket in each["buckets"]]
+                for value, each in apart.items()
+            }
+        found: list[dict[str, Sample]] = [{} for _ in range(number)]
+        for value, lane in lanes.items():
+            if value is None:
+                continue
+            for index, sums in enumerate(lane["buckets"]):
+                if not sums["requests"] and not (rule.grouping is None and rule.metric == "count"):
+                    continue
+                measured = _value(rule, sums) if values is None else values[value][index] if value in values else None
+                found[index][str(value)] = Sample(measured, sums["requests"])
+        return found
 
     async def _groups(self, rule: Rule, organization: str, span: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
         """What the requests of each group come to; those of no group are left out."""

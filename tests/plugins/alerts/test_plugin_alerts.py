@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from helicone_gw import Usage
 from helicone_gw.testing import GatewayFactory, ScriptedProvider
 from helicone_gw.testing.dialects import openai_chat
+from helicone_gw_alerts.log import Log
 from helicone_gw_alerts.measuring import Measuring, Sample
 from helicone_gw_alerts.rules import Rule
 from tests.plugins.alerts.running import LOGGED, evaluated, logged, plugin, receiver, rest
@@ -213,6 +215,59 @@ async def test_a_look_at_the_past_says_when_it_would_have_fired(gateway: Gateway
         told = await rest(running, "POST", "/v1/alert/preview", {"alert": rule, "steps": 14})
         assert told["times_triggered"] == 1
         assert [each["value"] for each in told["points"] if each["triggered"]] == [1, 1, 1]
+
+
+async def test_windows_asked_for_together_say_what_each_would(gateway: GatewayFactory) -> None:
+    groupings: list[dict[str, Any]] = [{}, {"grouping": "user"}, {"grouping": "App", "grouping_is_property": True}]
+    rules: list[dict[str, Any]] = [
+        {"metric": metric, "aggregation": how, "percentile": 90 if how == "percentile" else None, **more}
+        for metric, how in (
+            ("count", None),
+            ("response.status", None),
+            ("cost", "avg"),
+            ("total_tokens", "percentile"),
+        )
+        for more in groupings
+    ]
+    window, number, seen = 5_400_000, 5, 0
+    async with gateway([*LOGGED, alerts()]) as running:
+        for each in range(16):
+            usage = Usage(input_tokens=3 + 7 * each, output_tokens=2)
+            status = openai_chat.error(500, "no") if each % 5 == 0 else openai_chat.reply("Hi", usage=usage)
+            running.provider.enqueue(status)
+            headers = {"Helicone-User-Id": f"user-{each % 3}"} if each % 4 else {"Helicone-Property-App": "shop"}
+            await running.chat(headers=headers)
+            await running.gateway.clock.sleep(200 * each)
+        await logged(running)
+        measuring, end = Measuring(Log(running.gateway), running.gateway.health), running.gateway.clock.now()
+        for given in rules:
+            rule = Rule(name="x", threshold=1, time_window=window, **given)
+            apart = [
+                await measuring.measure(rule, "default", end - back * window / 1000) for back in reversed(range(number))
+            ]
+            assert await measuring.windows(rule, "default", end, number) == apart, given
+            seen += sum(map(len, apart))
+        assert seen > 40
+        ranked = Rule(name="x", threshold=1, metric="cost", aggregation="max")
+        assert await measuring.windows(ranked, "default", end, number) is None
+
+
+async def test_a_look_at_the_past_ends_now_and_before_that_at_whole_hours(gateway: GatewayFactory) -> None:
+    rule = {"name": "x", "metric": "count", "threshold": 1, "time_window": 7_200_000}
+    async with gateway([*LOGGED, alerts()]) as running:
+        await running.chat()
+        await running.gateway.clock.sleep(1)
+        await logged(running)
+        told = await rest(running, "POST", "/v1/alert/preview", {"alert": rule, "steps": 4})
+        *whole, now = [each["at"] for each in told["points"]]
+        assert datetime.fromisoformat(now).timestamp() == pytest.approx(running.gateway.clock.now(), abs=0.01)
+        hours = [datetime.fromisoformat(each).timestamp() / 3600 for each in whole]
+        assert hours == [hours[0], hours[0] + 2, hours[0] + 4]
+        assert hours[0].is_integer()
+        assert told["points"][-1]["requests"] == 1, "the last look is at all that there is now"
+        at = {"alert": rule, "steps": 3, "end": "2026-01-01T00:00:00.500Z"}
+        told = await rest(running, "POST", "/v1/alert/preview", at)
+        assert [each["at"][11:23] for each in told["points"]] == ["20:00:00.500", "22:00:00.500", "00:00:00.500"]
 
 
 async def test_one_that_fails_keeps_no_other_from_firing(

@@ -22,7 +22,7 @@ from helicone_gw_logging.query import active as active_users
 from helicone_gw_logging.query import percentiles, plan, sums
 from helicone_gw_logging.query.active import active
 from helicone_gw_logging.query.buckets import Increment
-from helicone_gw_logging.query.cuts import cuts, zone
+from helicone_gw_logging.query.cuts import cuts, steps, zone
 from helicone_gw_logging.query.filters import read_filter
 from helicone_gw_logging.query.nodes import FilterError
 from helicone_gw_logging.query.percentiles import counted
@@ -222,6 +222,27 @@ async def test_buckets_are_those_of_the_rows(
                     assert await active(connection, question) == {at: count for at, count in users.items() if count}
 
 
+@pytest.mark.parametrize("length", [7 * MINUTE, HOUR, 90 * MINUTE, 6 * HOUR, 5 * 24 * HOUR])
+async def test_buckets_of_any_length_are_those_of_the_rows(
+    filled: tuple[Database, list[Any], dict[int, Any]], length: int
+) -> None:
+    database, rows, properties = filled
+    async with database.connect() as connection:
+        for span in (SPANS[0], SPANS[2], SPANS[5], Span(AT - 30 * 24 * HOUR, AT + 3 * HOUR)):
+            if (span.end - span.start) // length > 1000:
+                continue
+            there: dict[int, list[Any]] = {}
+            for row in holding(rows, properties, "all", span):
+                there.setdefault((row.received_at - span.start) // length, []).append(row)
+            question = Question(Scope(), span, cuts=tuple(steps(span, length)))
+            found = await summed(connection, question)
+            assert found == {(number, None): expected(some) for number, some in there.items()}
+            counts = await counted(connection, question, "latency")
+            assert {at: sum(each.values()) for (at, _), each in counts.items()} == {
+                number: len(some) for number, some in there.items()
+            }
+
+
 def test_buckets_begin_when_clocks_say_so() -> None:
     berlin = zone("Europe/Berlin")
     spring = Span(moment("2026-03-28T12:00+01:00"), moment("2026-03-31T00:00+02:00"))
@@ -338,6 +359,8 @@ async def test_metrics_are_those_of_the_callers_organization(tmp_path: Path, exc
         ({"timeZone": "../../etc/passwd"}, "timeZone"),
         ({"dbIncrement": "min", "timeFilter": {"start": "2020-01-01", "end": "2026-01-01"}}, "dbIncrement"),
         ({"users": True, "dbIncrement": "min"}, "users"),
+        ({"bucketMilliseconds": 1000}, "bucketMilliseconds"),
+        ({"bucketMilliseconds": 999}, "bucketMilliseconds"),
         ({"timeFilter": {"start": "yesterday", "end": "2026-01-01"}}, "timeFilter.start"),
         ({"by": "colour"}, "by"),
         ({"more": 1}, "more"),
@@ -425,6 +448,8 @@ async def test_sums_and_rows_tell_the_same_on_every_database(
         )
         if (span.end - span.start) < 10**8 or increment != "hour"
     ]
+    odd = SPANS[2]
+    questions += [Question(Scope(), odd, group=Group("user"), cuts=tuple(steps(odd, 13 * MINUTE)))]
     answers: list[list[Any]] = []
     for source in ("sums", "packed", "rows"):
         if source == "packed":

@@ -12,7 +12,7 @@ from helicone_gw_logging.api.routes import Call, Refused
 from helicone_gw_logging.api.schemas import FilterBody
 from helicone_gw_logging.api.times import TimeFilter
 from helicone_gw_logging.query.buckets import Increment
-from helicone_gw_logging.query.cuts import cuts, zone
+from helicone_gw_logging.query.cuts import DAY_MS, cuts, steps, zone
 from helicone_gw_logging.query.filters import read_filter
 from helicone_gw_logging.query.plan import By, Group, Question
 from helicone_gw_logging.query.spans import Span
@@ -45,7 +45,8 @@ class InBuckets(Asked, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     ``timeZone`` is a name such as "Europe/Berlin"; without it ``timeZoneDifference`` says how many minutes clocks are
     ahead of UTC. Weeks begin on Monday. ``by`` tells requests apart, the ``limit`` values with most
-    requests being shown; ``propertyKey`` names the property where it is "property".
+    requests being shown; ``propertyKey`` names the property where it is "property". ``bucketMilliseconds`` asks for
+    buckets of that length from the start on, instead of a calendar's.
     """
 
     dbIncrement: Increment = "hour"  # noqa: N815 - the contract's names
@@ -54,13 +55,16 @@ class InBuckets(Asked, frozen=True, forbid_unknown_fields=True, kw_only=True):
     by: By | None = None
     propertyKey: Annotated[str, Meta(min_length=1, max_length=256)] | None = None  # noqa: N815
     limit: Annotated[int, Meta(ge=1, le=MAX_GROUPS)] = 10
+    bucketMilliseconds: Annotated[int, Meta(ge=1000, le=366 * DAY_MS)] | None = None  # noqa: N815
 
     def group(self) -> Group | None:
         """What requests are told apart by. Raises `Refused` where it is a property, and none is named."""
         return group_of(self.by, self.propertyKey)
 
     def buckets(self) -> tuple[int, ...]:
-        """Where they begin."""
+        """Where they begin. Raises `FilterError` where there are too many."""
+        if self.bucketMilliseconds is not None:
+            return tuple(steps(self.timeFilter.span(), self.bucketMilliseconds))
         return tuple(cuts(self.timeFilter.span(), self.dbIncrement, zone(self.timeZone, self.timeZoneDifference)))
 
 

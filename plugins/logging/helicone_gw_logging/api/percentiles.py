@@ -30,7 +30,8 @@ Percentage = Annotated[float, Meta(gt=0, le=100)]
 class PercentilesQuery(InBuckets, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which percentiles of what: of ``latency`` or ``time_to_first_token`` (milliseconds), or of ``total_tokens``.
 
-    Over time only where ``dbIncrement`` says in which buckets. ``percentiles`` are between 0 and 100.
+    Over time only where ``dbIncrement`` or ``bucketMilliseconds`` says in which buckets. ``percentiles`` are between 0
+    and 100.
     """
 
     metric: Metric = "latency"
@@ -38,6 +39,11 @@ class PercentilesQuery(InBuckets, frozen=True, forbid_unknown_fields=True, kw_on
         default_factory=lambda: [50.0, 75.0, 90.0, 95.0, 99.0]
     )
     dbIncrement: Increment | None = None  # type: ignore[assignment]  # noqa: N815 - the contract's name
+
+    @property
+    def over_time(self) -> bool:
+        """Whether buckets are wanted."""
+        return self.dbIncrement is not None or self.bucketMilliseconds is not None
 
 
 class Percentiles(Struct, frozen=True, kw_only=True):
@@ -72,7 +78,7 @@ class Distribution(Percentiles, frozen=True, kw_only=True):
 @ROUTES.post("/v1/metrics/percentiles/query", body=PercentilesQuery, data=Distribution)
 async def percentiles(call: Call, body: PercentilesQuery) -> Distribution:
     """Percentiles of latency, of the time to the first token or of tokens: in all, over time, and by model, ..."""
-    begins = () if body.dbIncrement is None else body.buckets()
+    begins = body.buckets() if body.over_time else ()
     question = replace(body.question(call), group=body.group(), cuts=begins)
     async with reading(call.database) as connection:
         now = await _distribution(connection, question, body)
@@ -82,7 +88,7 @@ async def percentiles(call: Call, body: PercentilesQuery) -> Distribution:
 
 
 async def _distribution(connection: AsyncConnection, question: Question, body: PercentilesQuery) -> Distribution:
-    shares, begins = body.percentiles, question.cuts if body.dbIncrement is not None else None
+    shares, begins = body.percentiles, question.cuts if body.over_time else None
     all_of = await counted(connection, replace(question, group=None), body.metric)
     groups = None
     if question.group is not None:

@@ -57,6 +57,17 @@ def cuts(span: Span, increment: Increment, zone: tzinfo) -> list[int]:
     return found
 
 
+def steps(span: Span, length: int) -> range:
+    """Epoch milliseconds at which buckets of ``length`` milliseconds begin, the first with ``span``.
+
+    Raises `FilterError` when there are more than `MAX_BUCKETS`.
+    """
+    found = range(span.start, span.end, length)
+    if len(found) > MAX_BUCKETS:
+        raise FilterError(f"bucketMilliseconds: there are more than {MAX_BUCKETS} buckets in this time")
+    return found
+
+
 def _local(at: int, zone: tzinfo) -> datetime:
     return datetime.fromtimestamp(at / 1000, zone)
 
