@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from helicone_gw.database import Database
 from helicone_gw.exchange import Exchange
+from helicone_gw_logging.corrections import set_scores
 from helicone_gw_logging.query.filters import read_filter
 from helicone_gw_logging.query.nodes import ALL, Both, Condition, FilterError, conditions
 from helicone_gw_logging.query.requests import Wanted, count, find
@@ -20,6 +21,7 @@ from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.sorts import Order
 from helicone_gw_logging.query.where import where
 from helicone_gw_logging.tables import PROPERTY, REQUEST
+from helicone_gw_logging.times import iso
 from tests.plugins.logging.asking import holds, log_all, many
 from tests.plugins.logging.generating import drawn
 
@@ -204,11 +206,13 @@ COLUMNS: dict[str, Any] = {
     "threat": st.tuples(st.just("equals"), st.sampled_from([True, False, "null"])),
     "app": _text,
     "stage": _text,
+    "good": _number,
 }
 _of_property = st.tuples(
     st.sampled_from(["app", "stage"]),
     st.tuples(st.just("equals"), st.sampled_from(["shop", "blog", "prod", "a%b", "none", "null"])),
 )
+_of_score = st.tuples(st.just("good"), _number)
 _leaf = st.sampled_from([*COLUMNS]).flatmap(lambda column: st.tuples(st.just(column), COLUMNS[column]))
 _tree = st.recursive(_leaf, lambda inner: st.tuples(inner, st.sampled_from(["and", "or"]), inner), max_leaves=6)
 
@@ -220,6 +224,13 @@ ALWAYS: list[Any] = [
         for operator in ("like", "ilike")
         for value in ("[x]%", "%*?", "a\\%b", "sho_", "a_b")
     ],
+    *[
+        ("good", (operator, value))
+        for operator in ("equals", "not-equals", "gt", "gte", "lt", "lte")
+        for value in (0.5, 7)
+    ],
+    (("good", ("gte", 0)), "and", ("app", ("equals", "shop"))),
+    (("good", ("gte", 0)), "and", ("good", ("lt", 1))),
     *[
         ("total_tokens", (operator, value))
         for operator in ("equals", "not-equals", "gt", "gte", "lt", "lte")
@@ -233,18 +244,21 @@ def as_filter(tree: Any) -> Any:
     if len(tree) == 3:
         return {"left": as_filter(tree[0]), "operator": tree[1], "right": as_filter(tree[2])}
     column, (operator, value) = tree
+    if column == "good":
+        return {"request_response_rmt": {"scores": {"good": {operator: value}}}}
     if column in ("app", "stage"):
         return {"request_response_rmt": {"properties": {column.upper(): {operator: value}}}}
     return rmt(column, operator, value)
 
 
-def told(tree: Any, row: Any, properties: dict[str, str]) -> bool:
+def told(tree: Any, row: Any, properties: dict[str, str], scores: dict[int, float]) -> bool:
     if len(tree) == 3:
-        left, right = told(tree[0], row, properties), told(tree[2], row, properties)
+        left, right = (told(tree[side], row, properties, scores) for side in (0, 2))
         return (left and right) if tree[1] == "and" else (left or right)
     column, (operator, value) = tree
     held = {
         "app": lambda: properties.get("app"),
+        "good": lambda: scores.get(row.seq),
         "stage": lambda: properties.get("stage"),
         "node_id": lambda: None,
         "model": lambda: row.model or row.request_model,
@@ -262,17 +276,24 @@ async def test_sql_says_what_the_filter_says(any_database: Database, exchange: B
         properties: dict[int, dict[str, str]] = {row.seq: {} for row in rows}
         for one in await connection.execute(select(PROPERTY)):
             properties.get(one.seq, {})[one.key_lower] = one.value
+    scores = {row.seq: (row.seq % 5) / 2 for row in rows[::3]}
+    for row in rows[::3]:
+        given = {"good": scores[row.seq], "fast": 1.0}
+        assert await set_scores(any_database, "default", row.id, given, now=row.received_at)
 
     every = (
-        _tree | st.tuples(_of_property, st.just("and"), _tree) | st.tuples(_of_property, st.just("and"), _of_property)
+        _tree
+        | st.tuples(_of_property, st.just("and"), _tree)
+        | st.tuples(_of_property, st.just("and"), _of_property)
+        | st.tuples(_of_score, st.just("and"), _tree)
     )
     async with any_database.connect() as connection:
         for tree in (*ALWAYS, *drawn(every, 150)):
-            expected = {row.seq for row in rows if told(tree, row, properties[row.seq])}
+            expected = {row.seq for row in rows if told(tree, row, properties[row.seq], scores)}
             node = read_filter(as_filter(tree))
             found = [*await connection.scalars(select(REQUEST.c.seq).where(where(node, Scope())))]
             assert set(found) == expected, as_filter(tree)
-            # Where a property's index leads, the statement is another one.
+            # Where the index of a property or a score leads, the statement is another one.
             assert await count(connection, Scope(), Wanted(node)) == len(expected), as_filter(tree)
             for order in (Order(), Order(direction="asc"), Order("latency")):
                 listed = await find(connection, Scope(), Wanted(node), order, limit=1000)
@@ -280,6 +301,19 @@ async def test_sql_says_what_the_filter_says(any_database: Database, exchange: B
                 if order.name == "created_at":
                     places = [(one.row["received_at"], one.row["seq"]) for one in listed]
                     assert places == sorted(places, reverse=order.direction == "desc")
+        # The index that leads is read for the time that is asked about only, whichever way that is said.
+        start, end = sorted(row.received_at for row in rows)[10:90:79]
+        during = {"request_created_at": {"gte": iso(start), "lt": iso(end)}}
+        for asked, there in (
+            ({"scores": {"good": {"gte": 0}}}, scores),
+            (
+                {"properties": {"app": {"equals": "shop"}}},
+                {seq for seq, told_of in properties.items() if told_of.get("app") == "shop"},
+            ),
+        ):
+            node = read_filter([{"request_response_rmt": asked}, {"request_response_rmt": during}])
+            number = sum(start <= row.received_at < end for row in rows if row.seq in there)
+            assert 0 < number == await count(connection, Scope(), Wanted(node)) < len(there)
 
 
 async def test_a_key_may_be_all_that_is_seen(any_database: Database, exchange: Build) -> None:

@@ -30,7 +30,7 @@ from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.sorts import SORTED, Order, beyond, is_cached, ordering
 from helicone_gw_logging.query.spans import Span
 from helicone_gw_logging.query.sums import answered
-from helicone_gw_logging.query.where import has_most, led, of_property, rare, where
+from helicone_gw_logging.query.where import has_most, leading, led, rare, where
 from helicone_gw_logging.record import HOUR_MS, text
 from helicone_gw_logging.tables import BODY, FEEDBACK, MOST, PROPERTY, REQUEST, SCORE
 from helicone_gw_logging.totals import ROLLUP
@@ -45,6 +45,7 @@ _CHUNK: Final = 500
 FEW: Final = 5000
 """Requests of which it costs little to put all in order."""
 _BY_TIME: Final = Order()
+_EVER: Final = Span(-(2**63), 2**63 - 1)
 
 
 class Wanted(Struct, frozen=True):
@@ -57,7 +58,8 @@ class Wanted(Struct, frozen=True):
     @property
     def table(self) -> Table:
         """The one whose index leads to them."""
-        return REQUEST if led(self.filter) is None else PROPERTY
+        found = led(self.filter)
+        return REQUEST if found is None else leading(found[0])[0]
 
     def where(self, scope: Scope) -> ColumnElement[bool]:
         """As a condition over the requests of ``scope``."""
@@ -66,21 +68,26 @@ class Wanted(Struct, frozen=True):
     def numbers(self, scope: Scope, order: Order = _BY_TIME) -> Select[tuple[int]]:
         """Their numbers, yet to be put into ``order``.
 
-        Where a property must have a value, its index leads: few requests may have it, and they can be anywhere.
+        Where a property must have a value, or a score be there, an index of those leads: few requests may have it,
+        and they can be anywhere.
         """
-        leading = led(self.filter)
-        if leading is None:
+        found = led(self.filter)
+        if found is None:
             return select(REQUEST.c.seq).where(self.where(scope))
-        condition, rest = leading
-        same = and_(PROPERTY.c.seq == REQUEST.c.seq, PROPERTY.c.received_at == REQUEST.c.received_at)
-        query = select(PROPERTY.c.seq).where(PROPERTY.c.organization_id == scope.organization, of_property(condition))
+        (table, told), rest = leading(found[0]), found[1]
+        same = and_(table.c.seq == REQUEST.c.seq, table.c.received_at == REQUEST.c.received_at)
+        query = select(table.c.seq).where(table.c.organization_id == scope.organization, told)
+        # The time that is asked about is that of the leading rows, too: many requests may have it after all.
+        span = Question(scope, _EVER, rest).narrowed().span
+        if span != _EVER:
+            query = query.where(span.whole(table))
         others = and_(where(rest, scope), *self._beside())
         if order.name != _BY_TIME.name:
-            return query.select_from(PROPERTY.join(REQUEST, same)).where(others)
+            return query.select_from(table.join(REQUEST, same)).where(others)
         if rest == ALL and scope.whole and self.cached is None and self.scored is None:
             return query
         # Not a join: a database may begin that with the larger table.
-        return query.where(select(REQUEST.c.seq).where(same, others).correlate(PROPERTY).exists())
+        return query.where(select(REQUEST.c.seq).where(same, others).correlate(table).exists())
 
     def _beside(self) -> list[ColumnElement[bool]]:
         clauses: list[ColumnElement[bool]] = []

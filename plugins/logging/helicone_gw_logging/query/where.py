@@ -246,20 +246,22 @@ def _needs_most(condition: Condition) -> bool:
 
 
 def led(node: Node) -> tuple[Condition, Node] | None:
-    """A condition by which few requests are found at once (a property must have a value), and what else must hold."""
+    """A condition by which few requests are found at once (a property must have a value, or a request a score), and
+    what else must hold."""
     parts = node.parts if isinstance(node, Both) and node.operator == "and" else (node,)
-    for number, part in enumerate(parts):
-        if not isinstance(part, Condition) or part.field.source != "property" or part.value is None:
-            continue
-        if part.operator in ("equals", "is"):
-            return part, Both("and", (*parts[:number], *parts[number + 1 :]))
+    for source in ("property", "score"):
+        for number, part in enumerate(parts):
+            if not isinstance(part, Condition) or part.field.source != source or part.value is None:
+                continue
+            if part.operator in ("equals", "is") or (source == "score" and part.operator not in _NEGATIVE):
+                return part, Both("and", (*parts[:number], *parts[number + 1 :]))
     return None
 
 
-def of_property(condition: Condition) -> ColumnElement[bool]:
-    """The rows of properties that the condition of `led` asks for; a request has at most one of them."""
-    _, key, value = _place(condition)
-    return and_(key, _of_value(PROPERTY, value, condition))
+def leading(condition: Condition) -> tuple[Table, ColumnElement[bool]]:
+    """The table whose rows the condition of `led` asks for, and which of them; a request has at most one."""
+    table, key, value = _place(condition)
+    return table, and_(key, _of_value(table, value, condition))
 
 
 def property_key(key: str) -> str:
