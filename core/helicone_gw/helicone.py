@@ -4,14 +4,15 @@ names."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Literal
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from helicone_gw.headers import Headers
+from helicone_gw.headers import Headers, RawHeaders, name_of
 from helicone_gw.ingress.fallbacks import Fallbacks, FallbackTarget, parse_fallbacks
-from helicone_gw.ingress.fields import Fields
+from helicone_gw.ingress.fields import SWITCHES, Fields, our_fields
 from helicone_gw.ingress.metadata import lift_metadata, metadata_auth
 
 __all__ = [
@@ -185,6 +186,8 @@ class HeliconeHeaders(Struct, frozen=True):
         return f"HeliconeHeaders({', '.join(said)})"
 
 
+_SHORT = 256
+"""Bytes of values up to which `SWITCHES` are remembered."""
 _SECRET = frozenset(
     {"fallbacks_raw", "fallbacks", "posthog_key", "lytix_key", "upstash_callback", "jwt", "manual_access_key"}
 )
@@ -207,7 +210,16 @@ def parse_helicone_headers(
     Returns:
         `EMPTY` when there is nothing to say.
     """
-    fields = Fields(headers, metadata, head)
+    ours = our_fields(headers)
+    if not metadata:
+        if not ours:
+            return EMPTY
+        if SWITCHES.issuperset(map(name_of, ours)) and sum([len(value) for _, value in ours]) <= _SHORT:
+            return _of_switches(ours)
+    return _parsed(Fields(ours, metadata, head))
+
+
+def _parsed(fields: Fields) -> HeliconeHeaders:
     if not fields:
         return EMPTY
     said = fields.read()
@@ -228,6 +240,12 @@ def parse_helicone_headers(
     if not said and not properties and not fields.warnings:
         return EMPTY
     return HeliconeHeaders(properties=properties, warnings=tuple(fields.warnings), **said)
+
+
+@lru_cache(maxsize=256)
+def _of_switches(ours: RawHeaders) -> HeliconeHeaders:
+    """What `SWITCHES` come to, remembered for the combinations that were seen last."""
+    return _parsed(Fields(ours, None))
 
 
 def _automatic(fields: Fields, cache: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:

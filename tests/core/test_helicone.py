@@ -38,6 +38,31 @@ def test_a_request_without_any_of_them_shares_one_object() -> None:
     assert parse(Something_New="x") is EMPTY
 
 
+def test_switches_that_come_with_every_request_are_read_once() -> None:
+    first, again = (parse_helicone_headers(Headers({"Helicone-Cache-Enabled": "true"})) for _ in range(2))
+    assert first is again
+    assert first.cache.enabled
+    assert first.properties["helicone-cache-enabled"] == "true"
+    other = parse_helicone_headers(Headers({"Helicone-Cache-Enabled": "false"}))
+    assert other.cache.enabled is False
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"Helicone-User-Id": "u"},
+        {"Helicone-JWT": "secret"},
+        {"Helicone-Property-App": "shop"},
+        {"Helicone-Fallbacks": "[]"},
+        {"Helicone-Cache-Ignore-Keys": "k" * 300},
+    ],
+    ids=lambda fields: next(iter(fields)),
+)
+def test_nothing_else_is_remembered(fields: dict[str, str]) -> None:
+    told = {"Helicone-Cache-Enabled": "true", **fields}
+    assert parse_helicone_headers(Headers(told)) is not parse_helicone_headers(Headers(told))
+
+
 @pytest.mark.parametrize(
     ("header", "attribute", "value"),
     [

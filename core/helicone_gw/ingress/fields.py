@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from helicone_gw.headers import Headers, Selection
+from helicone_gw.headers import RawHeaders, Selection
 from helicone_gw.ingress.metadata import PREFIX, lift_metadata
 
 
@@ -38,7 +38,12 @@ ROWS = msgspec.json.decode((resources.files(__package__) / "fields.json").read_b
 _BY_NAME = {row.header.lower(): row for row in ROWS} | {row.alias.lower(): row for row in ROWS if row.alias}
 _RECORDED = tuple((row.header, row.header.lower()) for row in ROWS if row.property)
 _OTHER_RAW = frozenset(name.encode() for name in _BY_NAME if not name.startswith(PREFIX))
-_OURS = Selection(lambda name: name.startswith(PREFIX.encode()) or name in _OTHER_RAW)
+our_fields = Selection(lambda name: name.startswith(PREFIX.encode()) or name in _OTHER_RAW)
+"""Picks the fields of a request that Helicone gives a meaning."""
+SWITCHES = frozenset(
+    name.encode() for name, row in _BY_NAME.items() if row.kind not in ("text", "uuid") or name == "cache-control"
+)
+"""Fields that set a number or turn something on or off: they come the same with every request, and are no secrets."""
 
 # They are sent back in one header, which has to stay small; a client that sees eight knows enough.
 _MAX_WARNINGS = 8
@@ -53,10 +58,11 @@ class Fields:
 
     __slots__ = ("_found", "warnings")
 
-    def __init__(self, headers: Headers, metadata: Mapping[str, object] | None, head: bytes = b"") -> None:
+    def __init__(self, ours: RawHeaders, metadata: Mapping[str, object] | None, head: bytes = b"") -> None:
+        """``ours`` are the fields that `our_fields` picks; see `parse_helicone_headers` for the others."""
         self._found: dict[str, tuple[str, str]] = {}
         self.warnings: list[str] = []
-        for raw_name, raw_value in _OURS(headers):
+        for raw_name, raw_value in ours:
             name = raw_name.decode("latin-1")
             spelling = _as_sent(raw_name, head) if head and name.startswith("helicone-property-") else name
             self._found.setdefault(name, (spelling, _text(raw_value)))

@@ -22,6 +22,7 @@ import hashlib
 import re
 from collections.abc import Callable, Collection, Iterator
 from functools import lru_cache
+from itertools import compress
 from operator import attrgetter
 from typing import Any
 
@@ -198,7 +199,7 @@ _CARRIER = re.compile(
 
 def _telling(headers: Headers) -> list[tuple[bytes, bytes]]:
     """The fields that matter, without cookies that do not."""
-    found = [field for field in headers.raw if matters(field[0])]
+    found = list(compress(headers.raw, map(matters, headers.names)))
     if b"cookie" in headers.first:
         told = [(name, _cookies(value) if name == b"cookie" else value) for name, value in found]
         found = [(name, value) for name, value in told if value or name != b"cookie"]

@@ -22,6 +22,7 @@ NOTED = (
     "translation_loss",
 )
 """Columns."""
+_NAMES_OF_SAVED = {cache: tuple(f"{cache}.{saved}" for saved in _SAVED) for cache in _CACHES}
 _UNSAVED = (None,) * len(_SAVED)
 _NOTHING: tuple[Any, ...] = (False, *[None] * (len(NOTED) - 1))
 _CACHED_ANYWAY: tuple[Any, ...] = (True, *_NOTHING[1:])
@@ -42,7 +43,7 @@ def noted(notes: Mapping[str, Any], cache_asked: bool | None) -> tuple[Any, ...]
         bool(cache_asked) or status is not None,
         status,
         text(notes.get(f"{cache}.reference_id")) if status in _HITS else None,
-        *(_UNSAVED if status is None else [_known(notes.get(f"{cache}.{saved}")) for saved in _SAVED]),
+        *(_UNSAVED if status is None else map(_known, map(notes.get, _NAMES_OF_SAVED[cache]))),
         text(notes.get("ratelimit.status")),
         None if threat is None else bool(threat),
         text(", ".join(map(str, lost))) if isinstance(lost, (list, tuple)) else text(lost),
