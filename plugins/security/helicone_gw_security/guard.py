@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -21,6 +22,16 @@ MAX_READ: Final = 1 << 20
 MOST_UPLOADED: Final = 2000
 """Ids that an upload may name; with more it cannot be looked through, and is refused."""
 
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?([^\s;\"']*)", re.IGNORECASE)
+# In all of these an id is written as in ASCII, in one byte a letter or with NULs between.
+_LIKE_ASCII = re.compile(
+    r"(?:utf-?(?:8|16|32)(?:-?[bl]e)?|(?:us-)?ascii|iso-8859-1|latin-?1|windows-1252)?", re.IGNORECASE
+)
+# Some parsers decode a part of a form before anybody sees it (Go's, quoted-printable).
+_ENCODED_PART = re.compile(
+    rb"^content-transfer-encoding:[ \t]*(?:quoted-printable|base64)", re.IGNORECASE | re.MULTILINE
+)
+
 
 class Guard:
     """Looks at requests once nobody changes them any more. ``at`` names the provider at an address."""
@@ -36,6 +47,7 @@ class Guard:
         """Raise `NotFound` for what is another's, `PermissionDenied` and `BadRequest` for what cannot be looked
         through, `Unavailable` while the database does not say."""
         request = exchange.request
+        self._readable(exchange, request.headers.get("content-type") or "")
         texts = [request.helicone.fallbacks_raw.encode()] if request.helicone.fallbacks_raw else []
         if request.body is None:
             texts += await self._uploaded(exchange, request)
@@ -96,18 +108,43 @@ class Guard:
                     code="unsupported_content_encoding",
                 ),
             )
-        if "json" in (request.headers.get("content-type") or "json").lower():
+        content_type = (request.headers.get("content-type") or "json").lower()
+        if "json" in content_type:
             text = await exchange.read_upload(MAX_READ)
             if text is not None:
                 return [text]
-        exchange.through_upload(lambda pieces: self._looked_through(exchange, pieces))
+        form = "x-www-form-urlencoded" in content_type
+        exchange.through_upload(lambda pieces: self._looked_through(exchange, pieces, form))
         return ()
 
-    async def _looked_through(self, exchange: Exchange, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    def _readable(self, exchange: Exchange, content_type: str) -> None:
+        """Refuse a body in letters that are none of ASCII's, such as UTF-7."""
+        if "charset" not in content_type.lower() or all(map(_LIKE_ASCII.fullmatch, _CHARSET.findall(content_type))):
+            return
+        self._keep_to(
+            exchange,
+            own_providers(exchange, self._at),
+            BadRequest(
+                "Other organisations use this provider's key, and what is not in UTF-8 cannot be looked through.",
+                status=415,
+                code="unsupported_charset",
+            ),
+        )
+
+    async def _looked_through(
+        self, exchange: Exchange, pieces: AsyncIterator[bytes], form: bool
+    ) -> AsyncIterator[bytes]:
         tail, known = b"", set[str]()
         async for piece in pieces:
             window = tail + piece
-            fresh = uploaded(window) - known
+            if _ENCODED_PART.search(window) is not None and not with_own_key(exchange):
+                raise BadRequest(
+                    "Other organisations use this provider's key, and a part in a transfer encoding cannot be looked "
+                    "through.",
+                    status=415,
+                    code="unsupported_transfer_encoding",
+                )
+            fresh = uploaded(window, form=form) - known
             if fresh and not with_own_key(exchange):
                 known |= fresh
                 if len(known) > MOST_UPLOADED:

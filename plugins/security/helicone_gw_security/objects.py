@@ -6,19 +6,19 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote, unquote_to_bytes, urlsplit
 
-from helicone_gw import BadRequest
+from helicone_gw import BadRequest, FallbackTarget
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from helicone_gw import Request
+    from helicone_gw import HeliconeHeaders, Request
 
 MOST_IDS: Final = 2000
 """Ids that one request may refer to; one with more cannot be looked through, and is refused."""
 
-OVERLAP: Final = 512
+OVERLAP: Final = 1024
 """Bytes of an upload that are looked at a second time, with what follows them: an id and the name before it."""
 
 GOOGLES: Final = frozenset({"gemini", "vertex"})
@@ -26,18 +26,25 @@ GOOGLES: Final = frozenset({"gemini", "vertex"})
 
 _KINDS = (
     "resp|file|cfile|batch|msgbatch|thread|conv|vs|vsfb|asst|ftjob|upload|cntr|container|run|eval|evalrun|video|skill|"
-    "chatcmpl|cthr|rtc|ag"
+    "chatcmpl|cthr|rtc|ag|assistant"
 )
 _UUID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
+_ANY_UUID = r"(?:urn:uuid:|\{)?[0-9A-Fa-f]{8}-?(?:[0-9A-Fa-f]{4}-?){3}[0-9A-Fa-f]{12}\}?"
 _ID = rf"(?:(?:{_KINDS})[-_][\w-]{{4,120}}|{_UUID})"
 ID: Final = re.compile(_ID, re.ASCII)
 """What an id of OpenAI's, Anthropic's or Mistral's looks like."""
+
+_SPELLED = re.compile(_ANY_UUID, re.ASCII)
+_ODD_UUID = re.compile(rb'"(' + _ANY_UUID.encode() + rb')"')
 
 # An id that nobody writes by chance, wherever it stands; shorter ones count where a member says what they are.
 _CERTAIN = re.compile(rb"[a-z]+[-_](?=[A-Za-z0-9]*[0-9])[A-Za-z0-9]{20,80}")
 # What may be one, for a first and quick look: most bodies have few of these.
 _QUOTED = re.compile(rb'"((?:[a-z]{2,8}[-_]|[0-9a-f]{8}-)[A-Za-z0-9_-]{4,130})"')
-_UPLOADED = re.compile(rb'(?:"|\r\n\r\n)(' + _ID.encode() + rb')(?="|\r\n)')
+# In a form's field, of either kind, or in JSON; parsers strip, and do without the carriage returns.
+_UPLOADED = re.compile(
+    rb'(?:"|\n\r?\n|=)[ \t]*(' + _ID.encode() + rb"|" + _ANY_UUID.encode() + rb')(?=[ \t]*(?:"|\r?\n|&|\Z))'
+)
 _MEMBERS = (
     "previous_response_id|response_id|conversation|conversation_id|input_file_id|training_file|validation_file|file_id|"
     "thread_id|assistant_id|vector_store_id|container|container_id|eval_id|batch_id|video_id|skill_id|call_id|agent_id"
@@ -49,15 +56,18 @@ _NAMED = r"(?:files|cachedContents|batches|tunedModels|fileSearchStores|operatio
 _NAME_IN_BODY = re.compile(
     rb'"(?:file_?uri|cached_?content|file_?name|file_?search_?store_?names?|name|uri)"\s*:\s*\[?\s*"(?:[^"\\]{0,512}/)?('
     + _NAMED.encode()
-    + rb')"',
+    + rb')["?#:/]',
     re.IGNORECASE,
 )
+# The rest of a list, and whatever else is called so: of another's, it is refused.
+_NAME_ANYWHERE = re.compile(rb'["/](' + _NAMED.encode() + rb')(?=["?#:/])')
+_NAME_STARTS = (b"files/", b"cachedContents/", b"batches/", b"tunedModels/", b"fileSearchStores/", b"operations/")
 _NAME_IN_PATH = re.compile(rf"/({_NAMED})(?=[/:]|$)", re.ASCII)
-_NAME_UPLOADED = re.compile(rb"(?:[/\"])(" + _NAMED.encode() + rb')(?=")')
 
 _COLLECTIONS = (
     "files|batches|assistants|threads|vector_stores|responses|conversations|containers|videos|evals|uploads|skills|"
-    "predictions|libraries|agents|fine_tuning/jobs|batch/jobs|chat/completions|realtime/calls|chatkit/sessions"
+    "predictions|libraries|agents|fine_tuning/jobs|batch/jobs|chat/completions|realtime/calls|chatkit/sessions|"
+    "datasets|embed-jobs|connectors|fine-tunes|trainings"
 )
 _IN_PATH = re.compile(rf"/(?:{_COLLECTIONS})/([^/]+)", re.ASCII | re.IGNORECASE)
 _LISTED = re.compile(
@@ -72,9 +82,9 @@ _NO_IDS = frozenset(
 _CURSORS = frozenset({"after", "before", "after_id", "before_id", "starting_after", "ending_before", "page"})
 """Parameters that say where a list goes on, and nothing more."""
 
-# JSON lets any letter be written as an escape; names and ids have letters, digits, "-" and "_" alone.
+# JSON lets any character be written as an escape; a quote or a backslash would end what is looked for.
 _ESCAPE = re.compile(rb"\\(?:u00([2-7][0-9A-Fa-f])|(/))")
-_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_./")
+_PLAIN = frozenset(range(0x20, 0x7F)) - {0x22, 0x5C}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +105,45 @@ def references(request: Request, *more: bytes) -> References:
     """
     certain, mentioned = set(in_path(request)), set[str]()
     google = request.dialect in GOOGLES
+    helicone = request.helicone
+    if helicone.target_url or helicone.openai_api_base or helicone.fallbacks_raw:
+        for path in _under(helicone, request.path):
+            certain.update(_in_path(path, google))
     if request.query:
-        for name, value in parse_qsl(request.query, max_num_fields=1000):
-            if name.lower() not in _CURSORS and ID.fullmatch(value):
-                (certain if name.lower() in _MEMBERS.split("|") else mentioned).add(value)
+        _look_at_query(request.query, certain, mentioned)
     for text in (request.body, *more):
         if text:
             _look(text, certain, mentioned, google=google)
     if len(certain) + len(mentioned) > MOST_IDS:
         raise BadRequest(f"A request may refer to {MOST_IDS} objects at most.", code="too_many_objects")
     return References(frozenset(certain), frozenset(mentioned - certain))
+
+
+def _under(helicone: HeliconeHeaders, path: str) -> Iterator[str]:
+    """Where ``path`` is asked for at targets that the client named: their own paths stand before it."""
+    named = [each.target_url for each in helicone.fallbacks or () if isinstance(each, FallbackTarget)]
+    for url in (helicone.target_url, helicone.openai_api_base, *named):
+        if url:
+            yield f"{urlsplit(url).path}/{path.lstrip('/')}"
+
+
+def _look_at_query(query: str, certain: set[str], mentioned: set[str]) -> None:
+    try:
+        parameters = parse_qsl(query, max_num_fields=1000)
+    except ValueError:
+        raise BadRequest("A query may have 1000 parameters at most.", code="too_many_parameters") from None
+    for name, value in parameters:
+        spelled = canonical(value.strip())
+        if name.lower() not in _CURSORS and ID.fullmatch(spelled):
+            (certain if name.lower() in _MEMBERS.split("|") else mentioned).add(spelled)
+
+
+def canonical(name: str) -> str:
+    """An id as it is remembered: a UUID in the one form of many that servers print (RFC 9562, section 4)."""
+    if _SPELLED.fullmatch(name) is None:
+        return name
+    digits = name.removeprefix("urn:uuid:").translate({ord(each): None for each in "{}-"}).lower()
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def in_path(request: Request) -> Sequence[str]:
@@ -121,7 +160,7 @@ def _in_path(path: str, google: bool) -> Sequence[str]:
     if found is None or found[1].lower() in _NO_IDS:
         return ()
     provided = found[0].lower().startswith("/skills/") and ID.fullmatch(found[1]) is None  # "pptx" is everybody's
-    return () if provided else (found[1],)
+    return () if provided else (canonical(found[1]),)
 
 
 def is_list(request: Request) -> bool:
@@ -137,15 +176,23 @@ def _plain_path(path: str) -> str:
     return re.sub(r";[^/]*", "", path) if ";" in path else path
 
 
-def uploaded(window: bytes) -> set[str]:
-    """The ids in a piece of an upload: parts of a form, lines of a batch."""
-    plain = unescaped(window)
-    found = {each.decode("ascii") for each in _UPLOADED.findall(plain)}
-    return found | {each.decode("ascii") for each in _NAME_UPLOADED.findall(plain)}
+def uploaded(window: bytes, *, form: bool = False) -> set[str]:
+    """The ids in a piece of an upload: parts of a form, lines of a batch. ``form``: fields in percent-encoding."""
+    plain = unescaped(unquote_to_bytes(window) if form else window)
+    found = {canonical(each.decode("ascii")) for each in _UPLOADED.findall(plain)}
+    return found | {each.decode("ascii") for each in _named_in(plain)}
+
+
+def _named_in(plain: bytes) -> Sequence[bytes]:
+    # Most bodies have none of these, and a look for each is quicker than one expression for all.
+    return _NAME_ANYWHERE.findall(plain) if any(each in plain for each in _NAME_STARTS) else ()
 
 
 def unescaped(text: bytes) -> bytes:
-    """JSON text without escapes of characters that ids and members' names consist of."""
+    """JSON text without escapes of what ids and members' names consist of, and in one byte a letter: some servers read
+    UTF-16 and UTF-32, too."""
+    if b"\0" in text:
+        text = text.replace(b"\0", b"")
     if b"\\u00" not in text and b"\\/" not in text:
         return text
     return _ESCAPE.sub(_as_it_is, text)
@@ -160,6 +207,7 @@ def _look(text: bytes, certain: set[str], mentioned: set[str], *, google: bool) 
     plain = unescaped(text)
     if google:
         certain.update(each.decode("ascii") for each in _NAME_IN_BODY.findall(plain))
+    mentioned.update(each.decode("ascii") for each in _named_in(plain))
     for found in _QUOTED.finditer(plain):
         name = found[1].decode("ascii")
         if ID.fullmatch(name) is None:
@@ -169,3 +217,4 @@ def _look(text: bytes, certain: set[str], mentioned: set[str], *, google: bool) 
             certain.add(name)
         else:
             mentioned.add(name)
+    mentioned.update(canonical(each.decode("ascii")) for each in _ODD_UUID.findall(plain))

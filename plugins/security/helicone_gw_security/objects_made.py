@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from helicone_gw_security.objects import GOOGLES, ID
+from helicone_gw_security.objects import GOOGLES, ID, canonical
 
 if TYPE_CHECKING:
     from helicone_gw import Request
@@ -60,6 +60,9 @@ _ENTRIES = (
     "tunedModels",
     "fileSearchStores",
     "batchPredictionJobs",
+    "datasets",
+    "embed_jobs",
+    "connectors",
 )
 _DEPTH = 12
 
@@ -79,8 +82,8 @@ def made(request: Request, answer: Any) -> str | None:
     if request.dialect in GOOGLES:
         file = answer.get("file")
         return named(file) if isinstance(file, Mapping) else named(answer)
-    name = answer.get("id")
-    return name if isinstance(name, str) and 0 < len(name) <= LONGEST else None
+    name = answer.get("id", answer.get("job_id"))
+    return canonical(name) if isinstance(name, str) and 0 < len(name) <= LONGEST else None
 
 
 def told(answer: Any) -> Iterator[str]:
@@ -112,8 +115,8 @@ def id_of(entry: Any) -> str | None:
     """What an entry of a list is called."""
     if not isinstance(entry, Mapping):
         return None
-    name = entry.get("id")
-    return name if isinstance(name, str) else named(entry)
+    name = entry.get("id", entry.get("job_id"))
+    return canonical(name) if isinstance(name, str) else named(entry)
 
 
 def without(answer: Any, keep: Callable[[Any], bool], limit: int | None) -> bytes:

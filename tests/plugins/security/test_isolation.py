@@ -154,6 +154,50 @@ async def test_bodies_refer_to_ones_own_alone(filled: RunningGateway) -> None:
         assert (await call(filled, ONE, "POST", path, body)).status == 200
 
 
+async def test_no_letters_of_another_kind_hide_an_id(filled: RunningGateway) -> None:
+    """Some servers read JSON in UTF-16 and UTF-32, forms with bare line feeds, and parts that are encoded."""
+    text = json.dumps({"training_file": IDS["files"], "model": "gpt-4o"})
+    form = f'--x\nContent-Disposition: form-data; name="file_id"\n\n {IDS["files"]}\n--x--\n'
+    quoted = form.replace("\n\n", "\nContent-Transfer-Encoding: quoted-printable\n\n").replace("file-", "=66ile-")
+    for body, kind, status in (
+        (text.encode("utf-16"), "application/json", 404),
+        (text.encode("utf-32-be"), "application/json", 404),
+        (text.encode("utf-16-le"), "text/plain", 404),
+        (text.replace('"', "+ACI-").encode(), "application/json; charset=utf-7", 415),
+        (form.encode(), "multipart/form-data; boundary=x", 404),
+        (quoted.encode(), "multipart/form-data; boundary=x", 415),
+        (f"file_id=%66{IDS['files'][1:]}&x=1".encode(), "application/x-www-form-urlencoded", 404),
+    ):
+        asked = len(filled.provider.requests)
+        refused = await call(filled, TWO, "POST", "/v1/fine_tuning/jobs", body, content_type=kind)
+        assert refused.status == status, (kind, refused.body)
+        assert all(IDS["files"].encode() not in each.body for each in filled.provider.requests[asked:])
+
+
+async def test_a_target_that_a_client_names_is_part_of_the_path(filled: RunningGateway) -> None:
+    """The path of ``Helicone-Target-URL`` stands before the request's own."""
+    asked = len(filled.provider.requests)
+    for path, target in (
+        ("/openai/content", f"https://api.openai.com/v1/files/{IDS['files']}/content"),
+        (f"/openai/{IDS['files']}", "https://api.openai.com/v1/files"),
+        ("/v1/models", f"https://api.openai.com/v1/%66iles/{IDS['files']}"),
+    ):
+        entries = json.dumps([{"target-url": target, "headers": {}, "onCodes": [500]}])
+        for name, value in (
+            ("helicone_target_url", target),
+            ("helicone_openai_api_base", target),
+            ("helicone_fallbacks", entries),
+        ):
+            refused = await call(filled, TWO, "GET", path, **{name: value})
+            assert refused.status in (400, 404), (path, name, refused.body)
+    assert len(filled.provider.requests) == asked, "the provider was not asked"
+
+
+async def test_too_many_parameters_cannot_be_looked_through(filled: RunningGateway) -> None:
+    query = "&".join(f"x{number}=1" for number in range(1200))
+    assert (await call(filled, ONE, "GET", f"/v1/files/{IDS['files']}?{query}")).status == 400
+
+
 async def test_wherever_it_stands_anothers_id_is_found(filled: RunningGateway) -> None:
     for member in ("FILE_ID", "anything"):
         body = {"model": "gpt-4o", "input": [{"content": [{"type": "input_file", member: IDS["files"]}]}]}
@@ -299,6 +343,23 @@ async def test_googles_names_are_kept_apart(gateway: GatewayFactory) -> None:
             assert (await ask(key, "GET", "/v1beta/files/report")).status == status
             assert (await ask(key, "POST", "/v1beta/models/gemini-2.5-flash:generateContent", asked)).status == status
             assert len((await ask(key, "GET", "/v1beta/files")).json()["files"]) == listed
+        generate = "/v1beta/models/gemini-2.5-flash:generateContent"
+        for end in ("?alt=media", "#x", "/"):
+            asked["contents"][0]["parts"][0]["fileData"]["fileUri"] = part["fileData"]["fileUri"].rstrip("/#x") + end
+            assert (await ask(TWO, "POST", generate, asked)).status == 404, end
+        escaped = (
+            json.dumps({"fileUri": "https://x/files/report"}).replace(":", "\\u003a", 2).replace("\\u003a", ":", 1)
+        )
+        fields = {"x-goog-api-key": TWO, "content-type": "application/json"}
+        assert (await running.request("POST", generate, content=escaped.encode(), headers=fields)).status == 404
+        stores = {"tools": [{"fileSearch": {"fileSearchStoreNames": ["fileSearchStores/mine", "files/report"]}}]}
+        assert (await ask(TWO, "POST", generate, stores)).status == 404
+        cached = {
+            "model": "gemini-2.5-flash",
+            "messages": [],
+            "extra_body": {"google": {"cached_content": "files/report"}},
+        }
+        assert (await call(running, TWO, "POST", "/v1/chat/completions", cached)).status == 404
 
 
 async def test_a_list_that_cannot_be_read_is_not_shown(gateway: GatewayFactory) -> None:
@@ -325,6 +386,15 @@ async def test_ids_of_mistrals_are_uuids(gateway: GatewayFactory) -> None:
         for key, status in ((ONE, 200), (TWO, 404)):
             assert (await call(running, key, "GET", f"/v1/files/{name}")).status == status
             assert (await call(running, key, "POST", "/v1/batch/jobs", {"input_files": [name]})).status == status
+            for form in (
+                name.upper(),
+                name.replace("-", ""),
+                f"urn:uuid:{name}",
+                f"{{{name}}}",
+            ):  # as many servers read it
+                assert (await call(running, key, "GET", f"/v1/files/{form}")).status == status, form
+                assert (await call(running, key, "POST", "/v1/batch/jobs", {"input_files": [form]})).status == status
+                assert (await call(running, key, "GET", f"/v1/ocr?file_id={form}")).status == status, form
 
 
 async def test_no_spelling_of_a_path_shows_the_list(filled: RunningGateway) -> None:
