@@ -131,6 +131,26 @@ async def test_pages_are_compressed_for_those_who_can_read_it(running: RunningGa
     assert b"<!doctype html>" in gzip.decompress(reply.body)
 
 
+async def test_what_no_sums_tell_is_told_of_the_newest_requests_first(
+    running: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("pages.users", "pages.overview"):
+        monkeypatch.setattr(f"helicone_gw_dashboard.{name}.NEWEST", 2)
+    for number in range(4):
+        one = await logged(running, **{"User-Id": f"reader-{number}"})
+    model = json.dumps([{"request_response_rmt": {"model": {"equals": one["response_model"] or one["request_model"]}}}])
+    for path, link in (("/dashboard/users", "all of them"), ("/dashboard/lists/user", "All of them")):
+        asked = f"{path}?filter={quote(model)}"
+        shown = await get(running, asked)
+        assert "of the newest 2 requests that match, since" in shown.replace("Of", "of")
+        assert link in shown
+        assert [f"reader-{number}" in shown for number in range(4)] == [False, False, True, True]
+        everything = await get(running, f"{asked}&every=1")
+        assert "of the newest" not in everything.replace("Of", "of")
+        assert all(f"reader-{number}" in everything for number in range(4))
+        assert "newest 2" not in await get(running, path), "sums tell it of everybody"
+
+
 async def test_nothing_that_users_or_models_write_becomes_markup(running: RunningGateway) -> None:
     ask = running.gateway.pages.ask
     for attack in ATTACKS:

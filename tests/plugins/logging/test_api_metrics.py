@@ -338,6 +338,27 @@ async def test_the_largest_values_come_first(tmp_path: Path, exchange: Build) ->
         assert error.startswith("propertyKey:")
 
 
+async def test_values_that_no_sums_tell_are_those_of_the_newest_requests(
+    running: RunningGateway, exchange: Build
+) -> None:
+    users = ["ann", "bob", "bob", "eve", "eve"]
+    log = [exchange(received_at=START + at, user=user) for at, user in enumerate(users)]
+    await log_all(running.gateway.database, log)
+    body: dict[str, Any] = {"timeFilter": WHOLE, "by": "user", "previous": True}
+    model = {"request_response_rmt": {"model": {"equals": "gpt-4o-2024-08-06"}}}
+
+    async def told(**asked: Any) -> Any:
+        found = await ask(running, "POST", "/v1/metrics/top/query", {**body, **asked})
+        values = {one["value"]: (one["requests"], one["previous"]["requests"]) for one in found["values"]}
+        return values, found["totals"]["requests"], found["since"], found["source"]
+
+    everybody = {"ann": (1, 0), "bob": (2, 0), "eve": (2, 0)}
+    assert await told(newest=3) == (everybody, 5, None, "sums")
+    assert await told(newest=5, userFilter=model) == (everybody, 5, None, "rows")
+    newest = {"bob": (1, 1), "eve": (2, 0)}  # compared with as long a time before those
+    assert await told(newest=3, userFilter=model) == (newest, 3, "2026-01-01T00:00:01.001+00:00", "rows")
+
+
 async def test_metrics_are_those_of_the_callers_organization(tmp_path: Path, exchange: Build) -> None:
     plugins: list[Any] = ["logging", {"security": {"keys": KEYS}}]
     async with GatewayFactory(tmp_path)(plugins) as running:

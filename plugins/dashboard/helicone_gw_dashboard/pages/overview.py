@@ -23,6 +23,9 @@ LIMITED: Final = (leaf("status", "equals", 429), leaf("outcome", "equals", "refu
 SHOWN: Final = 7
 """Values of one list."""
 
+NEWEST: Final = 10_000
+"""Requests that are read for a list which no sums tell, unless everything is asked for."""
+
 METRICS: Final[Mapping[str, str]] = {"latency": "Latency", "time_to_first_token": "First token, of streams"}
 """What there are percentiles of, and the headings of their charts."""
 
@@ -109,14 +112,18 @@ async def largest(view: View, by: str) -> Response:
         raise Trouble(404, "There is no such list.")
     (one,) = found
     question = {**asked(lens), "by": by, "sort": one.sort, "limit": SHOWN}
+    if "every" not in view.args:
+        question["newest"] = NEWEST
     keys: list[str] = []
     key = ""
     if by == "property":
         keys = await _keys(view)
         key = view.args.get("property") or next(iter(keys), "")
         question["propertyKey"] = key
-    values = [] if by == "property" and not key else (await view.ask("POST", TOP, json=question))["values"]
-    return view.render("_list.html", lens=lens, one=one, rows=_bars(view, lens, values, one, key), keys=keys, key=key)
+    top = {"values": []} if by == "property" and not key else await view.ask("POST", TOP, json=question)
+    rows = _bars(view, lens, top["values"], one, key)
+    since = {"since": top.get("since"), "newest": NEWEST}
+    return view.render("_list.html", lens=lens, one=one, rows=rows, keys=keys, key=key, **since)
 
 
 @PAGES.get("/active-users", "Overview")

@@ -13,7 +13,10 @@ from helicone_gw_logging.api.asked import MAX_GROUPS, Asked, Value, added, befor
 from helicone_gw_logging.api.routes import Call, Routes
 from helicone_gw_logging.query.plan import By, Question, planned
 from helicone_gw_logging.query.reading import reading
+from helicone_gw_logging.query.requests import reached
+from helicone_gw_logging.query.spans import Span
 from helicone_gw_logging.query.sums import answered, largest
+from helicone_gw_logging.times import iso
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -50,7 +53,8 @@ _SUMS: Final[Mapping[Measure, tuple[str, str | None]]] = {
 class TopQuery(Asked, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What requests are told apart by, and what makes a value large: ``sort``, of which the largest come first.
 
-    ``propertyKey`` names the one whose values are meant where ``by`` is "property".
+    ``propertyKey`` names the one whose values are meant where ``by`` is "property". ``newest``: where rows have to be
+    read, only so many of the requests.
     """
 
     by: By
@@ -58,6 +62,7 @@ class TopQuery(Asked, frozen=True, forbid_unknown_fields=True, kw_only=True):
     sort: Measure = "requests"
     limit: Annotated[int, Meta(ge=1, le=MAX_GROUPS)] = 10
     offset: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    newest: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None
 
 
 class Ranked(Amounts, frozen=True, kw_only=True):
@@ -71,7 +76,8 @@ class Top(Struct, frozen=True, kw_only=True):
     """The largest values in their order, and what all requests of that time come to, those without any value included.
 
     ``complete`` is false where there were more values than the log tells apart: those are summed up as "(other)".
-    ``source`` says what answered: sums, or the rows of requests.
+    ``source`` says what answered: sums, or the rows of requests. ``since`` is when the first of the ``newest`` requests
+    came, null where all of that time are told of.
     """
 
     values: list[Ranked]
@@ -79,6 +85,7 @@ class Top(Struct, frozen=True, kw_only=True):
     previous: Amounts | None = None
     complete: bool
     source: Literal["sums", "rows"]
+    since: str | None = None
 
 
 @ROUTES.post("/v1/metrics/top/query", body=TopQuery, data=Top)
@@ -87,7 +94,12 @@ async def top(call: Call, body: TopQuery) -> Top:
     question = body.question(call)
     apart = replace(question, group=group_of(body.by, body.propertyKey))
     async with reading(call.database) as connection:
-        plan = await planned(connection, apart)
+        plan, since = await planned(connection, apart), None
+        if body.newest is not None and not plan.levels:
+            since = await reached(connection, question, body.newest)
+        if since is not None:
+            question, apart = (replace(each, span=Span(since, each.span.end)) for each in (question, apart))
+            plan = await planned(connection, apart)
         measure = _SUMS.get(body.sort, (body.sort, None))
         values = await largest(connection, apart, plan, measure, body.limit, body.offset)
         now = await answered(connection, apart, plan, SHOWN, values)
@@ -108,6 +120,7 @@ async def top(call: Call, body: TopQuery) -> Top:
             previous=await _all(connection, before(question)) if body.previous else None,
             complete=plan.complete,
             source="sums" if plan.levels else "rows",
+            since=iso(since),
         )
 
 

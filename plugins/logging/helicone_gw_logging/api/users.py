@@ -130,7 +130,8 @@ class UserSort(Struct, frozen=True, forbid_unknown_fields=True):
 class UserMetricsQuery(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which users, in which order, and which part of the list.
 
-    What they used is of all times, or of ``timeFilter`` and then of the requests for which the filter holds.
+    What they used is of all times, or of ``timeFilter`` and then of the requests for which the filter holds: of the
+    ``newest`` of these only where no sums tell it, so that all of them would have to be read.
     """
 
     filter: FilterBody
@@ -139,6 +140,7 @@ class UserMetricsQuery(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     timeFilter: Seconds | None = None  # noqa: N815 - the contract's names
     timeZoneDifferenceMinutes: float = 0  # noqa: N815
     sort: UserSort = field(default_factory=UserSort)
+    newest: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None
 
 
 class UserMetrics(Struct, frozen=True, kw_only=True):
@@ -160,17 +162,21 @@ class UserMetrics(Struct, frozen=True, kw_only=True):
 
 
 class UserList(Struct, frozen=True, kw_only=True):
-    """A part of the list, how many there are in all, and whether the organization has any user."""
+    """A part of the list, how many there are in all, and whether the organization has any user.
+
+    ``since`` is when the first of the ``newest`` requests came, null where all of that time are told of.
+    """
 
     users: list[UserMetrics]
     count: int
     hasUsers: bool  # noqa: N815 - the contract's name
+    since: str | None = None
 
 
 @ROUTES.post("/v1/user/metrics/query", body=UserMetricsQuery, data=UserList)
 async def metrics(call: Call, body: UserMetricsQuery) -> UserList:
     """Users with what they used."""
-    node, chosen = read_filter(body.filter), body.sort.chosen()
+    node, chosen, since = read_filter(body.filter), body.sort.chosen(), None
     async with reading(call.database) as connection:
         if body.timeFilter is None:
             wanted = Users(call.scope, node)
@@ -181,10 +187,11 @@ async def metrics(call: Call, body: UserMetricsQuery) -> UserList:
             if name not in _IN_A_TIME or direction != "desc":
                 raise Refused(400, f"sort: in a time, users are sorted by {', '.join(_IN_A_TIME)}, descending.")
             question = Question(call.scope, body.timeFilter.span(), node)
-            found = await query.during(connection, question, _IN_A_TIME[name], body.limit, body.offset)
-            total = await query.count_during(connection, question)
+            found, total, since = await query.listed(
+                connection, question, _IN_A_TIME[name], body.limit, body.offset, body.newest
+            )
         any_user = bool(found or total) or await query.count(connection, Users(call.scope, ALL)) > 0
-    return UserList(users=[_shown(user) for user in found], count=total, hasUsers=any_user)
+    return UserList(users=[_shown(user) for user in found], count=total, hasUsers=any_user, since=iso(since))
 
 
 def _order(chosen: tuple[str, Direction] | None) -> list[Any]:

@@ -191,6 +191,15 @@ async def count(connection: AsyncConnection, scope: Scope, wanted: Wanted) -> in
     return int(found or 0)
 
 
+async def reached(connection: AsyncConnection, question: Question, newest: int) -> int | None:
+    """When the first of the ``newest`` requests that are asked about came; ``None`` where there are no more."""
+    wanted = Wanted(question.filter)
+    at = wanted.table.c.received_at
+    query = wanted.numbers(question.scope).with_only_columns(at).where(question.span.whole(wanted.table))
+    found: int | None = await connection.scalar(query.order_by(at.desc()).limit(1).offset(newest))
+    return None if found is None else found + 1
+
+
 async def _kept(connection: AsyncConnection, scope: Scope) -> Span | None:
     """From the first request that is still there to the last; ``None`` where sums do not reach back as far."""
     at, hour = REQUEST.c.received_at, ROLLUP.c.hour

@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, func, literal_column, null, select, true
 
 from helicone_gw_logging.query.active import active
 from helicone_gw_logging.query.cuts import DAY_MS, Range, whole
 from helicone_gw_logging.query.nodes import ALL, Both, Condition, Node
 from helicone_gw_logging.query.plan import Group, Question, planned
+from helicone_gw_logging.query.requests import reached
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.spans import Span
 from helicone_gw_logging.query.spread import Percentile, Spread, spread
-from helicone_gw_logging.query.sums import answered, largest
+from helicone_gw_logging.query.sums import answered, largest, of_rows
 from helicone_gw_logging.query.where import compare, where
 from helicone_gw_logging.record import text
 from helicone_gw_logging.tables import REQUEST
@@ -127,6 +129,50 @@ async def during(
             first, last = times.get(value, (None, None))
             users.append(User(user_id=value, first_at=first, last_at=last, days=days.get(value, 0), **sums_of))
     return users
+
+
+async def listed(
+    connection: AsyncConnection,
+    question: Question,
+    sums: tuple[str, str | None],
+    limit: int,
+    offset: int,
+    newest: int | None = None,
+) -> tuple[list[User], int, int | None]:
+    """What `during` and `count_during` say; of the ``newest`` requests only, where rows have to be read for it.
+
+    Then the third is since when (epoch milliseconds), else ``None``.
+    """
+    asked = Question(question.scope, question.span, question.filter, Group("user")).narrowed()
+    plan = await planned(connection, asked)
+    if plan.levels:
+        found = await during(connection, question, sums, limit, offset)
+        return found, await count_during(connection, question), None
+    since = None if newest is None else await reached(connection, asked, newest)
+    if since is not None:
+        asked = replace(asked, span=Span(since, asked.span.end))
+    user, at = REQUEST.c.user_id, REQUEST.c.received_at
+    day = at // literal_column(str(DAY_MS), BigInteger)
+    columns = [of_rows(name).label(name) for name in SUMS]
+    times = func.min(at).label("first_at"), func.max(at).label("last_at")
+    number = func.count(func.distinct(day)).label("days")
+    rows = select(user, *times, number, *columns).where(plan.matching, asked.span.whole()).group_by(user).subquery()
+    amount: ColumnElement[Any] = rows.c[sums[0]]
+    if sums[1] is not None:
+        amount = amount * literal_column("1.0") / func.nullif(rows.c[sums[1]], 0)
+    every = func.count().over().label("every")
+    query = select(rows, every).order_by(amount.desc().nulls_last(), rows.c.user_id).limit(limit).offset(offset)
+    told = [row._asdict() for row in await connection.execute(query)]
+    if not told and offset:
+        return [], await count_during(connection, Question(asked.scope, asked.span, asked.filter)), since
+    total = int(told[0]["every"]) if told else 0
+    names = User.__struct_fields__
+    return [User(**{name: _plain(row[name]) for name in names}) for row in told], total, since
+
+
+def _plain(value: Any) -> Any:
+    """Sums of large numbers are decimals on Postgres."""
+    return value if isinstance(value, str) else int(value)
 
 
 async def count_during(connection: AsyncConnection, question: Question) -> int:
