@@ -146,8 +146,8 @@ class Lens:
 
     def narrowed(self, *added: Any) -> Lens:
         """The same with further conditions, each in the place of one that asks the same column the same way."""
-        asked = [_asks(each) for each in added]
-        kept = [each for each in self.filters if _asks(each) is None or _asks(each) not in asked]
+        asked = [asks(each) for each in added]
+        kept = [each for each in self.filters if asks(each) is None or asks(each) not in asked]
         return replace(self, filters=(*kept, *added))
 
     def searching(self, words: str) -> dict[str, str]:
@@ -215,7 +215,7 @@ def text(node: Any) -> str:
     >>> text(leaf("status", "gte", 400)), text(leaf("properties", "equals", "shop", "app"))
     ('status ≥ 400', 'app = shop')
     """
-    asked = _asks(node)
+    asked = asks(node)
     if (words := _words(node)) is not None:
         return _shortened(f"“{words}” is found")
     if asked is None:
@@ -234,7 +234,7 @@ def text(node: Any) -> str:
     return _shortened(f"{name} {_SIGNS[operator]} {shown}")
 
 
-def _asks(node: Any) -> tuple[str, str, str] | None:
+def asks(node: Any) -> tuple[str, str, str] | None:
     """Column, key ("" without) and operator of a simple condition; ``None`` for whatever is more than one."""
     column, of_column = _only(_only(node, TABLE)[1])
     if column in KEYED:
@@ -248,7 +248,7 @@ def _asks(node: Any) -> tuple[str, str, str] | None:
 def _words(node: Any) -> str | None:
     """What a node of `Lens.searching` searches for; ``None`` for any other."""
     first = node.get("left") if isinstance(node, dict) and node.get("operator") == "or" else None
-    asked = _asks(first)
+    asked = asks(first)
     if not isinstance(first, dict) or asked != ("request_id", "", "equals"):
         return None
     return str(first[TABLE]["request_id"]["equals"])

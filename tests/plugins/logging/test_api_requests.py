@@ -320,6 +320,13 @@ async def test_a_search_ends_in_time_and_goes_on_from_there(
             break
     assert found == whole
     assert pages > len(whole) / 4 + 1  # pieces of five, of which some hold nothing
+    # Nothing is looked through beside the time that is asked about.
+    at = sorted(whole, key=lambda one: one["request_created_at"])[len(whole) // 2]["request_created_at"]
+    there = {"request_response_rmt": {"request_created_at": {"gte": at, "lte": at}}}
+    reply = await filled.request("POST", QUERY, json={**asked, "filter": [asked["filter"], there], "within": 1})
+    answer = reply.json()
+    assert [one["request_created_at"] for one in answer["data"]] == [at]
+    assert (answer["cursor"], answer["searchedBackTo"]) == (None, None)
 
 
 @pytest.mark.parametrize("more", [{"offset": 3}, {"sort": {"latency": "desc"}}])

@@ -23,7 +23,7 @@ LIMITED: Final = (leaf("status", "equals", 429), leaf("outcome", "equals", "refu
 SHOWN: Final = 7
 """Values of one list."""
 
-NEWEST: Final = 10_000
+NEWEST: Final = 5_000
 """Requests that are read for a list which no sums tell, unless everything is asked for."""
 
 METRICS: Final[Mapping[str, str]] = {"latency": "Latency", "time_to_first_token": "First token, of streams"}

@@ -9,6 +9,7 @@ from quart import Response
 
 from helicone_gw_dashboard.lens import KEYED, RANGES, Lens
 from helicone_gw_dashboard.live import following
+from helicone_gw_dashboard.searching import WITHIN, searches
 from helicone_gw_dashboard.site import Pages
 from helicone_gw_dashboard.view import Trouble, View
 
@@ -77,8 +78,15 @@ OPERATORS: Final = {
 async def requests(view: View) -> Response:
     """The list, or with ``cursor`` or ``offset`` a further part of it."""
     lens = view.lens()
-    rows, more = await _rows(view, lens)
-    values = {"lens": lens, "rows": rows, "more": more, "columns": COLUMNS, "sort": view.args.get("sort", "")}
+    rows, more, searched = await _rows(view, lens)
+    values = {
+        "lens": lens,
+        "rows": rows,
+        "more": more,
+        "searched": searched,
+        "columns": COLUMNS,
+        "sort": view.args.get("sort", ""),
+    }
     if view.partial:
         return view.render("_rows.html", **values)
     return view.render(
@@ -136,8 +144,8 @@ async def live(view: View) -> Response:
     return await following(view, lens, shown)
 
 
-async def _rows(view: View, lens: Lens) -> tuple[list[Any], dict[str, Any] | None]:
-    """A part of the list, and the parameters of the next part."""
+async def _rows(view: View, lens: Lens) -> tuple[list[Any], dict[str, Any] | None, str | None]:
+    """A part of the list, the parameters of the next part, and how far back was searched where that took too long."""
     sort = view.args.get("sort", "")
     if sort not in SORTS:
         raise Trouble(400, "There is no such order.")
@@ -147,13 +155,15 @@ async def _rows(view: View, lens: Lens) -> tuple[list[Any], dict[str, Any] | Non
         body["cursor"] = view.args["cursor"]
     elif "offset" in view.args:
         body["offset"] = _number(view.args["offset"])
+    if searches(lens) and name == "created_at" and "offset" not in body:
+        body["within"] = WITHIN
     answer = await view.ask_whole("POST", "/v1/request/query", json=body)
-    rows = answer["data"]
-    if len(rows) < LIMIT:
-        return rows, None
+    rows, searched = answer["data"], answer.get("searchedBackTo")
+    if len(rows) < LIMIT and not searched:
+        return rows, None, None
     next_part = {"cursor": answer["cursor"]} if answer.get("cursor") else {"offset": body.get("offset", 0) + LIMIT}
     # The time is fixed from here on: a range that ends now would move while somebody reads.
-    return rows, {**lens.during(lens.start, lens.end), "sort": sort, **next_part}
+    return rows, {**lens.during(lens.start, lens.end), "sort": sort, **next_part}, searched
 
 
 def _number(said: str) -> int:

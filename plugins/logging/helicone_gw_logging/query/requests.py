@@ -45,7 +45,8 @@ _CHUNK: Final = 500
 FEW: Final = 5000
 """Requests of which it costs little to put all in order."""
 _BY_TIME: Final = Order()
-_EVER: Final = Span(-(2**63), 2**63 - 1)
+EVER: Final = Span(-(2**63), 2**63 - 1)
+"""A time that is no bound."""
 
 
 class Wanted(Struct, frozen=True):
@@ -78,8 +79,8 @@ class Wanted(Struct, frozen=True):
         same = and_(table.c.seq == REQUEST.c.seq, table.c.received_at == REQUEST.c.received_at)
         query = select(table.c.seq).where(table.c.organization_id == scope.organization, told)
         # The time that is asked about is that of the leading rows, too: many requests may have it after all.
-        span = Question(scope, _EVER, rest).narrowed().span
-        if span != _EVER:
+        span = Question(scope, EVER, rest).narrowed().span
+        if span != EVER:
             query = query.where(span.whole(table))
         others = and_(where(rest, scope), *self._beside())
         if order.name != _BY_TIME.name:

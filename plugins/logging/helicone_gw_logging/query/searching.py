@@ -13,9 +13,11 @@ from sqlalchemy import ColumnElement, and_, or_, select
 
 from helicone_gw_logging.query.log import Cursor
 from helicone_gw_logging.query.nodes import FilterError
-from helicone_gw_logging.query.requests import Found, Wanted, find
+from helicone_gw_logging.query.plan import Question
+from helicone_gw_logging.query.requests import EVER, Found, Wanted, find
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.sorts import Order, beyond
+from helicone_gw_logging.query.spans import Span
 from helicone_gw_logging.tables import REQUEST
 
 if TYPE_CHECKING:
@@ -46,10 +48,11 @@ async def search(
     if order.name != "created_at":
         raise FilterError("within: only a list sorted by created_at is looked for piece by piece")
     found: list[Found] = []
+    span = Question(scope, EVER, wanted.filter).narrowed().span
     until, size = monotonic() + seconds, FIRST
     while True:
         # What an index leads to is found at once.
-        end = await _behind(connection, scope, order, after, size) if wanted.table is REQUEST else None
+        end = await _behind(connection, scope, span, order, after, size) if wanted.table is REQUEST else None
         piece = None if end is None else _up_to(end, order)
         found += await find(connection, scope, wanted, order, limit=limit - len(found), after=after, within=piece)
         if len(found) == limit:
@@ -60,11 +63,11 @@ async def search(
 
 
 async def _behind(
-    connection: AsyncConnection, scope: Scope, order: Order, after: Cursor | None, size: int
+    connection: AsyncConnection, scope: Scope, span: Span, order: Order, after: Cursor | None, size: int
 ) -> Cursor | None:
-    """The place of the request that is ``size`` behind ``after``; ``None`` where there are not as many."""
+    """The place of the request that is ``size`` behind ``after`` in ``span``; ``None`` where there are not as many."""
     columns = REQUEST.c
-    query = select(columns.received_at, columns.seq).where(scope.of(REQUEST))
+    query = select(columns.received_at, columns.seq).where(scope.of(REQUEST), span.whole())
     if after is not None:
         query = query.where(beyond(after, order))
     if order.direction == "asc":
