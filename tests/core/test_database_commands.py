@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -157,3 +158,32 @@ def test_every_plugin_names_the_directories_of_its_revisions(name: str) -> None:
     plugin = registry.load(name)
     there = set(Path(inspect.getfile(plugin)).parent.glob("*migrations/versions"))
     assert set(plugin.migrations.values()) == there
+
+
+def test_what_commands_change_is_in_the_audit_log(capsys: pytest.CaptureFixture[str]) -> None:
+    plugins = [
+        {"logging": {"retention": {"requests": 30}}},
+        "cost",
+        "security",
+        {"cache": {"backend": {"url": "disk://cache.db"}}},
+        "alerts",
+    ]
+    Path("gateway.yaml").write_text(json.dumps({"database": {"url": "sqlite:///gateway.db"}, "plugins": plugins}))
+    Path("cache.db").touch()
+    said = [
+        (["db", "upgrade"], "database.upgrade"),
+        (["db", "upgrade"], None),  # nothing to do
+        (["db", "prune", "--dry-run"], None),
+        (["db", "prune"], "log.prune"),
+        (["db", "rebuild"], "log.rebuild"),
+        (["alerts", "replay", "--all"], "dead_letter.replay"),
+        (["cache", "clear", "--all"], "cache.clear"),
+    ]
+    for arguments, _ in said:
+        assert program(arguments) == 0, capsys.readouterr()
+    assert "could not be written" not in capsys.readouterr().err
+    with sqlite3.connect("gateway.db") as connection:
+        kept = connection.execute("select action, actor_id from audit_entry order by id").fetchall()
+    connection.close()
+    assert [action for action, _ in kept] == [action for _, action in said if action is not None]
+    assert {kind for _, kind in kept} == {"command"}

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from helicone_gw.commands.loading import Loaded, build_plugins
 from helicone_gw.database import Database
 from helicone_gw.migrations import MigrationError, Standing
+from helicone_gw.registry import audit_command
 
 T = TypeVar("T")
 
@@ -35,7 +36,16 @@ def database_commands() -> typer.Typer:
 
         On SQLite a starting gateway does that by itself. On any other database it refuses to start until this was done.
         """
-        for line in _run(context, _upgraded):
+
+        async def work(database: Database, branches: dict[str, Path]) -> list[str]:
+            lines, moved = await _upgraded(database, branches)
+            if moved:
+                told = await audit_command(context.obj.config, database, "database.upgrade", "database:*", after=moved)
+                if told is not None:
+                    typer.echo(told, err=True)
+            return lines
+
+        for line in _run(context, work):
             typer.echo(line)
 
     @app.command()
@@ -102,15 +112,19 @@ def _run(context: typer.Context, work: Callable[[Database, dict[str, Path]], Awa
     raise typer.Exit(1)
 
 
-async def _upgraded(database: Database, branches: dict[str, Path]) -> list[str]:
-    lines = []
+async def _upgraded(database: Database, branches: dict[str, Path]) -> tuple[list[str], dict[str, str | None]]:
+    """What to say of each branch, and the revisions that those have now which had another."""
+    lines: list[str] = []
+    moved: dict[str, str | None] = {}
     for branch, directory in branches.items():
         before = None if database.missing else await database.standing(branch, directory)
         await database.migrate(branch, directory)
         after = await database.standing(branch, directory)
         was = None if before is None else before.reached
+        if was != after.reached:
+            moved[branch] = after.reached
         lines.append(f"{branch}: {after.reached}" + ("" if was == after.reached else f" (was {was or 'not there'})"))
-    return lines or ["No configured plugin has tables."]
+    return lines or ["No configured plugin has tables."], moved
 
 
 async def _standing(database: Database, branches: dict[str, Path]) -> tuple[list[Standing], dict[str, int]]:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import make_url
 
-from helicone_gw import Clock, Database
+from helicone_gw import Clock, Database, audit_command
 from helicone_gw_alerts.keeping import Keeper
 from helicone_gw_alerts.outbox import Outbox
 
@@ -126,7 +126,18 @@ def commands(config: AlertsConfig, versions: Path) -> typer.Typer:
         """Have dead letters delivered again, by the gateway that runs."""
         if not ids and not everything and target is None:
             _fail("Say which: their ids, --target, or --all.")
-        count = with_database(context, lambda _, outbox: outbox.replay(None, ids=ids or None, target=target))
+
+        async def work(keeper: Keeper, outbox: Outbox) -> int:
+            count = await outbox.replay(None, ids=ids or None, target=target)
+            after = {"ids": (ids or [])[:100], "target": target, "count": count}
+            told = await audit_command(
+                context.obj.config, keeper.database, "dead_letter.replay", "dead_letter:*", after=after
+            )
+            if told is not None:
+                typer.echo(told, err=True)
+            return count
+
+        count = with_database(context, work)
         typer.echo(f"{count} will be delivered again")
 
     return app

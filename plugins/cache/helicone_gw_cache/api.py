@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from quart import Blueprint, request
 
-from helicone_gw import Clock, GatewayKey, caller, require_role
+from helicone_gw import Audit, Clock, GatewayKey, caller, require_role
 from helicone_gw_cache.backends import Backend, Selection, Unreachable
 from helicone_gw_cache.describing import counters_as_json, entry_as_json, parse_age, saved_as_json, stats_as_json
 from helicone_gw_cache.entry import Entry
@@ -24,7 +24,7 @@ FILTERS: Final = ("provider", "model", "older_than")
 _Answer = tuple[dict[str, Any], int]
 
 
-def routes(name: str, backend: Callable[[], Backend], savings: Savings, clock: Clock) -> Blueprint:
+def routes(name: str, backend: Callable[[], Backend], savings: Savings, clock: Clock, audit: Audit) -> Blueprint:
     """The pages of the plugin instance ``name``. ``backend`` gives its backend once it is started."""
     pages = Blueprint(f"{name}-api", __name__, url_prefix="/v1/cache")
 
@@ -43,7 +43,9 @@ def routes(name: str, backend: Callable[[], Backend], savings: Savings, clock: C
         key = caller(request.scope)
         require_role(key, "member")
         selection = _selection(key, clock.now())
-        return _good({"cleared": await backend().clear(selection)})
+        cleared = await backend().clear(selection)
+        await audit(key, "cache.clear", f"cache:{name}", after={**request.args.to_dict(), "cleared": cleared})
+        return _good({"cleared": cleared})
 
     @pages.get("/entries/<key>")
     async def entry(key: str) -> _Answer:
@@ -52,10 +54,13 @@ def routes(name: str, backend: Callable[[], Backend], savings: Savings, clock: C
 
     @pages.delete("/entries/<key>")
     async def delete(key: str) -> _Answer:
-        require_role(caller(request.scope), "member")
+        who = caller(request.scope)
+        require_role(who, "member")
         if await _entry(backend(), key) is None:
             return _nothing()
-        return _good({"cleared": int(await backend().delete(key))})
+        cleared = int(await backend().delete(key))
+        await audit(who, "cache.clear", f"cache:{name}", after={"entry": key, "cleared": cleared})
+        return _good({"cleared": cleared})
 
     @pages.errorhandler(_WrongQuery)
     async def wrong(problem: _WrongQuery) -> _Answer:

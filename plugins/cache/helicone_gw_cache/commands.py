@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import msgspec
 import typer
 
-from helicone_gw import ConfigError, Gateway
+from helicone_gw import ConfigError, Database, Gateway, audit_command
 from helicone_gw_cache.backends import Backend, BackendConfig, Selection, Unreachable, open_backend
 from helicone_gw_cache.backends.selection import Tally
 from helicone_gw_cache.describing import entry_as_json, parse_age, stats_as_json
@@ -91,7 +91,13 @@ def commands(name: str, config: BackendConfig) -> typer.Typer:
         if remote is not None:
             cleared = _ask(lambda: remote.clear(_query(provider, model, older_than)))
         else:
-            cleared = _locally(context, name, config, lambda backend: backend.clear(selection)) or 0
+
+            async def drop(backend: Backend) -> int:
+                dropped = await backend.clear(selection)
+                await _tell(context, name, selection, dropped)
+                return dropped
+
+            cleared = _locally(context, name, config, drop) or 0
         if as_json:
             _print_json({"cleared": cleared})
         else:
@@ -152,6 +158,28 @@ def _ask(work: Callable[[], T]) -> T:
         return work()
     except Refused as problem:
         _fail(str(problem))
+
+
+async def _tell(context: typer.Context, name: str, selection: Selection, cleared: int) -> None:
+    """Have the audit log say what was cleared; a running gateway that was asked has said so itself."""
+    loaded = context.obj.config
+    database = Database(loaded.database.url)
+    after = {each: value for each, value in msgspec.structs.asdict(selection).items() if value is not None} | {
+        "cleared": cleared
+    }
+    try:
+        told = await audit_command(
+            loaded,
+            database,
+            "cache.clear",
+            f"cache:{name}",
+            organization=selection.organization or "default",
+            after=after,
+        )
+    finally:
+        await database.close()
+    if told is not None:
+        typer.echo(told, err=True)
 
 
 def _locally(

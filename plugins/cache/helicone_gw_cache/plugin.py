@@ -86,7 +86,7 @@ class CachePlugin(Plugin):
             return None
         from helicone_gw_cache.api import routes
 
-        return routes(self.name, lambda: self.backend, self.savings, gateway.clock)
+        return routes(self.name, lambda: self.backend, self.savings, gateway.clock, gateway.audit)
 
     @hookimpl
     def register_commands(self, cli: typer.Typer) -> None:

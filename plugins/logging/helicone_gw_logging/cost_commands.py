@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from helicone_gw import Cost, Database, Prices, Usage
+from helicone_gw_logging.command_line import tell
 from helicone_gw_logging.database_commands import run
 from helicone_gw_logging.query import ready
 from helicone_gw_logging.report_commands import report
@@ -57,7 +58,7 @@ def _recompute(
         typer.echo(str(problem), err=True)
         raise typer.Exit(2) from None
     priced = _Priced(open_prices, price_file)
-    progress = run(context, lambda database: _run(database, priced, start, organization, dry_run))
+    progress = run(context, lambda database: _run(context, database, priced, start, organization, dry_run))
     if progress is None:
         typer.echo("There is no log yet.", err=True)
         raise typer.Exit(1)
@@ -86,7 +87,12 @@ class _Priced:
 
 
 async def _run(
-    database: Database, price: _Priced, since: int, organization: str | None, dry_run: bool
+    context: typer.Context,
+    database: Database,
+    price: _Priced,
+    since: int,
+    organization: str | None,
+    dry_run: bool,
 ) -> Progress | None:
     if not await ready(database):
         return None
@@ -95,6 +101,11 @@ async def _run(
     with Console(stderr=True).status("Looking for requests ...") as shown:
         async for last in recompute(database, price, since=since, now=now, organization=organization, dry_run=dry_run):
             shown.update(f"{last.seen:,} of {last.of:,} requests, {last.changed:,} with another cost")
+    if not dry_run and last is not None:
+        after = {"since": since, "changed": last.changed, "before": last.before, "after": last.after}
+        await tell(
+            context, database, "cost.recompute", f"organization:{organization or '*'}", after, organization or "default"
+        )
     return last
 
 

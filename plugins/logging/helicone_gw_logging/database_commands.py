@@ -12,7 +12,7 @@ from rich.console import Console
 from sqlalchemy import inspect, text
 
 from helicone_gw import Database
-from helicone_gw_logging.command_line import on_database
+from helicone_gw_logging.command_line import on_database, tell
 from helicone_gw_logging.config import LoggingConfig
 from helicone_gw_logging.journal.service import root_of
 from helicone_gw_logging.journal.verify import Report, verify
@@ -35,7 +35,7 @@ def database_commands(config: LoggingConfig, cli: typer.Typer) -> None:
     @app.command("rebuild")
     def rebuild_(context: typer.Context) -> None:
         """Make all sums anew from the requests that are there; those of requests deleted since are lost."""
-        done = run(context, lambda database: _rebuild(database, config))
+        done = run(context, lambda database: _rebuild(context, database, config))
         typer.echo(f"{done:,} requests summed up.")
 
     @app.command("verify")
@@ -73,7 +73,7 @@ def database_commands(config: LoggingConfig, cli: typer.Typer) -> None:
         if not config.retention.days():
             typer.echo("Everything is kept for ever: `retention` of the plugin logging names nothing.", err=True)
             raise typer.Exit(1)
-        if not run(context, lambda database: _prune(database, config, dry_run)):
+        if not run(context, lambda database: _prune(context, database, config, dry_run)):
             typer.echo("There is no log yet.", err=True)
             raise typer.Exit(1)
 
@@ -112,27 +112,32 @@ def _told(report: Report) -> Iterator[str]:
         yield f"journal {one.journal[:8]} ({whose}): {one.records:,} records, {one.waiting:,} wait, {one.begun:,} begun"
 
 
-async def _rebuild(database: Database, config: LoggingConfig) -> int:
+async def _rebuild(context: typer.Context, database: Database, config: LoggingConfig) -> int:
     done = 0
     if await _revision(database) is not None:
         with Console(stderr=True).status("Adding up ...") as shown:
             async for done, of in rebuild(database, Vocabulary(config.rollup_values)):
                 shown.update(f"{done:,} of {of:,} requests")
+        await tell(context, database, "log.rebuild", "log:*", {"requests": done})
     return done
 
 
-async def _prune(database: Database, config: LoggingConfig, dry_run: bool) -> bool:
+async def _prune(context: typer.Context, database: Database, config: LoggingConfig, dry_run: bool) -> bool:
     if await _revision(database) is None:
         return False
     console, verb = Console(stderr=True), "would be deleted" if dry_run else "deleted"
     last: dict[str, str] = {}
+    deleted: dict[str, int] = {}
     objects = opened(config)
     with console.status("Looking for what is too old ...") as shown:
         async for pruned in prune(database, config.retention, time.time(), dry_run=dry_run, objects=objects):
             rows = pruned.of if dry_run else pruned.rows
+            deleted[pruned.kind] = rows
             unit = "of bodies" if pruned.kind == "objects" else "rows"
             last[pruned.kind] = f"{pruned.kind}: {rows:,} {unit} from before {iso(pruned.before)} {verb}"
             shown.update(f"{last[pruned.kind]} of {pruned.of:,}")
     for line in last.values():
         typer.echo(line)
+    if not dry_run:
+        await tell(context, database, "log.prune", "log:*", deleted)
     return True
