@@ -84,6 +84,7 @@ bench: install ## measure this gateway beside its peers (long); writes docs/perf
 	$(BIN)/helicone-gw bench --engine hypercorn,uvicorn,granian --install-peers --peers-in .cache/peers \
 		--page docs/performance.md --history tests/bench/history.json --check $(ARGS)
 	$(BIN)/python -m pytest -m "" -s -q tests/bench
+	$(BIN)/python -m tests.bench.dashboard --page docs/performance.md
 
 lock: $(UV_NEEDED) ## bring the requirements.lock files up to their sources (UPGRADE=1: to the newest versions)
 	$(COMPILE) --all-extras $(NAMES:%=--no-emit-package %) --output-file requirements.lock $(MANIFESTS)

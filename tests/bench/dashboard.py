@@ -113,6 +113,7 @@ def names(url: str) -> dict[str, str]:
         "request": listed["data"][7]["id"],
         "cursor": quote(listed["cursor"]),
         "searched": quote(Lens("", 0, 1).searching("user-77")["filter"]),
+        "nobody": quote(Lens("", 0, 1).searching("nobody has this")["filter"]),
         "prompt": prompt,
         "version": version,
         "first": httpx.URL(furnished[2]).params["from"],

@@ -34,13 +34,15 @@ VISITS = (
     Visit("overview, a day", "/?range=24h"),
     Visit("overview, a month", "/?range=30d"),
     Visit("overview of one model", "/?range=30d&filter=" + ONE_MODEL),
-    Visit("its percentiles", "/percentiles/latency?range=30d", True),
-    Visit("its first tokens", "/percentiles/time_to_first_token?range=30d", True),
+    Visit("its list of users", "/lists/user?range=30d&filter=" + ONE_MODEL, True),
+    Visit("its number of users", "/active-users?range=30d&filter=" + ONE_MODEL, True),
+    Visit("percentiles of a month", "/percentiles/latency?range=30d", True),
+    Visit("first tokens of a month", "/percentiles/time_to_first_token?range=30d", True),
     *(
-        Visit(f"its list: {by}", f"/lists/{by}?range=30d", True)
+        Visit(f"a list of a month: {by}", f"/lists/{by}?range=30d", True)
         for by in ("model", "provider", "user", "property", "status", "key")
     ),
-    Visit("its number of users", "/active-users?range=30d", True),
+    Visit("number of users of a month", "/active-users?range=30d", True),
     Visit("requests, newest first", "/requests?range=30d"),
     Visit("more of them", "/requests?range=30d&cursor={cursor}", True),
     Visit("requests of one model", "/requests?range=30d&filter=" + ONE_MODEL),
@@ -54,6 +56,7 @@ VISITS = (
     Visit("a filter is added", "/requests/filter?range=30d&column=latency&operator=gte&value=4000"),
     Visit("words are searched for", "/requests/search?range=30d&words=user-77"),
     Visit("what is found by them", "/requests?range=30d&filter={searched}"),
+    Visit("what nobody has", "/requests?range=30d&filter={nobody}"),
     Visit("a request", "/requests/{request}"),
     Visit("a request in the drawer", "/requests/{request}", True),
     Visit("it is rated", "/requests/{request}/rating", True, {"rating": "good"}),

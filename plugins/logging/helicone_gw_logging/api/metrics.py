@@ -88,7 +88,9 @@ async def _series(connection: AsyncConnection, question: Question, group: Group 
     everybody: int | None = None
     if body.users:
         users = await active(connection, question)
-        everybody = (await active(connection, replace(question, cuts=()))).get(0, 0)
+        # Of one bucket it is known already.
+        all_of = users if len(begins) == 1 else await active(connection, replace(question, cuts=()))
+        everybody = all_of.get(0, 0)
     groups, complete = None, True
     if group is not None:
         apart = replace(question, group=group)
