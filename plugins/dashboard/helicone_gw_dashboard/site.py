@@ -11,7 +11,7 @@ from typing import Any, Final
 from quart import Blueprint, Response, request
 from werkzeug.datastructures import Headers
 
-from helicone_gw import Gateway, GatewayError, Role, caller, require_role
+from helicone_gw import Gateway, GatewayError, Role, caller, path_prefix, require_role
 from helicone_gw_dashboard.assets import Asset, Assets
 from helicone_gw_dashboard.config import DashboardConfig
 from helicone_gw_dashboard.framing import framed, navigates
@@ -112,9 +112,9 @@ class Site:
         return self.forwarded(headers) + self.config.prefix
 
     def forwarded(self, headers: Headers) -> str:
-        """What a proxy in front took off the path, if it may say so."""
+        """What a proxy in front took off the path of the request, if it may say so."""
         if not self.config.forwarded_prefix:
-            return ""
+            return path_prefix(request.scope)
         said = headers.get("X-Forwarded-Prefix", "").rstrip("/")
         return said if _FORWARDED.fullmatch(said) else ""
 

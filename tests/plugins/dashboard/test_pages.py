@@ -326,6 +326,12 @@ async def test_behind_a_prefix_all_addresses_have_it(gateway: GatewayFactory) ->
         assert (await running.request("GET", "/", headers={"Accept": "text/html"})).status == 404
 
 
+async def test_a_trusted_proxys_prefix_is_the_gateways_and_needs_no_setting(gateway: GatewayFactory) -> None:
+    trusting = {"server": {"trusted_proxies": ["127.0.0.0/8"]}}
+    async with gateway(["logging", "dashboard"], config=trusting) as running:
+        assert 'href="/llm/dashboard' in await get(running, "/dashboard/welcome", **{"X-Forwarded-Prefix": "/llm"})
+
+
 async def test_nobody_is_believed_about_a_prefix_unless_it_is_configured(running: RunningGateway) -> None:
     assert "/llm" not in await get(running, "/dashboard/welcome", **{"X-Forwarded-Prefix": "/llm"})
 

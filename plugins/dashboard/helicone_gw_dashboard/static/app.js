@@ -209,7 +209,13 @@
     }
     if (button.dataset.copy) copy(button);
     if ("logout" in button.dataset) {
-      dashboard.send("POST", meta.dataset.logout).then(function () { location.assign(dashboard.base + "/login"); });
+      dashboard.send("POST", meta.dataset.logout)
+        .then(function (answer) { return answer.json(); })
+        .catch(function () { return null; })
+        .then(function (told) {
+          // An OpenID provider's own logout, where the session came from one that has it.
+          location.assign((told && told.data && told.data.logout_url) || dashboard.base + "/login");
+        });
     }
   });
 
