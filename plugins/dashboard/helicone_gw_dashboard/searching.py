@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from helicone_gw_dashboard.lens import Lens, asks
 
-WITHIN: Final = 100
-"""Milliseconds for which a part of a text is searched for, before what was found is shown."""
+WITHIN: Final = 60
+"""Milliseconds for which a part of a text is searched for, before what was found is shown; the last piece may take as
+long again."""
 PARTS: Final = ("contains", "not-contains", "like", "ilike")
 """Operators that say something of a part of a text."""
 LEADING: Final = ("request_id", "user_id", "session_id", "properties", "scores")

@@ -11,7 +11,7 @@ import pytest
 from helicone_gw import GatewayKey
 from helicone_gw.testing import GatewayFactory
 from helicone_gw_dashboard.lens import Lens, leaf
-from helicone_gw_dashboard.searching import searches
+from helicone_gw_dashboard.searching import WITHIN, searches
 from tests.plugins.dashboard.test_pages import LOGGED, get, logged
 
 EXPRESSION = {"type": "condition", "field": {"column": "path"}, "operator": "contains", "value": "chat"}
@@ -49,7 +49,7 @@ async def test_what_is_found_in_time_is_shown_with_a_way_to_go_on(
 
         async def hurried(method: str, path: str, *, caller: GatewayKey | None, **more: Any) -> Any:
             if "within" in (more.get("json") or {}):
-                assert more["json"]["within"] == 100
+                assert more["json"]["within"] == WITHIN
                 with monkeypatch.context() as patch:
                     ticks = iter(range(10_000))
                     patch.setattr(running.gateway.clock, "monotonic", lambda: float(next(ticks)))

@@ -327,6 +327,16 @@ async def test_a_search_ends_in_time_and_goes_on_from_there(
     answer = reply.json()
     assert [one["request_created_at"] for one in answer["data"]] == [at]
     assert (answer["cursor"], answer["searchedBackTo"]) == (None, None)
+    # ... nor where a cursor is from beside it, or from within.
+    first = (await filled.request("POST", QUERY, json={"filter": "all", "limit": 1, "sort": asked["sort"]})).json()
+    times = sorted(one["request_created_at"] for one in whole)
+    part = {"request_response_rmt": {"request_created_at": {"gte": times[1], "lt": times[-1]}}}
+    body = {**asked, "filter": [asked["filter"], part], "within": 30_000, "limit": 1000}
+    expected = [one for one in whole if times[1] <= one["request_created_at"] < times[-1]]
+    one = (await filled.request("POST", QUERY, json={**body, "limit": 1})).json()
+    for cursor, left in ((first["cursor"], expected), (one["cursor"], expected[1:])):
+        reply = await filled.request("POST", QUERY, json={**body, "cursor": cursor})
+        assert reply.json()["data"] == left
 
 
 @pytest.mark.parametrize("more", [{"offset": 3}, {"sort": {"latency": "desc"}}])

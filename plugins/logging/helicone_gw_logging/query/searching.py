@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
 from sqlalchemy import ColumnElement, and_, or_, select
 
 from helicone_gw_logging.query.log import Cursor
@@ -48,12 +49,17 @@ async def search(
     if order.name != "created_at":
         raise FilterError("within: only a list sorted by created_at is looked for piece by piece")
     found: list[Found] = []
-    span = Question(scope, EVER, wanted.filter).narrowed().span
+    question = Question(scope, EVER, wanted.filter).narrowed()
+    if wanted.table is REQUEST:
+        # Times are told once, those of a piece: of two bounds SQLite may take the wider one to find rows by.
+        wanted = replace(wanted, filter=question.filter)
     until, size = monotonic() + seconds, FIRST
     while True:
         # What an index leads to is found at once.
-        end = await _behind(connection, scope, span, order, after, size) if wanted.table is REQUEST else None
-        piece = None if end is None else _up_to(end, order)
+        end, piece = None, None
+        if wanted.table is REQUEST:
+            end = await _behind(connection, scope, question.span, order, after, size)
+            piece = _up_to(question.span, order, after, end)
         found += await find(connection, scope, wanted, order, limit=limit - len(found), after=after, within=piece)
         if len(found) == limit:
             return found, found[-1].cursor
@@ -67,7 +73,7 @@ async def _behind(
 ) -> Cursor | None:
     """The place of the request that is ``size`` behind ``after`` in ``span``; ``None`` where there are not as many."""
     columns = REQUEST.c
-    query = select(columns.received_at, columns.seq).where(scope.of(REQUEST), span.whole())
+    query = select(columns.received_at, columns.seq).where(scope.of(REQUEST), _up_to(span, order, after, None))
     if after is not None:
         query = query.where(beyond(after, order))
     if order.direction == "asc":
@@ -78,8 +84,22 @@ async def _behind(
     return None if row is None else Cursor(*row)
 
 
-def _up_to(end: Cursor, order: Order) -> ColumnElement[bool]:
+def _up_to(span: Span, order: Order, after: Cursor | None, end: Cursor | None) -> ColumnElement[bool]:
+    """The requests of ``span`` up to the place ``end`` if there is one, but for what ``after`` says of them already."""
     at, seq = REQUEST.c.received_at, REQUEST.c.seq
+    conditions: list[ColumnElement[bool]] = []
     if order.direction == "asc":
-        return and_(at <= end.received_at, or_(at < end.received_at, seq <= end.seq))
-    return and_(at >= end.received_at, or_(at > end.received_at, seq >= end.seq))
+        if after is None or after.received_at < span.start:
+            conditions.append(at >= span.start)
+        if end is None:
+            conditions.append(at < span.end)
+        else:
+            conditions += [at <= end.received_at, or_(at < end.received_at, seq <= end.seq)]
+    else:
+        if after is None or after.received_at >= span.end:
+            conditions.append(at < span.end)
+        if end is None:
+            conditions.append(at >= span.start)
+        else:
+            conditions += [at >= end.received_at, or_(at > end.received_at, seq >= end.seq)]
+    return and_(*conditions)
