@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -39,8 +40,11 @@ ROOT, CLERK, READER, STRANGER = (
 MARK = "planted-in-default"
 """What everything of the organisation ``default`` contains."""
 
-NOT_COMPARED = {"gateway_session": (), "gateway_key": ("last_used_at",)}
-"""Columns that using the gateway changes (of a table without any: all of it)."""
+ALLOWED = {"server": {"allowed_targets": ["127.0.0.1:9999"]}}
+"""Where the webhook leads, to nobody."""
+
+NOT_COMPARED = {"gateway_session": (), "alert_cursor": (), "gateway_key": ("last_used_at",)}
+"""Columns that using the gateway, or time, changes (of a table without any: all of it)."""
 
 PROMPTS: list[Any] = [
     {"promptId": "{prompt}", "promptVersionId": "{version}", "environment": "production", "name": "stolen"},
@@ -54,6 +58,12 @@ OTHERS: list[Any] = [
     {"sql": "select * from request_response_rmt", "name": "stolen"},
     {"scores": {"stolen": 1}},
 ]
+ALERTS: list[Any] = [
+    {"destination": "http://127.0.0.1:9999/stolen"},
+    {"name": "stolen", "metric": "count", "threshold": 1, "scoring_type": "regex", "code_template": "stolen"},
+    {"target": "{webhook}"},
+    {},
+]
 """Bodies of which each operation takes one, or refuses all."""
 
 
@@ -61,6 +71,26 @@ async def logged(running: RunningGateway, request: str) -> None:
     """Wait until a request is in the log, and with it all that came before."""
     while (await running.request("GET", f"/v1/request/{request}", headers=CLERK)).status != 200:
         await asyncio.sleep(0.01)
+
+
+async def bury(running: RunningGateway, ids: dict[str, str]) -> None:
+    """Leave what could not be delivered to the webhook."""
+    dead = {
+        "id": f"{MARK}-letter",
+        "organization_id": "default",
+        "kind": "webhook",
+        "target_id": ids["webhook"],
+        "payload": json.dumps({"id": ids["request"], "text": MARK}),
+        "attempts": 9,
+        "next_at": 1.0,
+        "dead": True,
+        "error": MARK,
+        "created_at": 1.0,
+    }
+    names = ", ".join(dead)
+    values = ", ".join(f":{name}" for name in dead)
+    async with running.gateway.database.begin() as connection:
+        await connection.execute(text(f"insert into alert_delivery ({names}) values ({values})"), dead)
 
 
 async def plant(running: RunningGateway) -> dict[str, str]:
@@ -93,6 +123,16 @@ async def plant(running: RunningGateway) -> dict[str, str]:
     ids["query"] = made[0]["id"]
     made = (await running.request("POST", "/v1/api-keys", json={"name": MARK}, headers=ROOT)).json()["data"]
     ids["key"] = made["id"]
+    told = {"destination": "http://127.0.0.1:9999/hook", "config": {"propertyFilters": [{"key": MARK, "value": MARK}]}}
+    made = (await running.request("POST", "/v1/webhooks", json=told, headers=CLERK)).json()["data"]
+    ids["webhook"] = made["id"]
+    rule = {"name": MARK, "metric": "count", "threshold": 1_000_000}
+    made = (await running.request("POST", "/v1/alert/create", json=rule, headers=CLERK)).json()["data"]
+    ids["alert"] = made if isinstance(made, str) else made["id"]
+    evaluator = {"scoring_type": "regex", "name": MARK, "code_template": MARK}
+    made = (await running.request("POST", "/v1/evaluator", json=evaluator, headers=CLERK)).json()["data"]
+    ids["evaluator"] = made["id"]
+    await bury(running, ids)
     user = {"email": f"{MARK}@example.com"}
     made = (await running.request("POST", "/v1/admin/users", json=user, headers=ROOT)).json()["data"]
     ids["user"] = made["user"]["id"]
@@ -118,6 +158,10 @@ OF = {
     "/v1/api-keys": "key",
     "/v1/admin/users": "user",
     "/v1/organization": "organization",
+    "/v1/webhooks": "webhook",
+    "/v1/alert": "alert",
+    "/alert": "alert",
+    "/v1/evaluator": "evaluator",
 }
 """Which of the ids stands in the paths that begin so."""
 
@@ -159,6 +203,10 @@ def bodies(method: str, path: str) -> list[Any]:
         return [None]
     if path.startswith(("/v1/api-keys", "/v1/admin", "/v1/organization")):
         return [{"name": "stolen"}]  # each with its own body in test_identity_admin.py
+    if path.startswith(("/v1/alert", "/alert", "/v1/webhooks", "/v1/evaluator")):
+        return ALERTS
+    if path.endswith("/rating"):
+        return OTHERS[2:3]  # a request that is not there is waited for
     return PROMPTS if "/prompt" in path else OTHERS
 
 
@@ -174,7 +222,7 @@ async def walk(
 
 
 async def test_a_viewer_changes_nothing(gateway: GatewayFactory) -> None:
-    async with gateway(PLUGINS) as running:
+    async with gateway(PLUGINS, config=ALLOWED) as running:
         ids = await plant(running)
         key, session = Browser(running, **READER), Browser(running)
         await session.log_in("vic@example.com")
@@ -191,11 +239,15 @@ async def test_a_viewer_changes_nothing(gateway: GatewayFactory) -> None:
         last = await running.chat(headers=CLERK)
         await logged(running, last.headers.get("helicone-id") or "")
         after = await rows(running)
-        assert {table for table in before if after[table] != before[table]} >= {"request", "prompt"}, "so it could fail"
+        assert {table for table in before if after[table] != before[table]} >= {
+            "request",
+            "prompt",
+            "alert_delivery",
+        }, "so it could fail"
 
 
 async def test_an_organisation_sees_and_changes_nothing_of_another(gateway: GatewayFactory) -> None:
-    async with gateway(PLUGINS) as running:
+    async with gateway(PLUGINS, config=ALLOWED) as running:
         ids = await plant(running)
         asked = {ident for name, ident in ids.items() if name not in ("session", "property", "organization")}
         before = await rows(running)
