@@ -151,7 +151,7 @@ class ScoreAt(Struct, frozen=True, kw_only=True):
 
 @ROUTES.post("/v1/dashboard/scores/query", body=ScoresQuery, data=list[ScoreAt])
 async def scores(call: Call, body: ScoresQuery) -> list[ScoreAt]:
-    """Averages of scores over time, of the first thousand names."""
+    """Averages of scores over time."""
     question, begins = body.question(call), body.buckets()
     if not begins:
         return []
