@@ -157,10 +157,13 @@ class Logins:
         await self.sessions.end(session.secret)
         await self._audit(session.key, "session.end", session.key.id)
 
-    async def end_there(self, provider: str, subject: str | None, sid: str | None) -> None:
-        """End sessions because the OpenID provider says so: the one called ``sid`` there, else all of ``subject``."""
+    async def end_there(self, provider: str, subject: str | None, sid: str | None, until: float) -> None:
+        """End sessions because the OpenID provider says so: the one called ``sid`` there, else all of ``subject``.
+
+        Those that began after ``until`` (epoch seconds) stay: somebody may send an old token again.
+        """
         users = [] if subject is None or sid is not None else await self.users.table.with_subject(subject)
-        await self.sessions.end_of(provider, [f"user:{user}" for user in users], sid)
+        await self.sessions.end_of(provider, [f"user:{user}" for user in users], sid, until)
 
     async def change_password(self, key: GatewayKey, current: str, new: str, address: str) -> User:
         """Give the user behind ``key`` a new password, and end all their sessions.

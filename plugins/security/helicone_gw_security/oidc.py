@@ -119,9 +119,9 @@ class OidcProvider:
             asked["id_token_hint"] = id_token
         return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(asked)}"
 
-    async def logged_out(self, token: str) -> tuple[str | None, str | None]:
+    async def logged_out(self, token: str) -> tuple[str | None, str | None, float]:
         """Whom a logout token says to have logged out: ``sub`` and ``sid``, one of them at least (Back-Channel Logout
-        1.0, section 2.6)."""
+        1.0, section 2.6), and the latest time (epoch seconds) at which a session that it means may have begun."""
         claims = await self._verified(token, what="logout token", named=False)
         self._check_issued(claims, "logout token")
         events = claims.get("events")
@@ -130,7 +130,7 @@ class OidcProvider:
         sub, sid = (each if isinstance(each := claims.get(name), str) and each else None for name in ("sub", "sid"))
         if sub is None and sid is None:
             raise OidcFailed("the logout token names nobody")
-        return sub, sid
+        return sub, sid, float(claims["iat"]) + LEEWAY
 
     async def _authenticated(self, fields: Mapping[str, str]) -> dict[str, Any]:
         """How the client proves itself at the token endpoint (RFC 6749, section 2.3.1)."""

@@ -115,12 +115,12 @@ def oidc_pages(
         token = (await read_fields()).get("logout_token", "")
         counted = await logins.attempts.begin(client_address())
         try:
-            sub, sid = await provider.logged_out(token)
+            sub, sid, until = await provider.logged_out(token)
         except OidcFailed as problem:
             log.warning("a logout failed", provider=which, problem=str(problem))
             raise BadRequest("The logout token is not valid.", code="invalid_logout_token") from None
         await logins.attempts.good(counted)
-        await logins.end_there(which, None if sub is None else subject_of(provider.config, sub), sid)
+        await logins.end_there(which, None if sub is None else subject_of(provider.config, sub), sid, until)
         return good(None)
 
     def failed(which: str, problem: OidcFailed) -> Response:

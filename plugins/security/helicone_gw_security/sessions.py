@@ -229,9 +229,11 @@ class Sessions:
             self._known.pop(sha256, None)
         return done.rowcount
 
-    async def end_of(self, provider: str, holders: Sequence[str], sid: str | None) -> int:
-        """End the sessions that began at ``provider``: the one called ``sid`` there, else all of ``holders``."""
+    async def end_of(self, provider: str, holders: Sequence[str], sid: str | None, until: float) -> int:
+        """End the sessions that began at ``provider`` up to ``until`` (epoch seconds): the one called ``sid`` there,
+        else all of ``holders``."""
         which = SESSION.c.holder.in_(holders) if sid is None else SESSION.c.sid == named_there(provider, sid)
+        which &= SESSION.c.created_at <= until
         async with self._database.begin() as connection:
             done = await connection.execute(delete(SESSION).where(SESSION.c.provider == provider, which))
         self._known.clear()

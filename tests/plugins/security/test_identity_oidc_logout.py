@@ -106,6 +106,19 @@ async def test_or_all_of_a_person_and_nobody_elses(running: RunningGateway, open
     assert [(await each.session())["authenticated"] for each in (one, two, other)] == [False, False, True]
 
 
+async def test_an_old_token_ends_no_session_that_began_since(
+    running: RunningGateway, openid: OpenId, clock: VirtualClock
+) -> None:
+    await inside(running, openid)
+    old = token(openid, sid=None, sub="u-1")
+    assert (await tell(running, old)).status == 200
+    clock.advance(90)
+    openid.now += 90
+    later = await inside(running, openid)
+    assert (await tell(running, old)).status == 200
+    assert (await later.session())["authenticated"]
+
+
 async def test_what_is_no_logout_token_ends_nothing(running: RunningGateway, openid: OpenId) -> None:
     browser = await inside(running, openid)
     strange = ECKey.generate_key("P-256", {"kid": "one"})
