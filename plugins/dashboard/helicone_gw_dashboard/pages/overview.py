@@ -11,6 +11,7 @@ from helicone_gw_dashboard import charts, formatting
 from helicone_gw_dashboard.asking import PERCENTILES, SERIES, TOP, asked, buckets, compared, increment
 from helicone_gw_dashboard.formatting import change
 from helicone_gw_dashboard.lens import RANGES, Lens, leaf
+from helicone_gw_dashboard.pages.users import users_of
 from helicone_gw_dashboard.pages.welcome import welcome
 from helicone_gw_dashboard.site import Pages
 from helicone_gw_dashboard.view import Trouble, View
@@ -130,6 +131,10 @@ async def largest(view: View, by: str) -> Response:
 async def active_users(view: View) -> Response:
     """How many users there were: the one figure that takes longer, so that the others do not wait for it."""
     lens = view.lens()
+    if lens.filters:
+        # No sums tell: all requests that match would have to be read, of this time and of the one before.
+        count, more = await users_of(view, lens)
+        return view.render("_active.html", users=formatting.compact(count), more=more)
     series = await compared(view, SERIES, lens, {**asked(lens), "dbIncrement": "year", "users": True})
     now, before = series["totals"]["users"], series["previous"]["totals"]["users"]
     return view.render("_active.html", users=formatting.compact(now), before=change(now, before))

@@ -81,6 +81,13 @@ async def users(view: View) -> Response:
     return view.render("users.html", **values, found=found, ranges=RANGES, sorts=SORTS, newest=NEWEST)
 
 
+async def users_of(view: View, lens: Lens) -> tuple[int, bool]:
+    """How many users the newest `NEWEST` requests of a lens with filters have, and whether there are older ones."""
+    body = {"filter": list(lens.filters), "timeFilter": _seconds(lens), "limit": 1, "newest": NEWEST}
+    found = await view.ask("POST", METRICS, json=body)
+    return found["count"], found.get("since") is not None
+
+
 async def _searched(view: View, lens: Lens, words: str) -> dict[str, Any]:
     """Users in whose id the words are, with what they used in the lens's time.
 
