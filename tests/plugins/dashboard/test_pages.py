@@ -149,6 +149,8 @@ async def test_what_no_sums_tell_is_told_of_the_newest_requests_first(
         assert "of the newest" not in everything.replace("Of", "of")
         assert all(f"reader-{number}" in everything for number in range(4))
         assert "newest 2" not in await get(running, path), "sums tell it of everybody"
+    assert "2+" in await get(running, f"/dashboard/active-users?filter={quote(model)}")
+    assert "2+" not in await get(running, "/dashboard/active-users")
 
 
 async def test_nothing_that_users_or_models_write_becomes_markup(running: RunningGateway) -> None:

@@ -134,10 +134,10 @@ async def active_users(view: View) -> Response:
     if lens.filters:
         # No sums tell: all requests that match would have to be read, of this time and of the one before.
         count, more = await users_of(view, lens)
-        return view.render("_active.html", users=formatting.compact(count), more=more)
+        return view.render("_active.html", users=formatting.compact(count), more=more, before=None)
     series = await compared(view, SERIES, lens, {**asked(lens), "dbIncrement": "year", "users": True})
     now, before = series["totals"]["users"], series["previous"]["totals"]["users"]
-    return view.render("_active.html", users=formatting.compact(now), before=change(now, before))
+    return view.render("_active.html", users=formatting.compact(now), more=False, before=change(now, before))
 
 
 async def _keys(view: View) -> list[str]:
