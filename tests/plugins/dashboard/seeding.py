@@ -25,11 +25,12 @@ QUESTION = "Find a hotel in Lisbon for five nights, near the river, below 150 eu
 
 
 def seed(
-    url: str, requests: int, days: float = 30, *, headers: dict[str, str] | None = None, lively: bool = False
+    url: str, requests: int, days: float = 28, *, headers: dict[str, str] | None = None, lively: bool = False
 ) -> None:
     """Tell the gateway at ``url`` of ``requests`` requests within the last ``days`` and of 18 in three sessions.
 
-    All of them are in its log afterwards. ``lively``: as pictures want them, most in the last two days and in the
+    All of them are in its log afterwards; those of the usual 28 days are within the dashboard's thirty, which begin at
+    a midnight. ``lively``: as pictures want them, most in the last two days and in the
     afternoon, half of them streams.
     """
     dice = random.Random(7)
