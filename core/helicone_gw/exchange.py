@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from helicone_gw.access import NO_PROVIDER_KEYS
+from helicone_gw.ahead import over, read_ahead
 from helicone_gw.model import Attempt, Capture, Cost, Outcome, Request, Response, Route, Usage
 from helicone_gw.stash import Stash
 
@@ -203,16 +204,9 @@ class Exchange:
             return b""
         if self._upload_length is not None and self._upload_length > limit:
             return None
-        pieces: list[bytes] = []
-        size = 0
-        async for piece in upload:
-            pieces.append(piece)
-            size += len(piece)
-            if size > limit:
-                self._upload = _joined(pieces, upload)
-                return None
-        self._upload = _joined(pieces, None)
-        return b"".join(pieces)
+        body, rest = await read_ahead(upload, limit)
+        self._upload = over(body) if rest is None else rest
+        return body if rest is None else None
 
     def through_upload(self, look: Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]]) -> None:
         """Have the body of an upload pass through ``look`` on its way to the provider, where there is one.
@@ -281,14 +275,6 @@ class Exchange:
             self._end_stream, self._end_closed = reason, closed
             if self._wake is not None:
                 self._wake()
-
-
-async def _joined(pieces: list[bytes], rest: AsyncIterator[bytes] | None) -> AsyncIterator[bytes]:
-    for piece in pieces:
-        yield piece
-    if rest is not None:
-        async for piece in rest:
-            yield piece
 
 
 async def _within(awaitable: Awaitable[Any], seconds: float) -> None:

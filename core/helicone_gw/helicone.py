@@ -31,28 +31,7 @@ BodyMapping = Literal["OPENAI", "RESPONSES", "NO_MAPPING"]
 PromptMode = Literal["production", "testing", "deactivated"]
 TokenLimitHandler = Literal["truncate", "middle-out", "fallback"]
 
-HELICONE_ID = "helicone-id"
-HELICONE_STATUS = "helicone-status"
-HELICONE_WARNING = "helicone-warning"
-HELICONE_ERROR = "helicone-error"
-HELICONE_PROVIDER = "helicone-provider"
-HELICONE_MODEL = "helicone-model"
-HELICONE_ATTEMPTS = "helicone-attempts"
-HELICONE_COST = "helicone-cost"
-HELICONE_OVERHEAD_MS = "helicone-overhead-ms"
-HELICONE_ROUTE = "helicone-route"
 HELICONE_TRANSLATION_LOSS = "helicone-translation-loss"
-HELICONE_FALLBACK_INDEX = "helicone-fallback-index"
-HELICONE_CACHE = "helicone-cache"
-HELICONE_CACHE_BUCKET_IDX = "helicone-cache-bucket-idx"
-HELICONE_CACHE_LATENCY = "helicone-cache-latency"
-HELICONE_CACHE_KEY = "helicone-cache-key"
-HELICONE_CACHE_REASON = "helicone-cache-reason"
-HELICONE_CACHE_PARTS = "helicone-cache-parts"
-HELICONE_RATELIMIT_LIMIT = "helicone-ratelimit-limit"
-HELICONE_RATELIMIT_REMAINING = "helicone-ratelimit-remaining"
-HELICONE_RATELIMIT_RESET = "helicone-ratelimit-reset"
-HELICONE_RATELIMIT_POLICY = "helicone-ratelimit-policy"
 
 
 class Properties(Mapping[str, str]):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from helicone_gw.ahead import read_ahead
 from helicone_gw.clock import Clock
 from helicone_gw.dialects import wire_format
 from helicone_gw.dialects.base import Reply
@@ -107,7 +108,7 @@ class Answering:
             ):
                 body = response.buffered
                 if body is None or len(body) > self._max_body:
-                    body, rest = await _read_up_to(self._max_body, response.body)
+                    body, rest = await read_ahead(response.body, self._max_body)
                     if rest is not None:
                         if translation is not None:
                             raise UpstreamProtocolError("The provider's answer is too large to be translated.")
@@ -190,7 +191,7 @@ class Answering:
         return Answer(response.status, headers, layer, live=live, attempt=opened.attempt)
 
     async def _refusal(self, response: UpstreamResponse, translation: Translation | None) -> UpstreamStatus:
-        body, rest = await _read_up_to(MAX_ERROR_BODY, response.body)
+        body, rest = await read_ahead(response.body, MAX_ERROR_BODY)
         if rest is not None:
             raise UpstreamProtocolError(
                 f"The provider answered {response.status} with more than {MAX_ERROR_BODY} bytes."
@@ -212,28 +213,10 @@ class Answering:
         return error
 
 
-async def _read_up_to(limit: int, body: AsyncIterator[bytes]) -> tuple[bytes, AsyncIterator[bytes] | None]:
-    """All of ``body``; or, where that is more than ``limit`` bytes, what was read of it and an iterator over it all."""
-    pieces: list[bytes] = []
-    size = 0
-    async for data in body:
-        pieces.append(data)
-        size += len(data)
-        if size > limit:
-            return b"", _joined(b"".join(pieces), body)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces), None
-
-
 async def _close(response: UpstreamResponse) -> None:
     # It is being thrown away: its own failure adds nothing.
     with contextlib.suppress(Exception):
         await response.close()
-
-
-async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for data in rest:
-        yield data
 
 
 @lru_cache(maxsize=256)

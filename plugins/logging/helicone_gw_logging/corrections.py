@@ -13,11 +13,11 @@ from sqlalchemy import Select, delete, or_, select
 from helicone_gw_logging.columns import columns
 from helicone_gw_logging.insert import Knowledge, take_numbers
 from helicone_gw_logging.query.scope import Scope
-from helicone_gw_logging.record import KEY_BYTES, NAME_BYTES, TEXT_BYTES, VALUE_START_BYTES, text
 from helicone_gw_logging.redact import redact_text
 from helicone_gw_logging.rollups import gather
 from helicone_gw_logging.statements import Values, put
 from helicone_gw_logging.tables import FEEDBACK, PROPERTY, REQUEST, SCORE
+from helicone_gw_logging.texts import KEY_BYTES, NAME_BYTES, TEXT_BYTES, VALUE_START_BYTES, text
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection

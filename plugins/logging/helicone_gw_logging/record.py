@@ -11,26 +11,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from helicone_gw_logging.facts import KNOWN, Facts, facts_of
-from helicone_gw_logging.measures import HOUR_MS
-from helicone_gw_logging.texts import KEY_BYTES, NAME_BYTES, TEXT_BYTES, VALUE_START_BYTES, label, text
+from helicone_gw_logging.texts import KEY_BYTES, label, text
 
 if TYPE_CHECKING:
     from helicone_gw import Capture, Exchange
-
-__all__ = [
-    "HOUR_MS",
-    "KEY_BYTES",
-    "MAX_ANNOTATIONS",
-    "NAME_BYTES",
-    "SHORTEST_SECRET",
-    "TEXT_BYTES",
-    "VALUE_START_BYTES",
-    "LogRecord",
-    "RawBody",
-    "label",
-    "record",
-    "text",
-]
 
 SHORTEST_SECRET = 8
 """Fewest characters of a gateway key that is looked for in what is stored."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Table, delete, func, select, text, tuple_
 
+from helicone_gw_logging.measures import HOUR_MS
 from helicone_gw_logging.partitions import beginning, make_ahead, months, partition
-from helicone_gw_logging.record import HOUR_MS
 from helicone_gw_logging.tables import ATTEMPT, BODY, FEEDBACK, PARTITIONED, PROPERTY, REQUEST, SCORE
 from helicone_gw_logging.totals import (
     DIMENSION,

@@ -26,7 +26,7 @@ from helicone_gw_moderation.plan import Hit, Plan
 from helicone_gw_moderation.policy import Policy
 from helicone_gw_moderation.reading import of_answer
 from helicone_gw_moderation.realtime import OPERATIONS, RealtimeGuard
-from helicone_gw_moderation.report import ModerationCounters, Report, Where, refusal
+from helicone_gw_moderation.report import ModerationCounters, Report, refusal
 from helicone_gw_moderation.stream import StreamGuard
 from helicone_gw_moderation.texts import Clean, look
 from helicone_gw_moderation.vault import Vault, placeholders
@@ -117,7 +117,7 @@ class Guard:
         values = Vault(self._config.max_redacted, taken)
         looked = await look(plan, texts, values=values, clean=self._clean)
         self._counters.not_restorable += values.full
-        self._note(looked.hits, "input")
+        self._report.add_all(looked.hits, "input")
         if (hit := looked.blocking) is not None:
             raise refusal(self._exchange, hit, "input")
         if values.values:
@@ -131,7 +131,7 @@ class Guard:
 
     async def _judge_request(self, plan: Plan, texts: Sequence[str]) -> None:
         hits = await self._judging.judge(plan, texts, "input", self._exchange)
-        self._note(hits, "input")
+        self._report.add_all(hits, "input")
         blocking = next((hit for hit in hits if hit.action == "block"), None)
         if blocking is not None:
             raise refusal(self._exchange, blocking, "input")
@@ -157,12 +157,12 @@ class Guard:
             return None
         texts = found.texts
         looked = await look(plan, texts, vault=self._vault, clean=self._clean)
-        self._note(looked.hits, "output")
+        self._report.add_all(looked.hits, "output")
         try:
             blocking = looked.blocking
             if blocking is None and plan.judged and texts:
                 hits = await self._judge_answer(plan, texts)
-                self._note(hits, "output")
+                self._report.add_all(hits, "output")
                 blocking = next((hit for hit in hits if hit.action == "block"), None)
             if blocking is not None:
                 raise refusal(exchange, blocking, "output")
@@ -249,10 +249,6 @@ class Guard:
         self._report.add(hit, "output")
         if hit.action == "block" and self._refused is None:
             self._refused = hit
-
-    def _note(self, hits: Sequence[Hit], where: Where) -> None:
-        for hit in hits:
-            self._report.add(hit, where)
 
     # END
 

@@ -16,7 +16,7 @@ from helicone_gw import Chunk, Clock, Exchange, GatewayError, MalformedBody, Pas
 from helicone_gw_moderation.config import ModerationConfig
 from helicone_gw_moderation.plan import Hit, Plan
 from helicone_gw_moderation.policy import Policy
-from helicone_gw_moderation.report import ModerationCounters, Report, Where, refusal
+from helicone_gw_moderation.report import ModerationCounters, Report, refusal
 from helicone_gw_moderation.stream import StreamGuard
 from helicone_gw_moderation.texts import look_now
 from helicone_gw_moderation.vault import Vault
@@ -88,7 +88,7 @@ class RealtimeGuard:
         if b'"audio"' in data or not isinstance(message, str):
             self._sound()
         looked = look_now(plan, texts, values=self._vault)
-        self._note(looked.hits, "input")
+        self._report.add_all(looked.hits, "input")
         if (hit := looked.blocking) is not None:
             return Passed((), (_refusal(refusal(self._exchange, hit, "input"), data),))
         if not looked.changes:
@@ -150,7 +150,7 @@ class RealtimeGuard:
         if not isinstance(text, str) or not self._input.checks:
             return False
         hits = look_now(self._input, [text]).hits
-        self._note(hits, "input")
+        self._report.add_all(hits, "input")
         self._refused = self._refused or next((hit for hit in hits if hit.action == "block"), None)
         return self._refused is not None
 
@@ -176,10 +176,6 @@ class RealtimeGuard:
         self._report.add(hit, "output")
         if hit.action == "block" and self._refused is None:
             self._refused = hit
-
-    def _note(self, hits: Sequence[Hit], where: Where) -> None:
-        for hit in hits:
-            self._report.add(hit, where)
 
 
 def _refusal(error: GatewayError, asked: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -55,6 +56,11 @@ class Report:
         """What another instance of the plugin found."""
         if "threat" not in exchange.annotations:
             exchange.annotate("threat", False)
+
+    def add_all(self, hits: Sequence[Hit], where: Where) -> None:
+        """Note several."""
+        for hit in hits:
+            self.add(hit, where)
 
     def add(self, hit: Hit, where: Where) -> None:
         """Note one."""

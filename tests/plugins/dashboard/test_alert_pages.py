@@ -9,13 +9,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlencode
 
-import httpx
 import pytest
 import pytest_asyncio
 
 from helicone_gw import GatewayKey
 from helicone_gw.testing import GatewayFactory, RunningGateway
-from tests.plugins.dashboard.markup import ATTACKS, problems
+from tests.plugins.dashboard.asking import page, post
+from tests.plugins.dashboard.markup import ATTACKS
 from tests.plugins.dashboard.test_pages import logged
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -32,25 +32,6 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
     factory = GatewayFactory(tmp_path_factory.mktemp("alerts"))
     async with factory(["logging", {"alerts": {"channels": CHANNELS}}, "dashboard"], config=MODELS) as gateway:
         yield gateway
-
-
-async def page(running: RunningGateway, path: str, caller: GatewayKey | None = None, status: int = 200) -> str:
-    answer = await running.gateway.pages.ask("GET", f"/dashboard{path}", caller=caller)
-    assert answer.status_code == status, answer.text
-    assert problems(answer.text) == []
-    return answer.text
-
-
-async def post(
-    running: RunningGateway, path: str, *fields: tuple[str, str], caller: GatewayKey | None = None
-) -> httpx.Response:
-    headers = {"Content-Type": "application/x-www-form-urlencoded", "HX-Request": "true"}
-    content = urlencode(fields).encode()
-    answer = await running.gateway.pages.ask(
-        "POST", f"/dashboard{path}", caller=caller, content=content, headers=headers
-    )
-    assert problems(answer.text) == []
-    return answer
 
 
 async def alerts(running: RunningGateway) -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ import html
 import re
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -17,7 +16,9 @@ from helicone_gw import GatewayKey
 from helicone_gw.testing import GatewayFactory, RunningGateway, ScriptedProvider, of_json
 from helicone_gw_alerts.tables import DELIVERY
 from tests.plugins.alerts.running import ALLOWED, SINK, delivered
-from tests.plugins.dashboard.markup import ATTACKS, problems
+from tests.plugins.dashboard import asking
+from tests.plugins.dashboard.asking import page
+from tests.plugins.dashboard.markup import ATTACKS
 from tests.plugins.dashboard.test_pages import logged
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -37,22 +38,11 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
         yield gateway
 
 
-async def page(running: RunningGateway, path: str, caller: GatewayKey | None = None, status: int = 200) -> str:
-    answer = await running.gateway.pages.ask("GET", f"/dashboard{path}", caller=caller)
-    assert answer.status_code == status, answer.text
-    assert problems(answer.text) == []
-    return answer.text
-
-
 async def post(
     running: RunningGateway, path: str, caller: GatewayKey | None = None, status: int = 200, **fields: str
 ) -> httpx.Response:
-    headers = {"Content-Type": "application/x-www-form-urlencoded", "HX-Request": "true"}
-    answer = await running.gateway.pages.ask(
-        "POST", f"/dashboard{path}", caller=caller, content=urlencode(fields).encode(), headers=headers
-    )
+    answer = await asking.post(running, path, *fields.items(), caller=caller)
     assert answer.status_code == status, answer.text
-    assert problems(answer.text) == []
     return answer
 
 

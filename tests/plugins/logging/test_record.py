@@ -22,8 +22,9 @@ from helicone_gw.errors import (
 from helicone_gw.exchange import Exchange
 from helicone_gw.model import Attempt, Capture, Cost, Outcome, Response, Target, Usage
 from helicone_gw_logging.columns import columns
-from helicone_gw_logging.record import LogRecord, record, text
+from helicone_gw_logging.record import LogRecord, record
 from helicone_gw_logging.tables import ATTEMPT, PROPERTY, REQUEST
+from helicone_gw_logging.texts import text
 from helicone_gw_logging.values import MAX_PROPERTIES, arranged
 from tests.plugins.logging.journaling import named
 

@@ -22,8 +22,9 @@ from sqlalchemy.dialects import sqlite
 from helicone_gw.database import Database
 from helicone_gw_logging.histograms import percentile
 from helicone_gw_logging.insert import Knowledge, Rows, prepare, write
+from helicone_gw_logging.measures import HOUR_MS
 from helicone_gw_logging.plugin import VERSIONS
-from helicone_gw_logging.record import HOUR_MS, record
+from helicone_gw_logging.record import record
 from helicone_gw_logging.tables import REQUEST
 from helicone_gw_logging.totals import ALL, DIMENSION_DAY, HISTOGRAM_DAY, ROLLUP, SESSION, USER
 from tests.plugins.logging.conftest import build

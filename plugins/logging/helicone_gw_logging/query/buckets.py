@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
-from helicone_gw_logging.record import HOUR_MS
+from helicone_gw_logging.measures import HOUR_MS
 
 Increment = Literal["min", "hour", "day", "week", "month", "year"]
 

@@ -7,10 +7,10 @@ from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from helicone_gw_logging.measures import HOUR_MS
 from helicone_gw_logging.query.buckets import MINUTE_MS, Increment
 from helicone_gw_logging.query.nodes import FilterError, shown
 from helicone_gw_logging.query.spans import Span
-from helicone_gw_logging.record import HOUR_MS
 
 DAY_MS: Final = 24 * HOUR_MS
 MAX_BUCKETS: Final = 10_000

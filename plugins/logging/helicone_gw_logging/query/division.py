@@ -14,9 +14,9 @@ from typing import Any, Final
 from msgspec import Struct
 from sqlalchemy import CTE, BigInteger, ColumnElement, Select, and_, column, values
 
+from helicone_gw_logging.measures import HOUR_MS
 from helicone_gw_logging.query.cuts import DAY_MS, Range, between, merged, whole
 from helicone_gw_logging.query.spans import Span
-from helicone_gw_logging.record import HOUR_MS
 
 FEW: Final = 3
 """Pieces of time that are asked for one by one; more are asked for with one statement."""

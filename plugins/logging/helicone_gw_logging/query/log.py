@@ -12,8 +12,8 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, inspect, o
 
 from helicone_gw_logging.bodies import unpack
 from helicone_gw_logging.objects import Objects, frames_of
-from helicone_gw_logging.record import KEY_BYTES, VALUE_START_BYTES, text
 from helicone_gw_logging.tables import ATTEMPT, BODY, PROPERTY, REQUEST, AttemptRow, RequestRow
+from helicone_gw_logging.texts import KEY_BYTES, VALUE_START_BYTES, text
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection

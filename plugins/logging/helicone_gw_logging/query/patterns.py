@@ -10,7 +10,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from helicone_gw_logging.record import TEXT_BYTES, text
+from helicone_gw_logging.texts import TEXT_BYTES, text
 
 
 def contains(expression: ColumnElement[Any], said: str) -> ColumnElement[bool]:

@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 
 from helicone_gw_logging.histograms import bucket
+from helicone_gw_logging.measures import HOUR_MS
 from helicone_gw_logging.packing import unpacked
 from helicone_gw_logging.query.columns import ANSWERED_MODEL
 from helicone_gw_logging.query.cuts import DAY_MS, step
@@ -35,7 +36,6 @@ from helicone_gw_logging.query.nodes import ALL, conditions
 from helicone_gw_logging.query.plan import Level, Question, planned
 from helicone_gw_logging.query.sums import Place, instants
 from helicone_gw_logging.query.where import compare, joined
-from helicone_gw_logging.record import HOUR_MS
 from helicone_gw_logging.tables import REQUEST
 from helicone_gw_logging.totals import ALL as EVERY
 from helicone_gw_logging.totals import HISTOGRAM, HISTOGRAM_DAY, HISTOGRAM_PACKED, ROLLUP_DAY

@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import ColumnElement, FromClause, Table, and_, func, literal, select
 
+from helicone_gw_logging.measures import HOUR_MS
 from helicone_gw_logging.query.columns import ANSWERED_MODEL, STATUS
 from helicone_gw_logging.query.cuts import DAY_MS
 from helicone_gw_logging.query.division import Division, divided
@@ -19,9 +20,9 @@ from helicone_gw_logging.query.nodes import ALL, Both, Condition, Node, conditio
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.spans import Span
 from helicone_gw_logging.query.where import MODEL, compare, joined, property_key, where
-from helicone_gw_logging.record import HOUR_MS, NAME_BYTES, VALUE_START_BYTES, text
 from helicone_gw_logging.rollups import UNTOLD
 from helicone_gw_logging.tables import PROPERTY, REQUEST
+from helicone_gw_logging.texts import NAME_BYTES, VALUE_START_BYTES, text
 from helicone_gw_logging.totals import ALL as SUMMED
 from helicone_gw_logging.totals import DIMENSION, DIMENSION_DAY, EVERY, OTHER, PROPERTY_KEY, ROLLUP, ROLLUP_DAY
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import BigInteger, ColumnElement, Select, delete, func, literal_column, select
 
+from helicone_gw_logging.measures import HOUR_MS
 from helicone_gw_logging.query.buckets import Increment, bucket_start, grain
 from helicone_gw_logging.query.nodes import ALL, Node
 from helicone_gw_logging.query.patterns import contains
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.spans import Span
 from helicone_gw_logging.query.where import property_key, where
-from helicone_gw_logging.record import HOUR_MS
 from helicone_gw_logging.rollups import UNTOLD
 from helicone_gw_logging.statements import put
 from helicone_gw_logging.tables import PROPERTY, REQUEST

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from helicone_gw_logging.bodies import unpack
+from helicone_gw_logging.measures import HOUR_MS
 from helicone_gw_logging.objects import Objects, frames_of
 from helicone_gw_logging.query.log import Cursor, LoggedBody
 from helicone_gw_logging.query.nodes import ALL, Node
@@ -31,8 +32,8 @@ from helicone_gw_logging.query.sorts import SORTED, Order, beyond, is_cached, or
 from helicone_gw_logging.query.spans import Span
 from helicone_gw_logging.query.sums import answered
 from helicone_gw_logging.query.where import has_most, leading, led, rare, where
-from helicone_gw_logging.record import HOUR_MS, text
 from helicone_gw_logging.tables import BODY, FEEDBACK, MOST, PROPERTY, REQUEST, SCORE
+from helicone_gw_logging.texts import text
 from helicone_gw_logging.totals import ROLLUP
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.spans import Span
 from helicone_gw_logging.query.spread import Percentile, Spread, spread
 from helicone_gw_logging.query.where import compare, where
-from helicone_gw_logging.record import text
 from helicone_gw_logging.statements import put
 from helicone_gw_logging.tables import REQUEST
+from helicone_gw_logging.texts import text
 from helicone_gw_logging.totals import SESSION, SESSION_TAG
 
 if TYPE_CHECKING:

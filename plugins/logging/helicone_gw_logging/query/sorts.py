@@ -14,8 +14,8 @@ from helicone_gw_logging.query.log import Cursor
 from helicone_gw_logging.query.nodes import FilterError, shown
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.where import LOGGED_STATUS, MODEL, property_key
-from helicone_gw_logging.record import text
 from helicone_gw_logging.tables import PROPERTY, REQUEST, SCORE
+from helicone_gw_logging.texts import text
 from helicone_gw_logging.totals import USER
 
 Direction = Literal["asc", "desc"]

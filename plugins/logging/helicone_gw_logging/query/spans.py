@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Table, and_, false, or_
 
-from helicone_gw_logging.record import HOUR_MS
+from helicone_gw_logging.measures import HOUR_MS
 from helicone_gw_logging.tables import REQUEST
 
 

@@ -19,8 +19,8 @@ from helicone_gw_logging.query.spans import Span
 from helicone_gw_logging.query.spread import Percentile, Spread, spread
 from helicone_gw_logging.query.sums import answered, largest, of_rows
 from helicone_gw_logging.query.where import compare, where
-from helicone_gw_logging.record import text
 from helicone_gw_logging.tables import REQUEST
+from helicone_gw_logging.texts import text
 from helicone_gw_logging.totals import DIMENSION_DAY, OTHER, USER
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ from helicone_gw_logging.query.columns import ANSWERED_MODEL, STATUS
 from helicone_gw_logging.query.nodes import Both, Condition, FilterError, Node
 from helicone_gw_logging.query.patterns import contains, ilike, like
 from helicone_gw_logging.query.scope import Scope
-from helicone_gw_logging.record import KEY_BYTES, NAME_BYTES, TEXT_BYTES, VALUE_START_BYTES, text
 from helicone_gw_logging.tables import FEEDBACK, MOST, PROPERTY, REQUEST, SCORE
+from helicone_gw_logging.texts import KEY_BYTES, NAME_BYTES, TEXT_BYTES, VALUE_START_BYTES, text
 from helicone_gw_logging.totals import SESSION, SESSION_TAG, USER
 
 Leaf = Callable[[Condition], ColumnElement[bool]]
