@@ -56,9 +56,14 @@ class _Workers:
         self._stopping = False
 
     def start(self) -> None:
+        if self._stopping:
+            return
         worker = self._context.Process(target=self._work, args=self._arguments, name="helicone-gw-worker")
         worker.start()
         self._born[worker] = time.monotonic()
+        if self._stopping:
+            # The signal came while this one was being made, and could not find it.
+            self.stop()
 
     def stop(self, *_: object) -> None:
         self._stopping = True
