@@ -1,4 +1,4 @@
-"""The REST API of alerts (contract 14.3): what there is, making and deleting, a look at the past, a test."""
+"""The REST API of alerts (contract 14.3): what there is, making, changing, deleting, a look at the past, a test."""
 
 from __future__ import annotations
 
@@ -81,11 +81,20 @@ def declare(pages: Pages, service: AlertService) -> None:
     async def create(call: Call) -> Any:
         rule = await service.checked(call.organization, await call.body(Rule))
         made = await keeper.create(call.organization, rule)
-        await audit(call.key, "alert.create", f"alert:{made}", after={"name": rule.name, "metric": rule.metric})
+        await audit(call.key, "alert.create", f"alert:{made}", after=_told(rule))
         return made
 
     pages.route("POST", "/v1/alert/create", role="member")(create)
     pages.route("POST", "/alerts", role="member")(create)
+
+    @pages.route("PUT", "/v1/alert/<id>", role="member")
+    async def change(call: Call, id: str) -> Any:
+        before = await keeper.alert(call.organization, id)
+        rule = await service.checked(call.organization, await call.body(Rule))
+        await service.evaluation.change(before, rule)
+        told = (_told(before.rule), _told(rule))
+        await audit(call.key, "alert.change", f"alert:{id}", before=told[0], after=told[1])
+        return _shown(msgspec.structs.replace(before, rule=rule), id in await keeper.triggered(call.organization))
 
     async def delete(call: Call, id: str) -> None:
         await keeper.delete(call.organization, id)
@@ -139,6 +148,18 @@ def declare(pages: Pages, service: AlertService) -> None:
             return {"receiver": receiver, "delivered": error is None, "error": error}
 
         return await asyncio.gather(*map(told, alert.rule.receivers()))
+
+
+def _told(rule: Rule) -> dict[str, Any]:
+    """What the audit log has of a rule: not its filter, which may be long and name people."""
+    return {
+        "name": rule.name,
+        "metric": rule.metric,
+        "threshold": rule.threshold,
+        "comparison": rule.comparison,
+        "window": rule.window,
+        "tells": rule.receivers(),
+    }
 
 
 def _shown(alert: Alert, triggered: bool) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from helicone_gw_alerts.rules import Rule
 from helicone_gw_alerts.tables import EVENT
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
     from helicone_gw import Clock
 
 NOTIFICATION: Final = "notification"
@@ -102,16 +104,36 @@ class Evaluation:
         self.counters.triggered += 1
         self._log.warning("an alert fired", alert=alert.id, name=alert.rule.name, metric=alert.rule.metric)
 
-    async def _close(self, alert: Alert, event: Event, sample: Sample) -> None:
-        now = self._clock.now()
-        mine = (EVENT.c.id == event.id, EVENT.c.open_key.is_not(None))
+    async def change(self, alert: Alert, rule: Rule) -> None:
+        """Have ``alert`` be ``rule`` from now on. Raises `Refusal`, `NoSuch`, SQLAlchemy's errors.
+
+        What is triggered stays so until the next look, which goes by the new rule. Where that measures something else,
+        it is resolved for those who were told of it: what is true of one measure says nothing of another.
+        """
+        open_events = await self._keeper.open_events(alert.organization, alert.id)
+        other = rule.measured != alert.rule.measured
         async with self._keeper.database.begin() as connection:
-            ended = await connection.execute(update(EVENT).where(*mine).values(ended_at=now, open_key=None))
-            if not ended.rowcount:
+            await self._keeper.change(connection, alert, rule)
+            ended = [
+                await self._end(connection, alert, event, Sample(None, None)) for event in open_events.values() if other
+            ]
+        self.counters.resolved += sum(ended)
+
+    async def _close(self, alert: Alert, event: Event, sample: Sample) -> None:
+        async with self._keeper.database.begin() as connection:
+            if not await self._end(connection, alert, event, sample):
                 return  # another worker was quicker
-            await self._tell(connection, alert, "resolved", event, sample, now)
         self.counters.resolved += 1
         self._log.info("an alert was resolved", alert=alert.id, name=alert.rule.name)
+
+    async def _end(self, connection: AsyncConnection, alert: Alert, event: Event, sample: Sample) -> bool:
+        """End what is triggered and tell of it; whether nobody had done so before."""
+        now = self._clock.now()
+        mine = (EVENT.c.id == event.id, EVENT.c.open_key.is_not(None))
+        ended = await connection.execute(update(EVENT).where(*mine).values(ended_at=now, open_key=None))
+        if ended.rowcount:
+            await self._tell(connection, alert, "resolved", event, sample, now)
+        return bool(ended.rowcount)
 
     async def _tell(
         self, connection: Any, alert: Alert, what: str, event: Event, sample: Sample, ended_at: float | None = None

@@ -15,6 +15,8 @@ from helicone_gw_alerts.rules import Rule
 from helicone_gw_alerts.tables import ALERT, EVENT
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
     from helicone_gw import Clock, Database
     from helicone_gw_alerts.config import AlertsConfig
 
@@ -95,18 +97,24 @@ class Keeper:
             await connection.execute(insert(ALERT).values(**row))
         return made
 
+    async def change(self, connection: AsyncConnection, alert: Alert, rule: Rule) -> None:
+        """Have ``alert`` be ``rule``, which has been checked, from now on."""
+        await self._update(connection, alert.organization, alert.id, definition=msgspec.to_builtins(rule))
+
     async def delete(self, organization: str, id: str) -> None:
         """Delete an alert; if it was triggered, that ends without a word."""
-        if id.startswith(CONFIGURED):
-            raise Refusal("That alert is one of the configuration.")
         now = self._clock.now()
-        mine = (ALERT.c.organization_id == organization, ALERT.c.id == id, ALERT.c.deleted_at.is_(None))
         async with self.database.begin() as connection:
-            gone = await connection.execute(update(ALERT).where(*mine).values(deleted_at=now))
-            if not gone.rowcount:
-                raise NoSuch("There is no such alert.")
+            await self._update(connection, organization, id, deleted_at=now)
             ended = (EVENT.c.organization_id == organization, EVENT.c.alert_id == id, EVENT.c.open_key.is_not(None))
             await connection.execute(update(EVENT).where(*ended).values(ended_at=now, open_key=None))
+
+    async def _update(self, connection: AsyncConnection, organization: str, id: str, **values: Any) -> None:
+        if id.startswith(CONFIGURED):
+            raise Refusal("That alert is one of the configuration.")
+        mine = (ALERT.c.organization_id == organization, ALERT.c.id == id, ALERT.c.deleted_at.is_(None))
+        if not (await connection.execute(update(ALERT).where(*mine).values(**values))).rowcount:
+            raise NoSuch("There is no such alert.")
 
     async def open_events(self, organization: str, id: str) -> dict[str, Event]:
         """What is triggered of an alert now, by group."""

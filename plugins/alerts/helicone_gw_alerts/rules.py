@@ -89,6 +89,12 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         """The filter."""
         return "all" if self.filter is None or self.filter == {} else self.filter
 
+    @property
+    def measured(self) -> tuple[Any, ...]:
+        """What it measures: two rules that have the same see the same values of the same groups."""
+        grouping = (self.grouping, bool(self.grouping_is_property)) if self.grouping else None
+        return self.metric, self.window, self.aggregated, self.percentile, grouping, self.asked
+
     def breached(self, value: float) -> bool:
         """Whether ``value`` is one to tell of."""
         return value >= self.threshold if self.comparison == "gte" else value <= self.threshold

@@ -96,6 +96,8 @@ async def test_organizations_see_nothing_of_each_other_and_roles_are_kept(gatewa
         assert await rest(running, "GET", "/v1/alert/query", key="blue-admin") == {"alerts": [], "history": []}
         assert await rest(running, "GET", "/v1/webhooks", key="blue-admin") == []
         await rest(running, "DELETE", f"/v1/alert/{alert}", key="blue-admin", status=404)
+        await rest(running, "PUT", f"/v1/alert/{alert}", rule, key="blue-admin", status=404)
+        await rest(running, "PUT", f"/v1/alert/{alert}", rule, key="red-viewer", status=403)
         await rest(running, "GET", f"/v1/evaluator/{made}", key="blue-admin", status=404)
         (shown,) = await rest(running, "GET", "/v1/webhooks", key="red-viewer")
         assert (shown["destination"], shown["hmac_key"]) == (SINK, None)

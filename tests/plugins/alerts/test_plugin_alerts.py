@@ -180,6 +180,48 @@ async def test_alerts_over_the_api(gateway: GatewayFactory) -> None:
         await rest(running, "DELETE", f"/alert/{older}")
 
 
+async def test_a_changed_alert_stays_triggered_while_it_measures_the_same(gateway: GatewayFactory) -> None:
+    sink = receiver()
+    rule: dict[str, Any] = {"name": "Busy", "metric": "count", "threshold": 2, "channels": ["hook"]}
+    audited: list[Any] = []
+
+    class Kept:
+        async def record(self, entry: Any) -> None:
+            audited.append(entry)
+
+    async with gateway([*LOGGED, alerts(alerts={"own": rule_of("count")})], http=sink) as running:
+        running.gateway.audit.register(Kept())
+        made = await rest(running, "POST", "/v1/alert/create", rule)
+        path = f"/v1/alert/{made}"
+        for _ in range(2):
+            await running.chat()
+        await evaluated(running)
+        shown = await rest(running, "PUT", path, {**rule, "name": "Busier", "threshold": 1, "comparison": "gte"})
+        assert (shown["id"], shown["name"], shown["threshold"], shown["status"]) == (made, "Busier", 1.0, "triggered")
+        await evaluated(running)
+        assert events(sink) == [("triggered", None, 2.0)], "it was told of already"
+
+        # One that measures something else is another question: who was told of the first hears that it is over.
+        await rest(running, "PUT", path, {**rule, "metric": "total_tokens", "threshold": 1})
+        assert events(sink) == [("triggered", None, 2.0)]
+        await evaluated(running)
+        assert [each[0] for each in events(sink)] == ["triggered", "resolved", "triggered"]
+        assert [each.json()["alert"]["metric"] for each in sink.requests] == ["count", "count", "total_tokens"]
+
+        assert [(each.action, each.before["threshold"], each.after["threshold"]) for each in audited[1:2]] == [
+            ("alert.change", 2.0, 1.0)
+        ]
+        for wrong, status in (({"threshold": 0}, 400), ({"metric": "mood"}, 400), ({"channels": ["nowhere"]}, 400)):
+            await rest(running, "PUT", path, {**rule, **wrong}, status=status)
+        assert "configuration" in await rest(running, "PUT", "/v1/alert/config:own", rule, status=400)
+        await rest(running, "DELETE", path)
+        await rest(running, "PUT", path, rule, status=404)
+
+
+def rule_of(metric: str) -> dict[str, Any]:
+    return {"metric": metric, "threshold": 1e9}
+
+
 BAD = [
     ({"threshold": 0}, "threshold"),
     ({"metric": "response.status", "threshold": 101}, "threshold"),
