@@ -108,6 +108,7 @@ def names(url: str) -> dict[str, str]:
         listed = client.post("/v1/request/query", json={**some, "sort": {"created_at": "desc"}}).json()
         evaluators = client.post("/v1/evaluator/query", json={}).json()["data"]
         keys = client.get("/v1/api-keys").json()["data"]
+        alerts = client.get("/v1/alert/query").json()["data"]["alerts"]
         webhook = client.get("/v1/webhooks").json()["data"][0]
     return {
         "request": listed["data"][7]["id"],
@@ -118,6 +119,7 @@ def names(url: str) -> dict[str, str]:
         "version": version,
         "first": httpx.URL(furnished[2]).params["from"],
         "evaluator": evaluators[0]["id"],
+        "alert": next(alert["id"] for alert in alerts if not alert["configured"]),
         "webhook": str(webhook["id"]),
         "key": next(str(key["id"]) for key in keys if key.get("id")),
     }

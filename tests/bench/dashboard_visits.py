@@ -89,6 +89,7 @@ VISITS = (
     Visit("evaluations", "/evaluations?range=30d"),
     Visit("an evaluator", "/evaluations/{evaluator}"),
     Visit("alerts", "/alerts"),
+    Visit("an alert", "/alerts/{alert}"),
     Visit(
         "a rule that is being built",
         "/alerts/preview",

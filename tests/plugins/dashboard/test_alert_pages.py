@@ -23,6 +23,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 VIEWER = GatewayKey("k-v", "viewer", "viewer", role="viewer")
 STRANGER = GatewayKey("k-s", "stranger", "stranger", organization="another", role="admin")
 CHANNELS = {"ops": {"type": "command", "argv": ["true"]}, "pager": {"type": "command", "argv": ["false"]}}
+QUIET = {"quiet": {"metric": "count", "threshold": 1e9}}
 MODELS: dict[str, Any] = {"providers": {"demo": {}}}
 
 
@@ -30,7 +31,9 @@ MODELS: dict[str, Any] = {"providers": {"demo": {}}}
 async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningGateway]:
     """One gateway for all tests that do not mind what others left in it."""
     factory = GatewayFactory(tmp_path_factory.mktemp("alerts"))
-    async with factory(["logging", {"alerts": {"channels": CHANNELS}}, "dashboard"], config=MODELS) as gateway:
+    async with factory(
+        ["logging", {"alerts": {"channels": CHANNELS, "alerts": QUIET}}, "dashboard"], config=MODELS
+    ) as gateway:
         yield gateway
 
 
@@ -65,10 +68,34 @@ async def test_what_the_form_says_becomes_a_rule(running: RunningGateway) -> Non
     made = next(one for one in await alerts(running) if one["name"] == "Slow")
     assert (made["grouping"], made["grouping_is_property"], made["minimum_request_count"]) == ("App", True, 20)
     assert (made["filter"], made["channels"], made["percentile"]) == (wanted, ["ops", "pager"], 95)
+    # The page on which it is changed has in its fields what was typed: saved as it is, it stays as it is.
+    one = f"/alerts/{made['id']}"
+    assert f'href="/dashboard{one}"' in done.text
+    again = typed_in(await page(running, one))
+    assert dict(again).items() >= dict(fields).items()
+    assert [value for name, value in again if name == "channels"] == ["ops", "pager"]
+    assert "Saved." in (await post(running, one, *again)).text
+    assert next(kept for kept in await alerts(running) if kept["id"] == made["id"]) == made
+    changed = [(name, {"name": "Slower", "threshold": "9500.5"}.get(name, value)) for name, value in again]
+    assert 'value="9500.5"' in (await post(running, one, *changed)).text
+    assert "p95 latency ≥ 9.5 s" in await page(running, "/alerts")
     told = await post(running, f"/alerts/{made['id']}/test")
     assert "ops: delivered; pager: " in told.text
     gone = await post(running, f"/alerts/{made['id']}/delete")
     assert "p95 latency" not in gone.text
+
+
+def typed_in(shown: str) -> list[tuple[str, str]]:
+    """What a browser would send of the form on the page."""
+    fields = []
+    for tag in re.findall(r"<input [^>]*>", shown):
+        told = {name: html.unescape(value) for name, value in re.findall(r'(\w+)="([^"]*)"', tag)}
+        if told.get("type") != "checkbox" or " checked" in tag:
+            fields.append((told["name"], told.get("value", "")))
+    for name, options in re.findall(r'<select [^>]*name="(\w+)"[^>]*>(.*?)</select>', shown, re.DOTALL):
+        chosen = re.search(r'value="([^"]*)" selected', options)
+        fields.append((name, html.unescape(chosen[1]) if chosen else ""))
+    return fields
 
 
 async def test_a_metric_of_now_has_no_window_and_no_preview(running: RunningGateway) -> None:
@@ -152,7 +179,12 @@ async def test_viewers_read_and_strangers_find_nothing(running: RunningGateway) 
     assert found is not None
     for path in ("/alerts", "/evaluations", found[1]):
         assert "hx-post" not in await page(running, path, VIEWER)
-    posts = ("/alerts", "/alerts/preview", "/alerts/x/test", "/alerts/x/delete", "/evaluations")
+    seen = next(one["id"] for one in await alerts(running) if one["name"] == "Seen")
+    await page(running, f"/alerts/{seen}", VIEWER, 403)
+    await page(running, f"/alerts/{seen}", STRANGER, 404)
+    assert (await post(running, f"/alerts/{seen}", ("threshold", "1"), caller=STRANGER)).status_code == 404
+    await page(running, "/alerts/config:quiet", status=400)
+    posts = ("/alerts", f"/alerts/{seen}", "/alerts/preview", "/alerts/x/test", "/alerts/x/delete", "/evaluations")
     own = (f"{found[1]}/{name}" for name in ("begin", "stop/x", "try", "delete"))
     for path in (*posts, *own):
         assert (await post(running, path, caller=VIEWER)).status_code == 403, path
@@ -172,6 +204,8 @@ async def test_nothing_that_is_typed_becomes_markup(running: RunningGateway) -> 
         await running.gateway.pages.ask("POST", f"/v1/request/{one['id']}/score", caller=None, json=scores)
         await page(running, f"/alerts?{urlencode({'filter': json.dumps(attack)})}")
     await page(running, "/alerts")
+    for one_rule in (rule for rule in await alerts(running) if not rule["configured"]):
+        await page(running, f"/alerts/{one_rule['id']}")
     shown = await page(running, "/evaluations")
     for path in re.findall(r'href="/dashboard(/evaluations/[^"]+)"', shown):
         await page(running, path)
