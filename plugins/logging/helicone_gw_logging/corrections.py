@@ -52,7 +52,7 @@ async def set_property(
         row = (organization, before.request[_RECEIVED_AT], lower, name, kept, text(kept, VALUE_START_BYTES) or "")
         others = [each for each in before.properties if each[_KEY_LOWER] != lower]
         await connection.execute(delete(PROPERTY).where(PROPERTY.c.seq == before.seq, PROPERTY.c.key_lower == lower))
-        await put(connection, PROPERTY, [(before.seq, *row)])
+        await connection.run_sync(put, PROPERTY, [(before.seq, *row)])
         after = Logged(before.seq, before.request, [*others, row])
         await move(connection, [(before, after)], knowledge or Knowledge())
     return True
@@ -97,7 +97,7 @@ async def set_feedback(
         await connection.execute(delete(FEEDBACK).where(FEEDBACK.c.seq == found.seq, FEEDBACK.c.name == called))
         at = found.request[_RECEIVED_AT]
         row = (found.seq, organization, at, called, str(uuid.uuid4()), rating, said, text(data_type, 32) or "", now)
-        await put(connection, FEEDBACK, [row])
+        await connection.run_sync(put, FEEDBACK, [row])
         if rating is not None:
             await _score(connection, organization, found, {FEEDBACK_SCORE: rating}, now)
     return True
@@ -111,9 +111,11 @@ async def move(connection: AsyncConnection, changes: Sequence[tuple[Logged, Logg
     vocabulary = knowledge.vocabulary
     folded = vocabulary.folded
     away = [(before.request, before.properties, -1) for before, _ in changes]
-    totals = await gather(connection, vocabulary, [*away, *((new.request, new.properties, 1) for _, new in changes)])
+    totals = await connection.run_sync(
+        gather, vocabulary, [*away, *((new.request, new.properties, 1) for _, new in changes)]
+    )
     vocabulary.folded = folded  # what is only moved was counted when it came
-    await totals.write(connection)
+    await connection.run_sync(totals.write)
 
 
 async def read(connection: AsyncConnection, requests: Select[Any]) -> list[Logged]:
@@ -130,7 +132,7 @@ async def read(connection: AsyncConnection, requests: Select[Any]) -> list[Logge
 
 async def _begin(connection: AsyncConnection, organization: str, id: str) -> Logged | None:
     """The request that ``id`` names, the newest of several, in the turn of this writer."""
-    await take_numbers(connection, 0)
+    await connection.run_sync(take_numbers, 0)
     columns = REQUEST.c
     found = await read(
         connection,
@@ -152,7 +154,7 @@ async def _score(
         (request.seq, organization, at, name, float(value), isinstance(value, bool), now)
         for name, value in names.items()
     ]
-    await put(connection, SCORE, rows)
+    await connection.run_sync(put, SCORE, rows)
 
 
 _RECEIVED_AT = columns(REQUEST).index("received_at")

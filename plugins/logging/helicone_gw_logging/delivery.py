@@ -19,7 +19,7 @@ from helicone_gw_logging.record import LogRecord
 from helicone_gw_logging.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy import Connection
 
     from helicone_gw import Database
     from helicone_gw_logging.config import LoggingConfig
@@ -124,7 +124,7 @@ class Delivery:
             await self._sleep(delay * random.uniform(0.5, 1.0))
             delay = min(delay * 2, _LONGEST_DELAY if not self.closing else 0.25)
 
-    def _reaching(self, tickets: Sequence[Ticket]) -> Callable[[AsyncConnection], Awaitable[None]] | None:
+    def _reaching(self, tickets: Sequence[Ticket]) -> Callable[[Connection], None] | None:
         """What notes how far the journal is in the database, once what ``tickets`` stand for is."""
         if self._journal is None or not tickets:
             return None

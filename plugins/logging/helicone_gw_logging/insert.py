@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -23,7 +24,7 @@ from helicone_gw_logging.values import arranged, text_places
 from helicone_gw_logging.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy import Connection
 
     from helicone_gw import Database
 
@@ -125,7 +126,7 @@ async def write(
     knowledge: Knowledge | None = None,
     *,
     again: bool = False,
-    beside: Callable[[AsyncConnection], Awaitable[None]] | None = None,
+    beside: Callable[[Connection], None] | None = None,
 ) -> int:
     """Insert ``batch``, and add it to all sums, in one transaction; returns how many were new.
 
@@ -134,41 +135,50 @@ async def write(
     SQLAlchemy raises; nothing was written then.
     """
     knowledge = knowledge or Knowledge()
-    times, now = {rows.received_at for rows in batch}, round(knowledge.now() * 1000)
-    async with database.begin() as connection:
-        first = await take_numbers(connection, len(batch))
-        await knowledge.partitions.ensure(connection, times, now)
-        if again:
-            existing = await _existing(connection, batch)
-            batch = [rows for rows in batch if rows.id not in existing]
-        numbered = [*enumerate(batch, first)]
-        await put(connection, REQUEST, [(seq, *rows.request) for seq, rows in numbered])
-        await put(connection, ATTEMPT, [(seq, *row) for seq, rows in numbered for row in rows.attempts])
-        await put(connection, PROPERTY, [(seq, *row) for seq, rows in numbered for row in rows.properties])
-        await put(connection, BODY, [(seq, *rows.body) for seq, rows in numbered if rows.body is not None])
-        totals = await gather(connection, knowledge.vocabulary, [(rows.request, rows.properties, 1) for rows in batch])
-        await totals.write(connection)
-        if beside is not None:
-            await beside(connection)
+    written = await database.transact(partial(_write, batch=batch, knowledge=knowledge, again=again, beside=beside))
     knowledge.partitions.committed()
+    return written
+
+
+def _write(
+    connection: Connection,
+    batch: Sequence[Rows],
+    knowledge: Knowledge,
+    again: bool,
+    beside: Callable[[Connection], None] | None,
+) -> int:
+    times, now = {rows.received_at for rows in batch}, round(knowledge.now() * 1000)
+    first = take_numbers(connection, len(batch))
+    knowledge.partitions.ensure(connection, times, now)
+    if again:
+        existing = _existing(connection, batch)
+        batch = [rows for rows in batch if rows.id not in existing]
+    numbered = [*enumerate(batch, first)]
+    put(connection, REQUEST, [(seq, *rows.request) for seq, rows in numbered])
+    put(connection, ATTEMPT, [(seq, *row) for seq, rows in numbered for row in rows.attempts])
+    put(connection, PROPERTY, [(seq, *row) for seq, rows in numbered for row in rows.properties])
+    put(connection, BODY, [(seq, *rows.body) for seq, rows in numbered if rows.body is not None])
+    gather(connection, knowledge.vocabulary, [(rows.request, rows.properties, 1) for rows in batch]).write(connection)
+    if beside is not None:
+        beside(connection)
     return len(batch)
 
 
-async def take_numbers(connection: AsyncConnection, count: int) -> int:
+def take_numbers(connection: Connection, count: int) -> int:
     """The first of ``count`` numbers for requests. Whoever else writes to the log waits from here to the commit."""
     last = SEQUENCE.c.value
     own = SEQUENCE.c.name == REQUEST.name
-    await connection.execute(update(SEQUENCE).where(own).values(value=last + count))
-    value: int = (await connection.execute(select(last).where(own))).scalar_one()
+    connection.execute(update(SEQUENCE).where(own).values(value=last + count))
+    value: int = connection.execute(select(last).where(own)).scalar_one()
     return value - count + 1
 
 
-async def _existing(connection: AsyncConnection, batch: Sequence[Rows]) -> set[str]:
+def _existing(connection: Connection, batch: Sequence[Rows]) -> set[str]:
     wanted = [rows.id for rows in batch]
     found: set[str] = set()
     for start in range(0, len(wanted), 500):
         some = wanted[start : start + 500]
-        found.update(await connection.scalars(select(REQUEST.c.id).where(REQUEST.c.id.in_(some))))
+        found.update(connection.scalars(select(REQUEST.c.id).where(REQUEST.c.id.in_(some))))
     return found
 
 

@@ -61,7 +61,7 @@ async def pack(database: Database, now: float) -> AsyncIterator[int]:
                 return
         async with database.begin() as connection:
             # Nobody writes from here to the commit, other workers that pack among them.
-            await take_numbers(connection, 0)
+            await connection.run_sync(take_numbers, 0)
             keys = [tuple(row) for row in await connection.execute(_over(before).limit(AT_ONCE))]
             for key in keys:
                 await _pack(connection, key)
@@ -87,7 +87,7 @@ async def _pack(connection: AsyncConnection, key: Values) -> None:
         await connection.execute(delete(table).where(_own(table, key)))
     left = {bucket: number for bucket, number in counts.items() if number}
     if left:
-        await put(connection, HISTOGRAM_PACKED, [(*key, packed(left))])
+        await connection.run_sync(put, HISTOGRAM_PACKED, [(*key, packed(left))])
 
 
 def _own(table: Table, key: Values) -> Any:

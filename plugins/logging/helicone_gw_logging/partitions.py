@@ -16,7 +16,7 @@ from sqlalchemy import text
 from helicone_gw_logging.tables import PARTITIONED
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy import Connection
 
 _DAY = 86_400_000
 _LOCK = 0x48_47_57_02  # "HGW" and the number of the lock
@@ -45,7 +45,7 @@ class Partitions:
         self._there: set[int] = set()
         self._new: set[int] = set()
 
-    async def ensure(self, connection: AsyncConnection, times: Iterable[int], now: int) -> None:
+    def ensure(self, connection: Connection, times: Iterable[int], now: int) -> None:
         """Make the partitions that rows received at ``times`` want. ``now`` and ``times`` are epoch milliseconds.
 
         Belongs into the transaction that writes them, before anything in it looks at these tables.
@@ -54,9 +54,9 @@ class Partitions:
             return
         self._new = {month(at) for at in times if now - PAST <= at <= now + FUTURE} - self._there
         if self._new:
-            await _take_turns(connection)
+            _take_turns(connection)
         for each in sorted(self._new):
-            await _make(connection, each)
+            _make(connection, each)
 
     def committed(self) -> None:
         """Remember what `ensure` made: its transaction was committed."""
@@ -64,19 +64,19 @@ class Partitions:
         self._new = set()
 
 
-async def make_ahead(connection: AsyncConnection, now: int) -> None:
+def make_ahead(connection: Connection, now: int) -> None:
     """Make the partitions of this month and of the next."""
     if connection.dialect.name == "postgresql":
-        await _take_turns(connection)
+        _take_turns(connection)
         for each in (month(now), month(now) + 1):
-            await _make(connection, each)
+            _make(connection, each)
 
 
-async def months(connection: AsyncConnection, table: str) -> list[int]:
+def months(connection: Connection, table: str) -> list[int]:
     """The months that have a partition of ``table``, the oldest first."""
     if connection.dialect.name != "postgresql":
         return []
-    names = await connection.scalars(
+    names = connection.scalars(
         text(
             "SELECT child.relname FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid "
             "WHERE inhparent = to_regclass(:parent) AND child.relname ~ '_y[0-9]{4}m[0-9]{2}$'"
@@ -91,17 +91,17 @@ def partition(table: str, month: int) -> str:
     return f"{table}_y{month // 12:04}m{month % 12 + 1:02}"
 
 
-async def _take_turns(connection: AsyncConnection) -> None:
+def _take_turns(connection: Connection) -> None:
     """Wait until nobody else makes partitions, to the end of the transaction: two that attach them to the same tables
     would wait for each other."""
-    await connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+    connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
 
 
-async def _make(connection: AsyncConnection, month: int) -> None:
+def _make(connection: Connection, month: int) -> None:
     begin, end = beginning(month), beginning(month + 1)
     for table in PARTITIONED:
         name = partition(table.name, month)
-        there = await connection.scalar(text("SELECT to_regclass(:name)"), {"name": name})
+        there = connection.scalar(text("SELECT to_regclass(:name)"), {"name": name})
         if there is not None:
             continue
         within = f"received_at >= {begin} AND received_at < {end}"
@@ -112,4 +112,4 @@ async def _make(connection: AsyncConnection, month: int) -> None:
             f"DELETE FROM {table.name}_default WHERE {within}",  # noqa: S608 - names of ours
             f"ALTER TABLE {table.name} ATTACH PARTITION {name} FOR VALUES FROM ({begin}) TO ({end})",
         ):
-            await connection.exec_driver_sql(statement)
+            connection.exec_driver_sql(statement)

@@ -53,7 +53,7 @@ async def rebuild(database: Database, vocabulary: Vocabulary) -> AsyncIterator[t
     Sums of requests that retention has deleted are lost. Whoever wants to write to the log waits meanwhile.
     """
     async with database.begin() as connection:
-        await take_numbers(connection, 0)
+        await connection.run_sync(take_numbers, 0)
         for table in _SUMS:
             await connection.execute(delete(table))
         of = (await connection.scalar(select(func.count()).select_from(REQUEST))) or 0
@@ -64,7 +64,9 @@ async def rebuild(database: Database, vocabulary: Vocabulary) -> AsyncIterator[t
             )
             if not found:
                 return
-            totals = await gather(connection, vocabulary, [(each.request, each.properties, 1) for each in found])
-            await totals.write(connection)
+            totals = await connection.run_sync(
+                gather, vocabulary, [(each.request, each.properties, 1) for each in found]
+            )
+            await connection.run_sync(totals.write)
             done, last = done + len(found), found[-1].seq
             yield done, of

@@ -104,7 +104,7 @@ async def recompute(
             later = or_(columns.received_at > at, and_(columns.received_at == at, columns.seq > seq))
             async with database.begin() if not dry_run else database.connect() as connection:
                 if not dry_run:
-                    await take_numbers(connection, 0)
+                    await connection.run_sync(take_numbers, 0)
                 query = mine.where(later).limit(AT_ONCE)
                 requests = await _step(connection, query, price, progress, None if dry_run else known, now)
             if not requests:

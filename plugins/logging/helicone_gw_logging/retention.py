@@ -66,7 +66,7 @@ async def prune(
     """
     if not database.sqlite and not dry_run:
         async with database.begin() as connection:
-            await make_ahead(connection, round(now * 1000))
+            await connection.run_sync(make_ahead, round(now * 1000))
     for kind, days in retention.days():
         before = round((now - days * 86_400) * 1000)
         tables, old = _what(kind, before)
@@ -165,7 +165,7 @@ async def _drop_months(database: Database, kind: str, before: int) -> int:
     counted = BODY if kind == "bodies" else REQUEST
     dropped = 0
     async with database.connect() as connection:
-        whole = [each for each in await months(connection, counted.name) if beginning(each + 1) <= before]
+        whole = [each for each in await connection.run_sync(months, counted.name) if beginning(each + 1) <= before]
     for each in whole:
         async with database.begin() as connection:
             # Whoever reads the log now is waited for, but not for ever: the next time comes.

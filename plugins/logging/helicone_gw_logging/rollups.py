@@ -14,6 +14,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from sqlalchemy.util import await_only
 
 from helicone_gw_logging.columns import picking
 from helicone_gw_logging.histograms import METRICS, bucket
@@ -39,7 +40,7 @@ from helicone_gw_logging.totals import (
 )
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy import Connection
 
     from helicone_gw_logging.vocabulary import Vocabulary
 
@@ -147,26 +148,26 @@ class Totals(Struct):
             if session:
                 _append(self.sessions, (organization, session, name or ""), summary)
 
-    async def write(self, connection: AsyncConnection) -> None:
+    def write(self, connection: Connection) -> None:
         """Add everything to the tables."""
         days: dict[Values, list[Values]] = {}
         hours = _sums(self.rollups)
         for organization, hour, owner, provider, model, status, hit, source, *sums in hours:
             _append(days, (organization, hour // 24, owner, provider, model, status, hit, source), tuple(sums))
-        await add(connection, ROLLUP, hours)
-        await add(connection, ROLLUP_DAY, _sums(days))
+        add(connection, ROLLUP, hours)
+        add(connection, ROLLUP_DAY, _sums(days))
         days = {}
         hours = _sums(self.dimensions)
         for organization, dimension, hour, value, *sums in hours:
             _append(days, (organization, dimension, hour // 24, value), tuple(sums))
-        await add(connection, DIMENSION, hours)
-        await add(connection, DIMENSION_DAY, _sums(days))
+        add(connection, DIMENSION, hours)
+        add(connection, DIMENSION_DAY, _sums(days))
         by_hour, by_day = self._counts()
-        await add(connection, HISTOGRAM, by_hour)
-        await add(connection, HISTOGRAM_DAY, by_day)
-        await add(connection, SESSION, _spans(self.sessions))
-        await add(connection, USER, _spans(self.users))
-        await add(connection, PROPERTY_KEY, _spans(self.keys))
+        add(connection, HISTOGRAM, by_hour)
+        add(connection, HISTOGRAM_DAY, by_day)
+        add(connection, SESSION, _spans(self.sessions))
+        add(connection, USER, _spans(self.users))
+        add(connection, PROPERTY_KEY, _spans(self.keys))
 
     def _counts(self) -> tuple[list[Values], list[Values]]:
         """The rows of the histograms by the hour and by the day, those for all providers and models among them."""
@@ -184,18 +185,18 @@ class Totals(Struct):
         return by_hour, [(*key, number) for key, number in days.items() if number]
 
 
-async def gather(
-    connection: AsyncConnection, vocabulary: Vocabulary, changes: Sequence[tuple[Values, Sequence[Values], int]]
+def gather(
+    connection: Connection, vocabulary: Vocabulary, changes: Sequence[tuple[Values, Sequence[Values], int]]
 ) -> Totals:
     """What ``changes`` come to: each a request, its properties, and 1 to add it or -1 to take it away."""
-    await vocabulary.expect(connection, {_HOUR(request) for request, _, _ in changes})
+    vocabulary.expect(connection, {_HOUR(request) for request, _, _ in changes})
     while True:
         folded, totals = vocabulary.folded, Totals()
-        if len(changes) > _FEW:
-            await asyncio.to_thread(totals.add_all, changes, vocabulary.fold)
+        if connection.dialect.is_async and len(changes) > _FEW:
+            await_only(asyncio.to_thread(totals.add_all, changes, vocabulary.fold))
         else:
             totals.add_all(changes, vocabulary.fold)
-        if await vocabulary.complete(connection):
+        if vocabulary.complete(connection):
             return totals
         vocabulary.folded = folded
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Column, ColumnElement, Table, case, insert
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
     from sqlalchemy.engine import Dialect
-    from sqlalchemy.ext.asyncio import AsyncConnection
 
 Values = tuple[Any, ...]
 """The values of one row, in the order of its table's columns."""
@@ -24,36 +24,34 @@ keeps 128) to stay prepared."""
 _MAX_VARIABLES = 32_766 if sqlite3.sqlite_version_info >= (3, 32) else 999
 
 
-async def put(connection: AsyncConnection, table: Table, rows: Sequence[Values]) -> None:
+def put(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
     """Insert ``rows``. Raises what SQLAlchemy raises when one is there already."""
-    await _execute(connection, _insertion, table, rows)
+    _execute(connection, _insertion, table, rows)
 
 
-async def add(connection: AsyncConnection, table: Table, rows: Sequence[Values]) -> None:
+def add(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
     """Add ``rows`` to those that have the same primary key: every other column is a sum.
 
     Only ``first_at`` and ``last_at`` are the least and the greatest there was, and ``key`` stays what it is. No two of
     ``rows`` have the same key.
     """
-    await _execute(connection, _addition, table, rows)
+    _execute(connection, _addition, table, rows)
 
 
-async def _execute(
-    connection: AsyncConnection, statement: Callable[..., str], table: Table, rows: Sequence[Values]
-) -> None:
+def _execute(connection: Connection, statement: Callable[..., str], table: Table, rows: Sequence[Values]) -> None:
     if not rows:
         return
     # Past SQLAlchemy's own handling of parameters, which costs several times what the database does.
     one = statement(table, type(connection.dialect))
     if connection.dialect.name != "sqlite":
-        await connection.exec_driver_sql(one, list(rows))
+        connection.exec_driver_sql(one, list(rows))
         return
     # Every step of SQLite gives the interpreter lock away and has to wait to get it back: few steps are taken.
     at, columns = 0, len(rows[0])
     for size in _GROUPS:
         while len(rows) - at >= size and size * columns <= _MAX_VARIABLES:
             group = chain.from_iterable(rows[at : at + size])
-            await connection.exec_driver_sql(_of_rows(one, columns, size), tuple(group))
+            connection.exec_driver_sql(_of_rows(one, columns, size), tuple(group))
             at += size
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Select, select
 from helicone_gw_logging.totals import DIMENSION, OTHER, PROPERTY_KEY, ROLLUP
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy import Connection
 
 Place = tuple[str, int, str]
 """Organization, hour and dimension; the hour of what does not begin anew with each of them is -1."""
@@ -52,7 +52,7 @@ class Vocabulary:
         self.folded += 1
         return OTHER
 
-    async def expect(self, connection: AsyncConnection, hours: Iterable[tuple[str, int]]) -> None:
+    def expect(self, connection: Connection, hours: Iterable[tuple[str, int]]) -> None:
         """Read beforehand what values of these organizations and hours will be asked for, as far as that is known."""
         for organization, hour in hours:
             if (organization, hour) in self._hours:
@@ -60,9 +60,9 @@ class Vocabulary:
             self._hours[organization, hour] = None
             for dimension in self._dimensions.get(organization, ()):
                 self._missing[organization, hour, dimension] = None
-        await self.complete(connection)
+        self.complete(connection)
 
-    async def complete(self, connection: AsyncConnection) -> bool:
+    def complete(self, connection: Connection) -> bool:
         """Whether every place that was asked for is known; those that are not are read now, to be asked again."""
         if not self._missing:
             while len(self._known) > MAX_PLACES:
@@ -74,7 +74,7 @@ class Vocabulary:
             organization, hour, dimension = place
             if hour >= 0:
                 self._dimensions.setdefault(organization, set()).add(dimension)
-            self._known[place] = set(await connection.scalars(_there(*place).limit(self.most + 1)))
+            self._known[place] = set(connection.scalars(_there(*place).limit(self.most + 1)))
         self._missing.clear()
         return False
 

@@ -332,7 +332,8 @@ def spoil(database: Database, pragma: str) -> Callable[[], None]:
         nonlocal now
         now = {READ_ONLY: "query_only=OFF", FULL: "max_page_count=4294967294"}[pragma]
 
-    event.listen(database.engine.sync_engine, "checkout", prepare)
+    for engine in (database.engine.sync_engine, database.thread.engine):
+        event.listen(engine, "checkout", prepare)
     return restore
 
 

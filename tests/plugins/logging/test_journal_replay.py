@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ async def test_every_record_becomes_one_row(replaying: Replaying, dead: Journal,
     for one in exchanges:
         dead.keep(payload(one))
     async with replaying.database.begin() as connection:
-        await note(connection, journal=dead.id, sequence=0, now=1.0)
+        await connection.run_sync(partial(note, journal=dead.id, sequence=0, now=1.0))
     await write(replaying.database, [rows_of(exchanges[2])])  # committed, but not noted
     die(dead)
     found = await replaying.run()
@@ -100,7 +101,7 @@ async def test_what_was_noted_is_not_written_again(replaying: Replaying, dead: J
     assert ticket is not None
     dead.keep(payload(left))
     async with replaying.database.begin() as connection:
-        await note(connection, journal=dead.id, sequence=ticket.sequence, now=1.0)
+        await connection.run_sync(partial(note, journal=dead.id, sequence=ticket.sequence, now=1.0))
     die(dead)
     assert await replaying.run() == [left.id]  # the other was deleted since, by retention
 
@@ -203,7 +204,7 @@ async def test_rows_that_are_missing_or_there_twice_are_told(
     assert ticket is not None
     await write(replaying.database, [rows_of(one), rows_of(other)])
     async with replaying.database.begin() as connection:
-        await note(connection, journal=dead.id, sequence=ticket.sequence, now=1.0)
+        await connection.run_sync(partial(note, journal=dead.id, sequence=ticket.sequence, now=1.0))
     assert (await replaying.verify()).problems() == []
     other.received_at += 1.0
     await write(replaying.database, [rows_of(other)])

@@ -171,8 +171,8 @@ async def check(database: Database) -> None:
     assert detail.response_body is not None
     assert detail.response_body.state == "whole"
     async with database.begin() as connection:
-        assert await take_numbers(connection, 2) == 8
-        assert await take_numbers(connection, 1) == 10
+        assert await connection.run_sync(take_numbers, 2) == 8
+        assert await connection.run_sync(take_numbers, 1) == 10
 
 
 async def test_requests_of_an_older_version_are_summed_up_by_key_and_by_day(

@@ -47,7 +47,7 @@ async def test_the_first_row_of_a_month_makes_its_tables(database: Database, exc
         await log(database, exchange(received_at=NOW + days * DAY, headers={"Helicone-Property-App": "shop"}))
     async with database.connect() as connection:
         for table in PARTITIONED:
-            assert await months(connection, table.name) == [JANUARY, JANUARY + 1]
+            assert await connection.run_sync(months, table.name) == [JANUARY, JANUARY + 1]
     for table in ("request", "request_attempt", "request_property", "request_body"):
         assert await count(database, partition(table, JANUARY)) == 2
         assert await count(database, f"{table}_default") == 0
@@ -58,7 +58,7 @@ async def test_rows_of_times_far_from_now_make_no_tables(database: Database, exc
         await log(database, exchange(received_at=datetime(year, 5, 1, tzinfo=UTC).timestamp()))
     assert await count(database, "request_default") == 20
     async with database.connect() as connection:
-        assert await months(connection, "request") == []
+        assert await connection.run_sync(months, "request") == []
 
 
 async def test_rows_that_came_from_the_future_move_when_it_is_there(database: Database, exchange: Build) -> None:
@@ -76,9 +76,9 @@ async def test_rows_that_came_from_the_future_move_when_it_is_there(database: Da
 async def test_months_are_made_ahead_once(database: Database) -> None:
     for _ in range(2):
         async with database.begin() as connection:
-            await make_ahead(connection, round((NOW + 30 * DAY) * 1000))
+            await connection.run_sync(make_ahead, round((NOW + 30 * DAY) * 1000))
     async with database.connect() as connection:
-        assert await months(connection, "request_body") == [JANUARY, JANUARY + 1]
+        assert await connection.run_sync(months, "request_body") == [JANUARY, JANUARY + 1]
         assert (
             await connection.scalar(
                 select(text("count(*)"))
@@ -106,7 +106,7 @@ async def test_writers_that_make_the_same_months_take_turns(
 
     async def ahead(on: Database, now: float) -> None:
         async with on.begin() as connection:
-            await make_ahead(connection, round(now * 1000))
+            await connection.run_sync(make_ahead, round(now * 1000))
 
     async def rows(on: Database, now: float) -> None:
         two = [prepare(record(exchange(received_at=at)), (), 1000) for at in (now, now + 31 * DAY)]

@@ -168,7 +168,7 @@ async def test_months_on_postgres_are_dropped_as_a_whole(postgres_url: str, exch
     assert (done.rows, done.of) == (3, 3)
     async with database.connect() as connection:
         for table in PARTITIONED:
-            assert [month % 12 + 1 for month in await months(connection, table.name)] == [3, 4, 5]
+            assert [month % 12 + 1 for month in await connection.run_sync(months, table.name)] == [3, 4, 5]
     assert await count(database, REQUEST, ATTEMPT, BODY) == [2, 2, 2]
     await database.close()
 

@@ -21,7 +21,7 @@ def database(any_database: Database) -> Database:
 @pytest.mark.parametrize("number", [0, 1, 7, 8, 63, 300, 1100])
 async def test_rows_are_all_put(database: Database, number: int) -> None:
     async with database.begin() as connection:
-        await put(connection, HIDDEN_PROPERTY, [("default", f"key-{n:05}", n) for n in range(number)])
+        await connection.run_sync(put, HIDDEN_PROPERTY, [("default", f"key-{n:05}", n) for n in range(number)])
     async with database.connect() as connection:
         found = await connection.scalars(select(HIDDEN_PROPERTY.c.created_at).order_by(HIDDEN_PROPERTY.c.key_lower))
         assert list(found) == list(range(number))
@@ -29,10 +29,10 @@ async def test_rows_are_all_put(database: Database, number: int) -> None:
 
 async def test_a_row_that_is_there_is_not_put_again(database: Database) -> None:
     async with database.begin() as connection:
-        await put(connection, HIDDEN_PROPERTY, [("default", "key", 1)])
+        await connection.run_sync(put, HIDDEN_PROPERTY, [("default", "key", 1)])
     with pytest.raises(IntegrityError):
         async with database.begin() as connection:
-            await put(connection, HIDDEN_PROPERTY, [("default", "other", 1), ("default", "key", 2)])
+            await connection.run_sync(put, HIDDEN_PROPERTY, [("default", "other", 1), ("default", "key", 2)])
     async with database.connect() as connection:
         assert list(await connection.scalars(select(HIDDEN_PROPERTY.c.created_at))) == [1]
 
@@ -41,8 +41,8 @@ async def test_rows_are_added_to_those_that_are_there(database: Database) -> Non
     first = [("default", f"k{n}", f"K{n}", 100, 100, 1) for n in range(20)]
     second = [("default", f"k{n}", f"other{n}", 50 + n, 150 - n, 2) for n in range(10, 30)]
     async with database.begin() as connection:
-        await add(connection, PROPERTY_KEY, first)
-        await add(connection, PROPERTY_KEY, second)
+        await connection.run_sync(add, PROPERTY_KEY, first)
+        await connection.run_sync(add, PROPERTY_KEY, second)
     async with database.connect() as connection:
         rows = {row.key_lower: tuple(row[2:]) for row in await connection.execute(select(PROPERTY_KEY))}
     assert rows["k5"] == ("K5", 100, 100, 1)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
 from msgspec.structs import replace
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from helicone_gw.database import Database
@@ -26,6 +25,7 @@ from helicone_gw_logging.record import LogRecord, record
 from helicone_gw_logging.tables import BODY, REQUEST
 from helicone_gw_logging.writer import Writer
 
+T = TypeVar("T")
 Build = Callable[..., Exchange]
 MakeWriter = Callable[..., Writer]
 
@@ -69,16 +69,15 @@ class Unreliable:
         self.after_commit = after_commit
         self.tries = 0
 
-    @asynccontextmanager
-    async def begin(self) -> AsyncIterator[Any]:
+    async def transact(self, work: Callable[[Connection], T]) -> T:
         self.tries += 1
         fails = self.tries <= self.failures
         if fails and not self.after_commit:
             raise self.problem
-        async with self.database.begin() as connection:
-            yield connection
+        done = await self.database.transact(work)
         if fails:
             raise self.problem
+        return done
 
 
 def away() -> OperationalError:

@@ -9,17 +9,17 @@ from sqlalchemy import delete, insert, select, update
 from helicone_gw_logging.totals import JOURNAL
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy import Connection
 
     from helicone_gw import Database
 
 
-async def note(connection: AsyncConnection, *, journal: str, sequence: int, now: float) -> None:
+def note(connection: Connection, *, journal: str, sequence: int, now: float) -> None:
     """Note that everything up to ``sequence`` is in the database. ``now`` is in epoch seconds."""
     values = {"sequence": sequence, "updated_at": round(now * 1000)}
     mine = update(JOURNAL).where(JOURNAL.c.journal == journal).values(values)
-    if not (await connection.execute(mine)).rowcount:
-        await connection.execute(insert(JOURNAL).values(journal=journal, organization_id="default", **values))
+    if not connection.execute(mine).rowcount:
+        connection.execute(insert(JOURNAL).values(journal=journal, organization_id="default", **values))
 
 
 async def position(database: Database, journal: str) -> int:

@@ -65,7 +65,7 @@ async def hide(database: Database, scope: Scope, key: str, now: int) -> bool:
         await connection.execute(delete(HIDDEN_PROPERTY).where(own, HIDDEN_PROPERTY.c.key_lower == lower))
         if (there or 0) >= MAX_HIDDEN:
             return False
-        await put(connection, HIDDEN_PROPERTY, [(scope.organization, lower, now)])
+        await connection.run_sync(put, HIDDEN_PROPERTY, [(scope.organization, lower, now)])
     return True
 
 

@@ -195,5 +195,5 @@ async def set_tag(database: Database, scope: Scope, session: str, tag: str, now:
             return False
         own = and_(scope.of(SESSION_TAG), SESSION_TAG.c.session_id == text(session))
         await connection.execute(delete(SESSION_TAG).where(own))
-        await put(connection, SESSION_TAG, [(scope.organization, text(session), text(tag) or "", now)])
+        await connection.run_sync(put, SESSION_TAG, [(scope.organization, text(session), text(tag) or "", now)])
     return True

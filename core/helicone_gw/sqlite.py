@@ -1,0 +1,37 @@
+"""SQLite: how its connections are used, in whichever thread: real transactions, a write-ahead log, foreign keys."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Connection
+
+
+def prepare_sqlite(connection: Any, pause: Callable[[float], object]) -> None:
+    """Make a new connection what all are. ``pause`` waits so many seconds. Raises `sqlite3.Error`."""
+    cursor = connection.cursor()
+    for attempt in range(100):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError as problem:
+            # The first change to WAL wants the file alone and does not always wait for it on its own.
+            if not is_locked(problem) or attempt == 99:
+                raise
+            pause(0.02)
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def begin_sqlite(connection: Connection) -> None:
+    """Begin a transaction, as the execution option ``sqlite_begin`` has it (BEGIN, if nobody says otherwise)."""
+    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
+
+
+def is_locked(problem: BaseException) -> bool:
+    """Whether this is SQLite saying that another connection holds the lock, so that trying again may help."""
+    original = getattr(problem, "orig", problem)
+    return isinstance(original, sqlite3.OperationalError) and "locked" in str(original)
