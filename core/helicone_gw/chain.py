@@ -31,6 +31,9 @@ INWARDS = frozenset({"pre_request", "route_model"})
 """Hooks that run outermost first; the others run innermost first."""
 MAY_BE_PLAIN = frozenset({"on_finish"})
 """Asynchronous hooks that may be plain functions: called as such, they need no task to be safe from cancellation."""
+MAY_ANSWER_AT_ONCE = frozenset({"pre_request", "route_model", "on_attempt"})
+"""Asynchronous hooks that may be plain functions of a value, or of an awaitable of it where they have to wait: every
+exchange passes them, and one that has nothing to say, as most have of most, costs no coroutine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +41,9 @@ class Hook:
     """One plugin's implementation of one hook, called with all of the hook's arguments, in order.
 
     ``index`` is the plugin's place in the list, 0 outermost. ``closed`` and ``timeout`` are the plugin's failure mode.
-    ``plain``: it is none of the coroutine functions that the hook may be (see `MAY_BE_PLAIN`). ``on_request``: it is
-    called only where the plugin asked for it (`Exchange.watch_stream`, `Exchange.read_answer`).
+    ``plain``: it is none of the coroutine functions that the hook may be (see `MAY_BE_PLAIN`); ``at_once`` likewise
+    (see `MAY_ANSWER_AT_ONCE`). ``on_request``: it is called only where the plugin asked for it
+    (`Exchange.watch_stream`, `Exchange.read_answer`).
     """
 
     name: str
@@ -51,6 +55,7 @@ class Hook:
     tick: float | None
     plain: bool = False
     on_request: bool = False
+    at_once: bool = False
 
     def wanted(self, askers: int) -> bool:
         """Whether it is called in an exchange for which the layers of ``askers`` (a bit each) asked."""
@@ -131,11 +136,12 @@ def _hook(
     specified: tuple[str, ...],
 ) -> Hook:
     call = _with_all(function, argnames, specified)
-    plain = name in MAY_BE_PLAIN and not inspect.iscoroutinefunction(function)
+    waits = inspect.iscoroutinefunction(function)
+    plain, at_once = name in MAY_BE_PLAIN and not waits, name in MAY_ANSWER_AT_ONCE and not waits
     on_request = plugin.chunks_on_request if name == "on_stream_chunk" else plugin.answers_on_request
     on_request = on_request and name in ("on_stream_chunk", "on_response")
     closed = plugin.on_failure == "closed"
-    return Hook(name, index, plugin.name, call, closed, plugin.timeout, plugin.tick, plain, on_request)
+    return Hook(name, index, plugin.name, call, closed, plugin.timeout, plugin.tick, plain, on_request, at_once)
 
 
 def _with_all(function: Callable[..., Any], argnames: Sequence[str], specified: Sequence[str]) -> Callable[..., Any]:

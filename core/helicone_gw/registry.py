@@ -22,7 +22,7 @@ from pydantic import BaseModel
 
 from helicone_gw import hookspecs
 from helicone_gw.audit import AuditEntry
-from helicone_gw.chain import MAY_BE_PLAIN
+from helicone_gw.chain import MAY_ANSWER_AT_ONCE, MAY_BE_PLAIN
 from helicone_gw.config import RESERVED_KEYS, GatewayConfig
 from helicone_gw.database import Database
 from helicone_gw.errors import ConfigError
@@ -237,7 +237,7 @@ def _hook_problems(name: str, function: Any, options: dict[str, Any]) -> Iterato
     if inspect.iscoroutinefunction(specification):
         if inspect.iscoroutinefunction(function):
             return
-        if name not in MAY_BE_PLAIN:
+        if name not in MAY_BE_PLAIN and name not in MAY_ANSWER_AT_ONCE:
             yield f"{name} must be an 'async def' that returns its value"
         elif inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
             yield f"{name} must be a 'def' or 'async def' that returns its value"

@@ -223,9 +223,9 @@ def test_entry_points_that_cannot_be_read(site: Path) -> None:
                 f"{hook} must be an 'async def' that returns its value",
             )
             for hook, head, arguments in (
-                ("pre_request", "def pre_request", "self, exchange"),
+                ("on_response", "def on_response", "self, exchange"),
                 ("startup", "def startup", "self, gateway"),
-                ("on_attempt", "@staticmethod\n    def on_attempt", "exchange, attempt"),
+                ("on_error", "@staticmethod\n    def on_error", "exchange, error"),
             )
         ),
         (
@@ -235,6 +235,10 @@ def test_entry_points_that_cannot_be_read(site: Path) -> None:
         (
             "class Toy(Plugin):\n    @hookimpl\n    def on_finish(self, exchange):\n        yield",
             "on_finish must be a 'def' or 'async def' that returns its value",
+        ),
+        (
+            "class Toy(Plugin):\n    @hookimpl\n    def pre_request(self, exchange):\n        yield",
+            "pre_request must be a 'def' or 'async def' that returns its value",
         ),
         *(
             (
@@ -266,7 +270,7 @@ def test_arguments_that_a_hook_does_not_have(install: Install) -> None:
 def test_every_problem_of_a_plugin_is_told(install: Install) -> None:
     install(
         "toy",
-        "class Toy(Plugin):\n    timeout = -1\n    @hookimpl(tryfirst=True)\n    def pre_request(self, exchange): ...",
+        "class Toy(Plugin):\n    timeout = -1\n    @hookimpl(tryfirst=True)\n    def on_error(self, exchange): ...",
     )
     assert len(refusal("toy").splitlines()) == 3
 

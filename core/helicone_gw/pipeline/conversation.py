@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from types import CoroutineType
 
 import structlog
 
@@ -111,7 +112,9 @@ class Conversation:
         """Tell every layer of the attempts that it has not heard of. Raises `Raised`."""
         for attempt in self._news():
             for hook in self._services.chain.on_attempt:
-                await self._services.caller.call(hook, self._exchange, attempt)
+                waiting = self._services.caller.begin(hook, self._exchange, attempt)
+                if isinstance(waiting, CoroutineType):
+                    await waiting
 
     async def tell_of_attempts(self) -> None:
         """The same when nothing can be changed any more: faults are logged."""
@@ -195,8 +198,11 @@ class Conversation:
 
     async def _route(self) -> Route:
         services, exchange = self._services, self._exchange
+        begin = services.caller.begin
         for hook in services.chain.route_model:
-            result = await services.caller.call(hook, exchange)
+            result = begin(hook, exchange)
+            if isinstance(result, CoroutineType):
+                result = await result
             if result is None:
                 continue
             if not isinstance(result, Route):

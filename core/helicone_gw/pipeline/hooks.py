@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from math import ceil
 from typing import Any
 
@@ -44,14 +44,33 @@ class HookCaller:
         self.faults: dict[tuple[str, str], int] = {}
         """How often a plugin's hook raised something that is not a `GatewayError`."""
 
-    async def call(self, hook: Hook, exchange: Exchange, *arguments: Any) -> Any:
-        """The hook's value; a fault counts as ``None`` (open) or raises `Raised` with a `PluginFault` (closed)."""
+    def begin(self, hook: Hook, exchange: Exchange, *arguments: Any) -> Any:
+        """What `call` comes to, where the hook says that at once; else a coroutine that comes to it."""
+        if not hook.at_once:
+            return self.call(hook, exchange, *arguments)
         exchange._layer = hook.index
         try:
+            said = hook.call(exchange, *arguments)
+        except GatewayError as error:
+            raise Raised(error, hook.index) from error
+        except Exception as fault:
+            return self._fault(hook, exchange, fault)
+        return said if said is None or not inspect.isawaitable(said) else self._waited(hook, exchange, said)
+
+    async def call(self, hook: Hook, exchange: Exchange, *arguments: Any) -> Any:
+        """The hook's value; a fault counts as ``None`` (open) or raises `Raised` with a `PluginFault` (closed)."""
+        if hook.at_once:
+            said = self.begin(hook, exchange, *arguments)
+            return await said if inspect.isawaitable(said) else said
+        exchange._layer = hook.index
+        return await self._waited(hook, exchange, hook.call(exchange, *arguments))
+
+    async def _waited(self, hook: Hook, exchange: Exchange, saying: Awaitable[Any]) -> Any:
+        try:
             if hook.timeout is None:
-                return await hook.call(exchange, *arguments)
+                return await saying
             async with asyncio.timeout(hook.timeout):
-                return await hook.call(exchange, *arguments)
+                return await saying
         except GatewayError as error:
             raise Raised(error, hook.index) from error
         except Exception as fault:
@@ -76,11 +95,14 @@ class HookCaller:
             return
         exchange._layer = hook.index
         try:
+            said = hook.call(exchange, *arguments)
+            if hook.at_once and not inspect.isawaitable(said):
+                return
             if hook.timeout is None:
-                await hook.call(exchange, *arguments)
+                await said
             else:
                 async with asyncio.timeout(hook.timeout):
-                    await hook.call(exchange, *arguments)
+                    await said
         except Exception as fault:
             self._count(hook, exchange, fault)
 

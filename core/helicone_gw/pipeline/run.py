@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from types import CoroutineType
 
 import structlog
 
@@ -92,11 +93,13 @@ class Run:
 
     async def _descend(self) -> Answer | None:
         services, exchange, conversation = self.services, self.exchange, self._conversation
-        call = services.caller.call
+        begin = services.caller.begin
         for hook in services.chain.pre_request:
             conversation.depth = hook.index + 1
-            result = await call(hook, exchange)
+            result = begin(hook, exchange)
             if result is None:
+                continue
+            if isinstance(result, CoroutineType) and (result := await result) is None:
                 continue
             if isinstance(result, Request):
                 exchange.request = result

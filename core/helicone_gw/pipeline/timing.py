@@ -6,7 +6,8 @@ here is run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -83,8 +84,31 @@ class TimedCaller(HookCaller):
             # It grows while the exchange lasts: whoever writes a row has what is over by then.
             exchange.annotate(NOTE, self._noted)
 
+    def begin(self, hook: Hook, exchange: Exchange, *arguments: Any) -> Any:
+        """As the untimed one."""
+        if not hook.at_once:
+            return self.call(hook, exchange, *arguments)
+        began = self.clock.monotonic()
+        waiting = False
+        try:
+            said = super().begin(hook, exchange, *arguments)
+            waiting = inspect.isawaitable(said)
+            return self._awaited(hook, said, began) if waiting else said
+        finally:
+            if not waiting:
+                self._took(hook, began)
+
+    async def _awaited(self, hook: Hook, saying: Awaitable[Any], began: float) -> Any:
+        try:
+            return await saying
+        finally:
+            self._took(hook, began)
+
     async def call(self, hook: Hook, exchange: Exchange, *arguments: Any) -> Any:
         """As the untimed one."""
+        if hook.at_once:
+            said = self.begin(hook, exchange, *arguments)
+            return await said if inspect.isawaitable(said) else said
         began = self.clock.monotonic()
         try:
             return await super().call(hook, exchange, *arguments)

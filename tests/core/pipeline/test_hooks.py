@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -32,8 +32,15 @@ def exchange() -> Exchange:
     return Exchange("id", Request("POST", "/", "", Headers(), b"{}", "openai", "chat", EMPTY), 0.0)
 
 
-def hook(call: Callable[..., Any], *, closed: bool = True, timeout: float | None = None, index: int = 3) -> Hook:
-    return Hook("on_x", index, f"plugin {index}", call, closed, timeout, None)
+def hook(
+    call: Callable[..., Any],
+    *,
+    closed: bool = True,
+    timeout: float | None = None,
+    index: int = 3,
+    at_once: bool = False,
+) -> Hook:
+    return Hook("on_x", index, f"plugin {index}", call, closed, timeout, None, at_once=at_once)
 
 
 async def test_the_hooks_value_and_arguments(exchange: Exchange) -> None:
@@ -71,6 +78,51 @@ async def test_a_fault_is_logged_and_counted_and_open_means_no_opinion(exchange:
     assert "wrong" not in raised.value.error.message
     assert caller.faults == {("plugin 3", "on_x"): 3}
     assert {(entry["plugin"], entry["hook"], entry["fault"]) for entry in logs} == {("plugin 3", "on_x", "KeyError")}
+
+
+async def test_a_plain_hook_speaks_at_once_or_lets_itself_be_waited_for(exchange: Exchange) -> None:
+    async def later(thing: int) -> int:
+        return thing
+
+    def sometimes(exchange: Exchange, thing: int) -> int | Awaitable[int]:
+        return thing if thing > 0 else later(thing)
+
+    caller, plain = HookCaller(), hook(sometimes, at_once=True)
+    assert caller.begin(plain, exchange, 7) == 7
+    assert await caller.begin(plain, exchange, -7) == -7
+    assert [await caller.call(plain, exchange, thing) for thing in (7, -7)] == [7, -7]
+    for thing in (7, -7):
+        await caller.tell(plain, exchange, thing)
+    assert caller.faults == {}
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_what_a_plain_hook_raises_is_what_another_would(exchange: Exchange, waits: bool) -> None:
+    async def later(error: Exception) -> None:
+        raise error
+
+    def fail(exchange: Exchange, error: Exception) -> Awaitable[None] | None:
+        if waits:
+            return later(error)
+        raise error
+
+    caller = HookCaller()
+    with pytest.raises(Raised) as refused:
+        await caller.call(hook(fail, at_once=True), exchange, PermissionDenied("no"))
+    assert isinstance(refused.value.error, PermissionDenied)
+    with pytest.raises(Raised) as broken:
+        await caller.call(hook(fail, at_once=True), exchange, KeyError("wrong"))
+    assert isinstance(broken.value.error, PluginFault)
+    assert await caller.call(hook(fail, closed=False, at_once=True), exchange, KeyError("wrong")) is None
+    await caller.tell(hook(fail, at_once=True), exchange, KeyError("wrong"))
+    assert caller.faults == {("plugin 3", "on_x"): 3}
+
+
+async def test_what_a_plain_hook_waits_for_has_its_time(exchange: Exchange) -> None:
+    caller = HookCaller()
+    slow = hook(lambda exchange: asyncio.sleep(60), closed=False, at_once=True, timeout=0.001)
+    assert await caller.call(slow, exchange) is None
+    assert caller.faults == {("plugin 3", "on_x"): 1}
 
 
 async def away(exchange: Exchange) -> None:

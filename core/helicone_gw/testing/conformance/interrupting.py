@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import inspect
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -31,7 +32,14 @@ class InterruptingCaller(HookCaller):
 
     async def call(self, hook: Hook, exchange: Exchange, *arguments: Any) -> Any:
         """As ever, unless it is the one."""
+        if hook.at_once:
+            said = self.begin(hook, exchange, *arguments)
+            return await said if inspect.isawaitable(said) else said
         return await super().call(self._watched(hook), exchange, *arguments)
+
+    def begin(self, hook: Hook, exchange: Exchange, *arguments: Any) -> Any:
+        """As ever, unless it is the one."""
+        return super().begin(self._watched(hook) if hook.at_once else hook, exchange, *arguments)
 
     async def tell(self, hook: Hook, exchange: Exchange, *arguments: Any) -> None:
         """As ever, unless it is the one."""
@@ -40,10 +48,13 @@ class InterruptingCaller(HookCaller):
     def _watched(self, hook: Hook) -> Hook:
         if self.interrupted or hook.name != self._hook or hook.plugin != self._plugin:
             return hook
-        function: Callable[..., Awaitable[Any]] = hook.call
+        function: Callable[..., Any] = hook.call
 
         async def call(*arguments: Any) -> Any:
-            task = asyncio.ensure_future(function(*arguments))
+            waiting = function(*arguments)
+            if not inspect.isawaitable(waiting):
+                return waiting
+            task = asyncio.ensure_future(waiting)
             for _ in range(self._turns):
                 if task.done():
                     break

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from helicone_gw import hookspecs, registry
-from helicone_gw.chain import MAY_BE_PLAIN
+from helicone_gw.chain import MAY_ANSWER_AT_ONCE, MAY_BE_PLAIN
 from helicone_gw.errors import ConfigError
 from helicone_gw.testing.conformance.footprint import Footprint
 from helicone_gw.testing.conformance.log import recorded_log
@@ -35,7 +35,7 @@ class Lifecycle(Suite):
             wanted = inspect.iscoroutinefunction(getattr(hookspecs, hook))
             for implementation in caller.get_hookimpls():
                 kind = inspect.iscoroutinefunction(implementation.function)
-                right = kind is wanted or hook in MAY_BE_PLAIN
+                right = kind is wanted or hook in MAY_BE_PLAIN | MAY_ANSWER_AT_ONCE
                 assert right, f"{hook} should be {'async def' if wanted else 'a plain def'}"
 
     def test_its_configuration_is_frozen(self) -> None:
