@@ -7,7 +7,7 @@ made (`Notes`, `Ledger`), and asked whenever a request names one (`Guard`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -90,13 +90,17 @@ class Isolation:
         """The request for a list as it is asked for where the list is filtered afterwards."""
         return self.notes.listing(exchange) if self.active else None
 
-    async def check(self, exchange: Exchange) -> None:
-        """Refuse what names another's object, as `Guard.check` does, and have shown what may be made."""
+    def check(self, exchange: Exchange) -> Awaitable[None] | None:
+        """Refuse what names another's object, as `Guard.check` does, and have shown what may be made.
+
+        ``None``: that is done; else it is when this was awaited.
+        """
         if self.active:
             self.notes.watch(exchange)
-            await self.guard.check(exchange)
-        elif exchange.key is not None:
+            return self.guard.check(exchange)
+        if exchange.key is not None:
             # There may be a second organisation one day. Responses are soon forgotten anyhow, and many.
             operation = exchange.request.operation
             if operation not in KEEPS_NOTHING and operation != "responses":
                 exchange.read_answer()
+        return None

@@ -22,7 +22,7 @@ from helicone_gw_security.source import Keys
 from helicone_gw_security.store import KeyTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Iterator
 
     import typer
     from quart import Blueprint
@@ -132,37 +132,42 @@ class SecurityPlugin(Plugin):
         cli.add_typer(organization_commands(VERSIONS), name="organizations")
 
     @hookimpl
-    async def pre_request(self, exchange: Exchange) -> Request | None:
+    def pre_request(self, exchange: Exchange) -> Awaitable[Request | None] | Request | None:
         """Put the key's permits on the exchange; refuse a path that the key may not ask for."""
         key = exchange.key
         if key is None:
             if self._ring is None or self._ring.configured:
                 # The core has refused this already; should it ever not have, nothing passes here.
                 raise AuthenticationFailed("This gateway needs a key. Send one as `Authorization: Bearer <key>`.")
-            if self._provider_keys is not None:
-                await self._provider_keys.give(exchange)
-            return None
-        exchange.permits = key.permits
-        path = exchange.original.path
-        if not key.permits.allows_path(path):
+            return None if self._provider_keys is None else self._provider_keys.give(exchange)
+        exchange.permits = permits = key.permits
+        if permits.paths is not None and not permits.allows_path(path := exchange.original.path):
             raise PermissionDenied(f"Key {key.name!r} may not use path {path!r}.", code="path_not_permitted")
         if key.limits or key.budgets:
             check_enforced(key, self._ring)
+        if self._provider_keys is not None or self._early:
+            return self._looked_up(exchange)
+        if key.provider_key is not None:
+            standing_for(exchange, key, None)
+        return None if self._isolation is None else self._isolation.listing(exchange)
+
+    async def _looked_up(self, exchange: Exchange) -> Request | None:
+        """The same for a key, where something is to be looked up."""
+        key = exchange.key
         if self._provider_keys is not None:
             await self._provider_keys.give(exchange)
-        elif key.provider_key is not None:
+        elif key is not None and key.provider_key is not None:
             standing_for(exchange, key, None)
         if self._isolation is None:
             return None
-        if self._early:
-            await self._isolation.check(exchange)
+        if self._early and (checking := self._isolation.check(exchange)) is not None:
+            await checking
         return self._isolation.listing(exchange)
 
     @hookimpl
-    async def route_model(self, exchange: Exchange) -> None:
+    def route_model(self, exchange: Exchange) -> Awaitable[None] | None:
         """Refuse what names another organisation's object, now that nobody changes the request any more."""
-        if self._isolation is not None and not self._early:
-            await self._isolation.check(exchange)
+        return None if self._isolation is None or self._early else self._isolation.check(exchange)
 
     @hookimpl
     def on_stream_chunk(self, exchange: Exchange, chunk: Chunk) -> None:

@@ -32,16 +32,13 @@ class Keys:
         self._cached = CachedKeys(table, clock)
         self._clock = clock
         self._log = log
-        self._stored_exist = False
+        # No property: every request asks for it several times.
+        self.configured = len(static) > 0
+        """Whether there is any key, valid or not. It never turns false again while the process lives."""
         # Not one of the gateway's background tasks: it has no end of its own that a drain could wait for.
         self._watch: asyncio.Task[None] | None = None
         self._writing: asyncio.Task[None] | None = None
         self.last_used = LastUsed(table.used)
-
-    @property
-    def configured(self) -> bool:
-        """Whether there is any key, valid or not. It never turns false again while the process lives."""
-        return self._stored_exist or len(self._static) > 0
 
     async def lookup(self, secret: str) -> GatewayKey | None:
         """The key of ``secret`` if it is valid now.
@@ -82,13 +79,13 @@ class Keys:
                     "The gateway cannot check keys at the moment. Try again shortly.", code="keys_unavailable"
                 ) from None
             if stored is not None and hmac.compare_digest(stored.sha256, candidate):
-                self._stored_exist = True
+                self.configured = True
                 return stored
         return None
 
     async def refresh(self) -> None:
         """Ask the database whether it holds a key. Raises SQLAlchemy's errors."""
-        self._stored_exist = self._stored_exist or await self._table.exist()
+        self.configured = self.configured or await self._table.exist()
 
     def start(self) -> None:
         """Begin to write when keys were used, and to `refresh` every `STALE_AFTER` seconds until there is a key.

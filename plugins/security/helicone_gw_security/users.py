@@ -242,17 +242,13 @@ class Users:
     def __init__(self, static: Iterable[User], table: UserTable) -> None:
         self.static: Mapping[str, User] = {user.id: user for user in static}
         self.table = table
-        self._exist = False
-
-    @property
-    def configured(self) -> bool:
+        self.configured = bool(self.static)
         """Whether anybody can log in as a user, as far as is known; never false again while the process lives."""
-        return self._exist or bool(self.static)
 
     async def refresh(self) -> bool:
         """Ask the database whether it holds a user, unless that is known; `configured`. Raises SQLAlchemy's errors."""
         if not self.configured:
-            self._exist = await self.table.exist()
+            self.configured = await self.table.exist()
         return self.configured
 
     async def get(self, id: str, organization: str | None = None) -> User | None:
