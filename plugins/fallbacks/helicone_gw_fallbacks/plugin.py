@@ -6,19 +6,22 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from helicone_gw import BadRequest, Fallback, FallbackTarget, Plugin, Route, StashKey, Target, hookimpl
+from helicone_gw import BadRequest, Fallback, FallbackTarget, Plugin, Request, Route, StashKey, Target, hookimpl
 from helicone_gw_fallbacks.chains import Chains, listed
 from helicone_gw_fallbacks.classes import classify
 from helicone_gw_fallbacks.config import FallbacksConfig
 from helicone_gw_fallbacks.entries import request_for
 
 if TYPE_CHECKING:
-    from helicone_gw import Exchange, Gateway, GatewayError, Request
+    from helicone_gw import Exchange, Gateway, GatewayError
 
 INDEX = "Helicone-Fallback-Index"
 
 ENTRY: StashKey[int] = StashKey("fallbacks.entry")
 """Which entry of Helicone's form is being tried, from 0."""
+
+ASKED: StashKey[Request] = StashKey("fallbacks.asked")
+"""What entries are made from: the request as the plugins outside left it, who may have taken something out."""
 
 _CONTINUES = re.compile(rb'"previous_response_id"\s*:\s*"|"conversation"\s*:\s*(?:\{\s*"id"\s*:\s*)?"conv')
 
@@ -57,6 +60,7 @@ class FallbacksPlugin(Plugin):
         first = helicone.fallbacks[0]
         if isinstance(first, FallbackTarget):
             exchange.stash[ENTRY] = 0
+            exchange.stash[ASKED] = request
             exchange.headers[INDEX] = "0"
             replaced, exchange.credential = request_for(first, request, exchange.secrets)
             return replaced
@@ -150,14 +154,15 @@ class FallbacksPlugin(Plugin):
 
     def _next_entry(self, exchange: Exchange, error: GatewayError) -> Fallback | None:
         """The next entry of Helicone's form, where the one that failed says so."""
-        entries = exchange.original.helicone.fallbacks or ()
+        asked = exchange.stash[ASKED]
+        entries = asked.helicone.fallbacks or ()
         index = exchange.stash[ENTRY]
         entry = entries[index]
         if index + 1 >= len(entries) or not isinstance(entry, FallbackTarget) or not entry.moves_on(error.status):
             return None
         following = entries[index + 1]
         assert isinstance(following, FallbackTarget)
-        request, exchange.credential = request_for(following, exchange.original, exchange.secrets)
+        request, exchange.credential = request_for(following, asked, exchange.secrets)
         provider = self._gateway.catalogue.provider_for_url(following.target_url)
         exchange.stash[ENTRY] = index + 1
         exchange.headers[INDEX] = str(index + 1)

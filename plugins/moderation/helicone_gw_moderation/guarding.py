@@ -22,13 +22,14 @@ from helicone_gw_moderation.endings import ended_channels
 from helicone_gw_moderation.intake import Intake, for_judges
 from helicone_gw_moderation.judging import Judging, no_verdict
 from helicone_gw_moderation.odds import without_odds
+from helicone_gw_moderation.overrides import override_texts, with_overrides
 from helicone_gw_moderation.plan import Hit, Plan
 from helicone_gw_moderation.policy import Policy
 from helicone_gw_moderation.reading import of_answer
 from helicone_gw_moderation.realtime import OPERATIONS, RealtimeGuard
 from helicone_gw_moderation.report import ModerationCounters, Report, refusal
 from helicone_gw_moderation.stream import StreamGuard
-from helicone_gw_moderation.texts import Clean, look
+from helicone_gw_moderation.texts import Clean, Looked, look
 from helicone_gw_moderation.vault import Vault, placeholders
 from helicone_gw_moderation.waiting import Verdicts
 
@@ -64,6 +65,11 @@ class Guard:
         self._report = Report(exchange, counters)
         self._intake = Intake(exchange, config, self._report)
         self._vault: Vault | None = None
+        self._left: bytes | None = None
+        """The body as it was looked through and left."""
+        self._texts: Sequence[str] = ()
+        """Those of the request that were looked through, and what became of them."""
+        self._looked = Looked()
         self._stream: StreamGuard | None = None
         self._refused: Hit | None = None
         self._awaited: asyncio.Future[Any] | None = None
@@ -90,7 +96,24 @@ class Guard:
                 changed = request.replace(headers=request.headers.set("accept-encoding", "identity"))
             if _OPAQUE.fullmatch(request.path) is not None:
                 self._intake.refuse_unread(self._policy.output)  # else it is noted when it comes
+        self._left = exchange.request.body if changed is None else changed.body
         return changed
+
+    @property
+    def is_another(self) -> bool:
+        """Whether plugins further in made another body of the request than the one that was looked through."""
+        return self._exchange.request.body is not self._left and self._policy.input is not None
+
+    async def again(self) -> None:
+        """Look through what plugins further in made of the request (a fallback's ``bodyKeyOverride``, a prompt that was
+        cut to fit). Raises the refusal."""
+        exchange, plan = self._exchange, self._policy.input
+        assert plan is not None
+        seen = frozenset(map(self._looked.change, self._texts))
+        changed = await self._look_at(plan, exchange.request, seen)
+        if changed is not None:
+            exchange.request = changed
+        self._left = exchange.request.body
 
     def _listen(self) -> None:
         """Look through the messages of a WebSocket, if it is one. Raises `Unavailable` for judges that nobody asks."""
@@ -108,26 +131,29 @@ class Guard:
             RealtimeGuard(exchange, policy, self._config, self._clock, self._counters, self._report, hold)
         )
 
-    async def _look_at(self, plan: Plan, request: Request) -> Request | None:
+    async def _look_at(self, plan: Plan, request: Request, seen: frozenset[str] = frozenset()) -> Request | None:
         found = await self._intake.texts(plan, request)
         if found is None:
             return None
-        texts = found.texts
-        taken = frozenset(found for text in texts for found in placeholders(text))
-        values = Vault(self._config.max_redacted, taken)
-        looked = await look(plan, texts, values=values, clean=self._clean)
-        self._counters.not_restorable += values.full
+        texts = [*found.texts, *override_texts(request)]
+        values = self._vault or Vault(self._config.max_redacted)
+        values.keep_off(found for text in texts for found in placeholders(text))
+        full = values.full
+        new = [text for text in texts if text not in seen] if seen else texts
+        looked = await look(plan, new, values=values, clean=self._clean)
+        self._counters.not_restorable += values.full - full
         self._report.add_all(looked.hits, "input")
         if (hit := looked.blocking) is not None:
             raise refusal(self._exchange, hit, "input")
         if values.values:
             self._vault = values
-        if plan.judged:
+        self._texts, self._looked = texts, looked
+        if plan.judged and new:
             after = [looked.change(text) for text in for_judges(request, texts)]
             self._exchange.before_commit(self._judge_request(plan, after), timeout=self._judging.budget(plan))
         if not looked.changes:
             return None
-        return request.replace(body=found.write(looked.change))
+        return with_overrides(request, looked.change).replace(body=found.write(looked.change))
 
     async def _judge_request(self, plan: Plan, texts: Sequence[str]) -> None:
         hits = await self._judging.judge(plan, texts, "input", self._exchange)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from helicone_gw import ConfigError, Plugin, StashKey, hookimpl, measured
@@ -89,6 +89,12 @@ class ModerationPlugin(Plugin):
         guard = Guard(exchange, policy, self.config, self._judging, self._clock, self.counters, self._clean)
         exchange.stash[self._guards] = guard
         return await guard.request()
+
+    @hookimpl
+    def route_model(self, exchange: Exchange) -> Awaitable[None] | None:
+        """Look through the request again where plugins further in made another of it."""
+        guard = exchange.stash.get(self._guards)
+        return guard.again() if guard is not None and guard.is_another else None
 
     @hookimpl
     def on_stream_chunk(self, exchange: Exchange, chunk: Chunk) -> Sequence[Chunk] | None:

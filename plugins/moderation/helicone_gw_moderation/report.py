@@ -51,9 +51,6 @@ class Report:
         self._exchange = exchange
         self._counters = counters
         self._entries: dict[tuple[str, ...], dict[str, object]] = {}
-        before = exchange.annotations.get("threats")
-        self._before: list[object] = before if isinstance(before, list) else []
-        """What another instance of the plugin found."""
         if "threat" not in exchange.annotations:
             exchange.annotate("threat", False)
 
@@ -84,19 +81,19 @@ class Report:
             self._exchange.headers.setdefault(HEADER, _DONE[hit.action])
 
     def _note(self, name: tuple[str, ...], hit: Hit, where: Where) -> None:
-        entry = self._entries.setdefault(
-            name,
-            {
+        entry = self._entries.get(name)
+        if entry is None:
+            entry = self._entries[name] = {
                 "detector": hit.detector,
                 "category": hit.category,
                 "label": hit.label,
                 "action": hit.action,
                 "where": where,
-            },
-        )
+            }
+            noted = self._exchange.annotations.get("threats", ())  # another instance of the plugin adds to them, too
+            self._exchange.annotate("threats", [*noted, entry])
         if hit.late:
             entry["released"] = max(hit.late, int(str(entry.get("released", 0))))
-        self._exchange.annotate("threats", [*self._before, *self._entries.values()])
 
     def unread(self, why: str) -> None:
         """Note a body that could not be looked through."""

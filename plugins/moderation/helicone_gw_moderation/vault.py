@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from helicone_gw_moderation.plan import placeholder_name
 
@@ -12,12 +13,12 @@ PLACEHOLDER = re.compile(r"\[[A-Z0-9_]{1,40}_\d{1,6}\]")
 class Vault:
     """Placeholders and what they stand for, ``limit`` of them; lives and dies with its exchange, and is never shown.
 
-    ``taken`` is text in which a placeholder of ours must not stand already.
+    What looks like a placeholder in a text already is kept off (`keep_off`).
     """
 
     __slots__ = ("_by_value", "_limit", "_numbers", "_taken", "full", "values")
 
-    def __init__(self, limit: int, taken: frozenset[str] = frozenset()) -> None:
+    def __init__(self, limit: int) -> None:
         self.values: dict[str, str] = {}
         """What each placeholder stands for."""
         self.full = 0
@@ -25,10 +26,14 @@ class Vault:
         self._by_value: dict[tuple[str, str], str] = {}
         self._numbers: dict[str, int] = {}
         self._limit = limit
-        self._taken = taken
+        self._taken: set[str] = set()
 
     def __repr__(self) -> str:
         return f"Vault({len(self.values)} values)"
+
+    def keep_off(self, taken: Iterable[str]) -> None:
+        """Make no new placeholder of these names: they stand in the texts as they came."""
+        self._taken.update(taken)
 
     def placeholder(self, label: str, value: str) -> str:
         """The placeholder of ``value``: the same one each time."""

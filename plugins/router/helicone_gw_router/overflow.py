@@ -56,7 +56,8 @@ def truncated(body: dict[str, Any]) -> dict[str, Any]:
     """``body`` with white space, comments and long ids in its texts collapsed."""
     copy: dict[str, Any] = json.loads(json.dumps(body))
     for text in _texts(copy):
-        short = _LONG_ID.sub("", _COMMENT.sub("", text.value))
+        # What stood on both sides becomes no word: a guard outside has seen two.
+        short = _LONG_ID.sub(" ", _COMMENT.sub(" ", text.value))
         text.put(_SPACE.sub(lambda match: match[0][0] * min(2, len(match[0])) if "\n" in match[0] else " ", short))
     return copy
 
@@ -78,6 +79,9 @@ def middle_out(body: dict[str, Any], limit: int) -> dict[str, Any]:
         else:
             first -= 1
             excess -= len(pieces[first][1])
+    if 0 < first < last < len(pieces) and pieces[first - 1][0] == pieces[last][0]:
+        owner, piece = pieces[first - 1]
+        pieces[first - 1] = owner, piece[:-1] + "\n"  # the two ends become no word, either
     kept = pieces[:first] + pieces[last:]
     for number, text in enumerate(texts):
         text.put("".join(piece for owner, piece in kept if owner == number))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -105,6 +106,20 @@ def test_middle_out_keeps_beginning_and_end() -> None:
     assert cut["messages"][0]["content"].startswith("Instructions.")
     assert cut["messages"][-1]["content"].endswith("The question?")
     assert len(cut["messages"]) == 2, "the one in the middle is gone"
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        lambda text: truncated({"prompt": text[0] + "/* gone */" + text[1]}),
+        lambda text: truncated({"prompt": text[0] + "123e4567-e89b-12d3-a456-426614174000" + text[1]}),
+        lambda text: middle_out({"prompt": text[0] * 2000 + "x" * 4000 + text[1] * 2000}, 1000),
+    ],
+)
+def test_what_stood_apart_becomes_no_word(cut: Callable[[str], dict[str, Any]]) -> None:
+    left = cut("ab")["prompt"]
+    assert "ab" not in left
+    assert left.split() == [left[: left.index("b")].strip(), left[left.index("b") :]], "two words are left"
 
 
 def test_calls_of_tools_are_not_dropped() -> None:
