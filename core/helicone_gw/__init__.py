@@ -60,6 +60,7 @@ from helicone_gw.ingress.clients import path_prefix
 from helicone_gw.ingress.fallbacks import FallbackTarget
 from helicone_gw.measurement import Measurement, measured
 from helicone_gw.model import Attempt, Capture, Chunk, Cost, Outcome, Request, Response, Route, Target, Usage
+from helicone_gw.openapi import ApiOperation, api_document
 from helicone_gw.panels import (
     DashboardCard,
     DashboardPage,
@@ -85,6 +86,7 @@ from helicone_gw.tables import read_table
 
 __all__ = [
     "UNITS",
+    "ApiOperation",
     "Asked",
     "AskedTotal",
     "Asking",
@@ -176,6 +178,7 @@ __all__ = [
     "UpstreamStreamError",
     "UpstreamTimeout",
     "Usage",
+    "api_document",
     "audit_command",
     "caller",
     "carry_chat",

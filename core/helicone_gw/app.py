@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from quart import Quart, Response
 from quart.routing import QuartRule
@@ -29,6 +29,7 @@ from helicone_gw.headers import Headers
 from helicone_gw.ingress.clients import PREFIX, path_prefix
 from helicone_gw.ingress.location import Location
 from helicone_gw.ingress.locator import Locator
+from helicone_gw.openapi import JSON, ApiOperation
 
 
 class _Rule(QuartRule):
@@ -67,7 +68,9 @@ class App(Quart):
         self.register_error_handler(GatewayError, _gateway_problem)
         self.add_url_rule("/healthz", "healthz", self._healthz)
         self.add_url_rule("/readyz", "readyz", self._readyz)
+        self.add_url_rule("/v1/openapi.json", "openapi", self._openapi)
         gateway.pages.serve(self)
+        gateway.pages.describe(lambda: OPERATIONS)
 
     def mount_plugins(self) -> None:
         """Mount the plugins' own routes. Raises `ConfigError`, naming the plugin whose routes cannot be mounted."""
@@ -175,6 +178,41 @@ class App(Quart):
         if resting := self.gateway.health.resting():
             state["resting"] = resting
         return state, 200 if ready else 503
+
+    async def _openapi(self) -> Response:
+        return Response(self.gateway.pages.document(), content_type=JSON)
+
+
+OPERATIONS: Final = (
+    ApiOperation(
+        method="GET",
+        path="/healthz",
+        tag="gateway",
+        summary="Whether the process runs.",
+        role=None,
+        plain=(JSON,),
+        data=dict[str, str],
+    ),
+    ApiOperation(
+        method="GET",
+        path="/readyz",
+        tag="gateway",
+        summary="Whether it serves, what keeps it from that, and which targets rest.",
+        role=None,
+        plain=(JSON,),
+        data=dict[str, Any],
+        unlike={503: dict[str, Any]},
+    ),
+    ApiOperation(
+        method="GET",
+        path="/v1/openapi.json",
+        tag="gateway",
+        summary="This document.",
+        plain=(JSON,),
+        data=dict[str, Any],
+    ),
+)
+"""What the application serves itself, beside the paths of providers."""
 
 
 async def _http_problem(problem: HTTPException) -> Response:

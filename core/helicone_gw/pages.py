@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack
 from contextvars import ContextVar
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -12,10 +12,12 @@ from typing import Any
 from urllib.parse import unquote
 
 import httpx
+import msgspec
 
 from helicone_gw.access import ADMITTED, GatewayKey, KeyRing
 from helicone_gw.audit import client_address
 from helicone_gw.calling import CALLED, Application, Called, Lent
+from helicone_gw.openapi import ApiOperation, api_document
 from helicone_gw.panels import DashboardCard, DashboardPage
 
 _asking: ContextVar[tuple[GatewayKey | None]] = ContextVar("helicone_gw_pages_caller")
@@ -41,6 +43,8 @@ class Pages:
         self._application: Application | None = None
         self._offered: dict[tuple[str, type[DashboardPage | DashboardCard], str], DashboardPage | DashboardCard] = {}
         self._client: httpx.AsyncClient | None = None
+        self._described: list[tuple[Callable[[], Iterable[ApiOperation]], Callable[[], Mapping[str, Any]] | None]] = []
+        self._document: bytes | None = None
 
     def serve(self, application: Application) -> None:
         """Ask ``application`` from now on; called by whoever builds the application."""
@@ -60,6 +64,28 @@ class Pages:
     def offered(self) -> Sequence[tuple[str, DashboardPage | DashboardCard]]:
         """What was offered, with the name of the plugin, in that order."""
         return [(plugin, panel) for (plugin, _, _), panel in self._offered.items()]
+
+    def describe(
+        self,
+        operations: Callable[[], Iterable[ApiOperation]],
+        schemas: Callable[[], Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Add to ``GET /v1/openapi.json`` what a plugin serves; called in its ``register_routes``.
+
+        Both are asked when the document is asked for the first time: ``schemas`` is as for `api_document`.
+        """
+        self._described.append((operations, schemas))
+        self._document = None
+
+    def document(self) -> bytes:
+        """All that was described, as an OpenAPI document in JSON."""
+        if self._document is None:
+            every = [one for operations, _ in self._described for one in operations()]
+            schemas: dict[str, Any] = {}
+            for _, more in self._described:
+                schemas |= {} if more is None else more()
+            self._document = msgspec.json.encode(api_document(every, schemas))
+        return self._document
 
     async def ask(
         self,

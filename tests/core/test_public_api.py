@@ -20,7 +20,7 @@ PLUGINS = sorted(path for path in ROOT.glob("plugins/*/helicone_gw_*") if path.i
 
 
 PUBLIC = """
-UNITS Asked AskedTotal Asking Attempt Audit AuditEntry AuditSink AuthenticationFailed Background BadRequest
+UNITS ApiOperation Asked AskedTotal Asking Attempt Audit AuditEntry AuditSink AuthenticationFailed Background BadRequest
 BreakerPolicy Capture Chain Chunk Clock CompiledPrice ConfigError Cost DashboardCard DashboardPage Database
 DeadlineExceeded Exchange Fallback FallbackTarget Gateway GatewayConfig GatewayError GatewayKey Headers Health
 HeliconeHeaders InternalError KeyRing KeySource LocalKeys MalformedBody Measurement MessageFilter MethodNotAllowed
@@ -29,7 +29,7 @@ Plugin PluginConfig PluginFault PositiveSeconds PriceConfig PriceSource Prices P
 Response Retry Role Route Seconds Secret SessionSource Shown ShownChart ShownFigure ShownTable ShownText Size Stash
 StashKey Store StoreOperation StoreUnavailable Target TextPiece Tiered TooManyRequests Unavailable Unsealable
 UpstreamConnectError UpstreamError UpstreamProtocolError UpstreamStatus UpstreamStreamError UpstreamTimeout Usage
-audit_command caller carry_chat client_address event_pieces every_text has_pieces hookimpl measured new_id
+api_document audit_command caller carry_chat client_address event_pieces every_text has_pieces hookimpl measured new_id
 parse_helicone_headers path_prefix read_table require_role shared_directory stream_reader text_pieces wire_format
 with_every_text
 """

@@ -137,14 +137,17 @@ class LoggingPlugin(Plugin):
         """Serve the REST API over the log and take what is told afterwards, once: all instances share a database."""
         if next(plugin for plugin in gateway.plugins if isinstance(plugin, LoggingPlugin)) is not self:
             return None
-        from helicone_gw_logging.api.blueprint import blueprint
+        from helicone_gw_logging.api.blueprint import blueprint, operations
         from helicone_gw_logging.api.routes import Service
+        from helicone_gw_logging.api.schemas import filter_schemas
+        from helicone_gw_logging.ingest.operations import OPERATIONS
         from helicone_gw_logging.ingest.routes import Ingestion, routes
 
         pages = blueprint(self.name, Service(gateway.database, gateway.clock, self.flush, self._objects))
         bodies, max_body = self.config.bodies == "full", self.config.max_body + OVERLAP
         self._ingestion = Ingestion(gateway, self.take, bodies=bodies, max_body=max_body)
         pages.register_blueprint(routes(self.name, self._ingestion))
+        gateway.pages.describe(lambda: [*(each.described() for each in operations()), *OPERATIONS], filter_schemas)
         return pages
 
     @hookimpl

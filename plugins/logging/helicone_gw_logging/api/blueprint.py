@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -28,9 +27,7 @@ from helicone_gw_logging.api import (
     trees,
     users,
 )
-from helicone_gw_logging.api.openapi import document
 from helicone_gw_logging.api.routes import Call, Operation, Plain, Refused, Routes, Service
-from helicone_gw_logging.api.schemas import filter_schemas
 from helicone_gw_logging.objects import StorageFailed
 from helicone_gw_logging.query.nodes import FilterError
 from helicone_gw_logging.query.reading import SECONDS, TooLong
@@ -63,21 +60,16 @@ WRITE_SECONDS: Final = SECONDS + 5
 def blueprint(name: str, service: Service, modules: Sequence[Routes] = MODULES) -> Blueprint:
     """The pages of the plugin instance ``name``."""
     pages = Blueprint(f"{name}-api", __name__)
-    operations = [operation for module in modules for operation in module.operations]
-    for operation in operations:
+    for operation in operations(modules):
         rule = operation.path.replace("{", "<").replace("}", ">")
         view = _view(operation, service)
         pages.add_url_rule(rule, operation.name, view, methods=[operation.method], provide_automatic_options=False)
-
-    @cache
-    def described() -> bytes:
-        return msgspec.json.encode(document(operations, filter_schemas()))
-
-    @pages.get("/v1/openapi.json")
-    async def openapi() -> Response:
-        return Response(described(), content_type="application/json")
-
     return pages
+
+
+def operations(modules: Sequence[Routes] = MODULES) -> list[Operation]:
+    """All operations of ``modules``."""
+    return [operation for module in modules for operation in module.operations]
 
 
 def _view(operation: Operation, service: Service) -> Callable[..., Awaitable[Response]]:

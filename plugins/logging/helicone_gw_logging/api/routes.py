@@ -8,21 +8,21 @@ A module makes one `Routes` and decorates a function per operation::
     async def query(call: Call, body: UserQuery) -> list[UserRow]:
         \"\"\"Users with what they used.\"\"\"
 
-``api.blueprint`` mounts what its ``MODULES`` name, and ``api.openapi`` documents it from the same types, which are
-msgspec's: what a body's type refuses is a 400 that says where and why. The answer is ``{"data": ..., "error": null}``.
+``api.blueprint`` mounts what its ``MODULES`` name, and the gateway's document of its REST API is made of the same
+types, which are msgspec's: what a body's type refuses is a 400 that says where and why. The answer is
+``{"data": ..., "error": null}``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from msgspec import Struct
 
-from helicone_gw import Role
+from helicone_gw import ApiOperation, Role
 from helicone_gw_logging.objects import Objects
 from helicone_gw_logging.query.scope import Scope
 
@@ -123,14 +123,28 @@ class Operation:
     role: Role
 
     @property
-    def parameters(self) -> list[str]:
-        """The names in the path's braces."""
-        return re.findall(r"{(\w+)}", self.path)
-
-    @property
     def name(self) -> str:
         """Unique among all operations."""
-        return f"{self.method.lower()}{re.sub(r'[^A-Za-z0-9]+', '_', self.path)}"
+        return self.described().name
+
+    def described(self) -> ApiOperation:
+        """As the document of the REST API has it; what its function says of itself is what is said of it."""
+        summary, _, description = (self.handler.__doc__ or "").strip().partition("\n")
+        return ApiOperation(
+            method=self.method,
+            path=self.path,
+            tag=self.tag,
+            summary=summary,
+            description=description,
+            role=self.role,
+            body=self.body,
+            query=self.query,
+            data=self.data,
+            status=self.status,
+            errors=(*self.errors, 503),
+            plain=self.plain,
+            more=self.more,
+        )
 
 
 class Routes:
