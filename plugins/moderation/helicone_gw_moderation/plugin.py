@@ -70,7 +70,7 @@ class ModerationPlugin(Plugin):
         detectors = self.detectors()
         if problems := unknown_names(self.config, detectors):
             raise ConfigError(problems)
-        self._policies = Policies(self.config, detectors)
+        self._policies = Policies(self.config, detectors, gateway.routing.targets)
         self._judging = Judging(self.config, gateway, self.counters)
 
     @hookimpl

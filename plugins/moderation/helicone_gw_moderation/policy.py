@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from itertools import islice
 from typing import get_args
 
 from msgspec import Struct
 
-from helicone_gw import Exchange
+from helicone_gw import BadRequest, Exchange, FallbackTarget, Target
 from helicone_gw_moderation.config import CheckConfig, ModerationConfig, RuleConfig
 from helicone_gw_moderation.detectors.base import Category, Detector
 from helicone_gw_moderation.plan import Check, Plan
 
 _LONGEST = 256
-"""Characters of a name of a client's own making that is worth remembering."""
+"""Characters of names of a client's own making that are worth remembering."""
+_MOST_NAMES = 200
+"""Names of models of one request that rules are asked about; nobody has so many to fall back to."""
+_PIECES = re.compile(r"[/:@]")
+"""What stands between a model and its provider, version or place."""
+Targets = Callable[[str, Exchange], Sequence[Target]]
+"""Where a model string leads."""
 
 
 class Policy(Struct, frozen=True):
@@ -28,11 +36,13 @@ class Policy(Struct, frozen=True):
 class Policies:
     """Finds policies. An exchange that nobody wants checked costs a few comparisons."""
 
-    def __init__(self, config: ModerationConfig, detectors: Sequence[Detector]) -> None:
+    def __init__(self, config: ModerationConfig, detectors: Sequence[Detector], targets: Targets) -> None:
         self._config = config
+        self._targets = targets
         self._detectors = detectors
         self._always = bool(config.checks)
         self._rules = config.rules
+        self._by_model = any(rule.models or rule.routes for rule in config.rules)
         self.by_key = any(rule.keys for rule in config.rules)
         """Whether it matters with which key a client comes."""
         self._of = lru_cache(maxsize=1024)(self._find)
@@ -51,19 +61,33 @@ class Policies:
         if not self._always and not self._rules and not any(wishes):
             return None
         if not self._rules:
-            return self._of(None, None, None, wishes)
-        model, route = request.model or "", request.router
+            return self._of((), None, None, wishes)
+        models = self._models(exchange) if self._by_model else ()
         key = exchange.key.name if self.by_key and exchange.key is not None else None
-        find = self._of if len(model) <= _LONGEST and len(route or "") <= _LONGEST else self._find
-        return find(model, route, key, wishes)
+        find = self._of if sum(map(len, models)) <= _LONGEST and len(request.router or "") <= _LONGEST else self._find
+        return find(models, request.router, key, wishes)
+
+    def _models(self, exchange: Exchange) -> tuple[str, ...]:
+        """Every name by which a model may be meant that the request is sent to, now or when another fails."""
+        names: dict[str, None] = {}
+        for said in _said(exchange):
+            for name in (said, *said.split(",")):
+                name = name.strip().lstrip("!")
+                names |= dict.fromkeys((name, *_PIECES.split(name)))
+                try:
+                    found = self._targets(name, exchange)
+                except BadRequest:
+                    continue  # it leads nowhere, as its client will be told
+                names |= dict.fromkeys(target.model for target in found if target.model)
+        return tuple(islice((name for name in names if name), _MOST_NAMES))
 
     def _find(
-        self, model: str | None, route: str | None, key: str | None, wishes: tuple[bool, bool, bool, bool]
+        self, models: tuple[str, ...], route: str | None, key: str | None, wishes: tuple[bool, bool, bool, bool]
     ) -> Policy | None:
         config, headers = self._config, self._config.headers
         checks = list(config.checks)
         for rule in config.rules:
-            if _fits(rule, model, route, key):
+            if _fits(rule, models, route, key):
                 checks += rule.checks
         for wish, added in zip(
             wishes, (headers.moderations, headers.security, headers.security_advanced, headers.pii), strict=True
@@ -102,13 +126,27 @@ def _check(check: CheckConfig) -> Check:
     return Check(frozenset(check.find), check.judges, check.action, check.min_score, check.restore, check.code)
 
 
-def _fits(rule: RuleConfig, model: str | None, route: str | None, key: str | None) -> bool:
+def _said(exchange: Exchange) -> Iterator[str]:
+    """What the client says of models, and of the route that leads to them."""
+    request = exchange.request
+    yield request.model or ""
+    if request.router is not None:
+        yield request.router
+    for entry in request.helicone.fallbacks or ():
+        if isinstance(entry, str):
+            yield entry
+        elif isinstance(entry, FallbackTarget) and isinstance(model := (entry.body_override or {}).get("model"), str):
+            yield model
+
+
+def _fits(rule: RuleConfig, models: Sequence[str], route: str | None, key: str | None) -> bool:
     return (
-        _one_of(model, rule.models)
-        and _one_of(route if route is not None else model, rule.routes)
-        and _one_of(key, rule.keys)
+        _one_of(models, rule.models)
+        and _one_of(models if route is None else (route,), rule.routes)
+        and _one_of(() if key is None else (key,), rule.keys)
     )
 
 
-def _one_of(name: str | None, patterns: tuple[str, ...]) -> bool:
-    return not patterns or (name is not None and any(fnmatchcase(name, pattern) for pattern in patterns))
+def _one_of(names: Sequence[str], patterns: tuple[str, ...]) -> bool:
+    # Some providers know no case in names of models, and a check too many is better than one too few.
+    return not patterns or any(fnmatchcase(name.casefold(), each.casefold()) for each in patterns for name in names)
