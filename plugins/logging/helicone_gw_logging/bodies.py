@@ -16,7 +16,7 @@ from helicone_gw_logging.redact import OVERLAP, redact
 
 BodyState = Literal["whole", "truncated", "omitted", "unreadable", "dropped"]
 
-_LEVEL = 3
+_LEVEL = 1  # as small as at 3 within a few per cent, in a fraction of the time
 _MAX_STORED = 1 << 30
 _of_thread = threading.local()  # a compressor is dear to make and must not be shared between threads
 

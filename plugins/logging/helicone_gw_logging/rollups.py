@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from operator import itemgetter
@@ -44,34 +45,30 @@ if TYPE_CHECKING:
 
     from helicone_gw_logging.vocabulary import Vocabulary
 
-Fold = Callable[[str, int, str, str], str]
-"""Organization, hour, dimension and value -> the value, or `OTHER` where that hour tells no more apart."""
+Fold = Callable[[str, int, str, str, int], str]
+"""Organization, hour, dimension, value and how many requests have it -> the value, or `OTHER` where that hour tells no
+more apart."""
 
 UNTOLD = frozenset({"helicone-session-id", "helicone-session-path"})
 """Properties without sums of their own: nearly every value is a new one, and sessions are summed up anyway."""
 
 _columns = partial(picking, REQUEST)
-_KEY = _columns("organization_id", "hour", "key_owner", "provider", "model", "request_model", "status", "source")
 _HOUR = _columns("organization_id", "hour")
-_SUMMED = _columns(
-    *TOKENS,
-    "usage_estimated",
-    "cost_nano_usd",
-    "saved_nano_usd",
-    "saved_ms",
-    "saved_prompt_tokens",
-    "saved_completion_tokens",
-    "latency",
-    "time_to_first_token",
-    "threat",
+_SHARED = _columns(
+    *("organization_id", "hour", "key_owner", "provider", "model", "request_model", "status", "source"),
+    *("user_id", "session_id", "session_name", "prompt_id", "country_code", "key_id"),
+    *("outcome", "error_code", "cache_status"),
 )
-_NUMBERS: dict[int | None, int] = {None: 0, 0: 0, 1: 1}
-"""What is added for what is not known, and for what is true or false; all other values are numbers themselves."""
-_KNOWN = _columns("total_tokens", "cost_nano_usd", "latency", "time_to_first_token")
-_ENDED = _columns("outcome", "status", "cache_status")
-_FAILURE = _columns("outcome", "error_code")
-_IN_BUCKETS = _columns("latency", "time_to_first_token", "total_tokens")
-_WHO = _columns("received_at", "user_id", "session_id", "session_name", "prompt_id", "country_code", "key_id")
+"""What says where a request is added: those that have all of it in common are added together."""
+_COUNTED_NAMES = (
+    *TOKENS,
+    *("usage_estimated", "cost_nano_usd", "saved_nano_usd", "saved_ms", "saved_prompt_tokens"),
+    *("saved_completion_tokens", "latency", "time_to_first_token", "threat", "received_at"),
+)
+_COUNTED = _columns(*_COUNTED_NAMES)
+_TOTAL_TOKENS, _COST, _LATENCY, _FIRST = (
+    _COUNTED_NAMES.index(name) for name in ("total_tokens", "cost_nano_usd", "latency", "time_to_first_token")
+)
 _PROPERTY = picking(PROPERTY, "key_lower", "key", "value_start")
 _HITS = frozenset({"hit", "joined"})
 _SUMMARY = itemgetter(*(SUMS.index(name) for name in SUMMARY_SUMS))
@@ -94,30 +91,40 @@ class Totals(Struct):
     spelled: dict[tuple[str, str], str] = {}
 
     def add_all(self, changes: Iterable[tuple[Values, Sequence[Values], int]], fold: Fold) -> None:
-        """Add requests with their properties, each with its sign. Meant for a thread, if they are many."""
+        """Add requests with their properties: values without ``seq``, and 1, or -1 to take them away again.
+
+        Meant for a thread, if they are many.
+        """
+        groups: dict[Values, list[Values]] = {}
         for number, (request, properties, sign) in enumerate(changes, 1):
-            self.add(request, properties, fold, sign)
+            shared, counted = _SHARED(request), _COUNTED(request)
+            _append(groups, (sign, shared), counted)
+            if properties:
+                self._add_properties(shared, counted, properties, fold, sign)
             if number % _AT_ONCE == 0:
                 # Whoever waits for the interpreter gets it now, and not after the five milliseconds that it would take.
                 time.sleep(0)
+        for (sign, shared), counts in groups.items():
+            self._add(shared, [*zip(*counts, strict=True)], len(counts), fold, sign)
 
-    def add(self, request: Values, properties: Iterable[Values], fold: Fold, sign: int = 1) -> None:
-        """Add a request: its values and those of its properties, without ``seq``. ``sign`` -1 takes it away again."""
-        organization, hour, owner, provider, answered, asked, status, source = _KEY(request)
-        received_at, user, session, name, prompt, country, gateway_key = _WHO(request)
-        model = fold(organization, hour, "model", answered or asked or "")
-        provider = fold(organization, hour, "provider", provider or "")
-        sums = contribution(request)
-        hit = bool(sums[_CACHE_HITS])
-        if sign < 0:
-            sums = tuple([-number for number in sums])
-        _append(self.rollups, (organization, hour, owner or "", provider, model, status or 0, hit, source), sums)
-        for metric, number in zip(METRICS, _IN_BUCKETS(request), strict=True):
-            if number is not None:
-                at = organization, metric, provider, model, hour, bucket(number)
-                self.histograms[at] = self.histograms.get(at, 0) + sign
+    def _add(self, shared: Values, columns: Sequence[Values], number: int, fold: Fold, sign: int) -> None:
+        """Add requests that have all of ``shared`` in common, a column of values for each of `_COUNTED`."""
+        organization, hour, owner, provider, answered, asked, status, source, *who, outcome, code, _ = shared
+        user, session, name, prompt, country, gateway_key = who
+        model = fold(organization, hour, "model", answered or asked or "", number)
+        provider = fold(organization, hour, "provider", provider or "", number)
+        sums = _contribution(shared, columns, number, sign)
+        _append(
+            self.rollups,
+            (organization, hour, owner or "", provider, model, status or 0, bool(sums[_CACHE_HITS]), source),
+            sums,
+        )
+        histograms = self.histograms
+        for metric, values in zip(METRICS, (columns[_LATENCY], columns[_FIRST], columns[_TOTAL_TOKENS]), strict=True):
+            for index, counted in Counter(map(bucket, filter(is_known, values))).items():
+                at = organization, metric, provider, model, hour, index
+                histograms[at] = histograms.get(at, 0) + counted * sign
         _append(self.dimensions, (organization, EVERY, hour, ALL), sums)
-        outcome, code = _FAILURE(request)
         for dimension, value in (
             ("error", None if outcome == "ok" else code or outcome),
             ("user", user),
@@ -127,26 +134,34 @@ class Totals(Struct):
             ("key", gateway_key),
         ):
             if value:
-                value = fold(organization, hour, dimension, value)
+                value = fold(organization, hour, dimension, value, number)
                 _append(self.dimensions, (organization, dimension, hour, value), sums)
-        for values in properties:
-            lower, key, value = _PROPERTY(values)
-            if lower in UNTOLD:
-                continue
-            told = fold(organization, -1, "property", lower)
-            if told == lower:
-                spelled = self.spelled.setdefault((organization, lower), key)
-                _append(self.keys, (organization, lower, spelled), (received_at, received_at, sign))
-                value = fold(organization, hour, _PREFIX + lower, value)
-            else:
-                value = OTHER
-            _append(self.dimensions, (organization, _PREFIX + told, hour, value), sums)
         if user or session:
-            summary = received_at, received_at, *_SUMMARY(sums)
+            received = columns[-1]
+            summary = min(received), max(received), *_SUMMARY(sums)
             if user:
                 _append(self.users, (organization, user), summary)
             if session:
                 _append(self.sessions, (organization, session, name or ""), summary)
+
+    def _add_properties(
+        self, shared: Values, counted: Values, properties: Iterable[Values], fold: Fold, sign: int
+    ) -> None:
+        organization, hour = shared[:2]
+        received_at = counted[-1]
+        sums = _contribution(shared, [(value,) for value in counted], 1, sign)
+        for values in properties:
+            lower, key, value = _PROPERTY(values)
+            if lower in UNTOLD:
+                continue
+            told = fold(organization, -1, "property", lower, 1)
+            if told == lower:
+                spelled = self.spelled.setdefault((organization, lower), key)
+                _append(self.keys, (organization, lower, spelled), (received_at, received_at, sign))
+                value = fold(organization, hour, _PREFIX + lower, value, 1)
+            else:
+                value = OTHER
+            _append(self.dimensions, (organization, _PREFIX + told, hour, value), sums)
 
     def write(self, connection: Connection) -> None:
         """Add everything to the tables."""
@@ -201,34 +216,37 @@ def gather(
         vocabulary.folded = folded
 
 
-def contribution(request: Values) -> Values:
-    """What a request adds to each of `totals.SUMS`."""
-    values = _SUMMED(request)
-    *tokens, estimated, cost, saved, saved_ms, saved_in, saved_out, latency, first, threat = map(
-        _NUMBERS.get, values, values
-    )
-    total_known, cost_known, latency_known, first_known = map(is_known, _KNOWN(request))
-    outcome, status, cache = _ENDED(request)
-    return (
-        1,
-        0 if outcome == "ok" else 1,
-        *tokens,
-        0 if total_known else 1,
+def _contribution(shared: Values, columns: Sequence[Values], number: int, sign: int) -> Values:
+    """What ``number`` requests add to each of `totals.SUMS`; ``columns`` are their values of `_COUNTED`."""
+    outcome, _, cache = shared[-3:]
+    status = shared[6]
+    # What is not known adds nothing.
+    sums = [sum(filter(None, column)) for column in columns]
+    total_known, cost_known, latency_known, first_known = [
+        number - columns[place].count(None) for place in (_TOTAL_TOKENS, _COST, _LATENCY, _FIRST)
+    ]
+    estimated, cost, saved, saved_ms, saved_in, saved_out, latency, first, threats = sums[len(TOKENS) : -1]
+    added = (
+        number,
+        0 if outcome == "ok" else number,
+        *sums[: len(TOKENS)],
+        number - total_known,
         estimated,
         cost,
-        0 if cost_known else 1,
-        1 if cache in _HITS else 0,
+        number - cost_known,
+        number if cache in _HITS else 0,
         saved,
         saved_ms,
         saved_in,
         saved_out,
         latency,
-        1 if latency_known else 0,
+        latency_known,
         first,
-        1 if first_known else 0,
-        threat,
-        1 if status == 429 and outcome == "refused" else 0,
+        first_known,
+        threats,
+        number if status == 429 and outcome == "refused" else 0,
     )
+    return added if sign > 0 else tuple([-value for value in added])
 
 
 _CACHE_HITS = SUMS.index("cache_hits")

@@ -35,8 +35,8 @@ class Vocabulary:
         self._hours: OrderedDict[tuple[str, int], None] = OrderedDict()
         self._dimensions: dict[str, set[str]] = {}
 
-    def fold(self, organization: str, hour: int, dimension: str, value: str) -> str:
-        """``value``, or `OTHER`. Right only once `complete` said so of everything that was asked."""
+    def fold(self, organization: str, hour: int, dimension: str, value: str, requests: int = 1) -> str:
+        """``value``, which so many ``requests`` have, or `OTHER`. Right only once `complete` said so of all of them."""
         if not value:
             return value
         place = organization, hour, dimension
@@ -49,7 +49,7 @@ class Vocabulary:
         if len(known) < self.most:
             known.add(value)
             return value
-        self.folded += 1
+        self.folded += requests
         return OTHER
 
     def expect(self, connection: Connection, hours: Iterable[tuple[str, int]]) -> None:
