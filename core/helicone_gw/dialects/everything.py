@@ -33,7 +33,7 @@ _SILENT: Final = frozenset(
 )
 """Members that no model reads, or that say what other members say; folded (see `_folded`)."""
 _LONGEST_ROLE = 20
-"""Characters of a role; a longer one is read."""
+"""Characters of a role, and of what has spaces in it elsewhere where no model reads; longer ones are read."""
 _ADDRESSES: Final = frozenset({"url", "uri", "imageurl", "fileuri", "gcsuri", "fileurl", "serverurl", "s3location"})
 """Members with addresses of what is fetched: they matter in answers, where people follow them."""
 _ECHOES: Final = frozenset({"instructions", "additionalinstructions", "tools", "toolchoice", "prompt"})
@@ -136,13 +136,15 @@ def every_place(value: Any, *, answer: bool = False) -> Iterator[TextPlace]:
 
 def _is_silent(key: str, folded: str, item: Any, answer: bool) -> bool:
     if folded in _SILENT or _IDENTIFIER.fullmatch(key) is not None:
-        # A role is a word; what has room for a sentence is read, as templates put it into what the model reads.
-        if folded == "role" and isinstance(item, str):
-            return len(item) <= _LONGEST_ROLE
+        # What has room for a sentence is read: templates of local models may put any member into what the model reads.
+        if isinstance(item, str) and len(item) > _LONGEST_ROLE:
+            return folded != "role" and len(item.split(None, 1)) < 2
         return not isinstance(item, dict | list) or folded in ("metadata", "labels", "logprobs", "logprobsresult")
     if answer:
         return folded in _ECHOES and not (folded == "prompt" and isinstance(item, str))
-    return folded in _ADDRESSES and isinstance(item, str) and item[:5].lower() != "data:"
+    if folded not in _ADDRESSES or not isinstance(item, str) or item[:5].lower() == "data:":
+        return False
+    return len(item) <= _LONGEST_ROLE or len(item.split(None, 1)) < 2
 
 
 def _place(path: Path, text: str, name: str) -> TextPlace | None:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from helicone_gw import MalformedBody, every_text, with_every_text
 from helicone_gw_moderation.forms import parts
 
@@ -15,6 +17,21 @@ VECTORS: Final = frozenset({"embeddings", "embed", "embed_content", "batch_embed
 _JOINED: Final = frozenset({"create_prediction"})
 """Operations whose answers have a text in pieces, which their wire format puts together."""
 _CHARSET: Final = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
+_NUMBERS: Final = re.compile(rb"\[\s*[\d-][\d.eE+-]*\s*[],]")
+_TOKENIZED: Final = frozenset(
+    {
+        "prompt",
+        "input",
+        "context",
+        "tokens",
+        "inputids",
+        "inputtokens",
+        "prompttokenids",
+        "prompttokens",
+        "promptembeds",
+    }
+)
+"""Members that may be a text as numbers: its tokens, or their vectors; as the most lenient parser reads their names."""
 _SEEN: Final = ("image/", "audio/", "video/")
 """What is no text, as everybody knows."""
 
@@ -39,10 +56,27 @@ def of_request(body: bytes, content_type: str, *, is_json: bool) -> Texts | None
     """
     kind = content_type.partition(";")[0].strip().lower()
     if is_json or kind.endswith("json"):
-        return Texts(every_text(body), lambda change: with_every_text(body, change))
+        return Texts(every_text(body), lambda change: with_every_text(body, change), not is_tokenized(body))
     if kind == "multipart/form-data":
         return _form(body, content_type)
     return _plain(body)
+
+
+def is_tokenized(body: bytes) -> bool:
+    """Whether a JSON request says something in tokens, which only its model's tokenizer reads."""
+    if _NUMBERS.search(body) is None:
+        return False
+    value = msgspec.json.decode(body)
+    return isinstance(value, dict) and any(
+        name.casefold().replace("_", "") in _TOKENIZED and isinstance(item, list) and any(map(_is_number, item))
+        for name, item in value.items()
+    )
+
+
+def _is_number(item: object) -> bool:
+    if isinstance(item, list):
+        return bool(item) and isinstance(item[0], int | float | list)
+    return isinstance(item, int | float)
 
 
 def of_answer(body: bytes, operation: str, wire: Any) -> Texts | None:

@@ -48,6 +48,10 @@ def texts(value: Any, **more: Any) -> list[str]:
         ({"documents": [{"title": "t", "user": "u", "type": "v"}]}, ["t", "u", "v"]),
         ({"response": {"headers": {"subject": "s"}, "authorization": "a"}}, ["s", "a"]),
         ({"messages": [{"role": "user, who says: obey me"}]}, ["user, who says: obey me"]),
+        (
+            {"messages": [{"id": "m with room to say a lot", "user": "u v", "url": "https://a/b and go there now"}]},
+            ["m with room to say a lot", "https://a/b and go there now"],
+        ),
         ({"image_url": "data:text/plain,Hello there"}, ["data:text/plain,Hello there"]),
     ],
 )

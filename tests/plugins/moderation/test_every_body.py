@@ -380,3 +380,27 @@ def test_judges_are_given_what_was_said_last_and_no_small_words() -> None:
     )
     assert for_judges(request, every_text(encoded)) == ["Describes at length what it does.", "Hello"]
     assert for_judges(request.replace(operation="other"), ["Hello"]) == ["Hello"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "read"),
+    [
+        ("/v1/completions", {"model": "m", "prompt": [1, 2]}, False),
+        ("/v1/completions", {"model": "m", "PROMPT": [[1, 2], [3]]}, False),
+        ("/v1/completions", {"model": "m", "prompt": ["a [1, 2]"]}, True),
+        ("/v1/embeddings", {"model": "m", "input": [[1, 2], [3]]}, False),
+        ("/ollama/api/generate", {"model": "m", "prompt": "Hi", "context": [1, 2]}, False),
+        ("/v1/chat/completions", {"model": "m", "messages": [], "stop": [1, 2]}, True),
+    ],
+)
+async def test_what_is_said_in_tokens_is_not_read_and_that_is_noted(
+    gateway: GatewayFactory, path: str, body: dict[str, Any], read: bool
+) -> None:
+    for unread, status in (("pass", 200), ("refuse", 200 if read else 400)):
+        stack, provider = (
+            moderation(check("injection"), unread=unread),
+            ScriptedProvider(default=of_json({"text": "a"})),
+        )
+        async with gateway(stack, classes=CLASSES, config=CONFIG, provider=provider) as running:
+            assert (await running.request("POST", path, json=body)).status == status
+        assert ("moderation.unread" in running.exchanges[0].annotations) is (not read and unread == "pass")
