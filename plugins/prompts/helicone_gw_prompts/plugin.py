@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from helicone_gw import GatewayError, MalformedBody, Plugin, Request, hookimpl, measured
 from helicone_gw_prompts import editing, expansion, reading
-from helicone_gw_prompts.asking import asked
+from helicone_gw_prompts.asking import Asked, asked
 from helicone_gw_prompts.config import PromptsConfig
 from helicone_gw_prompts.legacy import MARK, read_marks
 from helicone_gw_prompts.library import Library
@@ -18,7 +18,7 @@ from helicone_gw_prompts.links import Links
 from helicone_gw_prompts.templates import Templates
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Iterator
 
     import typer
     from quart import Blueprint
@@ -137,22 +137,29 @@ class PromptsPlugin(Plugin):
             yield from measured(f"{self.name}_files", self._watch.counters, "Prompts as files")
 
     @hookimpl
-    async def pre_request(self, exchange: Exchange) -> Request | None:
+    def pre_request(self, exchange: Exchange) -> Awaitable[Request] | Request | None:
         """Put the prompt in that the request asks for, and take its marks out."""
         request = exchange.request
         if request.helicone.prompt_id is not None and request.helicone.prompt_mode != "deactivated":
             request = self._unmarked(exchange, request)
         try:
             wanted = asked(request)
-            if wanted is not None:
-                expanded = await self._expander.expand(request, wanted, exchange.organization)
-                exchange.annotate_all({f"prompts.{name}": value for name, value in expanded.notes.items()})
-                self.counters.expanded += bool(expanded.notes)
-                return expanded.request
         except GatewayError:
             self.counters.refused += 1
             raise
+        if wanted is not None:
+            return self._expanded(exchange, request, wanted)
         return None if request is exchange.request else request
+
+    async def _expanded(self, exchange: Exchange, request: Request, wanted: Asked) -> Request:
+        try:
+            expanded = await self._expander.expand(request, wanted, exchange.organization)
+        except GatewayError:
+            self.counters.refused += 1
+            raise
+        exchange.annotate_all({f"prompts.{name}": value for name, value in expanded.notes.items()})
+        self.counters.expanded += bool(expanded.notes)
+        return expanded.request
 
     def _unmarked(self, exchange: Exchange, request: Request) -> Request:
         """``request`` without the marks of legacy inputs, which are noted for the log."""

@@ -58,7 +58,9 @@ class InForce:
 
     def claims(self, exchange: Exchange) -> list[Claim]:
         """What every limit that is for ``exchange`` asks of it."""
-        claims = [rule.claim(exchange) for fits, rule in self._limits if fits is None or fits(exchange)]
+        claims: list[Claim] = []
+        if self._limits:
+            claims = [rule.claim(exchange) for fits, rule in self._limits if fits is None or fits(exchange)]
         key = exchange.key
         if key is not None and key.limits and self._of_keys is not None:
             claims += [rule.claim(exchange) for rule in self._of_keys.rules(key)]

@@ -20,7 +20,7 @@ from helicone_gw_ratelimit.rules import BUCKET, LEASES, WINDOW, PolicyRule
 from helicone_gw_ratelimit.settling import Settling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Awaitable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     import typer
@@ -119,13 +119,15 @@ class RatelimitPlugin(Plugin):
         cli.add_typer(commands(), name="budgets")
 
     @hookimpl
-    async def pre_request(self, exchange: Exchange) -> None:
+    def pre_request(self, exchange: Exchange) -> Awaitable[None] | None:
         """Reserve what every limit and budget in force asks for, all or nothing; refuse where one has too little."""
         claims = self._in_force.claims(exchange)
-        charges = [] if self.budgeting is None else self.budgeting.charges(exchange)
-        claims += charges
-        if not claims:
-            return
+        if self.budgeting is None:
+            return self._pass(exchange, claims, []) if claims else None
+        charges = self.budgeting.charges(exchange)
+        return self._pass(exchange, [*claims, *charges], charges) if claims or charges else None
+
+    async def _pass(self, exchange: Exchange, claims: list[Claim], charges: Sequence[Charge]) -> None:
         if not await self._obtain(exchange, claims, charges):
             raise self._refusal(exchange, claims)
         self._admitted(exchange, claims)
@@ -176,10 +178,9 @@ class RatelimitPlugin(Plugin):
         return admitted
 
     @hookimpl
-    async def on_attempt(self, exchange: Exchange, attempt: Attempt) -> None:
+    def on_attempt(self, exchange: Exchange, attempt: Attempt) -> Awaitable[None] | None:
         """Hold enough of budgets for another attempt, where one failed that has to be paid for."""
-        if self.budgeting is not None:
-            await self.budgeting.attempt(exchange, attempt)
+        return None if self.budgeting is None else self.budgeting.attempt(exchange, attempt)
 
     @hookimpl
     def on_stream_chunk(self, exchange: Exchange, chunk: Chunk) -> None:
@@ -188,7 +189,7 @@ class RatelimitPlugin(Plugin):
             self.budgeting.chunk(exchange, chunk)
 
     @hookimpl
-    async def route_model(self, exchange: Exchange) -> None:
+    def route_model(self, exchange: Exchange) -> None:
         """Tell how policies stand. Here, because a cached answer, which counts nothing, never comes as far."""
         claims = exchange.stash.get(self._claims_key)
         if claims is not None:

@@ -75,7 +75,7 @@ class RetriesPlugin(Plugin):
         return None if self.budget.take(self._clock.monotonic()) else "budget"
 
     @hookimpl
-    async def on_attempt(self, exchange: Exchange, attempt: Attempt) -> None:
+    def on_attempt(self, exchange: Exchange, attempt: Attempt) -> None:
         """Count what comes, and what retries cost."""
         if self._clock is None:
             return

@@ -24,7 +24,7 @@ from helicone_gw_router.strategies import LONGEST_LABELLED
 from helicone_gw_router.varying import varies
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Iterator
 
     from quart import Blueprint
 
@@ -109,32 +109,42 @@ class RouterPlugin(Plugin):
         return blueprint
 
     @hookimpl
-    async def pre_request(self, exchange: Exchange) -> Request | Response | None:
+    def pre_request(self, exchange: Exchange) -> Request | Response | None:
         """Answer lists of models; ask for web search, and cut what is too long, where the request says so."""
         request = exchange.request
-        if request.operation == "models" and request.method in ("GET", "HEAD") and request.provider is None:
+        if request.provider is not None:
+            return None
+        if request.operation == "models" and request.method in ("GET", "HEAD"):
             return self._models(exchange)
-        if request.model is None or request.provider is not None:
+        if request.model is None or not prompts.changes(request, request.model):
             return None
         changed = prompts.searching(exchange, self._resolver, self.routes)
         changed = prompts.fitting(changed, exchange, self._resolver, self.routes, self.registry)
         return None if changed is request else changed
 
     @hookimpl
-    async def route_model(self, exchange: Exchange) -> Route | None:
+    def route_model(self, exchange: Exchange) -> Awaitable[Route | None] | Route | None:
         """Choose the targets. An id that a target made goes first, then the address, then the model."""
         request = exchange.request
-        if request.helicone.target_url is not None or request.helicone.openai_api_base is not None:
+        helicone = request.helicone
+        if helicone.target_url is not None or helicone.openai_api_base is not None:
             return None
         if request.operation == "messages" and may_leave_container(request):
             exchange.stash[CONTAINER] = None
             exchange.watch_stream()
-        if ids := ids_of(request):
-            made = await self._memory.find(_owner(exchange), ids)
-            if made is not None and (route := self._back(exchange, *made)) is not None:
-                return route
-            if made is None:
-                exchange.stash[STRANGE] = ids
+        ids = ids_of(request)
+        return self._by_ids(exchange, ids) if ids else self._by_name(exchange)
+
+    async def _by_ids(self, exchange: Exchange, ids: list[str]) -> Route | None:
+        made = await self._memory.find(_owner(exchange), ids)
+        if made is not None and (route := self._back(exchange, *made)) is not None:
+            return route
+        if made is None:
+            exchange.stash[STRANGE] = ids
+        return self._by_name(exchange)
+
+    def _by_name(self, exchange: Exchange) -> Route | None:
+        request = exchange.request
         if request.provider is not None:
             return self.routes.pinned(exchange, request.provider)
         return None if request.model is None and request.router is None else self.routes.route(exchange)
@@ -155,16 +165,18 @@ class RouterPlugin(Plugin):
         return Route((Target(provider, model, base_url, deployment),), "made here")
 
     @hookimpl
-    async def on_attempt(self, exchange: Exchange, attempt: Attempt) -> None:
+    def on_attempt(self, exchange: Exchange, attempt: Attempt) -> None:
         """Tell the core's health."""
-        if attempt.error is None and attempt.status is None:
+        target, error = attempt.target, attempt.error
+        if error is None and attempt.status is None:
             return  # given up before there was an answer, which says nothing of the target
-        target, own = attempt.target, _with_own_key(exchange, attempt.target)
-        self._gateway.health.observe(target, attempt.error, started_at=attempt.started_at, own_key=own)
-        if self.routes.counts_headroom and isinstance(attempt.error, UpstreamStatus) and not own:
+        # Whose key it was makes a difference to a failure alone.
+        own = error is not None and _with_own_key(exchange, target)
+        self._gateway.health.observe(target, error, started_at=attempt.started_at, own_key=own)
+        if self.routes.counts_headroom and isinstance(error, UpstreamStatus) and not own:
             now = self._gateway.clock.monotonic()
-            self.routes.headroom.heard(target, attempt.error.response.headers, now)
-        if self.routes.hedges and attempt.first_byte_at is not None and attempt.error is None:
+            self.routes.headroom.heard(target, error.response.headers, now)
+        if self.routes.hedges and attempt.first_byte_at is not None and error is None:
             self.routes.latencies.measured(target, attempt.first_byte_at - attempt.started_at)
 
     @hookimpl

@@ -20,6 +20,15 @@ LARGEST = 8 << 20
 """Bytes of a body that is cut; a larger one is left to its provider to refuse."""
 
 
+def changes(request: Request, model: str) -> bool:
+    """Whether anything of ``request``, which asks for ``model``, may have to be changed; no, for nearly all."""
+    return (
+        request.helicone.token_limit_exception_handler is not None
+        or ONLINE in model
+        or (request.operation == "chat" and has_plugins(request))
+    )
+
+
 def searching(exchange: Exchange, resolver: Resolver, routes: Routes) -> Request:
     """The request with web search, if its model string (``:online``) or a plugin in its body asks for it."""
     request = exchange.request

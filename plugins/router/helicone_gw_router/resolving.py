@@ -68,18 +68,15 @@ class Resolver:
     def resolve(self, text: str, exchange: Exchange | None) -> Resolved:
         """What ``text`` leads to. Raises `BadRequest` for one that cannot be read, or that excludes all there is."""
         now = self._gateway.clock.monotonic()
-        credential = None if exchange is None else exchange.credential
         request = None if exchange is None else exchange.request
-        key = (
-            text,
-            None if credential is None else credential.provider,
-            None if request is None else request.dialect,
-            None if request is None else request.operation,
+        key: tuple[object, ...] = (text,)
+        if exchange is not None and request is not None:
+            credential, operation = exchange.credential, request.operation
+            key = (text, None if credential is None else credential.provider, request.dialect, operation)
             # What is done with images and audio is told by the path alone.
-            None if request is None or request.operation not in ("images", "audio") else request.path,
-            None if exchange is None else exchange.permits,
-            () if exchange is None or not exchange.provider_keys else _kept(exchange),
-        )
+            path = request.path if operation in ("images", "audio") else None
+            if path is not None or exchange.permits is not None or exchange.provider_keys:
+                key += (path, exchange.permits, _kept(exchange) if exchange.provider_keys else ())
         found = self._remembered.get(key)
         if found is not None and found[0] > now:
             return found[1]
