@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+from markupsafe import Markup
 
 STATIC = Path(__file__).parent / "static"
 
@@ -17,7 +20,8 @@ TYPES = {
 }
 """What is served; everything else that lies there (licences) is not."""
 
-TOGETHER = {"dashboard.css": ("app.css", "lists.css", "forms.css", "plugins.css", "vendor/uPlot.min.css")}
+STYLES = "dashboard.css"
+TOGETHER = {STYLES: ("app.css", "lists.css", "forms.css", "plugins.css", "vendor/uPlot.min.css")}
 """Files that are served as one: every page needs the first, and nothing is drawn before a page's styles are there."""
 
 
@@ -29,6 +33,16 @@ class Asset:
     content: bytes
     tag: str
     content_type: str
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of the content in base64, by which a page may say that it has this and nothing else."""
+        return base64.b64encode(hashlib.sha256(self.content).digest()).decode()
+
+    @cached_property
+    def markup(self) -> Markup:
+        """The content as a part of a page, as it is."""
+        return Markup(self.content.decode())  # noqa: S704 - a file of this distribution
 
     @cached_property
     def zipped(self) -> bytes:

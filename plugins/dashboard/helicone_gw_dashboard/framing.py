@@ -56,7 +56,7 @@ async def framed(view: View, page: Coroutine[Any, Any, Response], *, zipped: boo
     except BaseException:
         answering.cancel()
         raise
-    answer = Html("")
+    answer = view.page("")
     answer.response = answer.iterable_body_class(_pieces(view, answering, frame, foot, zipped=zipped))
     del answer.headers["Content-Length"]
     answer.headers["X-Accel-Buffering"] = "no"

@@ -28,6 +28,12 @@ CONTENT_SECURITY_POLICY = "; ".join(
 )
 """Nothing runs, and nothing is loaded, but this gateway's own files; pictures may be part of a page's data."""
 
+
+def policy(digest: str) -> str:
+    """The same for a page that brings one style along, named by its SHA-256 (CSP 3, section 2.3.1)."""
+    return CONTENT_SECURITY_POLICY.replace("style-src 'self'", f"style-src 'self' 'sha256-{digest}'")
+
+
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -77,8 +83,13 @@ class Renderer:
 class Html(Response):
     """An answer with ``html``, never to be kept by a cache, and not compressed yet: `finished` does that."""
 
-    def __init__(self, html: str, status: int = 200) -> None:
-        headers = {**HEADERS, "Cache-Control": "no-store", "Vary": "Accept-Encoding, HX-Request, Cookie"}
+    def __init__(self, html: str, status: int = 200, allowed: str = CONTENT_SECURITY_POLICY) -> None:
+        headers = {
+            **HEADERS,
+            "Content-Security-Policy": allowed,
+            "Cache-Control": "no-store",
+            "Vary": "Accept-Encoding, HX-Request, Cookie",
+        }
         super().__init__(html, status, headers, content_type="text/html; charset=utf-8")
         self.html = html
 

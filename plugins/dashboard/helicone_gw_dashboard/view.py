@@ -16,9 +16,11 @@ import msgspec
 from quart import Request, Response, request
 
 from helicone_gw import DashboardCard, DashboardPage, Gateway, GatewayError, GatewayKey, Plugin, Role, require_role
+from helicone_gw_dashboard.assets import STYLES, Asset
+from helicone_gw_dashboard.framing import navigates
 from helicone_gw_dashboard.lens import USUAL, Lens
 from helicone_gw_dashboard.navigation import GROUPS, Entry
-from helicone_gw_dashboard.rendering import Html
+from helicone_gw_dashboard.rendering import CONTENT_SECURITY_POLICY, Html, policy
 from helicone_gw_dashboard.trouble import Trouble as Trouble
 
 if TYPE_CHECKING:
@@ -123,6 +125,14 @@ class View:
         return chosen if chosen in THEMES else ""
 
     @property
+    def brings(self) -> Asset | None:
+        """The styles that the page brings along: a browser that goes to its first page would wait for them."""
+        if not navigates(self.request.method, self.request.headers):
+            return None
+        styles = self.site.assets[STYLES]
+        return None if self.request.cookies.get("dashboard_styles") == styles.tag else styles
+
+    @property
     def hidden(self) -> str:
         """The columns of the list of requests that are hidden in this browser."""
         return unquote(self.request.cookies.get("dashboard_hidden", HIDDEN))[:MAX_HIDDEN]
@@ -205,7 +215,12 @@ class View:
 
     def render(self, template: str, status: int = 200, /, **values: Any) -> Response:
         """An answer made of ``template``, which has ``values``, ``view``, ``url`` and ``asset``."""
-        return Html(self.html(template, **values), status)
+        return self.page(self.html(template, **values), status)
+
+    def page(self, html: str, status: int = 200) -> Html:
+        """``html`` as an answer, which allows the styles that it brings."""
+        styles = self.brings
+        return Html(html, status, CONTENT_SECURITY_POLICY if styles is None else policy(styles.digest))
 
     def html(self, template: str, /, **values: Any) -> str:
         """The same as text."""

@@ -16,6 +16,7 @@ from quart import Response
 from helicone_gw.testing import GatewayFactory, RunningGateway
 from helicone_gw_dashboard import framing
 from helicone_gw_dashboard import site as site_module
+from helicone_gw_dashboard.assets import STYLES, Assets
 from helicone_gw_dashboard.config import DashboardConfig
 from helicone_gw_dashboard.framing import MAIN, framed, navigates
 from helicone_gw_dashboard.rendering import Html, Renderer
@@ -26,6 +27,7 @@ from tests.plugins.dashboard.markup import problems
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 BROWSER = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
+KNOWN = {"Cookie": f"dashboard_styles={Assets()[STYLES].tag}"}
 PATHS = ("/", "/dashboard/requests", "/dashboard/models", "/dashboard/plugins", "/dashboard/welcome")
 MOMENTS = re.compile(r"\b\d{13}\b")
 
@@ -56,7 +58,7 @@ async def body(answer: Response) -> bytes:
 @pytest.mark.parametrize("path", PATHS)
 async def test_a_page_that_came_in_two_pieces_is_the_page(running: RunningGateway, impatient: None, path: str) -> None:
     whole = await running.request("GET", path, headers={"Accept": "text/html"})
-    pieces = await running.request("GET", path, headers={**BROWSER, "Accept-Encoding": "gzip"})
+    pieces = await running.request("GET", path, headers={**BROWSER, **KNOWN, "Accept-Encoding": "gzip"})
     assert pieces.status == 200
     assert pieces.headers.get("cache-control", "") == "no-store"
     assert "default-src 'none'" in (pieces.headers.get("content-security-policy") or "")
@@ -103,6 +105,9 @@ class Shown(View):
 
     def html(self, template: str, /, **values: Any) -> str:
         return "frame <!-- rest --> foot"
+
+    def page(self, html: str, status: int = 200) -> Html:
+        return Html(html, status)
 
 
 async def test_the_frame_can_be_read_before_the_rest_is_known(impatient: None) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
 import html
 import json
 import re
@@ -15,6 +17,7 @@ import pytest_asyncio
 
 from helicone_gw import GatewayKey
 from helicone_gw.testing import GatewayFactory, RunningGateway
+from helicone_gw_dashboard.assets import STYLES, Assets
 from tests.plugins.dashboard.markup import ATTACKS, problems
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -81,7 +84,7 @@ async def test_pages_run_nothing_of_their_own_and_are_kept_by_nobody(running: Ru
 
 async def test_assets_are_kept_for_ever_at_addresses_of_their_content(running: RunningGateway) -> None:
     page = await get(running, "/dashboard/requests")
-    addresses = re.findall(r'(?:src|href)="(/dashboard/assets/[^"]+)"', page)
+    addresses = re.findall(r'(?:src|href|data-kept)="(/dashboard/assets/[^"]+)"', page)
     names = {address.rpartition("/")[2] for address in addresses}
     assert names >= {"dashboard.css", "app.js", "htmx.min.js", "list.js"}
     for address in addresses:
@@ -93,6 +96,23 @@ async def test_assets_are_kept_for_ever_at_addresses_of_their_content(running: R
     assert (await running.request("GET", other)).status == 404
     for outside in ("../site.py", "vendor/htmx.LICENSE.txt", "vendor/LOCK", "%2e%2e/site.py"):
         assert (await running.request("GET", f"/dashboard/assets/000000000000/{outside}")).status == 404
+
+
+async def test_a_first_page_brings_its_styles_and_the_next_ones_do_not(running: RunningGateway) -> None:
+    styles = Assets()[STYLES]
+    address = f"/dashboard/assets/{styles.tag}/{STYLES}"
+    goes = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
+    first = await running.request("GET", "/dashboard/settings", headers=goes)
+    brought = re.search(r"<style [^>]*>(.*)</style>", first.body.decode(), re.DOTALL)
+    assert brought is not None
+    digest = base64.b64encode(hashlib.sha256(brought[1].encode()).digest()).decode()
+    assert f"style-src 'self' 'sha256-{digest}';" in (first.headers.get("content-security-policy") or "")
+    assert f'data-kept="{address}" data-tag="{styles.tag}"' in first.body.decode()
+    for known, brings in ((styles.tag, False), ("older", True)):
+        cookie = {**goes, "Cookie": f"dashboard_styles={known}"}
+        again = await running.request("GET", "/dashboard/settings", headers=cookie)
+        assert (f'<link rel="stylesheet" href="{address}">' in again.body.decode()) != brings
+        assert ("sha256-" in (again.headers.get("content-security-policy") or "")) == brings
 
 
 async def test_what_was_chosen_in_a_browser_stands_in_its_pages(running: RunningGateway) -> None:

@@ -101,25 +101,49 @@
     }
   }
   dashboard.keep = keep;
+
+  // What is not needed for a page to be seen waits until it is; a page that nobody looks at draws nothing, but goes on.
+  function later(action) {
+    var waiting = setTimeout(begin, 300);
+    requestAnimationFrame(function () { setTimeout(begin); });
+    function begin() {
+      clearTimeout(waiting);
+      if (action) action();
+      action = null;
+    }
+  }
   // Days begin where the reader is: the zone by its name, and how far its clocks are ahead where that is not known.
-  keep("dashboard_clock", -new Date().getTimezoneOffset());
-  keep("dashboard_zone", Intl.DateTimeFormat().resolvedOptions().timeZone || "");
+  later(function () {
+    keep("dashboard_clock", -new Date().getTimezoneOffset());
+    keep("dashboard_zone", Intl.DateTimeFormat().resolvedOptions().timeZone || "");
+    dashboard.localize(document);
+    // A first page brought its styles along; for the next ones the browser keeps them.
+    var brought = document.querySelector("style[data-kept]");
+    if (brought) {
+      fetch(brought.dataset.kept, { credentials: "same-origin" }).then(function (answer) {
+        if (answer.ok) return answer.text().then(function () { keep("dashboard_styles", brought.dataset.tag); });
+      }).catch(function () {});
+    }
+  });
 
   // A page whose frame came ahead knows its own name only now.
   var named = document.querySelector("[data-title]");
   if (named) document.title = named.dataset.title + " · helicone-gw";
 
   // Times: the server writes UTC, the reader sees their own zone.
-  var sameDay = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-  var otherDay = new Intl.DateTimeFormat(undefined, {
-    month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit",
-  });
-  var whole = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+  var clock = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
+  var sameDay, otherDay, whole;
+  function learn() {
+    sameDay = new Intl.DateTimeFormat(undefined, clock);
+    otherDay = new Intl.DateTimeFormat(undefined, Object.assign({ month: "short", day: "numeric" }, clock));
+    whole = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+  }
   dashboard.localize = function (root) {
     var today = new Date().toDateString();
     each("time[datetime]:not([data-shown])", function (element) {
       var at = new Date(element.dateTime);
       if (isNaN(at)) return;
+      if (!whole) learn(); // which takes a browser longer than all else here
       element.textContent = (at.toDateString() === today ? sameDay : otherDay).format(at);
       element.title = whole.format(at);
       element.dataset.shown = "";
@@ -277,5 +301,4 @@
   });
 
   document.addEventListener("htmx:afterSettle", function (event) { dashboard.localize(event.target); });
-  dashboard.localize(document);
 })();
