@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from msgspec import Struct
 
 from helicone_gw import Usage
+from helicone_gw_cache.ready import Ready, ready
 
 
-class Entry(Struct, frozen=True, kw_only=True):
+class Entry(Struct, frozen=True, kw_only=True, dict=True):
     """An answer as it was sent, under the key of the question.
 
     ``frames`` are the body: one element of a buffered answer, the events of a streamed one as they were sent.
@@ -43,6 +46,11 @@ class Entry(Struct, frozen=True, kw_only=True):
     expires_at: float
     stale_until: float
 
+    @cached_property
+    def ready(self) -> Ready:
+        """What every hit on it says again. No field: nobody stores or compares it."""
+        return ready(self)
+
     @property
     def size(self) -> int:
         """Bytes of memory that it takes, about: the frames, the headers and what holds them."""
@@ -57,5 +65,5 @@ class Entry(Struct, frozen=True, kw_only=True):
         return f"Entry({self.key!r}, {self.status}, {len(self.frames)} frames)"
 
 
-_OVERHEAD = 1536  # the structs, strings and numbers of one entry, and its place in a table
+_OVERHEAD = 3072  # the structs, strings and numbers of one entry, what is ready of it, and its place in a table
 _ITEM = 48  # what Python adds to a short bytes object in a tuple

@@ -11,13 +11,6 @@ from msgspec import Struct
 from helicone_gw import Headers
 from helicone_gw_cache.config import YEAR
 
-CACHE = "Helicone-Cache"
-BUCKET = "Helicone-Cache-Bucket-Idx"
-LATENCY = "Helicone-Cache-Latency"
-KEY = "Helicone-Cache-Key"
-REASON = "Helicone-Cache-Reason"
-PARTS = "Helicone-Cache-Parts"
-
 _DIRECTIVE = re.compile(r'\s*([a-z0-9-]+)\s*(?:=\s*(?:"([^"]*)"|([^",\s]*)))?\s*(?:,|$)')
 _LONGEST = 2048
 

@@ -71,6 +71,8 @@ _COUNTED = tuple(name for name in HeliconeHeaders.__struct_fields__ if name not 
 _counted = attrgetter(*_COUNTED)
 _USUAL = _counted(HeliconeHeaders())
 
+_where = attrgetter("method", "provider", "router", "dialect", "operation", "path", "query", "model", "stream")
+
 _PACKER = msgspec.msgpack.Encoder()
 _GOOGLE_TOKEN = "ya29."  # noqa: S105 - how Google's short-lived tokens begin, and none of them
 
@@ -102,17 +104,7 @@ class Keys:
             _scope(exchange, self._share),
             _sender(exchange),
             self._setup,
-            (
-                request.method,
-                request.provider,
-                request.router,
-                request.dialect,
-                request.operation,
-                request.path,
-                request.query,
-                request.model,
-                request.stream,
-            ),
+            _where(request),
             (policy.seed, policy.bucket_size, policy.ignore_keys, request.helicone.cache.control),
             None if helicone == _USUAL else helicone,
             _telling(request.headers),

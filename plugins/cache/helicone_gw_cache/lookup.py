@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Sequence
 
 from helicone_gw import Clock, Exchange, Headers, Response
-from helicone_gw_cache import headers, replay
+from helicone_gw_cache import headers, names, replay
 from helicone_gw_cache.backends import Backend
 from helicone_gw_cache.config import CacheConfig
 from helicone_gw_cache.entry import Entry
@@ -79,6 +79,21 @@ class Lookup:
 
     # Hits
 
+    def at_once(self, exchange: Exchange, policy: Policy, key: str) -> Response | None:
+        """The answer of a question with one bucket, where it is at hand and fresh: what `answer` would come to."""
+        entry = self._backend.at_hand(key)
+        if entry is None:
+            return None
+        now = self._clock.now()
+        if now >= entry.expires_at:
+            return None
+        self._savings.hit(exchange, entry, max(0, round((now - exchange.received_at) * 1000)))
+        ready, said = entry.ready, exchange.headers
+        said.update(ready.said)
+        if policy.debug:
+            said[names.REASON] = "hit"
+        return ready.response or self._streamed(entry, policy, "hit")
+
     def _hit(self, exchange: Exchange, visit: Visit, found: Sequence[Entry | None]) -> Response | None:
         """An answer out of ``found``, if every bucket has one."""
         now = self._clock.now()
@@ -102,10 +117,11 @@ class Lookup:
             exchange.usage, exchange.cost = billed  # what failed may have cost something all the same
         self._counters.stale += status in ("stale", "error")
         self._tell(exchange, visit, entry.latency_ms, entry.key, status)
-        fields = Headers.of_lower_case(entry.headers)
-        if not entry.streamed:
-            return Response(entry.status, fields, b"".join(entry.frames))
-        if visit.policy.settings.replay == "paced" and status == "hit":
+        return entry.ready.response or self._streamed(entry, visit.policy, status)
+
+    def _streamed(self, entry: Entry, policy: Policy, status: str) -> Response:
+        fields = entry.ready.fields
+        if policy.settings.replay == "paced" and status == "hit":
             stream = replay.paced(entry, self._clock.sleep, self._config.longest_gap)
             return Response(entry.status, fields, None, stream)
         return Response(entry.status, fields, None, replay.AtOnce(entry))
@@ -120,12 +136,12 @@ class Lookup:
 
     def _tell(self, exchange: Exchange, visit: Visit, latency_ms: int | None, slot: str, status: str) -> None:
         said = exchange.headers
-        said[headers.CACHE] = "HIT"
-        said[headers.BUCKET] = str(visit.slots.index(slot)) if slot in visit.slots else "0"
+        said[names.CACHE] = "HIT"
+        said[names.BUCKET] = str(visit.slots.index(slot)) if slot in visit.slots else "0"
         if latency_ms is not None:  # of a stream that is still under way nobody knows
-            said[headers.LATENCY] = str(latency_ms)
+            said[names.LATENCY] = str(latency_ms)
         if visit.policy.debug:
-            said[headers.REASON] = status
+            said[names.REASON] = status
 
     # Misses
 
@@ -147,7 +163,7 @@ class Lookup:
     def _miss(self, exchange: Exchange, visit: Visit, reason: str) -> None:
         self._savings.miss(exchange, "refresh" if visit.refreshes is not None else reason)
         if visit.policy.debug:
-            exchange.headers[headers.REASON] = reason
+            exchange.headers[names.REASON] = reason
 
     def pass_by(self, exchange: Exchange, policy: Policy) -> None:
         """Account for a request that the cache has nothing to do with, although it was asked to."""
@@ -155,7 +171,7 @@ class Lookup:
         if policy.asked:
             self._savings.miss(exchange, reason)
         if policy.debug:
-            exchange.headers[headers.REASON] = reason
+            exchange.headers[names.REASON] = reason
 
     def _place(self, visit: Visit, found: Sequence[Entry | None]) -> tuple[str, Flight | None]:
         """The slot that the answer is to fill, and the flight that is about to fill it, if there is one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from helicone_gw import Plugin, StashKey, hookimpl, measured
-from helicone_gw_cache import headers
+from helicone_gw_cache import names
 from helicone_gw_cache.backends import Backend, open_backend
 from helicone_gw_cache.config import CacheConfig
 from helicone_gw_cache.flights import Flights
@@ -19,7 +19,7 @@ from helicone_gw_cache.shielding import shielded
 from helicone_gw_cache.visit import CacheCounters, Visit, slots
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Iterator
 
     import typer
     from quart import Blueprint
@@ -102,27 +102,31 @@ class CachePlugin(Plugin):
         yield from measured(f"{self.name}_backend", self.backend.counters, "Entries of the cache")
 
     @hookimpl
-    async def pre_request(self, exchange: Exchange) -> Response | None:
+    def pre_request(self, exchange: Exchange) -> Awaitable[Response | None] | Response | None:
         """Answer what was answered before, or is being answered."""
         policy = self._policies.of(exchange.request)
-        return None if policy is None else await self._visit(exchange, policy)
+        return None if policy is None else self._visit(exchange, policy)
 
-    async def _visit(self, exchange: Exchange, policy: Policy) -> Response | None:
+    def _visit(self, exchange: Exchange, policy: Policy) -> Awaitable[Response | None] | Response | None:
         if policy.asked:
-            exchange.headers[headers.CACHE] = "MISS"
+            exchange.headers[names.CACHE] = "MISS"
         if not policy.read and not policy.save:
             self._lookup.pass_by(exchange, policy)
             return None
         key = self._keys.key(exchange, policy)
         if policy.debug:
-            exchange.headers[headers.KEY] = key
-            exchange.headers[headers.PARTS] = self._keys.explained(exchange, policy)
+            exchange.headers[names.KEY] = key
+            exchange.headers[names.PARTS] = self._keys.explained(exchange, policy)
+        slot = self._refreshes.slot_of(exchange) if self._refreshes.running else None
+        if slot is None and policy.read and policy.bucket_size == 1:
+            response = self._lookup.at_once(exchange, policy, key)
+            if response is not None:
+                return response
         visit = Visit(policy, slots(key, policy.bucket_size))
-        slot = self._refreshes.slot_of(exchange)
         if slot is not None:
             visit.refreshes, visit.policy = slot, policy.refreshing()
         exchange.stash[self._visits] = visit
-        return await self._lookup.answer(exchange, visit)
+        return self._lookup.answer(exchange, visit)
 
     @hookimpl
     def on_stream_chunk(self, exchange: Exchange, chunk: Chunk) -> None:
@@ -143,10 +147,8 @@ class CachePlugin(Plugin):
         if why is not None:
             exchange.annotate("cache.not_stored", why)
             if visit.policy.debug and not exchange.committed:
-                said = exchange.headers.get(headers.REASON)
-                exchange.headers[headers.REASON] = (
-                    f"not stored: {why}" if said is None else f"{said}; not stored: {why}"
-                )
+                said = exchange.headers.get(names.REASON)
+                exchange.headers[names.REASON] = f"not stored: {why}" if said is None else f"{said}; not stored: {why}"
 
     @hookimpl
     async def on_error(self, exchange: Exchange, error: GatewayError) -> Response | None:

@@ -79,6 +79,8 @@ class Policies:
         self._rules = config.rules
         self._never = not config.enabled and not any(rule.enabled for rule in config.rules)
         self._of = lru_cache(maxsize=1024)(self._find)
+        # Fewer: what a client says may be as long as its headers are.
+        self._said = lru_cache(maxsize=128)(self._policy)
 
     def of(self, request: Request) -> Policy | None:
         """The policy of ``request``; ``None``: leave it alone. Raises `BadRequest` for more than 20 buckets."""
@@ -91,6 +93,17 @@ class Policies:
             # Strings of a client's own making: only those of an ordinary length are worth remembering.
             short = len(model or "") <= 256 and len(router or "") <= 256
             settings = self._of(model, router) if short else self._find(model, router)
+        if not request.body or request.operation == "responses" or b"cache-control" in request.headers.first:
+            return self._policy(said, settings, request.operation, request.method, request)
+        return self._said(said, settings, request.operation, request.method)
+
+    def _policy(
+        self, said: Any, settings: Settings, operation: str, method: str, request: Request | None = None
+    ) -> Policy | None:
+        """What `HeliconeHeaders.cache` (``said``) comes to.
+
+        ``request`` is given where there is more to look at: no body, a response's state, what ``Cache-Control`` says.
+        """
         asked = said.enabled is True or said.read is True
         save = said.enabled is True or said.save is True
         if settings.enabled and said.enabled is None:
@@ -98,9 +111,10 @@ class Policies:
             save = said.save is not False
         if not asked and not save:
             return None
-        if request.operation not in OPERATIONS or request.method != "POST" or not request.body:
-            return _passed(settings, f"operation {request.operation}") if said.debug else None
-        if request.operation == "responses" and (state := _state(request.body)) is not None:
+        body = b"{}" if request is None else request.body
+        if operation not in OPERATIONS or method != "POST" or not body:
+            return _passed(settings, f"operation {operation}") if said.debug else None
+        if operation == "responses" and (state := _state(body)) is not None:
             return _passed(settings, state, asked=asked)
         size = said.bucket_max_size or settings.bucket_size
         if size > MOST_BUCKETS:
@@ -108,7 +122,7 @@ class Policies:
                 f"Helicone-Cache-Bucket-Max-Size is {size}; at most {MOST_BUCKETS} answers are kept for one question.",
                 code="bucket_size_too_large",
             )
-        wish = control(request.headers)
+        wish = NOTHING_SAID if request is None else control(request.headers)
         ttl = settings.ttl if wish is NOTHING_SAID or wish.ttl is None else wish.ttl
         return Policy(
             settings,

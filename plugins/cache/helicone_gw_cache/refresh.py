@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Final
 
 from helicone_gw import Exchange, Gateway, StashKey
@@ -24,6 +25,8 @@ class Refreshes:
         self._most = most
         self._counters = counters
         self._running: set[str] = set()
+        self.running: Set[str] = self._running
+        """Slots that are being filled: while there are none, no exchange is there to fill one."""
         self._begun: dict[str, float] = {}
         self._slot: StashKey[str] = StashKey("cache.refreshes")
 

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
-from itertools import compress
-from operator import attrgetter, is_not
+from collections import OrderedDict
 from typing import Final
 
-from cachetools import Cache, LRUCache
 from msgspec import Struct, field
 
 from helicone_gw import Cost, Exchange, Usage
 from helicone_gw_cache.entry import Entry
-
-TOKENS: Final = {
-    "prompt_tokens": "input_tokens",
-    "completion_tokens": "output_tokens",
-    "reasoning_tokens": "reasoning_tokens",
-    "prompt_cache_read_tokens": "cache_read_tokens",
-    "prompt_cache_write_tokens": "cache_write_tokens",
-    "prompt_audio_tokens": "input_audio_tokens",
-    "completion_audio_tokens": "output_audio_tokens",
-    "prompt_image_tokens": "input_image_tokens",
-    "completion_image_tokens": "output_image_tokens",
-}
-"""The log's name of a class of tokens, and `Usage`'s. The first two are totals that contain the others."""
+from helicone_gw_cache.ready import TOKENS
 
 NO_TOKENS: Final = Usage(input_tokens=0, output_tokens=0)
 """The usage of a hit: no provider was asked, so these zeros are known."""
@@ -34,10 +19,6 @@ NO_CHARGE: Final = Cost(0, source="cache")
 
 MAX_OWNERS: Final = 1000
 """Owners whose sums are kept apart; of more, the longest unheard of go into the total alone."""
-
-_NOTES = tuple(f"cache.saved_{name}" for name in TOKENS)
-_counts = attrgetter(*TOKENS.values())
-_is_known = partial(is_not, None)
 
 
 class Saved(Struct):
@@ -74,14 +55,14 @@ class Savings:
 
     def __init__(self) -> None:
         self._others = Saved()
-        self._owners = _Owners(MAX_OWNERS, self._others)
+        self._owners: OrderedDict[tuple[str, str], Saved] = OrderedDict()
 
     @property
     def total(self) -> Saved:
         """The sums over all owners."""
         total = Saved()
         total.add(self._others)
-        for saved in self._owners.all():
+        for saved in self._owners.values():
             total.add(saved)
         return total
 
@@ -98,20 +79,17 @@ class Savings:
         hit took), ``cache.saved_nano_usd`` (``None``: unknown), and ``cache.saved_<class>`` for each class of tokens
         that was reported.
         """
+        ready = entry.ready
         saved_ms = max(0, entry.latency_ms - waited_ms)
         exchange.provider = entry.provider
         exchange.model = entry.model
         exchange.stop_reason = entry.stop_reason
         exchange.usage = NO_TOKENS
         exchange.cost = NO_CHARGE
-        notes: dict[str, object] = {
-            "cache.status": status,
-            "cache.key": entry.key,
-            "cache.reference_id": entry.request_id,
-            "cache.latency_ms": entry.latency_ms,
-            "cache.saved_ms": saved_ms,
-            "cache.saved_nano_usd": entry.cost_nano_usd,
-        }
+        exchange.annotate_all(ready.notes)
+        exchange.annotate("cache.saved_ms", saved_ms)
+        if status != "hit":
+            exchange.annotate("cache.status", status)
         saved = self._account(exchange)
         saved.hits += 1
         saved.milliseconds += saved_ms
@@ -119,17 +97,10 @@ class Savings:
             saved.unknown_cost += 1
         else:
             saved.nano_usd += entry.cost_nano_usd
-        usage = entry.usage
-        if usage is None or usage.total_tokens is None:
+        if not ready.knows_tokens:
             saved.unknown_tokens += 1
-        else:
-            counts = _counts(usage)
-            known = tuple(map(_is_known, counts))
-            notes.update(compress(zip(_NOTES, counts, strict=True), known))
-            tokens = saved.tokens
-            for name, count in compress(zip(TOKENS, counts, strict=True), known):
-                tokens[name] += count
-        exchange.annotate_all(notes)
+        for name, count in ready.tokens:
+            saved.tokens[name] += count
 
     def miss(self, exchange: Exchange, reason: str) -> None:
         """Account for a miss: ``cache.status`` is "miss", ``cache.miss_reason`` says why."""
@@ -141,22 +112,10 @@ class Savings:
         key = exchange.key
         who = exchange.organization, "" if key is None else key.owner
         saved = self._owners.get(who)
-        if saved is None:
-            saved = self._owners[who] = Saved()
+        if saved is not None:
+            self._owners.move_to_end(who)
+            return saved
+        if len(self._owners) >= MAX_OWNERS:
+            self._others.add(self._owners.popitem(last=False)[1])
+        saved = self._owners[who] = Saved()
         return saved
-
-
-class _Owners(LRUCache[tuple[str, str], Saved]):
-    def __init__(self, most: int, others: Saved) -> None:
-        super().__init__(most)
-        self._others = others
-
-    def all(self) -> list[Saved]:
-        """Every owner's sums; to ask for them all is not to have heard of the owner."""
-        return [Cache.__getitem__(self, who) for who in self]
-
-    def popitem(self) -> tuple[tuple[str, str], Saved]:
-        """Let go of the owner who was longest unheard of; the sums stay in the total."""
-        who, saved = super().popitem()
-        self._others.add(saved)
-        return who, saved

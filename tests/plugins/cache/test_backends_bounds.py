@@ -19,7 +19,7 @@ from helicone_gw_cache.entry import Entry
 from tests.plugins.cache.making import an_entry
 from tests.plugins.cache.places import Place, at
 
-ROOM = 60_000
+ROOM = 100_000
 EVERYTHING = Selection()
 
 
@@ -111,7 +111,7 @@ class WithinItsRoom(RuleBasedStateMachine):
         self.runner.run(self.context.__aexit__(None, None, None))
         self.runner.close()
 
-    @rule(key=st.sampled_from("abcdefgh"), size=st.integers(0, 12_000), kept=st.integers(1, 30))
+    @rule(key=st.sampled_from("abcdefgh"), size=st.integers(0, 11_000), kept=st.integers(1, 30))
     def put(self, key: str, size: int, kept: int) -> None:
         now = self.clock.now()
         entry = an_entry(key, frames=(b"x" * size,), stored_at=now, expires_at=now, stale_until=now + kept)

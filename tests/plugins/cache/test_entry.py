@@ -50,6 +50,14 @@ def test_what_was_encoded_is_decoded(entry: Entry, compress_above: int) -> None:
     assert codec.decode(codec.encode(entry)) == entry
 
 
+def test_what_is_ready_of_an_entry_is_stored_nowhere() -> None:
+    codec, entry = Codec(1000, ROOM), an_entry()
+    before = codec.encode(entry)
+    assert entry.ready is entry.ready
+    assert codec.encode(entry) == before
+    assert entry == an_entry()
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_make_it_fail(data: bytes) -> None:
     assert Codec(100, ROOM).decode(data) is None

@@ -48,6 +48,17 @@ def test_a_hit_costs_nothing_and_says_who_answered() -> None:
     assert exchange.cost == Cost(0, source="cache")
 
 
+def test_what_one_hit_is_given_no_other_hit_has() -> None:
+    savings, entry = Savings(), an_entry(latency_ms=10)
+    first, second = an_exchange(), an_exchange()
+    savings.hit(first, entry, waited_ms=1, status="stale")
+    first.annotate("cache.key", "changed")
+    savings.hit(second, entry, waited_ms=4)
+    assert (first.annotations["cache.status"], first.annotations["cache.saved_ms"]) == ("stale", 9)
+    assert (second.annotations["cache.status"], second.annotations["cache.saved_ms"]) == ("hit", 6)
+    assert second.annotations["cache.key"] == "k"
+
+
 def test_what_is_unknown_is_not_saved_as_zero() -> None:
     savings = Savings()
     exchange = an_exchange()

@@ -43,6 +43,9 @@ class Backend(Protocol):
     async def start(self) -> None:
         """Open what is to be opened. Raises `ConfigError` when that can never work."""
 
+    def at_hand(self, key: str) -> Entry | None:
+        """The entry of ``key``, where that takes no waiting; ``None``: ask `get_many`."""
+
     async def get_many(self, keys: Sequence[str]) -> list[Entry | None]:
         """The entries of ``keys``, in their order; ``None`` for what is absent. Stale ones are among them."""
 

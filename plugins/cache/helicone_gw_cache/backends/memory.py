@@ -48,9 +48,10 @@ class MemoryBackend:
 
     async def get_many(self, keys: Sequence[str]) -> list[Entry | None]:
         """The entries of ``keys``, in their order."""
-        return [self._get(key) for key in keys]
+        return [self.at_hand(key) for key in keys]
 
-    def _get(self, key: str) -> Entry | None:
+    def at_hand(self, key: str) -> Entry | None:
+        """The entry of ``key``."""
         try:
             held = self._held[key]
         except KeyError:

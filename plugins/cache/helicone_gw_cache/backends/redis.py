@@ -49,6 +49,10 @@ class RedisBackend:
     async def start(self) -> None:
         """Nothing is to be opened: the store is the gateway's."""
 
+    def at_hand(self, key: str) -> Entry | None:
+        """Nothing is."""
+        return None
+
     async def get_many(self, keys: Sequence[str]) -> list[Entry | None]:
         """The entries of ``keys``, in their order, in one round trip."""
         try:
