@@ -180,6 +180,7 @@ class Guard:
             found = of_answer(response.body, request.operation, wire)
         if found is None:
             self._report.unread("answer")
+            self._intake.refuse_unread(plan)
             return None
         texts = found.texts
         looked = await look(plan, texts, vault=self._vault, clean=self._clean)

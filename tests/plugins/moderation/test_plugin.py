@@ -11,7 +11,7 @@ import pytest
 from helicone_gw.testing import GatewayFactory, Reply, RunningGateway, ScriptedProvider
 from helicone_gw.testing.dialects import anthropic, gemini, openai_chat, openai_responses
 from helicone_gw.testing.dialects.content import ToolCall
-from helicone_gw.testing.script import of_events, of_json
+from helicone_gw.testing.script import ScriptedResponse, of_events, of_json
 from helicone_gw_moderation.plugin import ModerationPlugin
 from tests.plugins.moderation.finding import ADDRESS, CLASSES, KEY, PHRASE
 
@@ -424,6 +424,19 @@ async def test_a_response_that_is_fetched_later_is_an_answer_too(gateway: Gatewa
         assert KEY.encode() not in live.body
         assert (await running.request("GET", "/v1/models")).status == 200
         assert "threat" not in running.exchanges[-1].annotations
+
+
+@pytest.mark.parametrize(("unread", "status"), [("pass", 200), ("refuse", 400)])
+async def test_an_answer_in_a_coding_that_nobody_knows_is_noted_or_refused(
+    gateway: GatewayFactory, unread: str, status: int
+) -> None:
+    coded = ScriptedResponse(200, (("content-type", "application/json"), ("content-encoding", "x-own")), (b"\xff\x00",))
+    async with gateway(
+        moderation(check("secret"), unread=unread), classes=CLASSES, provider=ScriptedProvider(default=coded)
+    ) as running:
+        reply = await running.request("POST", "/v1/something/else", json={"a": 1})
+    assert (reply.status, b"\xff" in reply.body) == (status, status == 200)
+    assert running.exchanges[0].annotations["moderation.unread"] == "answer"
 
 
 async def test_geminis_arrays_are_streams(gateway: GatewayFactory) -> None:
