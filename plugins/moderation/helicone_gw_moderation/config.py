@@ -64,7 +64,10 @@ class JudgeConfig(PluginConfig):
         default="closed", description="When there is no verdict: open lets pass, closed refuses with 503."
     )
     max_characters: Count = Field(
-        default=20_000, description="Of a longer text the judge is given the end: what came last."
+        default=20_000, description="Of one question; a longer text is judged in pieces that overlap."
+    )
+    max_questions: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=10, description="Pieces of one text; a longer one has no verdict, unless its end is flagged."
     )
 
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 
 from cachetools import TTLCache
 
-from helicone_gw import Exchange, Gateway, Unavailable
+from helicone_gw import Exchange, Gateway, GatewayError, PayloadTooLarge, Unavailable
 from helicone_gw_moderation.config import ModerationConfig
-from helicone_gw_moderation.judges import Judge, Verdict, make_judge
+from helicone_gw_moderation.judges import MOST_CATEGORIES, Judge, Verdict, make_judge
 from helicone_gw_moderation.plan import STRENGTH, Check, Hit, Plan
 from helicone_gw_moderation.report import ModerationCounters, Where, threat_unknown
 
@@ -35,7 +35,7 @@ class Judging:
         return any(self._closed(check, name) for check in plan.judged for name in check.judges)
 
     def longest(self, plan: Plan) -> int:
-        """Characters of a text that its judges are given at most."""
+        """Characters that its judges are given at once, at most."""
         return max(self._configs[name].max_characters for check in plan.judged for name in check.judges)
 
     def budget(self, plan: Plan) -> float:
@@ -60,16 +60,41 @@ class Judging:
             checks = [check for check in plan.judged if name in check.judges]
             if verdict is None:
                 if any(self._closed(check, name) for check in checks):
-                    raise no_verdict()
+                    raise self._none(name, text, where)
             elif verdict.flagged:
                 hits.append(_hit(name, verdict, max(checks, key=lambda check: STRENGTH[check.action])))
         return hits
+
+    def _none(self, name: str, text: str, where: Where) -> GatewayError:
+        config = self._configs[name]
+        if where == "output" or len(pieces(text, config.max_characters)) <= config.max_questions:
+            return no_verdict()
+        return PayloadTooLarge(
+            "The request has more text than the gateway's safety policy has judged.", code="too_long_to_moderate"
+        )
 
     def _closed(self, check: Check, name: str) -> bool:
         return check.action == "block" and self._configs[name].on_failure == "closed"
 
     async def _verdict(self, name: str, text: str, where: Where, exchange: Exchange) -> Verdict | None:
-        text = text[-self._configs[name].max_characters :]
+        """The verdict on all of ``text``: of its pieces, side by side, one that flags is enough."""
+        config = self._configs[name]
+        asked = pieces(text, config.max_characters)
+        whole = len(asked) <= config.max_questions
+        found = await asyncio.gather(
+            *[self._verdict_on(name, each, where, exchange) for each in asked[-config.max_questions :]]
+        )
+        flagged = [verdict for verdict in found if verdict is not None and verdict.flagged]
+        if flagged:
+            names = dict.fromkeys(name for verdict in flagged for name in verdict.categories)
+            return Verdict(True, tuple(names)[:MOST_CATEGORIES])
+        if not whole:
+            threat_unknown(exchange)
+            self._counters.no_verdict += 1
+            exchange.annotate(f"moderation.judge.{name}.failed", "TooLong")
+        return Verdict(False) if whole and None not in found else None
+
+    async def _verdict_on(self, name: str, text: str, where: Where, exchange: Exchange) -> Verdict | None:
         if not text.strip():
             return Verdict(False)
         key = self._key(name, text, where, exchange)
@@ -98,6 +123,15 @@ class Judging:
             data = part.encode("utf-8", "surrogatepass")
             digest.update(len(data).to_bytes(8, "big") + data)
         return digest.digest()
+
+
+def pieces(text: str, size: int) -> list[str]:
+    """``text`` in pieces of ``size`` characters, a tenth of which the next one has, too.
+
+    They are counted from the beginning, so that a conversation that goes on keeps those that were judged before.
+    """
+    overlap = size // 10
+    return [text[at : at + size] for at in range(0, max(len(text) - overlap, 1), size - overlap)]
 
 
 def no_verdict() -> Unavailable:

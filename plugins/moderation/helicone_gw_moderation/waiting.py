@@ -15,13 +15,16 @@ Ask = Callable[[list[str]], Coroutine[Any, Any, list[Hit]]]
 MOST_CHANNELS = 256
 """Texts of one stream that are told apart; what comes in further ones is one text."""
 
+MOST_QUESTIONS = 10
+"""What came while a question was under way is asked about at once, up to so many times as much as one may have."""
+
 
 class Verdicts:
     """Asks about what came so far, once in ``every`` characters and at the end, one question at a time.
 
     ``closed``: nothing leaves without a verdict; otherwise it does ``hold`` seconds after it came; at once, where no
-    verdict is ``awaited``. Of each channel the last ``keep`` characters are asked about. Positions are characters of
-    all channels together, in the order in which they came.
+    verdict is ``awaited``. Of each channel what is new is asked about, and what stands before it: ``keep`` characters
+    of all together. Positions are characters of all channels together, in the order in which they came.
     """
 
     def __init__(self, ask: Ask, *, every: int, hold: float, closed: bool, awaited: bool, keep: int) -> None:
@@ -35,6 +38,8 @@ class Verdicts:
         self._awaited = awaited
         self._keep = keep
         self._sizes: dict[object, int] = {}
+        self._new: dict[object, int] = {}
+        """Characters that nobody was asked about."""
         self._every = every
         self._hold = hold
         self._asked = 0
@@ -49,9 +54,10 @@ class Verdicts:
         pieces = self._texts.setdefault(channel, [])
         pieces.append(text)
         size = self._sizes[channel] = self._sizes.get(channel, 0) + len(text)
-        if size > 2 * self._keep:
-            pieces[:] = ["".join(pieces)[-self._keep :]]
-            self._sizes[channel] = self._keep
+        self._new[channel] = self._new.get(channel, 0) + len(text)
+        if size > 2 * (most := self._most(channel)):
+            pieces[:] = ["".join(pieces)[-most:]]
+            self._sizes[channel] = most
 
     def poll(self) -> list[Hit]:
         """What came of the question that was asked; the next one is asked if it is time."""
@@ -106,10 +112,20 @@ class Verdicts:
             return hits
         return hits + await self._ask(texts)  # what was only flagged leaves the rest to be judged
 
+    def _most(self, channel: object) -> int:
+        """Characters of a channel that may be asked about: all new ones, with some before them."""
+        return max(self._keep, min(self._new[channel] + self._keep // 10, MOST_QUESTIONS * self._keep))
+
     def _said(self) -> list[str]:
-        for pieces in self._texts.values():
-            pieces[:] = ["".join(pieces)]
-        return [pieces[0] for pieces in self._texts.values()]
+        said = list[str]()
+        share = self._keep // max(1, len(self._texts))
+        for channel, pieces in self._texts.items():
+            text = "".join(pieces)[-self._most(channel) :]
+            pieces[:], self._sizes[channel] = [text], len(text)
+            new = self._new[channel]
+            self._new[channel] = 0
+            said.append(text[-max(share, new + self._keep // 10) :])
+        return said
 
 
 def _told(ask: Coroutine[Any, Any, list[Hit]]) -> asyncio.Task[list[Hit]]:

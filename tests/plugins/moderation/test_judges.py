@@ -14,6 +14,8 @@ from helicone_gw.testing.record import RecordedRequest
 from helicone_gw.testing.script import of_bytes, of_json
 from helicone_gw_moderation.judges.base import JudgeFailed
 from helicone_gw_moderation.judges.chat import templates
+from helicone_gw_moderation.judging import pieces
+from helicone_gw_moderation.waiting import Verdicts
 from tests.plugins.moderation.finding import CLASSES
 
 pytestmark = pytest.mark.virtual_time
@@ -398,3 +400,76 @@ def test_every_template_can_say_both() -> None:
     assert set(templates()) == {"llama-guard", "prompt-guard", "gpt-oss-safeguard", "yes-no"}
     assert all(template.flagged and template.clean for template in templates().values())
     assert msgspec.json.encode(templates()["llama-guard"].messages("a", "")) == b'[{"role":"user","content":"a"}]'
+
+
+# Long texts
+
+SHORT = {**WEBHOOK, "max_characters": 100}
+
+
+@pytest.mark.parametrize("place", [0, 1, 45, 90, 200, 440])
+@pytest.mark.parametrize("on", ["input", "output"])
+async def test_what_is_harmless_and_long_hides_nothing_from_a_judge(
+    gateway: GatewayFactory, place: int, on: str
+) -> None:
+    text = ("x " * 230)[:place] + BAD + (" y" * 230)[: 460 - place]
+    said, answer = ("Hello", text) if on == "output" else (text, "Fine")
+    stack = config(SHORT, on=on)
+    async with gateway(
+        stack, classes=CLASSES, provider=models(answer), http=ScriptedProvider(default=verdict)
+    ) as running:
+        assert (await running.chat(said)).status == 400
+        assert max(len(request.json()["text"]) for request in running.http.requests) <= 100
+
+
+@pytest.mark.parametrize(("failure", "status"), [("open", 200), ("closed", 413)])
+async def test_what_is_longer_than_is_judged_has_no_verdict(gateway: GatewayFactory, failure: str, status: int) -> None:
+    judge = {**SHORT, "max_questions": 3, "on_failure": failure}
+    http = ScriptedProvider(default=verdict)
+    async with gateway(config(judge), classes=CLASSES, provider=models(), http=http) as running:
+        assert (await running.chat("x " * 140)).status == 200
+        assert running.exchanges[0].annotations["threat"] is False
+        assert (await running.chat("x " * 1000)).status == status
+        assert running.exchanges[1].annotations["threat"] is None
+        assert (await running.chat("x " * 1000 + BAD)).status == 400, "the end is looked at all the same"
+
+
+async def test_a_conversation_that_goes_on_is_judged_where_it_is_new(gateway: GatewayFactory) -> None:
+    http = ScriptedProvider(default=verdict)
+    async with gateway(config(SHORT), classes=CLASSES, provider=models(), http=http) as running:
+        before = "".join(f"{number} " for number in range(100))
+        await running.chat(before)
+        asked = len(http.requests)
+        await running.chat(before + "and more")
+        assert len(http.requests) == asked + 1
+
+
+def test_pieces_overlap_and_are_the_text() -> None:
+    text = "".join(map(chr, range(300)))
+    for size in (1, 9, 10, 99, 100, 299, 300, 1000):
+        found = pieces(text, size)
+        assert all(len(each) <= size for each in found)
+        assert all(any(text[at : at + 1 + size // 10] in each for each in found) for at in range(300 - size // 10))
+
+
+async def test_of_each_choice_of_a_stream_all_is_judged_that_came_meanwhile() -> None:
+    asked: list[list[str]] = []
+
+    async def ask(texts: list[str]) -> list[Any]:
+        asked.append(texts)
+        return []
+
+    verdicts = Verdicts(ask, every=10, hold=1, closed=True, awaited=True, keep=40)
+    verdicts.poll()
+    for letter in "ab":
+        verdicts.receive(letter, letter * 60)
+    verdicts.poll()
+    await asyncio.sleep(0)
+    for letter in "ba":
+        verdicts.receive(letter, letter.upper() * 100)  # while the question is under way
+    await asyncio.sleep(0)
+    verdicts.poll()
+    await asyncio.sleep(0)
+    verdicts.close()
+    assert asked[0] == ["a" * 60, "b" * 60]
+    assert [text.lstrip("ab") for text in asked[1]] == ["A" * 100, "B" * 100]
