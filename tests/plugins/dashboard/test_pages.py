@@ -268,6 +268,20 @@ async def test_parts_of_lists_follow_each_other(running: RunningGateway, monkeyp
     assert len(seen) == len(set(seen)) == 4
 
 
+async def test_a_long_session_comes_in_parts(running: RunningGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("helicone_gw_dashboard.pages.sessions.STEPS", 2)
+    for number in range(3):
+        await logged(running, **{"Session-Id": "long & broad", "Session-Path": f"/step-{number}"})
+    page = await get(running, "/dashboard/session?id=long%20%26%20broad")
+    assert "4 more" in page, "three nodes, and a request of each"
+    seen = re.findall(r'href="/dashboard/requests/([^"?]+)"', page)
+    while more := re.search(r'hx-get="([^"]+)" hx-trigger="click, revealed"', page):
+        page = await get(running, html.unescape(more[1]), **HTMX)
+        assert "<html" not in page
+        seen += re.findall(r'href="/dashboard/requests/([^"]+)"', page)
+    assert len(seen) == len(set(seen)) == 3
+
+
 async def test_without_a_log_the_pages_say_what_is_missing(gateway: GatewayFactory) -> None:
     async with gateway(["dashboard"]) as running:
         assert "plugins do not serve that" in await get(running, "/")

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from quart import Response
 
 from helicone_gw_dashboard.lens import RANGES
+from helicone_gw_dashboard.listing import offset
 from helicone_gw_dashboard.site import Pages
 from helicone_gw_dashboard.view import Trouble, View
 
@@ -16,6 +17,8 @@ PAGES = Pages("sessions")
 
 LIMIT: Final = 50
 """Sessions of one part of the list."""
+STEPS: Final = 200
+"""Steps of one part of a session; the next part is asked for where somebody comes to the end of one."""
 
 SORTS: Final[Mapping[str, str]] = {
     "": "latest_request_created_at",
@@ -45,10 +48,7 @@ async def sessions(view: View) -> Response:
     sort, words = view.args.get("sort", ""), view.args.get("words", "").strip()[:512]
     if sort not in SORTS:
         raise Trouble(400, "There is no such order.")
-    try:
-        offset = min(max(int(view.args.get("offset", "0")), 0), 10_000_000)
-    except ValueError:
-        raise Trouble(400, "The offset in the address is not a number.") from None
+    begin = offset(view)
     rows = await view.ask(
         "POST",
         "/v1/session/query",
@@ -58,12 +58,12 @@ async def sessions(view: View) -> Response:
             "filter": list(lens.filters),
             "sort": SORTS[sort],
             "limit": LIMIT,
-            "offset": offset,
+            "offset": begin,
         },
     )
     more = None
     if len(rows) == LIMIT:
-        more = {**lens.during(lens.start, lens.end), "sort": sort, "words": words, "offset": offset + LIMIT}
+        more = {**lens.during(lens.start, lens.end), "sort": sort, "words": words, "offset": begin + LIMIT}
     values = {"lens": lens, "rows": rows, "more": more, "sort": sort, "words": words}
     if view.partial:
         return view.render("_sessions.html", **values)
@@ -72,13 +72,17 @@ async def sessions(view: View) -> Response:
 
 @PAGES.get("/session", "Session")
 async def session(view: View) -> Response:
-    """One session, by its ``id``, and its ``name`` where one id has several."""
+    """One session, by its ``id``, and its ``name`` where one id has several; with ``offset`` further steps of it."""
     wanted, name = view.args.get("id", ""), view.args.get("name")
     params = {} if name is None else {"name": name}
     tree = await view.ask("GET", f"/v1/session/{quote(wanted, safe='')}/tree", params=params)
-    return await view.render_aside(
-        "session.html", tree=tree, name=name, bars=waterfall(tree["nodes"], tree["requests"])
-    )
+    bars, begin = waterfall(tree["nodes"], tree["requests"]), offset(view)
+    left = max(len(bars) - begin - STEPS, 0)
+    more = {"id": wanted, **params, "offset": begin + STEPS} if left else None
+    values = {"bars": bars[begin : begin + STEPS], "left": left, "more": more}
+    if view.partial:
+        return view.render("_steps.html", **values)
+    return await view.render_aside("session.html", tree=tree, name=name, **values)
 
 
 def waterfall(nodes: Sequence[Mapping[str, Any]], requests: Sequence[Mapping[str, Any]]) -> list[Bar]:
