@@ -85,10 +85,14 @@ class Chain:
     """Number of layers."""
     ends_plainly: bool = field(init=False)
     """Whether every ``on_finish`` is a plain function, so that nothing waits when an exchange is over."""
+    finish_inside: tuple[tuple[Hook, ...], ...] = field(init=False)
+    """Those of ``on_finish`` whose layers an exchange entered, by how many layers that were."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "depth", len(self.layers))
         object.__setattr__(self, "ends_plainly", all(hook.plain for hook in self.on_finish))
+        inside = [tuple(hook for hook in self.on_finish if hook.index < depth) for depth in range(self.depth + 1)]
+        object.__setattr__(self, "finish_inside", tuple(inside))
 
     def fingerprint(self, plugin: str) -> str:
         """SHA-256 over names and configuration of the plugins inside ``plugin``: its safety policy, to a cache."""

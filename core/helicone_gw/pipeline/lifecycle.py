@@ -68,17 +68,13 @@ class Pipeline:
 
         In a task of its own where anything may wait: a client that left, or a server that gives up, stops none of it.
         """
-        hooks = self._hooks_inside(run.depth)
+        hooks = self.services.chain.finish_inside[run.depth]
         if run.unsettled or not self.services.chain.ends_plainly:
             await asyncio.shield(self._background.spawn(self._end(run, hooks), "finish"))
             return
         run.conclude()
         for hook in hooks:
             run.services.caller.tell_plainly(hook, run.exchange)
-
-    def _hooks_inside(self, depth: int) -> Sequence[Hook]:
-        hooks = self.services.chain.on_finish
-        return hooks if depth == self.services.chain.depth else [hook for hook in hooks if hook.index < depth]
 
     async def _end(self, run: Run, hooks: Sequence[Hook]) -> None:
         if run.unsettled:

@@ -122,7 +122,7 @@ def outcome_headers(
     if exchange.request.helicone.warnings:
         fields += [(b"helicone-warning", _header_value(warning)) for warning in exchange.request.helicone.warnings]
     if exchange.headers:
-        fields += [(name.lower().encode("latin-1"), _header_value(value)) for name, value in exchange.headers.items()]
+        fields += map(_said_field, exchange.headers.items())
     return fields
 
 
@@ -151,3 +151,10 @@ def _header_value(value: str) -> bytes:
 
 _name_value = lru_cache(maxsize=256)(_header_value)
 """The same for names, which come again and again."""
+
+
+@lru_cache(maxsize=256)
+def _said_field(said: tuple[str, str]) -> tuple[bytes, bytes]:
+    """The field of a header that a plugin added; what plugins say of an answer, they say of many."""
+    name, value = said
+    return name.lower().encode("latin-1"), _header_value(value)

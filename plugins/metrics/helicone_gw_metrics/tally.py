@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from itertools import compress
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -188,7 +189,7 @@ def _add_saved(saved: list[int], notes: Mapping[str, Any]) -> None:
     numbers = tuple(map(notes.get, SAVED))
     if numbers == _NOTHING_SAVED:
         return
-    for at, number in enumerate(numbers):
+    for at, number in compress(enumerate(numbers), numbers):
         if isinstance(number, int) and number > 0:
             saved[at] += number
 
