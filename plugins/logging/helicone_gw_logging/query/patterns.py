@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, literal
+from sqlalchemy import Boolean, ColumnElement, String, literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -15,7 +15,7 @@ from helicone_gw_logging.texts import TEXT_BYTES, text
 
 def contains(expression: ColumnElement[Any], said: str) -> ColumnElement[bool]:
     """Whether a text contains another one, in any case."""
-    return expression.ilike(f"%{_escaped(text(said, TEXT_BYTES) or '')}%", escape="\\")
+    return AnyCase(expression, f"%{_escaped(text(said, TEXT_BYTES) or '')}%")
 
 
 def like(expression: ColumnElement[Any], said: str) -> ColumnElement[bool]:
@@ -25,7 +25,34 @@ def like(expression: ColumnElement[Any], said: str) -> ColumnElement[bool]:
 
 def ilike(expression: ColumnElement[Any], said: str) -> ColumnElement[bool]:
     """The same in any case."""
-    return expression.ilike(_pattern(said), escape="\\")
+    return AnyCase(expression, _pattern(said))
+
+
+class AnyCase(FunctionElement[bool]):
+    """SQL's LIKE that tells no upper from lower case, with ``\\`` as its escape.
+
+    SQLAlchemy's own asks SQLite for ``lower()`` of both sides, which knows ASCII alone, as SQLite's LIKE does anyhow,
+    and takes twice the time.
+    """
+
+    inherit_cache = True
+    name = "any_case"
+    type = Boolean()
+
+    def __init__(self, expression: ColumnElement[Any], pattern: str) -> None:
+        super().__init__(expression, literal(pattern, String))
+
+
+@compiles(AnyCase)
+def _any_case(element: AnyCase, compiler: SQLCompiler, **options: Any) -> str:
+    expression, pattern = element.clauses
+    return f"({compiler.process(expression, **options)} ILIKE {compiler.process(pattern, **options)} ESCAPE '\\')"
+
+
+@compiles(AnyCase, "sqlite")
+def _sqlite_any_case(element: AnyCase, compiler: SQLCompiler, **options: Any) -> str:
+    expression, pattern = element.clauses
+    return f"({compiler.process(expression, **options)} LIKE {compiler.process(pattern, **options)} ESCAPE '\\')"
 
 
 class Like(FunctionElement[bool]):
