@@ -110,6 +110,8 @@ class _Relay:
         self._filters = filters
         self._downwards = asyncio.Lock()
         """Whoever has it sends to the client: what filters let go stays in its order."""
+        self._upwards = asyncio.Lock()
+        """The same towards the provider; taken before the other one."""
         self._bytes_sent = 0
         self.client_gone = False
         self.goodbye: tuple[int, str] = (_GOING_AWAY, "")
@@ -126,17 +128,23 @@ class _Relay:
             message: Message = text if text is not None else data or b""
             if self._on_message is not None:
                 self._on_message("client", message)
-            passed = Passed((message,)) if self._filters is None else self._filters.from_client(message)
             try:
-                if passed.to_client or passed.close:
-                    async with self._downwards:
-                        if (end := await self._pass(passed)) is not None:
-                            return end
-                else:
-                    for each in passed.to_upstream:
-                        await self._connection.send(each)
+                if self._filters is None:
+                    await self._connection.send(message)
+                elif (end := await self._through(self._filters, message)) is not None:
+                    return end
             except ConnectionClosed:
                 return None
+
+    async def _through(self, filters: Filters, message: Message) -> TunnelEnd | None:
+        async with self._upwards:
+            passed = filters.from_client(message)
+            if passed.to_client or passed.close:
+                async with self._downwards:
+                    return await self._pass(passed)
+            for each in passed.to_upstream:
+                await self._connection.send(each)
+        return None
 
     async def upstream_to_client(self) -> TunnelEnd | None:
         while True:
@@ -160,7 +168,7 @@ class _Relay:
         assert self._filters is not None
         while True:
             await asyncio.sleep(TICK)
-            async with self._downwards:
+            async with self._upwards, self._downwards:
                 with contextlib.suppress(ConnectionClosed):
                     if (end := await self._pass(self._filters.tick())) is not None:
                         return end

@@ -71,6 +71,7 @@ class Guard:
         """Those of the request that were looked through, and what became of them."""
         self._looked = Looked()
         self._stream: StreamGuard | None = None
+        self._messages: RealtimeGuard | None = None
         self._refused: Hit | None = None
         self._awaited: asyncio.Future[Any] | None = None
         counters.checked += 1
@@ -116,20 +117,16 @@ class Guard:
         self._left = exchange.request.body
 
     def _listen(self) -> None:
-        """Look through the messages of a WebSocket, if it is one. Raises `Unavailable` for judges that nobody asks."""
+        """Look through the messages of a WebSocket, if it is one."""
         exchange, policy = self._exchange, self._policy
-        for plan in (policy.input, policy.output):
-            if exchange.request.operation != "realtime":
-                continue  # perhaps something that is fetched
-            self._intake.refuse_unread(plan)  # its sound cannot be
-            if plan is not None and plan.judged:
-                if self._judging.closed(plan):
-                    raise no_verdict()
-                self._report.unread("judges")
+        if exchange.request.operation == "realtime":  # others may be something that is fetched
+            for plan in (policy.input, policy.output):
+                self._intake.refuse_unread(plan)  # its sound cannot be
         hold = max(0.0, self._config.stream.hold - TICK)
-        exchange.filter_messages(
-            RealtimeGuard(exchange, policy, self._config, self._clock, self._counters, self._report, hold)
+        self._messages = RealtimeGuard(
+            exchange, policy, self._config, self._clock, self._counters, self._report, self._judging, hold
         )
+        exchange.filter_messages(self._messages)
 
     async def _look_at(self, plan: Plan, request: Request, seen: frozenset[str] = frozenset()) -> Request | None:
         found = await self._intake.texts(plan, request)
@@ -283,6 +280,8 @@ class Guard:
         """The exchange is over."""
         if self._stream is not None:
             self._stream.close()
+        if self._messages is not None:
+            self._messages.close()
         self._vault = None
 
 

@@ -80,7 +80,7 @@ class Verdicts:
             if self._task is None:
                 self._start()
             else:
-                self._task = _told(self._after(self._task))
+                self._task = told(self._after(self._task))
                 self._asked = self.received
         return self._task
 
@@ -100,7 +100,7 @@ class Verdicts:
 
     def _start(self) -> None:
         self._asked = self.received
-        self._task = _told(self._ask(self._said()))
+        self._task = told(self._ask(self._said()))
 
     async def _after(self, before: asyncio.Task[list[Hit]]) -> list[Hit]:
         texts = self._said()
@@ -128,7 +128,7 @@ class Verdicts:
         return said
 
 
-def _told(ask: Coroutine[Any, Any, list[Hit]]) -> asyncio.Task[list[Hit]]:
+def told(ask: Coroutine[Any, Any, list[Hit]]) -> asyncio.Task[list[Hit]]:
     """``ask`` as a task whose failure nobody need hear of: the exchange may be over by then."""
     task = asyncio.ensure_future(ask)
     task.add_done_callback(lambda done: done.cancelled() or done.exception())

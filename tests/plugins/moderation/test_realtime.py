@@ -9,7 +9,9 @@ import msgspec
 import pytest
 from websockets.asyncio.server import ServerConnection
 
-from helicone_gw.testing import GatewayFactory, RunningGateway
+from helicone_gw.testing import GatewayFactory, RunningGateway, ScriptedProvider, ScriptedResponse
+from helicone_gw.testing.record import RecordedRequest
+from helicone_gw.testing.script import of_json
 from tests.core.asgi.test_websocket import Client, at, voice
 from tests.plugins.moderation.finding import ADDRESS, CLASSES, KEY, PHRASE
 from tests.plugins.moderation.test_plugin import check, moderation, notes
@@ -150,10 +152,8 @@ async def test_a_message_waits_no_longer_than_it_may_and_leaves_at_the_end(gatew
 
 
 async def test_a_session_is_refused_where_what_it_needs_cannot_be(gateway: GatewayFactory) -> None:
-    closed = {"judges": ["openai-moderations"], "action": "block"}
     for checks, more, status in (
         ([check("secret")], {"unread": "refuse"}, 400),
-        ([closed], {}, 503),
         ([check("secret")], {}, 101),
     ):
         model = Model("x")
@@ -164,3 +164,80 @@ async def test_a_session_is_refused_where_what_it_needs_cannot_be(gateway: Gatew
             assert first.get("status", 101) == status
             client.leaves()
             await client.ended()
+
+
+# Judges
+
+BAD = "something awful"
+
+
+def judged(on: str, failure: str = "closed", action: str = "block", *checks: dict[str, Any]) -> list[Any]:
+    judge = {"kind": "webhook", "url": "https://judge.example.com", "timeout": 0.5, "on_failure": failure}
+    return moderation({"judges": ["judge"], "on": on, "action": action}, *checks, judges={"judge": judge})
+
+
+def verdict(request: RecordedRequest) -> ScriptedResponse:
+    return of_json({"flagged": BAD in request.json()["text"], "categories": ["violence"]})
+
+
+@pytest.mark.parametrize("path", ["/v1/realtime?model=gpt-realtime", "/v1/responses"])
+async def test_a_message_waits_for_its_verdict_and_others_for_it(gateway: GatewayFactory, path: str) -> None:
+    model, http = Model(), ScriptedProvider(default=verdict)
+    sound = '{"type":"input_audio_buffer.append","audio":"AA=="}'
+    messages = [item("One"), sound, item(BAD, event_id="e1"), item(ADDRESS), sound, '{"type":"response.create"}']
+    stack = judged("input", "closed", "block", check("pii", action="redact"))
+    async with voice(model) as base, gateway(stack, classes=CLASSES, config=at(base), http=http) as running:
+        client = Client(running, path)
+        for message in messages:
+            client.says(message)
+        (event,) = said(await client.got(2))
+        assert (event["error"]["code"], event["error"]["event_id"]) == ("PROMPT_FLAGGED_FOR_MODERATION", "e1")
+        while len(model.told) < 5:
+            await asyncio.sleep(0.02)
+        client.leaves()
+        await client.ended()
+    assert model.told == [item("One"), sound, item("[EMAIL_1]"), sound, messages[-1]]
+    assert ADDRESS not in str([request.json() for request in http.requests])
+    assert notes(running) == [("email", "redact", "input"), ("violence", "block", "input")]
+
+
+@pytest.mark.parametrize(("failure", "told"), [("open", True), ("closed", False)])
+async def test_without_a_verdict_a_message_passes_or_is_refused(
+    gateway: GatewayFactory, failure: str, told: bool
+) -> None:
+    model, http = Model(delta("Fine")), ScriptedProvider(default=of_json({}, status=500))
+    async with (
+        voice(model) as base,
+        gateway(judged("input", failure), classes=CLASSES, config=at(base), http=http) as running,
+    ):
+        events = said(await conversation(running, model, item("Hello"), answers=1))
+    assert [event["type"] for event in events] == ["response.output_text.delta" if told else "error"]
+    assert bool(model.told) is told
+    assert running.exchanges[0].annotations["threat"] is None
+
+
+@pytest.mark.parametrize(("failure", "action"), [("closed", "block"), ("open", "block"), ("closed", "flag")])
+async def test_what_the_model_says_is_judged(gateway: GatewayFactory, failure: str, action: str) -> None:
+    done = '{"type":"response.done","response":{"output":[]}}'
+    model, http = Model(delta("It is "), delta(BAD), done), ScriptedProvider(default=verdict)
+    stack = judged("output", failure, action)
+    async with voice(model) as base, gateway(stack, classes=CLASSES, config=at(base), http=http) as running:
+        sent = await conversation(running, model, item("Hello"), answers=3 if action == "flag" else 2)
+    if action == "block":
+        assert sent[-1] == {"type": "websocket.close", "code": 1008, "reason": "content_filter"}
+        assert BAD not in str(sent)
+    else:
+        assert [event["type"] for event in said(sent)][-1] == "response.done"
+
+
+@pytest.mark.parametrize("judge", ["against it", "down"])
+async def test_what_the_user_was_heard_to_say_is_judged(gateway: GatewayFactory, judge: str) -> None:
+    spoken = {"type": "conversation.item.input_audio_transcription.completed", "transcript": BAD}
+    model = Model(msgspec.json.encode(spoken).decode())
+    http = ScriptedProvider(default=of_json({}, status=500) if judge == "down" else verdict)
+    sound = '{"type":"input_audio_buffer.append","audio":"AA=="}'
+    stack = judged("input")
+    async with voice(model) as base, gateway(stack, classes=CLASSES, config=at(base), http=http) as running:
+        sent = await conversation(running, model, sound, answers=3)
+    assert sent[-1]["type"] == "websocket.close"
+    assert running.exchanges[0].error is not None
