@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import Struct
 from msgspec.structs import replace
 
 from helicone_gw.exchange import Exchange
@@ -155,7 +156,44 @@ def test_facts_of_another_version_find_their_places(exchange: Build) -> None:
 
 def test_columns_and_facts_are_named() -> None:
     named = msgspec.msgpack.decode(names_payload())
+    assert named.pop("Usage") == [*Usage.__struct_fields__]
+    assert named.pop("Cost") == [*Cost.__struct_fields__]
     assert named == {**NAMES, "facts": [*KNOWN], "attempt facts": [*KNOWN_OF_ATTEMPT]}
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["one attempt", "an attempt that cost something else"])
+def test_usage_and_cost_of_another_version_find_their_places(exchange: Build, apart: bool) -> None:
+    made = record(exchange())
+    if apart:
+        [attempt] = made.facts.attempts
+        attempts = [replace(attempt, usage=Usage(3, 4), cost=Cost(5, (), "config"))]
+        made = replace(made, facts=replace(made.facts, attempts=attempts))
+    (known, times, usage, cost, attempts, *rest), bodies = msgspec.msgpack.decode(record_payload(made))
+    assert usage is not None
+    assert cost is not None
+
+    def named(values: Any, kind: type[Struct], later: str) -> dict[str, Any]:
+        told = {"gone": 1, **dict(reversed(dict(zip(kind.__struct_fields__, values, strict=True)).items()))}
+        return {name: value for name, value in told.items() if name != later}
+
+    def written(values: Any, kind: type[Struct], later: str) -> Any:
+        return values if values is True else list(named(values, kind, later).values())
+
+    of_attempts = [
+        [*each[:2], written(each[2], Usage, "web_searches"), written(each[3], Cost, "version")] for each in attempts
+    ]
+    fields = {"Usage": [*named(usage, Usage, "web_searches")], "Cost": [*named(cost, Cost, "version")]}
+    whole = [known, times, written(usage, Usage, "web_searches"), written(cost, Cost, "version"), of_attempts, *rest]
+    older = Reading(msgspec.msgpack.encode({**msgspec.msgpack.decode(names_payload()), **fields}))
+    lacking = [replace(each, cost=replace(each.cost, version="")) for each in made.facts.attempts]
+    facts = replace(made.facts, cost=replace(made.facts.cost, version=""), attempts=lacking)
+    assert older.rows(msgspec.msgpack.encode((whole, bodies))) == prepare(replace(made, facts=facts), (), 1000)
+
+
+def test_usage_and_cost_that_were_named_one_by_one_are_read(exchange: Build) -> None:
+    made = record(exchange())
+    payload = msgspec.msgpack.encode((made.facts, made.bodies))
+    assert Reading(msgspec.msgpack.encode(NAMES)).rows(payload) == prepare(made, (), 1000)
 
 
 _FACTS: list[Any] = [[None] * len(KNOWN), [1.0, None, None, 2.0], None, None, [], {}, b"{}"]

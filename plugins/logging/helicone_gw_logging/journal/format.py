@@ -20,7 +20,7 @@ from zlib import crc32
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 from sqlalchemy import Table
 
 from helicone_gw import Cost, Usage
@@ -60,6 +60,8 @@ NAMES: dict[str, list[str]] = {table.name: list(columns(table)) for table in _TA
 _FACTS, _ATTEMPT_FACTS = "facts", "attempt facts"
 _KNOWN = {_FACTS: (KNOWN, REQUEST), _ATTEMPT_FACTS: (KNOWN_OF_ATTEMPT, ATTEMPT)}
 """What is known at once of a request and of an attempt, and whose columns these are."""
+_FIELDS: dict[str, Sequence[str]] = {kind.__name__: kind.__struct_fields__ for kind in (Usage, Cost)}
+"""What stands where in the usage and in the cost of a request or an attempt."""
 
 
 class _Stored(Struct, array_like=True):
@@ -70,6 +72,8 @@ class _Stored(Struct, array_like=True):
     body: Values | None
 
 
+_AS_IN_ALL = True
+"""In place of the usage and the cost of an attempt: those of the request, whose only one it was."""
 _Bodies = tuple[RawBody, RawBody]
 _AS_IT_IS = _encode((None, None))[:1]
 """What the payload of a record that was taken down as it is begins with; those of rows have more elements."""
@@ -163,7 +167,7 @@ def _next_frame(data: bytes, damaged: int, last: int) -> int:
 
 def names_payload() -> bytes:
     """The payload that names the columns, and what is known at once."""
-    return _encode({**NAMES, **{name: known for name, (known, _) in _KNOWN.items()}})
+    return _encode({**NAMES, **{name: known for name, (known, _) in _KNOWN.items()}, **_FIELDS})
 
 
 def rows_payload(rows: Rows) -> bytes:
@@ -174,7 +178,24 @@ def rows_payload(rows: Rows) -> bytes:
 def record_payload(record: LogRecord) -> bytes:
     """The payload of a record in which nothing is to be redacted. Raises what MessagePack cannot hold: `OverflowError`,
     `TypeError`, `ValueError` (text that is none)."""
-    return _encode((record.facts, record.bodies))
+    facts = record.facts
+    usage, cost = facts.usage, facts.cost
+    attempts = [
+        (
+            each.known,
+            each.times,
+            _AS_IN_ALL if each.usage is usage else _fields(each.usage),
+            _AS_IN_ALL if each.cost is cost else _fields(each.cost),
+        )
+        for each in facts.attempts
+    ]
+    whole = facts.known, facts.times, _fields(usage), _fields(cost), attempts, facts.properties, facts.annotations
+    return _encode((whole, record.bodies))
+
+
+def _fields(said: Struct | None) -> tuple[Any, ...] | None:
+    """The values of a struct without their names, which `names_payload` has once for all."""
+    return None if said is None else astuple(said)
 
 
 def changes_payload(id: str, changes: Mapping[str, Any]) -> bytes:
@@ -197,6 +218,7 @@ class Reading:
             self._pick(table.name, written.get(table.name, ()), NAMES[table.name], table)
         for name, (known, table) in _KNOWN.items():
             self._pick(name, written.get(name, known), known, table)
+        self._fields = {name: written.get(name, fields) for name, fields in _FIELDS.items()}
 
     def _pick(self, name: str, written: Sequence[str], wanted: Sequence[str], table: Table) -> None:
         """Note where to find what is ``wanted`` in what was ``written`` under ``name``, unless that is the same."""
@@ -233,32 +255,34 @@ class Reading:
         """The rows of a record that was taken down as it is."""
         facts, bodies = _decode_record(payload)
         try:
+            usage, cost = self._known(Usage, facts.usage), self._known(Cost, facts.cost)
             attempts = [
                 replace(
                     attempt,
                     known=self._picked(_ATTEMPT_FACTS, attempt.known, len(KNOWN_OF_ATTEMPT)),
-                    usage=_known(Usage, attempt.usage),
-                    cost=_known(Cost, attempt.cost),
+                    usage=usage if attempt.usage is _AS_IN_ALL else self._known(Usage, attempt.usage),
+                    cost=cost if attempt.cost is _AS_IN_ALL else self._known(Cost, attempt.cost),
                 )
                 for attempt in facts.attempts
             ]
             facts = replace(
                 facts,
                 known=self._picked(_FACTS, facts.known, len(KNOWN)),
-                usage=_known(Usage, facts.usage),
-                cost=_known(Cost, facts.cost),
+                usage=usage,
+                cost=cost,
                 attempts=attempts,
             )
             return prepare(LogRecord(facts, bodies, (), 0), (), MAX_PAYLOAD)
         except (TypeError, AttributeError) as problem:
             raise ValueError("not a record") from problem
 
-
-def _known(kind: type[T], said: Any) -> T | None:
-    """An object as it was: what is in it is not checked, as it was not before."""
-    if not isinstance(said, dict):
-        return None
-    return kind(**{name: said[name] for name in kind.__struct_fields__ if name in said})
+    def _known(self, kind: type[T], said: Any) -> T | None:
+        """An object as it was: what is in it is not checked, as it was not before."""
+        if isinstance(said, list):
+            said = dict(zip(self._fields[kind.__name__], said, strict=False))
+        if not isinstance(said, dict):  # an older version's have their names
+            return None
+        return kind(**{name: said[name] for name in kind.__struct_fields__ if name in said})
 
 
 def amended(rows: Rows, changes: Mapping[str, Any]) -> Rows:
