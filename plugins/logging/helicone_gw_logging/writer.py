@@ -87,10 +87,12 @@ class Writer:
         self._hurry = 0
         self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._over = False
+        """Whether nothing is written any more."""
 
     def start(self) -> None:
         """Begin to write."""
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="logging.writer")
+        self._task = asyncio.get_running_loop().create_task(self._run_to_the_end(), name="logging.writer")
 
     def journaled(self, journal: Journal) -> None:
         """Have ``journal``, which could not be opened before, from now on."""
@@ -99,9 +101,29 @@ class Writer:
 
     def put(self, record: LogRecord, kept: Kept | None = None) -> None:
         """Take a record for writing; ``kept`` is what the journal has of it."""
-        counters, config, size = self.counters, self._config, record.size
+        counters, size, journal = self.counters, record.size, self._journal
         ticket = None if kept is None else kept.ticket
-        if self._task is not None and self._task.done():
+        if (
+            kept is None
+            or ticket is None
+            or counters.queue_bytes + size > self._config.queue_max_bytes
+            or counters.queue_rows >= self._config.queue_max_rows
+            or self._over
+            or journal is None
+            or journal.spills(ticket)
+        ):
+            self._put_in_need(record, kept, ticket)
+        elif kept.rows is None:
+            self._enqueue(_Waiting(size, record, None, ticket, True))
+        else:
+            self._enqueue(
+                _Waiting(size, None, kept.rows, ticket) if kept.whole else _Waiting(size, record, None, ticket)
+            )
+
+    def _put_in_need(self, record: LogRecord, kept: Kept | None, ticket: Ticket | None) -> None:
+        """`put`, where there may be no room, or no journal."""
+        counters, config, size = self.counters, self._config, record.size
+        if self._over:
             if ticket is None:
                 counters.rows_lost_at_shutdown += 1
                 self._alarm("row lost: it came after the shutdown", id=record.id)
@@ -123,15 +145,19 @@ class Writer:
             counters.bodies_dropped += 1
             self._alarm("bodies dropped: the queue is full", bodies_dropped=counters.bodies_dropped)
             size = record.size
+        if ticket is None:
+            self._unsafe += 1
+        self._enqueue(_Waiting(size, record if rows is None else None, rows, ticket, clean))
+
+    def _enqueue(self, one: _Waiting) -> None:
+        counters, size = self.counters, one.size
         if not self._queue:
             self._empty.clear()
             self._arrived.set()
-        self._queue.append(_Waiting(size, record if rows is None else None, rows, ticket, clean))
+        self._queue.append(one)
         counters.queue_rows += 1
         counters.queue_bytes += size
         self._waiting_bytes += size
-        if ticket is None:
-            self._unsafe += 1
         if self._full():
             self._ready.set()
 
@@ -184,6 +210,12 @@ class Writer:
 
     def _full(self) -> bool:
         return len(self._queue) >= self._config.batch_rows or self._waiting_bytes >= _BATCH_BYTES
+
+    async def _run_to_the_end(self) -> None:
+        try:
+            await self._run()
+        finally:
+            self._over = True
 
     async def _run(self) -> None:
         while True:
