@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from helicone_gw import Measurement, Plugin, hookimpl
 from helicone_gw_dashboard.config import DashboardConfig
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from helicone_gw_dashboard.site import Site
 
 
+VERSIONS: Final = Path(__file__).parent / "migrations" / "versions"
+"""The Alembic revisions of this plugin's table, branch ``dashboard``."""
 QUIET: Final = 0.5
 """Seconds after the start in which nothing is done ahead: the gateway has other things to do then."""
 
@@ -25,6 +28,7 @@ class DashboardPlugin(Plugin):
     """The dashboard: what happens in the gateway, in a browser."""
 
     Config = DashboardConfig
+    migrations: ClassVar[dict[str, Path]] = {"dashboard": VERSIONS}
     on_failure = "open"
     config: DashboardConfig
 
@@ -35,7 +39,8 @@ class DashboardPlugin(Plugin):
 
     @hookimpl
     async def startup(self, gateway: Gateway) -> None:
-        """Be the page to log in at, unless another plugin is already; make ready for the first visitors."""
+        """Bring the table up to date; be the page to log in at, unless another plugin is; make ready for visitors."""
+        await gateway.database.migrate("dashboard", VERSIONS)
         if gateway.keys.login_page is None:
             gateway.keys.login_page = f"{self.config.prefix}/login"
         gateway.keys.open_pages(f"{self.config.prefix}/login", f"{self.config.prefix}/assets/")
@@ -61,12 +66,18 @@ class DashboardPlugin(Plugin):
 
     @hookimpl
     def register_routes(self, gateway: Gateway) -> Blueprint | None:
-        """Serve the pages."""
+        """Serve the pages, and once for all instances, which share a database, the views that are saved."""
+        from helicone_gw_dashboard import api
         from helicone_gw_dashboard.pages import MODULES
+        from helicone_gw_dashboard.saved import Saved
         from helicone_gw_dashboard.site import Site
 
         self._site = Site(gateway, self.config)
-        return self._site.blueprint(self.name, MODULES)
+        blueprint = self._site.blueprint(self.name, MODULES)
+        if next(plugin for plugin in gateway.plugins if isinstance(plugin, DashboardPlugin)) is self:
+            api.mount(blueprint, gateway, Saved(gateway.database, gateway.clock))
+            gateway.pages.describe(api.operations)
+        return blueprint
 
     @property
     def followers(self) -> int:

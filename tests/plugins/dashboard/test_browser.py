@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -216,16 +217,26 @@ async def test_the_list_is_told_of_new_requests_until_it_is_paused(chromium: Bro
         assert problems == []
 
 
-async def test_columns_views_and_the_theme_are_remembered_in_the_browser(chromium: Browser, used: str) -> None:
+async def test_columns_and_the_theme_are_remembered_in_the_browser_and_views_by_the_gateway(
+    chromium: Browser, used: str
+) -> None:
     async with visiting(chromium, ADMIN) as (page, problems):
         await page.goto(f"{used}/dashboard/requests?range=90d&sort=most+expensive")
+        # What an older page kept in this browser becomes the gateway's own.
+        await page.evaluate("""localStorage["dashboard-views"] = '[{"name": "Old ones", "query": "sort=oldest"}]'""")
+        async with page.expect_response("**/v1/dashboard/views") as moved:
+            await page.reload()
+        assert (await moved.value).ok
         await page.get_by_text("Columns", exact=True).click()
         await page.get_by_label("User", exact=True).uncheck()
         await expect(page.locator("td.col-user").first).to_be_hidden()
         await page.keyboard.press("Escape")
         await page.get_by_text("Views", exact=True).click()
         await page.get_by_label("Save this view as").fill("Dear ones")
+        await expect(page.locator("#views")).to_contain_text("Old ones")
+        await page.get_by_label("For everybody in default").check()
         await page.get_by_role("button", name="Save").click()
+        await expect(page.locator("#views li", has_text="Dear ones")).to_contain_text("shared")
         await page.get_by_role("button", name="Theme").click()
         await page.goto(f"{used}/dashboard/requests")
         await expect(page.locator("td.col-user").first).to_be_hidden()
@@ -233,6 +244,14 @@ async def test_columns_views_and_the_theme_are_remembered_in_the_browser(chromiu
         await page.get_by_text("Views", exact=True).click()
         await page.get_by_role("link", name="Dear ones").click()
         await page.wait_for_url("**sort=most*expensive")
+        assert problems == []
+    async with visiting(chromium, VIEWER) as (page, problems):
+        await page.goto(f"{used}/dashboard/requests")
+        await page.get_by_text("Views", exact=True).click()
+        await expect(page.locator("#views")).to_have_text(re.compile("^\\s*Dear ones\\s*shared\\s*$"))
+        await page.get_by_label("Save this view in this browser as").fill("Mine")
+        await page.get_by_role("button", name="Save").click()
+        await expect(page.locator("#own-views")).to_contain_text("Mine")
         assert problems == []
 
 

@@ -29,6 +29,7 @@ from helicone_gw_dashboard.pages import (
     sessions,
     settings,
     users,
+    views,
     webhooks,
     welcome,
 )
@@ -37,6 +38,7 @@ from helicone_gw_dashboard.site import Pages
 MODULES: Final[tuple[Pages, ...]] = (
     overview.PAGES,
     requests.PAGES,
+    views.PAGES,
     request.PAGES,
     sessions.PAGES,
     users.PAGES,

@@ -173,8 +173,9 @@
     });
   }
 
-  // Views: names for addresses of this page.
-  var list = document.getElementById("views");
+  // Views: names for addresses of this page. The gateway keeps them; those of viewers, who change nothing there, are
+  // this browser's, and become the gateway's own as soon as somebody is here who may keep them there.
+  var list = document.getElementById("own-views");
   function views() {
     try {
       var kept = JSON.parse(localStorage.getItem("dashboard-views") || "[]");
@@ -189,7 +190,6 @@
   }
   function showViews() {
     var all = views();
-    if (!all.length) return;
     list.replaceChildren();
     all.forEach(function (view, at) {
       var line = document.createElement("li");
@@ -219,5 +219,31 @@
       saving.reset();
     });
     showViews();
+  }
+  var kept = document.querySelector("[data-views]");
+  if (kept) {
+    kept.addEventListener("htmx:afterRequest", function (event) {
+      if (event.detail.successful && event.target === kept) kept.reset();
+    });
+    if (views().length) move(kept.dataset.views);
+  }
+  function move(address) {
+    var left = [];
+    dashboard.send("GET", address)
+      .then(function (answer) { return answer.json(); })
+      .then(function (told) {
+        var known = told.data.filter(function (view) { return view.mine; }).map(function (view) { return view.name; });
+        return views().reduce(function (before, view) {
+          return before.then(function () {
+            if (known.indexOf(String(view.name)) >= 0) return null;
+            var json = { name: String(view.name), query: String(view.query || "") };
+            return dashboard.send("POST", address, { json: json }).then(function (answer) {
+              if (!answer.ok) left.push(view);
+            });
+          });
+        }, Promise.resolve());
+      })
+      .then(function () { dashboard.remember("dashboard-views", JSON.stringify(left)); })
+      .catch(function () {}); // They stay where they are, and are tried again with the next page.
   }
 })();
