@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from helicone_gw_logging.packing import pack
+from helicone_gw_logging.presence import note
 from helicone_gw_logging.retention import PAUSE, prune
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ AT_FIRST = 60.0
 
 
 class Janitor:
-    """Runs `pack` and `prune` from time to time. What fails is logged, and tried again the next time."""
+    """Runs `pack`, `note` and `prune` from time to time. What fails is logged, and tried again the next time."""
 
     def __init__(
         self,
@@ -60,8 +61,12 @@ class Janitor:
             async for so_far in pack(self._database, self._clock.now()):
                 histograms = so_far
                 await self._clock.sleep(PAUSE)
-            if histograms:
-                self._log.info("days that are over are packed", histograms=histograms)
+            days = 0
+            async for so_far in note(self._database, self._clock.now()):
+                days = so_far
+                await self._clock.sleep(PAUSE)
+            if histograms or days:
+                self._log.info("days that are over are packed", histograms=histograms, days_of_users=days)
         except Exception as problem:
             self._log.error("what is over could not be packed", problem=type(problem).__name__)
         try:

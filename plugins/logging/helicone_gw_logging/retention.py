@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Table, delete, func, select, text, tuple_
+from sqlalchemy import ColumnElement, Table, and_, delete, func, select, text, tuple_
 
 from helicone_gw_logging.measures import HOUR_MS
 from helicone_gw_logging.partitions import beginning, make_ahead, months, partition
@@ -18,10 +18,13 @@ from helicone_gw_logging.totals import (
     HISTOGRAM,
     HISTOGRAM_DAY,
     HISTOGRAM_PACKED,
+    NAME_DAY,
     ROLLUP,
     ROLLUP_DAY,
     SESSION,
     USER,
+    USER_NUMBER,
+    USER_PRESENCE,
 )
 
 if TYPE_CHECKING:
@@ -95,14 +98,24 @@ def _what(kind: str, before: int) -> tuple[Sequence[Table], Callable[[Table], Co
         return (BODY,), lambda table: table.c.received_at < before
     if kind == "requests":
         return (REQUEST,), lambda table: table.c.received_at < before
-    if kind == "summaries":
-        return (SESSION, USER), lambda table: table.c.last_at < before
     hours = before // HOUR_MS
+    if kind == "summaries":
+        return (SESSION, USER, NAME_DAY, USER_NUMBER), lambda table: _summed_up(table, hours // 24)
 
     def old(table: Table) -> ColumnElement[bool]:
         return table.c.hour < hours if "hour" in table.c else table.c.day < hours // 24
 
-    return (ROLLUP, ROLLUP_DAY, DIMENSION, DIMENSION_DAY, HISTOGRAM, HISTOGRAM_DAY, HISTOGRAM_PACKED), old
+    hourly = ROLLUP, DIMENSION, HISTOGRAM
+    return (*hourly, ROLLUP_DAY, DIMENSION_DAY, HISTOGRAM_DAY, HISTOGRAM_PACKED, USER_PRESENCE), old
+
+
+def _summed_up(table: Table, day: int) -> ColumnElement[bool]:
+    """What was last heard of before ``day`` (since the epoch): whole days, which is how session names are summed up."""
+    if table is USER_NUMBER:
+        # Bits of days that are left count them still; whoever comes back is somebody new.
+        same = and_(USER.c.organization_id == table.c.organization_id, USER.c.user_id == table.c.user_id)
+        return ~select(USER.c.user_id).where(same).exists()
+    return table.c.day < day if "day" in table.c else table.c.last_at < day * 24 * HOUR_MS
 
 
 async def _count(database: Database, tables: Sequence[Table], old: Callable[[Table], ColumnElement[bool]]) -> int:

@@ -20,6 +20,7 @@ from sqlalchemy.util import await_only
 from helicone_gw_logging.columns import picking
 from helicone_gw_logging.histograms import METRICS, bucket
 from helicone_gw_logging.measures import is_known
+from helicone_gw_logging.naming import moved
 from helicone_gw_logging.statements import Values, add
 from helicone_gw_logging.tables import PROPERTY, REQUEST
 from helicone_gw_logging.totals import (
@@ -29,6 +30,7 @@ from helicone_gw_logging.totals import (
     EVERY,
     HISTOGRAM,
     HISTOGRAM_DAY,
+    NAME_DAY,
     OTHER,
     PROPERTY_KEY,
     ROLLUP,
@@ -180,7 +182,9 @@ class Totals(Struct):
         by_hour, by_day = self._counts()
         add(connection, HISTOGRAM, by_hour)
         add(connection, HISTOGRAM_DAY, by_day)
-        add(connection, SESSION, _spans(self.sessions))
+        sessions = _spans(self.sessions)
+        add(connection, NAME_DAY, moved(connection, sessions))
+        add(connection, SESSION, sessions)
         add(connection, USER, _spans(self.users))
         add(connection, PROPERTY_KEY, _spans(self.keys))
 

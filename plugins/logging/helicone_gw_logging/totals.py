@@ -76,6 +76,8 @@ SUMMARY_SUMS = (
 )
 """The sums of a session and of a user."""
 
+NAME_SUMS = ("sessions", "requests", "cost_nano_usd", "latency_sum", "latency_count")  # of a session name
+
 
 def _key(name: str) -> Column[str]:
     return Column(name, String, primary_key=True)
@@ -197,6 +199,41 @@ USER = Table(
 )
 """A user: all requests with one user id."""
 
+NAME_DAY = Table(
+    "session_name_day",
+    METADATA,
+    _key("organization_id"),
+    _number("day"),
+    _key("session_name"),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    *_sums(NAME_SUMS),
+    sqlite_with_rowid=False,
+)
+"""The sessions with one name that were last heard of on a day (UTC), with all that they come to; they go from day to
+day. Times are no further out than those of all sessions of that day or later."""
+
+USER_NUMBER = Table(
+    "user_number",
+    METADATA,
+    _key("organization_id"),
+    _key("user_id"),
+    Column("number", BigInteger, nullable=False),
+)
+"""The place of a user among the bits of `USER_PRESENCE`."""
+
+USER_PRESENCE = Table(
+    "user_presence",
+    METADATA,
+    _key("organization_id"),
+    _number("day"),
+    Column("requests", BigInteger, nullable=False),
+    Column("whole", LargeBinary),
+    Column("hours", LargeBinary),
+)
+"""Which users there were on a day and in its hours (`helicone_gw_logging.presence`), of as many ``requests``: where
+there are others by now, it says nothing. NULL where nobody knows which users."""
+
 SESSION_TAG = Table(
     "session_tag",
     METADATA,
@@ -258,5 +295,6 @@ SEQUENCE = Table(
     Column("organization_id", String, nullable=False),
     Column("value", BigInteger, nullable=False),
 )
-"""The last number that was given to a request (``name`` "request"). Whoever writes to the log changes this row first,
+"""The last number that was given to a request (``name`` "request"), and how many were given to users of an organization
+("user:<organization>"): none is given twice. Whoever writes to the log changes this row first,
 so that writers come one after another, and numbers are committed in their order."""

@@ -21,6 +21,7 @@ from helicone_gw_logging.totals import (
     DIMENSION_DAY,
     HISTOGRAM,
     HISTOGRAM_DAY,
+    NAME_DAY,
     PROPERTY_KEY,
     ROLLUP,
     ROLLUP_DAY,
@@ -108,6 +109,7 @@ async def check(database: Database) -> None:
                 DIMENSION_DAY,
                 HISTOGRAM,
                 HISTOGRAM_DAY,
+                NAME_DAY,
                 SESSION,
                 USER,
                 PROPERTY_KEY,
@@ -194,3 +196,15 @@ async def check(database: Database) -> None:
             assert {name: getattr(row, name) for name in row._fields if name in sums} == {
                 name: sums[name] for name in row._fields if name in sums
             }
+    names: dict[Any, list[Any]] = {}
+    for session in tables["session_summary"]:
+        key = session.organization_id, session.last_at // 86_400_000, session.session_name
+        names.setdefault(key, []).append(session)
+    told_of = {tuple(row[:3]): row for row in tables["session_name_day"] if row.sessions}
+    assert told_of.keys() == names.keys()
+    for key, group in names.items():
+        assert told_of[key].sessions == len(group)
+        for name in ("requests", "cost_nano_usd", "latency_sum", "latency_count"):
+            assert getattr(told_of[key], name) == sum(getattr(each, name) for each in group)
+        later = [each for whose, some in names.items() if (whose[0], whose[2]) == key[::2] for each in some]
+        assert min(each.first_at for each in later) <= told_of[key].first_at <= min(each.first_at for each in group)

@@ -194,11 +194,12 @@ async def test_requests_of_an_older_version_are_summed_up_by_key_and_by_day(
     await sums.check(any_database)
 
 
-async def undo_0009(connection: AsyncConnection) -> None:
+async def undo_newer(connection: AsyncConnection) -> None:
     """Leave the tables as the version before that revision had them."""
     for table in ("rollup_dimension_hour", "rollup_dimension_day"):
         await connection.execute(text(f"DELETE FROM {table} WHERE dimension = 'all'"))
-    await connection.execute(text("DROP TABLE histogram_packed"))
+    for table in ("histogram_packed", "session_name_day", "user_number", "user_presence"):
+        await connection.execute(text(f"DROP TABLE {table}"))
     most = "most_total_tokens", "most_latency", "most_cost_nano_usd"
     of_request = "organization_id_seq", "organization_id_cache_status_received_at", *most
     for index in ("session_summary_name", *(f"request_{name}" for name in of_request)):
@@ -213,7 +214,7 @@ async def test_failures_of_an_older_version_are_summed_up_by_their_error(
         for table in ("rollup_dimension_hour", "rollup_dimension_day"):
             await connection.execute(text(f"DELETE FROM {table} WHERE dimension = 'error'"))
         await connection.execute(text("DROP INDEX ix_request_organization_id_error_code_received_at"))
-        await undo_0009(connection)
+        await undo_newer(connection)
         await connection.execute(text("UPDATE alembic_version_logging SET version_num = '0007'"))
     await any_database.migrate("logging", VERSIONS)
     await sums.check(any_database)

@@ -31,7 +31,7 @@ from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.record import record
 from helicone_gw_logging.retention import Pruned, prune
 from helicone_gw_logging.tables import ATTEMPT, BODY, FEEDBACK, PARTITIONED, PROPERTY, REQUEST, SCORE
-from helicone_gw_logging.totals import DIMENSION, HISTOGRAM, ROLLUP, SESSION, USER
+from helicone_gw_logging.totals import DIMENSION, HISTOGRAM, NAME_DAY, ROLLUP, SESSION, USER
 
 Build = Callable[..., Exchange]
 DAY = 86_400.0
@@ -101,8 +101,9 @@ async def test_what_is_as_old_as_that_stays(database: Database, exchange: Build)
 async def test_sums_have_a_retention_of_their_own(database: Database, exchange: Build) -> None:
     await log(database, exchange, 0, 1, 2, 3, 4, 98, 99)
     rollups, summaries = await run(database, rollups=30, summaries=99)
-    assert (rollups.rows, summaries.rows) == (5 * (2 * 1 + 2 * 3 + 2 * 4), 2)
-    assert await count(database, REQUEST, ROLLUP, DIMENSION, HISTOGRAM, SESSION, USER) == [7, 2, 6, 8, 6, 6]
+    assert (rollups.rows, summaries.rows) == (5 * (2 * 1 + 2 * 3 + 2 * 4), 3)
+    assert await count(database, REQUEST, ROLLUP, DIMENSION, HISTOGRAM) == [7, 2, 6, 8]
+    assert await count(database, SESSION, NAME_DAY, USER) == [6, 6, 6]
 
 
 async def test_requests_are_counted_that_are_still_there(database: Database, exchange: Build) -> None:
@@ -131,7 +132,7 @@ async def test_a_dry_run_deletes_nothing_and_says_what_it_would(database: Databa
         ("bodies", 0, 2),
         ("requests", 0, 2),
         ("rollups", 0, 32),
-        ("summaries", 0, 4),
+        ("summaries", 0, 6),
     ]
     assert await count(database, REQUEST, BODY, ROLLUP, USER) == [3, 3, 3, 3]
 
@@ -212,7 +213,7 @@ async def test_the_janitor_packs_and_deletes_and_says_so(database: Database, exc
     await janitor.close()
     assert counters.rows_pruned == 8
     assert written.events == [
-        ("days that are over are packed", {"histograms": 16}),
+        ("days that are over are packed", {"histograms": 16, "days_of_users": 4}),
         ("rows deleted that were too old", {"bodies": 4, "requests": 4}),
     ]
     assert 60 <= clock.slept[0] <= 300

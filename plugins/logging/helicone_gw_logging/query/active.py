@@ -1,17 +1,29 @@
-"""Active: how many different users there were, in all and by bucket of time."""
+"""Active: how many different users there were, in all and by bucket of time.
+
+Days that are over have their users noted (`helicone_gw_logging.presence`); what lies beside them, and what is asked
+with a filter, is counted by sums and rows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec import Struct, field
 from msgspec.structs import replace
-from sqlalchemy import BigInteger, ColumnElement, Select, func, literal_column, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, func, literal_column, select, union_all
 
-from helicone_gw_logging.query.division import FEW, Division, Part, table
-from helicone_gw_logging.query.nodes import FilterError
+from helicone_gw_logging.measures import HOUR_MS
+from helicone_gw_logging.presence import HOURS, bits_of, noted
+from helicone_gw_logging.query.cuts import DAY_MS, between
+from helicone_gw_logging.query.division import FEW, Part, table
+from helicone_gw_logging.query.nodes import ALL, FilterError
 from helicone_gw_logging.query.plan import Group, Plan, Question, planned
+from helicone_gw_logging.query.spans import Span
 from helicone_gw_logging.tables import REQUEST
+from helicone_gw_logging.totals import DIMENSION_DAY, OTHER, USER_NUMBER
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -30,31 +42,155 @@ async def active(connection: AsyncConnection, question: Question) -> dict[int, i
     question = replace(question.narrowed(), group=Group("user"))
     if question.span.start >= question.span.end:
         return {}
+    if question.filter == ALL and question.scope.whole:
+        days = await _days(connection, question)
+        if days:
+            return await _with_noted(connection, question, days)
     plan = await planned(connection, question)
     if not plan.complete:
-        plan = replace(plan, levels=(), conditions=(), values=plan.values[-1:])
+        plan = _of_rows(plan)
     division = plan.divided(question)
-    every = union_all(*_seen(plan, division)).subquery()
+    levels = [division.parts(number, level.length) for number, level in enumerate(plan.levels)]
     # A day that lies in two buckets is counted in one of them, and what is the other's is taken away there.
-    there = select(every.c.number, every.c.value).group_by(every.c.number, every.c.value)
-    users = there.having(func.sum(every.c.requests) > 0).subquery()
-    query = select(users.c.number, func.count()).group_by(users.c.number)
+    there = _users(plan, [*levels, division.parts(None)]).subquery()
+    query = select(there.c.number, func.count()).group_by(there.c.number)
     return {int(number): int(count) for number, count in await connection.execute(query)}
 
 
-def _seen(plan: Plan, division: Division) -> list[Select[Any]]:
+class _Days(Struct, frozen=True):
+    """What is known of days that are over: the bits of some as a whole, of others by the hour."""
+
+    whole: Mapping[int, list[int]]
+    hours: Mapping[int, list[int]]
+
+    def __bool__(self) -> bool:
+        return bool(self.whole or self.hours)
+
+
+class _Rest(Struct):
+    """What is not known so, in days, hours and milliseconds."""
+
+    days: list[Part] = field(default_factory=list)
+    hours: list[Part] = field(default_factory=list)
+    rows: list[Part] = field(default_factory=list)
+
+    def only_rows(self) -> _Rest:
+        """All of it, to be read from rows."""
+        rows = list(self.rows)
+        for length, parts in ((DAY_MS, self.days), (HOUR_MS, self.hours)):
+            rows += [(number, sign, (first * length, last * length)) for number, sign, (first, last) in parts]
+        return _Rest(rows=rows)
+
+    def span(self) -> Span:
+        """From its beginning to its end."""
+        ranges = [each for _, _, each in self.only_rows().rows]
+        return Span(min(start for start, _ in ranges), max(end for _, end in ranges))
+
+
+async def _days(connection: AsyncConnection, question: Question) -> _Days:
+    """The noted days that are part of the time that is asked about."""
+    span, wanted = question.span, (set[int](), set[int]())
+    for piece in between(span, question.cuts[1:]):
+        first, last = -(-piece.start // HOUR_MS), piece.end // HOUR_MS
+        for day in range(first // HOURS, -(-last // HOURS)) if first < last else ():
+            wanted[first > day * HOURS or last < (day + 1) * HOURS].add(day)
+    organization = question.scope.organization
+    hours = await noted(connection, organization, wanted[True], by_hour=True) if wanted[True] else {}
+    whole = wanted[False]
+    return _Days(await noted(connection, organization, whole, by_hour=False) if whole else {}, hours)
+
+
+async def _with_noted(connection: AsyncConnection, question: Question, days: _Days) -> dict[int, int]:
+    bits: dict[int, int] = defaultdict(int)
+    rest, cuts = _Rest(), question.cuts
+    for piece in between(question.span, cuts[1:]):
+        bucket = max(0, bisect_right(cuts, piece.start) - 1)
+        bits[bucket] |= _noted(bucket, piece.start, piece.end, days, rest)
+    # Who has no number is new: no noted day has them.
+    new: dict[int, int] = defaultdict(int)
+    numbers: dict[int, list[int]] = defaultdict(list)
+    async for bucket, number in _beside(connection, question, rest):
+        if number is None:
+            new[bucket] += 1
+        else:
+            numbers[bucket].append(number)
+    for bucket, some in numbers.items():
+        bits[bucket] |= bits_of(some)
+    return {bucket: each.bit_count() + new[bucket] for bucket, each in bits.items() if each or new[bucket]}
+
+
+def _noted(bucket: int, start: int, end: int, days: _Days, rest: _Rest) -> int:
+    """The bits of all that is noted between two instants (of one bucket); what is not is added to ``rest``."""
+    first, last = -(-start // HOUR_MS), end // HOUR_MS
+    if first >= last:
+        rest.rows.append((bucket, 1, (start, end)))
+        return 0
+    rest.rows += [(bucket, 1, edge) for edge in ((start, first * HOUR_MS), (last * HOUR_MS, end)) if edge[0] < edge[1]]
+    bits = 0
+    for day in range(first // HOURS, -(-last // HOURS)):
+        begin, until = max(first, day * HOURS), min(last, (day + 1) * HOURS)
+        whole = until - begin == HOURS
+        if whole and day in days.whole:
+            bits |= days.whole[day][0]
+        elif whole:
+            rest.days.append((bucket, 1, (day, day + 1)))
+        elif day in days.hours:
+            for each in days.hours[day][begin - day * HOURS : until - day * HOURS]:
+                bits |= each
+        else:
+            rest.hours.append((bucket, 1, (begin, until)))
+    return bits
+
+
+async def _beside(
+    connection: AsyncConnection, question: Question, rest: _Rest
+) -> AsyncIterator[tuple[int, int | None]]:
+    """The users of ``rest``, each once a bucket, by their numbers (``None``: they have none)."""
+    if not (rest.days or rest.hours or rest.rows):
+        return
+    plan = await planned(connection, replace(question, span=rest.span()))
+    if not plan.levels or await _folded(connection, question, rest):
+        rest, plan = rest.only_rows(), _of_rows(plan)
+    parts = [rest.days, rest.hours, rest.rows] if plan.levels else [rest.rows]
+    there = _users(plan, parts).subquery()
+    own = and_(USER_NUMBER.c.organization_id == question.scope.organization, USER_NUMBER.c.user_id == there.c.value)
+    query = select(there.c.number, USER_NUMBER.c.number).select_from(there.outerjoin(USER_NUMBER, own))
+    for bucket, number in await connection.execute(query):
+        yield int(bucket), None if number is None else int(number)
+
+
+async def _folded(connection: AsyncConnection, question: Question, rest: _Rest) -> bool:
+    """Whether sums do not tell all users of the rest apart."""
+    days = {day for _, _, (first, last) in rest.days for day in range(first, last)}
+    days |= {first // HOURS for _, _, (first, _) in rest.hours}
+    columns = DIMENSION_DAY.c
+    own = and_(columns.organization_id == question.scope.organization, columns.dimension == "user")
+    query = select(columns.day).where(own, columns.day.in_(days), columns.value == OTHER)
+    return bool(days) and await connection.scalar(query.limit(1)) is not None
+
+
+def _of_rows(plan: Plan) -> Plan:
+    return replace(plan, levels=(), conditions=(), values=plan.values[-1:])
+
+
+def _users(plan: Plan, parts: Sequence[Sequence[Part]]) -> Select[Any]:
+    """Buckets with the users that are in them (``number``, ``value``): of the parts of each level, and of rows."""
+    every = union_all(*_seen(plan, parts)).subquery()
+    there = select(every.c.number, every.c.value).group_by(every.c.number, every.c.value)
+    return there.having(func.sum(every.c.requests) > 0)
+
+
+def _seen(plan: Plan, parts: Sequence[Sequence[Part]]) -> list[Select[Any]]:
     """Of each table: buckets, the users that are in them, and with how many requests."""
     found: list[Select[Any]] = []
-    for number, (level, condition, value) in enumerate(zip(plan.levels, plan.conditions, plan.values, strict=False)):
+    for some, level, condition, value in zip(parts, plan.levels, plan.conditions, plan.values, strict=False):
         columns = level.table.c
-        parts = division.parts(number, level.length)
-        if parts:
-            found += [each.where(condition) for each in _of(parts, columns[level.column], value, columns.requests)]
-    parts = division.parts(None)
-    if parts or not found:
+        if some:
+            found += [each.where(condition) for each in _of(some, columns[level.column], value, columns.requests)]
+    if parts[-1] or not found:
         one: ColumnElement[Any] = literal_column("1", BigInteger)
-        some = _of(parts or [(0, 1, (0, 0))], REQUEST.c.received_at, plan.values[-1], one)
-        found += [each.where(plan.matching) for each in some]
+        rows = _of(parts[-1] or [(0, 1, (0, 0))], REQUEST.c.received_at, plan.values[-1], one)
+        found += [each.where(plan.matching) for each in rows]
     return found
 
 

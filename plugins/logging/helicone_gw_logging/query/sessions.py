@@ -6,8 +6,23 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, and_, case, delete, func, null, or_, select, true
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    and_,
+    case,
+    delete,
+    func,
+    literal_column,
+    null,
+    or_,
+    select,
+    true,
+    union_all,
+)
 
+from helicone_gw_logging.query.cuts import DAY_MS
 from helicone_gw_logging.query.nodes import ALL, Both, Condition, Node
 from helicone_gw_logging.query.patterns import contains
 from helicone_gw_logging.query.requests import Row
@@ -18,7 +33,7 @@ from helicone_gw_logging.query.where import compare, where
 from helicone_gw_logging.statements import put
 from helicone_gw_logging.tables import REQUEST
 from helicone_gw_logging.texts import text
-from helicone_gw_logging.totals import SESSION, SESSION_TAG
+from helicone_gw_logging.totals import NAME_DAY, NAME_SUMS, SESSION, SESSION_TAG
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,6 +41,9 @@ if TYPE_CHECKING:
     from helicone_gw import Database
 
 _OWN: Final = {"session_id": SESSION.c.session_id, "session_name": func.nullif(SESSION.c.session_name, "")}
+
+FEW_SESSIONS: Final = 20_000
+"""Sessions beside whole days up to which these are asked for."""
 
 
 class Sessions(Struct, frozen=True):
@@ -105,26 +123,68 @@ async def count(connection: AsyncConnection, wanted: Sessions) -> int:
 
 async def names(connection: AsyncConnection, wanted: Sessions, part: str, limit: int) -> list[Row]:
     """Names of sessions that contain ``part``, the one used last first: since when, until when, how many, how slow."""
-    columns = SESSION.c
-    named = wanted.where()
-    if part:
-        named = and_(named, contains(columns.session_name, part))
+    pieces = await _summed_up(connection, wanted) or [_whole(wanted.where())]
+    every = union_all(*pieces).subquery()
+    columns = every.c
     latencies = func.nullif(func.sum(columns.latency_count), 0)
     query = (
         select(
             columns.session_name.label("name"),
             func.min(columns.first_at).label("first_used"),
             func.max(columns.last_at).label("last_used"),
-            func.count().label("session_count"),
+            func.sum(columns.sessions).label("session_count"),
             func.sum(columns.requests).label("requests"),
             func.sum(columns.cost_nano_usd).label("cost_nano_usd"),
             (func.sum(columns.latency_sum) * 1.0 / latencies).label("avg_latency"),
         )
-        .where(named)
         .group_by(columns.session_name)
+        .having(func.sum(columns.sessions) > 0)
         .order_by(func.max(columns.last_at).desc(), columns.session_name)
     )
+    if part:
+        query = query.where(contains(columns.session_name, part))
     return [row._asdict() for row in await connection.execute(query.limit(limit))]
+
+
+def _whole(where: ColumnElement[bool]) -> Select[Any]:
+    """The sums of names over all sessions, which an index has in the order of names."""
+    columns = SESSION.c
+    sums = [func.sum(columns[name]).label(name) for name in NAME_SUMS[1:]]
+    times = func.min(columns.first_at).label("first_at"), func.max(columns.last_at).label("last_at")
+    query = select(columns.session_name, *times, func.count().label("sessions"), *sums)
+    return query.where(where).group_by(columns.session_name)
+
+
+async def _summed_up(connection: AsyncConnection, wanted: Sessions) -> list[Select[Any]]:
+    """The same by whole days, and by the sessions that are beside those; none where that does not answer.
+
+    Sessions count on the day when they were last heard of: those since some day are asked for, and of them those taken
+    out that began behind the end.
+    """
+    span = wanted.span
+    if span is None or span.start >= span.end or wanted.filter != ALL or wanted.search or wanted.name is not None:
+        return []
+    own, at = wanted.scope.of(SESSION), SESSION.c.last_at
+    last = await connection.scalar(select(at).where(own).order_by(at.desc()).limit(1))
+    if last is None:
+        return []
+    # Whether one began behind the end is not known of a day as a whole.
+    first_day, behind = -(-span.start // DAY_MS), (span.end if span.end <= last else last + DAY_MS) // DAY_MS
+    if first_day >= behind:
+        return []
+    beside = [and_(at >= span.start, at < first_day * DAY_MS)]
+    if span.end <= last:
+        beside.append(and_(at >= behind * DAY_MS, SESSION.c.first_at < span.end))
+    for each in beside:
+        some = select(at).where(own, each).limit(FEW_SESSIONS).subquery()
+        if int(await connection.scalar(select(func.count()).select_from(some)) or 0) == FEW_SESSIONS:
+            return []
+    days = NAME_DAY.c
+    sums = [days[name] for name in ("session_name", "first_at", "last_at", *NAME_SUMS)]
+    found = [select(*sums).where(wanted.scope.of(NAME_DAY), days.day >= first_day, days.day < behind)]
+    one = literal_column("1", BigInteger).label("sessions")
+    columns = [one if each.name == "sessions" else SESSION.c[each.name] for each in sums]
+    return [*found, *(select(*columns).where(own, each) for each in beside)]
 
 
 class Spreads(Struct, frozen=True):

@@ -1,0 +1,69 @@
+"""Naming: what the sessions of a batch change in the sums of their names.
+
+A session counts on the day when it was last heard of. One that is heard of again is taken away there, with all that it
+came to, and added where it belongs now: how many sessions a name has since some day is then a sum over days.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import select
+
+from helicone_gw_logging.columns import columns
+from helicone_gw_logging.measures import HOUR_MS
+from helicone_gw_logging.statements import Values
+from helicone_gw_logging.totals import NAME_SUMS, SESSION
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+_DAY_MS: Final = 24 * HOUR_MS
+_CHUNK: Final = 500
+_NAMES: Final = columns(SESSION)
+_KEY: Final = 3
+_FIRST, _LAST = _NAMES.index("first_at"), _NAMES.index("last_at")
+_SUMMED: Final = [_NAMES.index(name) for name in NAME_SUMS[1:]]
+
+
+def moved(connection: Connection, sessions: Sequence[Values]) -> list[Values]:
+    """What `totals.NAME_DAY` must have added when ``sessions``, rows of `totals.SESSION`, will have been.
+
+    Belongs into their transaction, before they are.
+    """
+    changed: dict[Values, list[Values]] = defaultdict(list)
+    known = _known(connection, sessions)
+    for row in sessions:
+        organization, name = row[0], row[2]
+        there = known.get(row[:_KEY])
+        first, last, sums = row[_FIRST], row[_LAST], [row[at] for at in _SUMMED]
+        if there is not None:
+            was_first, was_last, *had = there
+            changed[organization, was_last // _DAY_MS, name].append((was_first, was_last, -1, *[-n for n in had]))
+            first, last = min(first, was_first), max(last, was_last)
+            sums = [now + before for now, before in zip(sums, had, strict=True)]
+        changed[organization, last // _DAY_MS, name].append((first, last, 1, *sums))
+    made = []
+    for key, rows in changed.items():
+        firsts, lasts, *numbers = zip(*rows, strict=True)
+        made.append((*key, min(firsts), max(lasts), *map(sum, numbers)))
+    return made
+
+
+def _known(connection: Connection, sessions: Sequence[Values]) -> dict[Values, Values]:
+    """What the database has of them already: their times and sums, by key."""
+    own: dict[str, set[str]] = defaultdict(set)
+    for row in sessions:
+        own[row[0]].add(row[1])
+    found: dict[Values, Values] = {}
+    told = [SESSION.c[_NAMES[at]] for at in (0, 1, 2, _FIRST, _LAST, *_SUMMED)]
+    for organization, ids in own.items():
+        wanted = sorted(ids)
+        for start in range(0, len(wanted), _CHUNK):
+            some = SESSION.c.session_id.in_(wanted[start : start + _CHUNK])
+            query = select(*told).where(SESSION.c.organization_id == organization, some)
+            for row in connection.execute(query):
+                found[tuple(row[:_KEY])] = tuple(row[_KEY:])
+    return found
