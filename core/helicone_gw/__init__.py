@@ -22,6 +22,7 @@ from helicone_gw.config import GatewayConfig, ModelConfig, PositiveSeconds, Pric
 from helicone_gw.database import Database
 from helicone_gw.decisions import Fallback, Retry
 from helicone_gw.dialects import stream_reader, wire_format
+from helicone_gw.dialects._rewriting import NameOf
 from helicone_gw.dialects.everything import every_text, with_every_text
 from helicone_gw.dialects.pieces import TextPiece, event_pieces, has_pieces, text_pieces
 from helicone_gw.dialects.translate.carrying import carry_chat
@@ -128,6 +129,7 @@ __all__ = [
     "MessageFilter",
     "MethodNotAllowed",
     "ModelConfig",
+    "NameOf",
     "NotFound",
     "Outcome",
     "PageRequest",

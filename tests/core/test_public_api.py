@@ -24,10 +24,10 @@ UNITS ApiOperation Asked AskedTotal Asking Attempt Audit AuditEntry AuditSink Au
 BreakerPolicy Capture Chain Chunk Clock CompiledPrice ConfigError Cost DashboardCard DashboardPage Database
 DeadlineExceeded Exchange Fallback FallbackTarget Gateway GatewayConfig GatewayError GatewayKey Headers Health
 HeliconeHeaders InternalError KeyRing KeySource LocalKeys MalformedBody Measurement MessageFilter MethodNotAllowed
-ModelConfig NotFound Outcome PageRequest PanelQuery Passed PayloadTooLarge PaymentRequired PermissionDenied Permits
-Plugin PluginConfig PluginFault PositiveSeconds PriceConfig PriceSource Prices ProviderCredential ProviderKey Request
-Response Retry Role Route Seconds Secret SessionSource Shown ShownChart ShownFigure ShownTable ShownText Size Stash
-StashKey Store StoreOperation StoreUnavailable Target TextPiece Tiered TooManyRequests Unavailable Unsealable
+ModelConfig NameOf NotFound Outcome PageRequest PanelQuery Passed PayloadTooLarge PaymentRequired PermissionDenied
+Permits Plugin PluginConfig PluginFault PositiveSeconds PriceConfig PriceSource Prices ProviderCredential ProviderKey
+Request Response Retry Role Route Seconds Secret SessionSource Shown ShownChart ShownFigure ShownTable ShownText Size
+Stash StashKey Store StoreOperation StoreUnavailable Target TextPiece Tiered TooManyRequests Unavailable Unsealable
 UpstreamConnectError UpstreamError UpstreamProtocolError UpstreamStatus UpstreamStreamError UpstreamTimeout Usage
 api_document audit_command caller carry_chat client_address event_pieces every_text has_pieces hookimpl measured new_id
 parse_helicone_headers path_prefix read_table require_role shared_directory stream_reader text_pieces wire_format

@@ -11,9 +11,15 @@ from helicone_gw.dialects.splice import elements, last, members, name_end
 
 
 class NameOf(str):
-    """The last step of a path to the name of a member, and not to its value."""
+    """The last step of a path to the name of a member, and not to its value: another place, so it equals no name."""
 
     __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, NameOf) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash((NameOf, str(self)))
 
 
 Path = tuple[str | int, ...]
@@ -65,7 +71,7 @@ def _span(body: bytes, path: Path, known: dict[int, Any]) -> tuple[int, int]:
         if start not in known:
             known[start] = members(body, start) if isinstance(step, str) else elements(body, start)
         if isinstance(step, str):
-            member = last(known[start], step)
+            member = last(known[start], str(step))
             assert member is not None, "the place was found in this body"
             start, end = member.value, member.end
             if isinstance(step, NameOf):

@@ -107,7 +107,8 @@ def event_pieces(dialect: str, operation: str, value: Any) -> list[TextPiece]:
     """Every text in an event's decoded JSON, for guards: `text_pieces` and all that no document names. Never raises.
 
     Of streams of which nothing is known, all texts. What comes to light only so is a text by itself (addresses and
-    titles that an answer cites, names of tools), but for a member of a ``delta``, which goes on in the next.
+    titles that an answer cites, names of tools, long names of members), but for a member of a ``delta``, which goes on
+    in the next.
     """
     if not isinstance(value, dict):
         return []
@@ -118,12 +119,12 @@ def event_pieces(dialect: str, operation: str, value: Any) -> list[TextPiece]:
 
 
 def _further_pieces(value: dict[str, Any], known: list[TextPiece]) -> list[TextPiece]:
-    found = [place for place in every_place(value, answer=True) if not isinstance(place.path[-1], NameOf)]
+    found = list(every_place(value, answer=True))
     if len(found) <= len(known):
         return []
     paths = {piece.path for piece in known}
     return [
-        TextPiece(_any_channel(value, place.path), place.path, place.text, place.path[-2:-1] != ("delta",))
+        TextPiece(_any_channel(value, place.path), place.path, place.text, _is_alone(place.path))
         for place in found
         if place.path not in paths and place.before is None
     ]
@@ -136,10 +137,14 @@ def _any_pieces(value: dict[str, Any]) -> list[TextPiece]:
     """
     whole = isinstance(kind := value.get("object"), str) and kind.startswith("thread.") and not kind.endswith(".delta")
     return [
-        TextPiece(_any_channel(value, place.path), place.path, place.text, whole)
+        TextPiece(_any_channel(value, place.path), place.path, place.text, whole or isinstance(place.path[-1], NameOf))
         for place in every_place(value, answer=True)
-        if not isinstance(place.path[-1], NameOf) and place.before is None
+        if place.before is None
     ]
+
+
+def _is_alone(path: Path) -> bool:
+    return path[-2:-1] != ("delta",) or isinstance(path[-1], NameOf)
 
 
 def _any_channel(value: dict[str, Any], path: Path) -> Channel:
@@ -149,6 +154,8 @@ def _any_channel(value: dict[str, Any], path: Path) -> Channel:
         channel += [value[name] for name in _NUMBERS if isinstance(value.get(name), int)]
     current: Any = value
     for step in path:
+        if isinstance(step, NameOf):
+            return (*channel, step)
         current = current[step]
         if isinstance(step, str):
             channel.append(step)

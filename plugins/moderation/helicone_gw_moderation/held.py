@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from helicone_gw import Chunk, TextPiece
+from helicone_gw import Chunk, NameOf, TextPiece
 from helicone_gw_moderation.odds import drop_odds
 from helicone_gw_moderation.window import Window
 
@@ -76,14 +76,20 @@ class HeldEvent:
 
 def with_values(value: Any, changes: dict[tuple[str | int, ...], str]) -> Any:
     """``value`` with strings put at these places; what is not on the way there is shared with it."""
+    names = {path: text for path, text in changes.items() if isinstance(path[-1], NameOf)}
     for path, text in changes.items():
-        value = _with_value(value, path, text)
+        if path not in names:
+            value = _with_value(value, path, text)
+    for path in sorted(names, key=len, reverse=True):
+        value = _with_value(value, path, names[path])  # from within, so that the ways there keep their names
     return value
 
 
 def _with_value(value: Any, path: tuple[str | int, ...], text: str) -> Any:
     if not path:
         return text
+    if isinstance(path[0], NameOf):
+        return {text if name == str(path[0]) else name: item for name, item in value.items()}
     copy = value.copy()
     copy[path[0]] = _with_value(value[path[0]], path[1:], text)
     return copy

@@ -110,3 +110,14 @@ def test_of_an_event_everything_is_a_piece_and_usually_one() -> None:
     (piece,) = event_pieces("openai", "responses", added)
     assert (piece.text, piece.path, piece.whole) == ("https://a", ("annotation", "url"), True)
     assert event_pieces("vertex", "other", []) == event_pieces("openai", "chat", None) == []
+
+
+def test_a_members_name_and_its_value_are_two_places() -> None:
+    given = {"alice@example.com": "bob@example.com", "carol@example.com": {"dave@example.com": 1}}
+    body = msgspec.json.encode({"tools": [{"parameters": given}]})
+    assert b"@" not in with_every_text(body, lambda text: "[ADDRESS]" if "@" in text else text)
+    value = {"choices": [{"delta": {"tool_calls": [{"function": {"arguments": given}}]}}]}
+    for operation in ("chat", "unknown"):
+        pieces = event_pieces("openai", operation, value)
+        assert [piece.text.partition("@")[0] for piece in pieces] == ["alice", "bob", "carol", "dave"]
+        assert len({piece.path for piece in pieces}) == 4
