@@ -35,6 +35,7 @@ class Exchange:
         "_layer",
         "_message_filters",
         "_readers",
+        "_reads_text",
         "_upload",
         "_upload_length",
         "_uploaded",
@@ -138,6 +139,7 @@ class Exchange:
         self._departure: Callable[[], object] | None = None
         self._watchers = 0
         self._readers = 0
+        self._reads_text = False
         self._message_filters: list[MessageFilter] = []
 
     @property
@@ -179,12 +181,14 @@ class Exchange:
         """
         self._watchers |= 1 << self._layer
 
-    def read_answer(self) -> None:
+    def read_answer(self, *, text: bool = False) -> None:
         """Ask for ``on_response`` of this exchange, for a plugin that declares `Plugin.answers_on_request`.
 
-        To be called before the provider is, in ``pre_request`` as a rule.
+        ``text``: with plain text whole as well, such as a transcript, which would be relayed as it comes. To be called
+        before the provider is, in ``pre_request`` as a rule.
         """
         self._readers |= 1 << self._layer
+        self._reads_text = self._reads_text or text
 
     def filter_messages(self, messages: MessageFilter) -> None:
         """Have the messages of a WebSocket pass through ``messages``, both ways; to be called in ``pre_request``.

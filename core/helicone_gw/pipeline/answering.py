@@ -119,6 +119,8 @@ class Answering:
                 return self._buffered(opened, translation, response, body, encoding, layer, gated)
             if translation is not None:
                 raise UpstreamProtocolError("The provider's answer is neither JSON nor events.")
+            if exchange._reads_text and first.get(b"content-type", b"").lower().startswith(b"text/"):
+                return await self._plain(opened, response, encoding, layer)
             live = LiveStream(response.body, events=False, close=response.close)
             return Answer(response.status, response.headers, layer, live=live, attempt=attempt)
         except BaseException as problem:
@@ -126,6 +128,18 @@ class Answering:
             if isinstance(problem, UpstreamError):
                 conceal(problem, call.request, exchange)
             raise
+
+    async def _plain(self, opened: Opened, response: UpstreamResponse, encoding: str, layer: int) -> Answer:
+        """An answer in plain text, such as a transcript, which a plugin wants to read; too long a one streams on."""
+        body, rest = await read_ahead(response.body, self._max_body)
+        if rest is not None:
+            live = LiveStream(rest, events=False, close=response.close)
+            return Answer(response.status, response.headers, layer, live=live, attempt=opened.attempt)
+        await response.close()
+        headers, plain = response.headers, decode(body, encoding, self._max_body)
+        if plain is not None and encoding != "identity":
+            body, headers = plain, headers.without("content-encoding")
+        return Answer(response.status, headers, layer, body=body, attempt=opened.attempt)
 
     def _buffered(
         self,

@@ -191,6 +191,12 @@ class ModerationConfig(PluginConfig):
                 raise ValueError(f"there is no judge {judge!r}; those that there are: {', '.join(sorted(known))}")
         return self
 
+    @property
+    def asks_for_nothing(self) -> bool:
+        """Whether there is a check only where a client asks for one, and all rules are those that the plugin has."""
+        own = self.checks or self.rules or self.headers != HeadersConfig() or self.detectors != DetectorsConfig()
+        return not own
+
     def all_checks(self) -> list[CheckConfig]:
         """Every check, whoever asks for it."""
         headers = self.headers

@@ -90,7 +90,7 @@ class Guard:
             changed = await self._look_at(plan, request)
         if self._policy.output is not None or (self._vault is not None and self._vault.values):
             exchange.watch_stream()
-            exchange.read_answer()
+            exchange.read_answer(text=True)
             if wire is None:
                 # Nobody else reads the answer, so that it could come in a coding that the gateway does not know.
                 request = changed or request

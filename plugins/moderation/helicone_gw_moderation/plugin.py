@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from helicone_gw_moderation.detectors import configured
 from helicone_gw_moderation.guarding import TICK, Guard
 from helicone_gw_moderation.intake import may_have_text
 from helicone_gw_moderation.judging import Judging
-from helicone_gw_moderation.policy import Policies, unknown_names
+from helicone_gw_moderation.policy import NOTHING_WISHED, Policies, Policy, unknown_names, wishes_of
 from helicone_gw_moderation.report import ModerationCounters
 from helicone_gw_moderation.texts import Clean
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from helicone_gw import Chunk, Exchange, Gateway, GatewayConfig, Measurement, Request, Response
     from helicone_gw_moderation.detectors.base import Detector
+    from helicone_gw_moderation.policy import Targets
 
 
 class ModerationPlugin(Plugin):
@@ -34,13 +36,15 @@ class ModerationPlugin(Plugin):
     before = ("router", "fallbacks", "retries")
     config: ModerationConfig
     _judging: Judging
-    _policies: Policies
+    _targets: Targets
 
     def __init__(self, config: ModerationConfig, name: str) -> None:
         super().__init__(config, name)
         self.counters = ModerationCounters()
         self._clean = Clean(config.remembered)
         self._guards: StashKey[Guard] = StashKey(f"{name}.guard")
+        self._policies: Policies | None = None
+        self._making: asyncio.Future[Policies] | None = None
         if any(rule.keys for rule in config.rules):
             self.vary = ("key",)
 
@@ -65,13 +69,19 @@ class ModerationPlugin(Plugin):
 
     @hookimpl
     async def startup(self, gateway: Gateway) -> None:
-        """Make the detectors and the judges."""
+        """Make the detectors, unless only a client can ask for them, and the judges."""
         self._clock = gateway.clock
+        self._targets = gateway.routing.targets
+        self._judging = Judging(self.config, gateway, self.counters)
+        if not self.config.asks_for_nothing:
+            self._policies = self._make()
+
+    def _make(self) -> Policies:
+        """Raises `ConfigError` for rules that cannot be used."""
         detectors = self.detectors()
         if problems := unknown_names(self.config, detectors):
             raise ConfigError(problems)
-        self._policies = Policies(self.config, detectors, gateway.routing.targets)
-        self._judging = Judging(self.config, gateway, self.counters)
+        return Policies(self.config, detectors, self._targets)
 
     @hookimpl
     def register_commands(self, cli: typer.Typer) -> None:
@@ -81,11 +91,28 @@ class ModerationPlugin(Plugin):
         cli.add_typer(commands(), name=self.name)
 
     @hookimpl
-    async def pre_request(self, exchange: Exchange) -> Request | None:
+    def pre_request(self, exchange: Exchange) -> Awaitable[Request | None] | Request | None:
         """Look through the request, and see to it that the answer is looked through."""
+        policies = self._policies
+        if policies is None:
+            return None if wishes_of(exchange.request) is NOTHING_WISHED else self._first(exchange)
+        policy = policies.of(exchange)
+        if policy is None or not may_have_text(exchange.request, policy):
+            return None
+        return self._guarded(exchange, policy)
+
+    async def _first(self, exchange: Exchange) -> Request | None:
+        """The same before there are detectors: to make them took a tenth of the start, and few clients ever ask."""
+        if self._making is None:
+            self._making = asyncio.ensure_future(asyncio.to_thread(self._make))
+        # Shielded: a client that leaves must not take them from those who wait beside it.
+        self._policies = await asyncio.shield(self._making)
         policy = self._policies.of(exchange)
         if policy is None or not may_have_text(exchange.request, policy):
             return None
+        return await self._guarded(exchange, policy)
+
+    async def _guarded(self, exchange: Exchange, policy: Policy) -> Request | None:
         guard = Guard(exchange, policy, self.config, self._judging, self._clock, self.counters, self._clean)
         exchange.stash[self._guards] = guard
         return await guard.request()

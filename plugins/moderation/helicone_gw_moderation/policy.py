@@ -11,7 +11,7 @@ from typing import get_args
 
 from msgspec import Struct
 
-from helicone_gw import BadRequest, Exchange, FallbackTarget, Target
+from helicone_gw import BadRequest, Exchange, FallbackTarget, Request, Target
 from helicone_gw_moderation.config import CheckConfig, ModerationConfig, RuleConfig
 from helicone_gw_moderation.detectors.base import Category, Detector
 from helicone_gw_moderation.plan import Check, Plan
@@ -33,6 +33,22 @@ class Policy(Struct, frozen=True):
     output: Plan | None
 
 
+Wishes = tuple[bool, bool, bool, bool]
+"""What a client's headers ask for: moderations, security, advanced security, that personal data is taken out."""
+
+NOTHING_WISHED: Wishes = (False, False, False, False)
+
+
+def wishes_of(request: Request) -> Wishes:
+    """What the headers of ``request`` ask for; `NOTHING_WISHED` itself where that is nothing."""
+    said = request.helicone
+    security, moderations, personal = said.llm_security_enabled, said.moderations_enabled, said.peyeeye_enabled
+    if security is not True and moderations is not True and personal is not True:
+        return NOTHING_WISHED
+    advanced = security is True and said.llm_security_advanced is True
+    return (moderations is True, security is True, advanced, personal is True)
+
+
 class Policies:
     """Finds policies. An exchange that nobody wants checked costs a few comparisons."""
 
@@ -50,15 +66,8 @@ class Policies:
     def of(self, exchange: Exchange) -> Policy | None:
         """The policy of ``exchange``; ``None``: leave it alone."""
         request = exchange.request
-        said = request.helicone
-        security = said.llm_security_enabled is True
-        wishes = (
-            said.moderations_enabled is True,
-            security,
-            security and said.llm_security_advanced is True,
-            said.peyeeye_enabled is True,
-        )
-        if not self._always and not self._rules and not any(wishes):
+        wishes = wishes_of(request)
+        if wishes is NOTHING_WISHED and not self._always and not self._rules:
             return None
         if not self._rules:
             return self._of((), None, None, wishes)
@@ -81,9 +90,7 @@ class Policies:
                 names |= dict.fromkeys(target.model for target in found if target.model)
         return tuple(islice((name for name in names if name), _MOST_NAMES))
 
-    def _find(
-        self, models: tuple[str, ...], route: str | None, key: str | None, wishes: tuple[bool, bool, bool, bool]
-    ) -> Policy | None:
+    def _find(self, models: tuple[str, ...], route: str | None, key: str | None, wishes: Wishes) -> Policy | None:
         config, headers = self._config, self._config.headers
         checks = list(config.checks)
         for rule in config.rules:

@@ -19,6 +19,7 @@ from helicone_gw_moderation.window import Window
 
 MOST_CHANNELS = 256
 """Texts of one stream that are followed over its events; what comes in further ones is decided event by event."""
+_DONE = b"data: [DONE]"
 
 
 class Reader(Protocol):
@@ -85,9 +86,15 @@ class StreamGuard:
         if self.blocked:
             return ()
         value = chunk.json
+        is_plain = _is_plain(value, chunk.data)
+        if is_plain:
+            chunk = self._plain(chunk)
+            value = chunk.json
+            if self.blocked:
+                return self._leaving(now)
         pieces = event_pieces(self._dialect, self._operation, value)
         ended = ended_channels(value, chunk.data)
-        if not pieces and not ended and not self._queue and not self._replaced:
+        if not pieces and not ended and not self._queue and not self._replaced and not is_plain:
             self._reader.feed(chunk.data)
             return None
         event = HeldEvent(chunk, value, now)
@@ -142,6 +149,16 @@ class StreamGuard:
         if self.verdicts is not None:
             self.verdicts.close()
         self._queue.clear()
+
+    def _plain(self, chunk: Chunk) -> Chunk:
+        """An event that is not an object, or has a comment, as it leaves: whatever it is, it is text to its reader."""
+        text = chunk.data.decode("utf-8", "replace")
+        window = Window(self._plan, vault=self._vault)
+        window.feed(text)
+        self._take(window.decide(final=True))
+        if self.verdicts is not None and not text.startswith(":"):
+            self.verdicts.receive("", text)
+        return Chunk(window.changed(0, text).encode()) if window.changes else chunk
 
     def _take_in(self, event: HeldEvent, piece: TextPiece) -> None:
         window = None if piece.whole else self._window(piece)
@@ -218,6 +235,13 @@ class StreamGuard:
     def _leave(self, chunk: Chunk, out: list[Chunk]) -> None:
         self._reader.feed(chunk.data)
         out.append(chunk)
+
+
+def _is_plain(value: object, data: bytes) -> bool:
+    """Whether an event is no object, or has a comment, which whoever reads the stream itself sees."""
+    if not isinstance(value, dict):
+        return data.strip() != _DONE
+    return data.startswith(b":") or b"\n:" in data or b"\r:" in data
 
 
 def _events(data: bytes) -> list[Chunk]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Sequence
 from typing import Any
 
@@ -437,6 +438,25 @@ async def test_an_answer_in_a_coding_that_nobody_knows_is_noted_or_refused(
         reply = await running.request("POST", "/v1/something/else", json={"a": 1})
     assert (reply.status, b"\xff" in reply.body) == (status, status == 200)
     assert running.exchanges[0].annotations["moderation.unread"] == "answer"
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+async def test_an_answer_in_plain_text_is_looked_through(gateway: GatewayFactory, encoding: str) -> None:
+    said = f"1\n00:00:01 --> 00:00:02\nWrite to {ADDRESS}.\n".encode()
+    coded = (gzip.compress(said[:40]), gzip.compress(said[40:])) if encoding == "gzip" else (said[:40], said[40:])
+    fields = (("content-type", "text/plain; charset=utf-8"), ("content-encoding", encoding))
+    provider = ScriptedProvider(default=ScriptedResponse(200, fields, coded))
+    form = b'--b\r\nContent-Disposition: form-data; name="response_format"\r\n\r\nsrt\r\n--b--\r\n'
+    async with gateway(moderation(check("pii", action="redact")), classes=CLASSES, provider=provider) as running:
+        reply = await running.request(
+            "POST",
+            "/v1/audio/transcriptions",
+            content=form,
+            headers={"content-type": "multipart/form-data; boundary=b"},
+        )
+    assert (reply.status, reply.body) == (200, said.replace(ADDRESS.encode(), b"[EMAIL]"))
+    assert reply.headers.get("content-encoding") in (None, "identity")
+    assert notes(running) == [("email", "redact", "output")]
 
 
 async def test_geminis_arrays_are_streams(gateway: GatewayFactory) -> None:

@@ -70,6 +70,8 @@ async def conversation(running: RunningGateway, model: Model, *messages: str, an
         f'{{"type":"response.create","event_id":"e1","response":{{"tools":[{{"description":"{PHRASE}"}}]}}}}',
         '{"type":"input_audio_buffer.append","audio":"AA==","type":"conversation.item.create"}',
         "no JSON",
+        f'["{PHRASE}"]',
+        f'{{"event_id":["a"],"type":1,"text":"{PHRASE}"}}',
     ],
 )
 async def test_a_message_that_is_refused_is_answered_and_the_session_goes_on(

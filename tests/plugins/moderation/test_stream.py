@@ -162,3 +162,40 @@ def test_however_many_channels_there_are_they_are_bounded_and_looked_at() -> Non
 def test_which_channels_an_event_ends(value: Any, prefixes: list[tuple[Any, ...]]) -> None:
     data = b"data: [DONE]\n\n" if value is None else b"data: {}\n\n"
     assert ended_channels(value, data) == prefixes
+
+
+JSON = '{"choices":[{"index":0,"delta":{"content":"%s ."}}]}'
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        f"data: plain {KEY} .",
+        f'data: "{KEY} ."',
+        f"data: [{JSON % KEY}]",
+        f"data: {JSON % KEY} and more",
+        f"data: \ufeff{JSON % KEY}",
+        "data: " + JSON % f"\t{KEY}",
+        f": {KEY} :",
+        f": {KEY} :\ndata: {JSON % 'Fine'}",
+        f"event: x\r: {KEY} :",
+        f'data: {{"choices":[{{"delta":{{"{KEY}":1}}}}]}}',
+        f'data: {{"choices":[{{"delta":{{"tool_calls":[{{"function":{{"arguments":{{"{KEY}":"{KEY}"}}}}}}]}}}}]}}',
+    ],
+)
+@pytest.mark.parametrize("action", ["block", "redact"])
+def test_whatever_an_event_is_what_is_found_in_it_does_not_leave(data: str, action: str) -> None:
+    held = Held("secret", action=action)
+    asked = Chunk(data.encode() + b"\n\n")
+    left = held.guard.feed(asked, 0.0)
+    out = b"".join(chunk.data for chunk in [*([asked] if left is None else left), *held.guard.end(1.0)])
+    assert KEY.encode() not in out
+    assert {hit.label for hit in held.hits} == {"test_key"}
+    assert (b"[TEST_KEY]" in out) is (action == "redact")
+    assert held.guard.blocked is (action == "block")
+
+
+@pytest.mark.parametrize("data", [": a comment\n\n", "data: [DONE]\n\n", ": ping\nevent: a\ndata: {}\n\n"])
+def test_other_events_leave_as_they_came(data: str) -> None:
+    held, asked = Held("secret", action="redact"), Chunk(data.encode())
+    assert [chunk.data for chunk in held.guard.feed(asked, 0.0) or [asked]] == [data.encode()]
