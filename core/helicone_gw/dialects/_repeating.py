@@ -7,6 +7,7 @@ say, the first of them said it already.
 from __future__ import annotations
 
 import re
+from itertools import repeat
 
 _TEXTS = re.compile(
     rb'"(?:content|text|thinking|reasoning|reasoning_content|partial_json|arguments|refusal|obfuscation)":"'
@@ -14,6 +15,9 @@ _TEXTS = re.compile(
 )
 _MOST_TEXTS = 2
 _PATIENCE = 4
+_SEARCHED = 64
+"""Bytes that are searched for between texts: before it looks for more than a hundred, CPython prepares a table, every
+time."""
 
 
 class Repeating:
@@ -23,13 +27,13 @@ class Repeating:
     is given up after a few, and costs nothing more.
     """
 
-    __slots__ = ("_first", "_inside", "_last", "_patience", "_quotes", "_seam")
+    __slots__ = ("_first", "_head", "_inside", "_last", "_patience", "_quotes", "_rest")
 
     def __init__(self) -> None:
         self._patience = _PATIENCE
-        # An event is _first, a text, perhaps _inside and another text, and _last; between two texts of two events lies
-        # _seam.
-        self._first = self._inside = self._last = self._seam = b""
+        # An event is _first, a text, perhaps _inside and another text, and _last; between two texts of two events lie
+        # _last and _first, in other words _head and _rest.
+        self._first = self._inside = self._last = self._head = self._rest = b""
         self._quotes = 0
 
     def learn(self, event: bytes) -> None:
@@ -50,7 +54,8 @@ class Repeating:
         self._first, self._last = constants[0], event[at:]
         self._inside = constants[1] if len(constants) > 1 else b""
         self._quotes = self._inside.count(b'"')
-        self._seam = self._last + self._first
+        seam = self._last + self._first
+        self._head, self._rest = seam[:_SEARCHED], seam[_SEARCHED:]
 
     def forget(self) -> None:
         """What the event that was learned says is no longer the last that was said of it."""
@@ -64,11 +69,16 @@ class Repeating:
         second = events.find(b"\n\n", len(first)) + 2
         if not events.startswith(first, second):
             events = events[:second]  # nothing is searched that cannot follow
-        *texts, end = events[len(first) :].split(self._seam)
+        head, rest = self._head, self._rest
+        text, *behind_heads = events[len(first) :].split(head)
+        follows = [*map(bytes.startswith, behind_heads, repeat(rest))]
+        seams = follows.index(False) if False in follows else len(follows)
+        skipped = len(rest)
+        texts = [text, *[piece[skipped:] for piece in behind_heads[:seams]]][:seams]
         like = self._like(texts)
-        span = sum(map(len, texts[:like])) + like * len(self._seam)
+        span = sum(map(len, texts[:like])) + like * (len(head) + skipped)
         # Behind the last one that is like it there may be any other event.
-        piece = texts[like] if like < len(texts) else end
+        piece = events[len(first) + span :]
         behind = piece.find(last)
         if behind >= 0 and self._like([piece[:behind]]):
             span += len(first) + behind + len(last)
