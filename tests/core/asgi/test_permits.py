@@ -34,6 +34,14 @@ def test_the_types() -> None:
         ("POST", "/openai/v1beta/models/gpt-4o%3AgenerateContent", JSON, b'{"contents":[]}'),
         ("POST", "/v1/chat/completions", JSON, b'{"model":"gpt-4o","model":"gpt-4o-mini","messages":[]}'),
         ("POST", "/v1/chat/completions", JSON, b'{"model":"gpt-4o-mini","Model":"gpt-4o","messages":[]}'),
+        ("POST", "/v1/chat/completions", JSON, b'{"model":"gpt-4o-mini","messages":[],"models":["gpt-4o"]}'),
+        ("POST", "/v1/chat/completions", JSON, b'{"model":"gpt-4o-mini","messages":[],"mod\\u0065ls":["gpt-4o"]}'),
+        (
+            "POST",
+            "/v1/responses",
+            JSON,
+            b'{"model":"gpt-4o-mini","tools":[{"type":"image_generation","model":"dall-e"}]}',
+        ),
     ],
 )
 async def test_nothing_hides_a_model(
@@ -49,6 +57,8 @@ async def test_nothing_hides_a_model(
     ("method", "path", "options"),
     [
         ("POST", "/v1/chat/completions", {"json": {"model": "gpt-4o-mini", "messages": []}}),
+        ("POST", "/v1/responses", {"json": {"model": "gpt-4o-mini", "tools": [{"model": "gpt-4o-mini-x"}, 1, {}]}}),
+        ("POST", "/v1/chat/completions", {"json": {"model": "gpt-4o-mini", "models": ["gpt-4o-mini"], "tools": 1}}),
         ("GET", "/v1/models", {}),
         ("POST", "/v1/files", {"content": b"data", "headers": {"content-type": "application/octet-stream"}}),
     ],
