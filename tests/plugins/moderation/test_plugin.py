@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from collections.abc import Sequence
 from typing import Any
@@ -550,3 +551,18 @@ async def test_gzip_is_read_and_so_is_what_was_escaped(gateway: GatewayFactory) 
         content = b'{"model": "gpt-4o-mini", "messages": [{"content": "\\u0073k-test-Ab3dEf6hIj9lMn2p"}]}'
         reply = await running.request("POST", CHAT, content=content, headers={"content-type": "application/json"})
         assert reply.status == 400
+
+
+async def test_what_only_clients_ask_for_is_made_once_when_the_first_one_does(
+    gateway: GatewayFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    configured = ModerationPlugin.detectors
+    monkeypatch.setattr(ModerationPlugin, "detectors", lambda self: [made.append(1), configured(self)][1])
+    async with gateway(["moderation"]) as running:
+        assert (await running.chat(PHRASE)).status == 200
+        assert made == []
+        asking = {"Helicone-LLM-Security-Enabled": "true"}
+        replies = await asyncio.gather(*(running.chat(PHRASE, headers=asking) for _ in range(5)))
+        assert [reply.status for reply in replies] == [400] * 5
+        assert made == [1]
