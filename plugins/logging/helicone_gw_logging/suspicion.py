@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import repeat
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
@@ -15,6 +16,7 @@ _KEY_BYTES = 8
 _KEY_GOES_ON = re.compile(rb"[A-Za-z0-9_.-]{%d}" % _KEY_BYTES)
 _REPETITIVE = 2048
 _STREAMS = (b"data:", b"event:")
+_piece: Callable[[bytes, slice], bytes] = bytes.__getitem__
 
 
 class Suspicion:
@@ -79,10 +81,12 @@ def without_repetition(stream: bytes, window: int) -> bytes:
     if len(same) < 4 * window:
         return stream
     start, rest = same[:window], same[window:]
-    gone = len(rest) - window
-    events = [event[gone:] if event.startswith(rest) else event for event in stream.split(start)]
+    events = stream.split(start)
+    # Of those that go on with it: there are hundreds, for which no step of the interpreter is taken.
+    repeats = map(bytes.startswith, events, repeat(rest))
+    kept = map((slice(None), slice(len(rest) - window, None)).__getitem__, repeats)
     # What was taken out stands once at the end. Around each gap a whole window is left on either side.
-    return start.join(events) + same
+    return start.join(map(_piece, events, kept)) + same
 
 
 def _between_texts(one: bytes, other: bytes) -> bytes:
