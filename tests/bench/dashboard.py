@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import os
+import random
 import shutil
 import statistics
 import tempfile
@@ -29,6 +30,7 @@ from tests.bench.dashboard_paints import Paint, painted
 from tests.bench.dashboard_visits import VISITS, Visit, unmeasured
 from tests.plugins.dashboard import furnishing
 from tests.plugins.dashboard.screenshots import HEADERS, PLUGINS
+from tests.plugins.dashboard.seeding import tell
 from tests.plugins.logging import test_scale
 from tests.program import EXECUTABLE, free_port, process
 
@@ -45,6 +47,8 @@ PAINTED = (
     ("prompts", "/dashboard/prompts"),
     ("settings", "/dashboard/settings"),
 )
+STEPS = 500
+"""Requests of the longest session."""
 READY = 5
 """Seconds after a start until which the dashboard has made itself ready."""
 BEGIN = "<!-- dashboard: begin (written by python -m tests.bench.dashboard) -->"
@@ -99,11 +103,23 @@ def forget(database: Path) -> None:
         os.close(descriptor)
 
 
+def converse(client: httpx.Client) -> None:
+    """Tell of a session of `STEPS` requests, five to a step of its path."""
+    dice, now = random.Random(7), time.time()
+    for number in range(STEPS):
+        said = {"Helicone-Session-Id": "long", "Helicone-Session-Path": f"/agent/step-{number // 5}"}
+        tell(client, dice, "gpt-4o-mini", "openai", now - 2 * STEPS + 2 * number, 1.5, said, 200)
+    wanted = {"filter": {"request_response_rmt": {"session_id": {"equals": "long"}}}}
+    while client.post("/v1/request/count/query", json=wanted).json()["data"] < STEPS:
+        time.sleep(0.1)
+
+
 def names(url: str) -> dict[str, str]:
     """What stands in braces in the addresses of `VISITS`, once there is something of every kind."""
     furnished = furnishing.furnish(url, HEADERS)
     _, _, _, prompt, _, version = furnished[1].split("/")
     with httpx.Client(base_url=url, headers=HEADERS, trust_env=False, timeout=60) as client:
+        converse(client)
         some = {"filter": {"request_response_rmt": {"model": {"equals": "model-3"}}}, "limit": 50}
         listed = client.post("/v1/request/query", json={**some, "sort": {"created_at": "desc"}}).json()
         evaluators = client.post("/v1/evaluator/query", json={}).json()["data"]

@@ -47,7 +47,7 @@ def seed(
             }
             status = dice.choices([200, 429, 500], weights=[95, 3, 2])[0]
             streamed = lively and number % 2 == 0
-            _tell(client, dice, model, provider, now - ago, took, said, status, streamed=streamed)
+            tell(client, dice, model, provider, now - ago, took, said, status, streamed=streamed)
         for number in range(3):
             at = now - 600 - dice.random() * 20_000
             messages: list[Any] = [{"role": "system", "content": "You plan trips."}, _user(QUESTION)]
@@ -62,7 +62,7 @@ def seed(
                     "Helicone-Session-Name": "Trip planner",
                 }
                 status = 500 if (number, place) == (0, 3) else 200
-                _tell(client, dice, model, provider, at, took, said, status, messages)
+                tell(client, dice, model, provider, at, took, said, status, messages)
                 arguments = json.dumps({"city": "Lisbon", "nights": 5, "step": path})
                 call = {"id": f"c{place}", "type": "function", "function": {"name": "find", "arguments": arguments}}
                 messages += [
@@ -76,7 +76,7 @@ def seed(
             time.sleep(0.1)
 
 
-def _tell(
+def tell(
     client: httpx.Client,
     dice: random.Random,
     model: str,
@@ -89,6 +89,7 @@ def _tell(
     *,
     streamed: bool = False,
 ) -> None:
+    """Tell the gateway of one request: when it began (epoch seconds), how long it took, and its Helicone fields."""
     tokens = dice.randint(50, 4000), dice.randint(10, 900)
     body: dict[str, Any] = {"model": model, "messages": messages or [_user(QUESTION)]}
     if streamed:

@@ -144,7 +144,7 @@ async def test_a_property_has_its_values_and_another_key_can_be_chosen(running: 
 async def test_a_model_has_its_price_its_percentiles_and_its_breaker(running: RunningGateway) -> None:
     page = text(await get(running, "models"))
     assert "$1.00 in, $2.00 out" in page
-    assert "closed" in page
+    assert "healthy" in page
     cells = await get(running, "models/percentiles/latency", **HTMX)
     assert set(re.findall(r'id="([^"]+)"', cells)) <= set(re.findall(r'id="([^"]+)"', await get(running, "models")))
     assert len(re.findall(r'hx-swap-oob="true">[^<]+ m?s<', cells)) == 2, "p50 and p95"
@@ -228,7 +228,7 @@ async def test_a_plugin_has_its_settings_its_figures_and_its_readme(running: Run
 
 async def test_settings_say_what_is_kept_and_how_the_gateway_is(running: RunningGateway) -> None:
     page = text(await get(running, "settings"))
-    for words in ("for ever", "SQLite", "memory of each worker", "Demo", "healthy", "Journal"):
+    for words in ("for ever", "SQLite", "memory of each worker", "Demo", "healthy", "Journal", "Members"):
         assert words in page
 
 

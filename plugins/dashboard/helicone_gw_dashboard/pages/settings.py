@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,7 +70,8 @@ async def settings(view: View) -> Response:
         unknown_more=max(len(unknown) - MOST_UNKNOWN, 0),
         server=server,
         active=gateway.active,
-        tasks=list(_tasks(gateway.measurements())),
+        tasks=_tasks(gateway.measurements()),
+        **await view.panels(members=_members(view)),
     )
 
 
@@ -99,8 +101,18 @@ def _providers(view: View) -> Iterator[dict[str, Any]]:
         }
 
 
-def _tasks(measurements: Any) -> Iterator[Measurement]:
-    yield from (each for each in measurements if each.name.startswith("background_"))
+async def _members(view: View) -> Counter[str] | None:
+    """How many people have each role in the caller's organization; ``None`` where nothing knows people."""
+    if not view.instances("security"):
+        return None
+    return Counter(row["role"] for row in await view.ask("GET", "/v1/admin/users"))
+
+
+def _tasks(measurements: Iterable[Measurement]) -> dict[str, tuple[float, float]]:
+    """Tasks that run beside the requests, and how many failed, by whose they are."""
+    known = {(each.name, each.labels.get("kind", "")): each.value for each in measurements}
+    kinds = sorted(kind for name, kind in known if name == "background_tasks")
+    return {kind: (known["background_tasks", kind], known.get(("background_failures", kind), 0)) for kind in kinds}
 
 
 async def _size(database: Database) -> tuple[int | None, str]:

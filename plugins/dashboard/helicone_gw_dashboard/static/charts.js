@@ -58,9 +58,8 @@
         series.width = 0;
       }
       if (lane.look === "before") series.dash = [4, 4];
-      if (lane.look === "line" && lane.values.filter(function (value) { return value !== null; }).length < 60) {
-        series.points = { show: true, size: 4, fill: ink };
-      }
+      var known = lane.values.filter(function (value) { return value !== null; }).length;
+      if (lane.look === "line" && known < 60) series.points = { show: true, size: known < 3 ? 8 : 4, fill: ink };
       return series;
     });
     var tip = document.createElement("div");
