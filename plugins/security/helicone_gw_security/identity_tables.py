@@ -42,8 +42,8 @@ class UserRow(SQLModel, table=True):
             "organization_id",
             "email",
             unique=True,
+            # For Postgres the migration says the same. Said here, every start would import a dialect.
             sqlite_where=text("removed_at IS NULL"),
-            postgresql_where=text("removed_at IS NULL"),
         ),
         Index("uq_gateway_user_organization_id_subject", "organization_id", "subject", unique=True),
     )

@@ -21,8 +21,8 @@ class GatewayKeyRow(SQLModel, table=True):
             "organization_id",
             "name",
             unique=True,
+            # For Postgres the migration says the same. Said here, every start would import a dialect.
             sqlite_where=text("revoked_at IS NULL"),
-            postgresql_where=text("revoked_at IS NULL"),
         ),
     )
 
