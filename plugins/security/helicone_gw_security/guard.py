@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from helicone_gw import BadRequest, GatewayError, NotFound, PermissionDenied, Permits
-from helicone_gw_security.objects import OVERLAP, in_path, references, uploaded
+from helicone_gw_security.objects import OVERLAP, in_path, is_batch, references, referred, uploaded
 from helicone_gw_security.own_keys import own_providers, with_own_key
 
 if TYPE_CHECKING:
@@ -134,7 +134,8 @@ class Guard:
     async def _looked_through(
         self, exchange: Exchange, pieces: AsyncIterator[bytes], form: bool
     ) -> AsyncIterator[bytes]:
-        tail, known = b"", set[str]()
+        tail, known, unknown, batch = b"", set[str](), set[str](), False
+        allowed = self._config.may_use_unknown(exchange.organization) or with_own_key(exchange)
         async for piece in pieces:
             window = tail + piece
             if _ENCODED_PART.search(window) is not None and not with_own_key(exchange):
@@ -149,10 +150,16 @@ class Guard:
                 known |= fresh
                 if len(known) > MOST_UPLOADED:
                     raise BadRequest(f"An upload may name {MOST_UPLOADED} objects at most.", code="too_many_objects")
-                for name, here in (await self._ledger.owners(fresh)).items():
+                owners = await self._ledger.owners(fresh)
+                unknown |= (referred(window) & fresh) - owners.keys()
+                for name, here in owners.items():
                     if exchange.organization not in here.values():
                         self.refused += 1
                         raise _nothing(name)
+            batch = batch or is_batch(window)
+            if batch and unknown and not allowed:
+                self.refused += 1
+                raise _nothing(min(unknown))
             tail = window[-OVERLAP:]
             yield piece
 

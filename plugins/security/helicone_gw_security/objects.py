@@ -52,6 +52,12 @@ _MEMBERS = (
 _BEFORE = re.compile(rb'"(?:' + _MEMBERS.encode() + rb')"\s*:\s*(?:\{\s*"id"\s*:\s*)?$', re.IGNORECASE)
 _LOOK_BACK = 120
 
+# Cohere's are slugs of what the client called them; others have members of these names, too, in arguments of tools.
+_SLUG = rb'"([\w.-]{1,120})"'
+_DATASET = re.compile(rb'"(?:input_)?dataset_?id"\s*:\s*' + _SLUG, re.IGNORECASE)
+_CONNECTOR = re.compile(rb'"connectors"\s*:\s*\[[^\]]{0,4000}', re.IGNORECASE)
+_CONNECTED = re.compile(rb'"id"\s*:\s*' + _SLUG, re.IGNORECASE)
+
 _NAMED = r"(?:files|cachedContents|batches|tunedModels|fileSearchStores|operations|batchPredictionJobs)/[\w.-]{1,120}"
 _NAME_IN_BODY = re.compile(
     rb'"(?:file_?uri|cached_?content|file_?name|file_?search_?store_?names?|name|uri)"\s*:\s*\[?\s*"(?:[^"\\]{0,512}/)?('
@@ -114,6 +120,8 @@ def references(request: Request, *more: bytes) -> References:
     for text in (request.body, *more):
         if text:
             _look(text, certain, mentioned, google=google)
+            if request.dialect == "cohere":
+                _look_at_coheres(unescaped(text), certain, mentioned)
     if len(certain) + len(mentioned) > MOST_IDS:
         raise BadRequest(f"A request may refer to {MOST_IDS} objects at most.", code="too_many_objects")
     return References(frozenset(certain), frozenset(mentioned - certain))
@@ -174,6 +182,24 @@ def _plain_path(path: str) -> str:
     """The path as a lenient server may read it: without parameters of its segments (RFC 3986, section 3.3)."""
     path = unquote(path)
     return re.sub(r";[^/]*", "", path) if ";" in path else path
+
+
+def _look_at_coheres(plain: bytes, certain: set[str], mentioned: set[str]) -> None:
+    certain.update(each.decode() for each in _DATASET.findall(plain))
+    for connectors in _CONNECTOR.findall(plain):
+        mentioned.update(each.decode() for each in _CONNECTED.findall(connectors))  # "web-search" is everybody's
+
+
+def referred(window: bytes) -> set[str]:
+    """The ids in a piece of an upload of which a member says that they are."""
+    plain = unescaped(window)
+    found = (each for each in _QUOTED.finditer(plain) if _BEFORE.search(plain[: each.start()][-_LOOK_BACK:]))
+    return {name for each in found if ID.fullmatch(name := each[1].decode("ascii"))}
+
+
+def is_batch(window: bytes) -> bool:
+    """Whether a piece of an upload has lines of a batch, which a provider carries out."""
+    return b'"custom_id"' in unescaped(window)
 
 
 def uploaded(window: bytes, *, form: bool = False) -> set[str]:

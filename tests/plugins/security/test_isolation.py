@@ -222,6 +222,45 @@ async def test_uploads_are_looked_through(filled: RunningGateway) -> None:
     assert packed.status == 415
 
 
+@pytest.mark.parametrize(("unknown", "status"), [("refuse", 404), ("allow", 200)])
+async def test_lines_of_a_batch_name_nothing_that_nobody_knows(
+    gateway: GatewayFactory, unknown: str, status: int
+) -> None:
+    asked = {"input": [{"type": "input_file", "file_id": "file-OfNobodyThatIsKnown001"}]}
+    lines = [json.dumps(line) for line in ({"body": asked, "custom_id": "a"}, {"custom_id": "b", "body": asked})]
+    kind = "multipart/form-data; boundary=x"
+    async with gateway(plugins(objects={"unknown": unknown}), provider=ScriptedProvider(default=Provider())) as running:
+
+        async def upload(text: str) -> int:
+            head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="b.jsonl"\r\n\r\n'
+            body = head + text.encode() + b"\r\n--x--\r\n"
+            return (await call(running, ONE, "POST", "/v1/files", body, content_type=kind)).status
+
+        for line in lines:
+            assert await upload(line) == status
+            assert await upload(line + "\n" + " " * 5000 + lines[0]) == status
+        assert await upload(json.dumps(asked)) == 200, "what is no batch may tell of anything"
+        assert await upload(json.dumps({"custom_id": "c", "text": "see file-OfNobodyThatIsKnown001"})) == 200
+
+
+async def test_datasets_and_connectors_of_coheres_are_their_makers(gateway: GatewayFactory) -> None:
+    name = "sales-wdlq4d"
+    provider = ScriptedProvider(default=of_json({"id": name}))
+    async with gateway(plugins(), provider=provider, config={"providers": {"cohere": {"api_key": "c"}}}) as running:
+        assert (await call(running, ONE, "POST", "/cohere/v1/datasets?name=sales", {})).status == 200
+        for path, body in (
+            ("/cohere/v1/embed-jobs", {"model": "embed-v4", "dataset_id": name}),
+            ("/cohere/v1/finetuning/finetuned-models", {"name": "x", "settings": {"dataset_id": name}}),
+            ("/cohere/v1/chat", {"message": "x", "connectors": [{"id": "web-search"}, {"options": {}, "id": name}]}),
+        ):
+            for key, status in ((ONE, 200), (TWO, 404)):
+                assert (await call(running, key, "POST", path, body)).status == status, path
+        outside = {"model": "embed-v4", "dataset_id": "made-outside"}
+        assert (await call(running, ONE, "POST", "/cohere/v1/embed-jobs", outside)).status == 404
+        search = {"message": "x", "connectors": [{"id": "web-search"}]}
+        assert (await call(running, TWO, "POST", "/cohere/v1/chat", search)).status == 200
+
+
 async def test_what_a_provider_makes_of_ones_own_is_ones_own(filled: RunningGateway) -> None:
     """A batch's output is a file that nobody uploaded."""
     assert (await call(filled, ONE, "GET", f"/v1/batches/{IDS['batches']}")).json()["output_file_id"] == OUTPUT
