@@ -85,7 +85,7 @@ class InForce:
         return self._policy(text, HEADER, ("header",), self._config)
 
     def _rule(self, limit: LimitConfig) -> PolicyRule | ConcurrencyRule:
-        name = limit.name or _digest(limit)
+        name = limit_name(limit)
         if limit.concurrency is not None:
             return ConcurrencyRule(limit.concurrency, limit.segment, name=name, lease=self._config.lease)
         assert limit.policy is not None
@@ -107,8 +107,11 @@ class InForce:
         )
 
 
-def _digest(limit: LimitConfig) -> str:
-    """A name made of what the limit says: the same after a restart, in every worker, wherever it stands in the list."""
-    return hashlib.sha256(
-        msgspec.json.encode(limit.model_dump(mode="json", exclude={"queue"}), order="sorted")
-    ).hexdigest()[:16]
+def limit_name(limit: LimitConfig) -> str:
+    """Its name, or one made of what it says: the same after a restart, in every worker, wherever it is in the list."""
+    return (
+        limit.name
+        or hashlib.sha256(
+            msgspec.json.encode(limit.model_dump(mode="json", exclude={"queue"}), order="sorted")
+        ).hexdigest()[:16]
+    )

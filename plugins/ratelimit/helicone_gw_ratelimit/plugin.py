@@ -103,13 +103,18 @@ class RatelimitPlugin(Plugin):
 
     @hookimpl
     def register_routes(self, gateway: Gateway) -> Blueprint | None:
-        """Serve ``GET /v1/budgets``, for every instance: the outermost does."""
+        """Serve ``GET /v1/budgets`` and ``/v1/ratelimit``, for every instance: the outermost does."""
         instances = _instances(gateway)
         if instances[0] is not self:
             return None
-        from helicone_gw_ratelimit.budget_api import routes
+        from helicone_gw_ratelimit import budget_api, limits_api
 
-        return routes(self.name, lambda: [each.budgeting for each in instances if each.budgeting is not None])
+        pages = budget_api.routes(
+            self.name, lambda: [each.budgeting for each in instances if each.budgeting is not None]
+        )
+        limits_api.add_to(pages, lambda: instances)
+        gateway.pages.describe(lambda: [budget_api.OPERATION, limits_api.OPERATION])
+        return pages
 
     @hookimpl
     def register_commands(self, cli: typer.Typer) -> None:

@@ -114,6 +114,7 @@ def summary(location: Location) -> tuple[str, str | None, str, str, str]:
         ("POST /v1/prompt-2025/query/production-version", "rest"),
         ("POST /v2/prompt-2025/query/version", "rest"),
         ("GET /v1/budgets", "rest"),
+        ("GET /v1/ratelimit", "rest"),
         ("DELETE /v1/cache", "rest"),
         ("GET /v1/cache/stats", "rest"),
         ("GET /v1/cache/entries/3f0c", "rest"),
