@@ -25,6 +25,7 @@ _REASONS: Final = {
     404: "There is nothing of that name that the caller may see.",
     409: "It cannot be beside what is there.",
     413: "The body is too large.",
+    429: "There were too many of these.",
     500: "It could not be done.",
     501: "A package that it needs is not installed.",
     502: "Another server gave no good answer.",

@@ -111,6 +111,7 @@ class AlertsPlugin(Plugin):
         if _first(gateway) is not self:
             return None
         from helicone_gw_alerts import api_alerts, api_evaluators, api_webhooks
+        from helicone_gw_alerts.operations import OPERATIONS
         from helicone_gw_alerts.serving import Pages
 
         pages = Pages(f"{self.name}-api")
@@ -120,6 +121,7 @@ class AlertsPlugin(Plugin):
         api_alerts.declare(pages, service)
         api_webhooks.declare(pages, self._webhooks, self.outbox, gateway.audit)
         api_evaluators.declare(pages, self._evaluators, self._log, gateway.audit)
+        gateway.pages.describe(lambda: OPERATIONS)
         return pages.blueprint
 
     @hookimpl

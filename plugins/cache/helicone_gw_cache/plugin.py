@@ -85,7 +85,9 @@ class CachePlugin(Plugin):
         if next(plugin for plugin in gateway.plugins if isinstance(plugin, CachePlugin)) is not self:
             return None
         from helicone_gw_cache.api import routes
+        from helicone_gw_cache.operations import OPERATIONS
 
+        gateway.pages.describe(lambda: OPERATIONS)
         return routes(self.name, lambda: self.backend, self.savings, gateway.clock, gateway.audit)
 
     @hookimpl

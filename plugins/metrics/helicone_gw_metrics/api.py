@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from quart import Blueprint, Response, request
 
-from helicone_gw import PermissionDenied, caller
+from helicone_gw import ApiOperation, PermissionDenied, caller
 
 OPERATOR = "default"
 """The organisation that sees what concerns all of them: figures are not told apart by organisation."""
+
+
+OPERATION: Final = ApiOperation(
+    method="GET",
+    path="/metrics",
+    tag="gateway",
+    summary="Figures of the gateway, for Prometheus.",
+    plain=("text/plain", "application/openmetrics-text"),
+    data=str,
+)
 
 
 def routes(name: str, page: Callable[[str], Awaitable[tuple[bytes, str]]]) -> Blueprint:

@@ -71,8 +71,9 @@ class MetricsPlugin(Plugin):
         """Serve ``/metrics``: the outermost instance does, where there are several."""
         if self._publishing is None or self._outermost(gateway) is not self:
             return None
-        from helicone_gw_metrics.api import routes
+        from helicone_gw_metrics.api import OPERATION, routes
 
+        gateway.pages.describe(lambda: [OPERATION])
         return routes(self.name, self._publishing.page)
 
     @staticmethod

@@ -108,7 +108,9 @@ class PromptsPlugin(Plugin):
             return None
         from helicone_gw_prompts.api import Service, routes
         from helicone_gw_prompts.comparing import Comparing
+        from helicone_gw_prompts.operations import OPERATIONS
 
+        gateway.pages.describe(lambda: OPERATIONS)
         return routes(self.name, Service(self.editor, self._links, Comparing(gateway), gateway.audit))
 
     @hookimpl

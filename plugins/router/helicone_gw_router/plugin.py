@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from helicone_gw import BadRequest, NotFound, Plugin, Response, Route, StashKey, Target, UpstreamStatus, hookimpl
+from helicone_gw import (
+    ApiOperation,
+    BadRequest,
+    NotFound,
+    Plugin,
+    Response,
+    Route,
+    StashKey,
+    Target,
+    UpstreamStatus,
+    hookimpl,
+)
 from helicone_gw_router import listing, loading, prompts
 from helicone_gw_router.affinity import Memory
 from helicone_gw_router.config import RouterConfig
@@ -106,6 +117,15 @@ class RouterPlugin(Plugin):
             return await asyncio.to_thread(listing.registry, gateway, self.registry.models(), usable)
 
         blueprint.add_url_rule(REGISTRY_PATH, "models", models)
+        registry = ApiOperation(
+            method="GET",
+            path=REGISTRY_PATH,
+            tag="models",
+            summary="Every model with its offers and prices.",
+            plain=("application/json",),
+            data=dict[str, Any],
+        )
+        gateway.pages.describe(lambda: [registry])
         return blueprint
 
     @hookimpl

@@ -117,8 +117,9 @@ class Identity:
     ) -> list[Blueprint]:
         """The pages of the plugin instance ``name``: logins, and the administrators' API over what is given."""
         # Only a gateway that serves needs a web framework.
-        from helicone_gw_security.admin.pages import admin_pages
+        from helicone_gw_security.admin.pages import admin_pages, described
         from helicone_gw_security.admin.routing import Desk
+        from helicone_gw_security.auth_operations import AUTH
         from helicone_gw_security.auth_pages import auth_pages
 
         providers = [
@@ -134,6 +135,7 @@ class Identity:
             audit=gateway.audit,
             clock=gateway.clock,
         )
+        gateway.pages.describe(lambda: [*described(), *AUTH])
         if not self._config.oidc:
             return [auth_pages(name, self.logins, gateway.keys, providers), admin_pages(name, desk)]
         from helicone_gw_security.oidc import OidcProvider

@@ -125,6 +125,7 @@ def test_its_schemas_are_schemas() -> None:
     assert {name.rpartition("/")[2] for name in references(DOCUMENT)} <= set(known)
 
 
+@pytest.mark.full  # one example of each is part of the whole document's test
 @pytest.mark.timeout(900)
 async def test_no_request_has_an_answer_that_is_not_described(running: RunningGateway) -> None:
     """Bodies, parameters and queries as the document has them, and broken ones, made by schemathesis."""

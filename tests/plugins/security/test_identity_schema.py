@@ -16,12 +16,11 @@ from cryptography.fernet import Fernet
 from hypothesis import HealthCheck, Phase, given, settings
 
 from helicone_gw.testing import GatewayFactory, RunningGateway
-from helicone_gw_security.admin.openapi import document
-from helicone_gw_security.admin.pages import operations
+from helicone_gw_security.admin.pages import document, operations
 from tests.plugins.security.people import KEYS, security
 from tests.plugins.security.test_identity_admin import READER, ROOT, everything, planted
 
-SCHEMA = schemathesis.openapi.from_dict(document(operations()))
+SCHEMA = schemathesis.openapi.from_dict(document())
 EXAMPLES = [3, pytest.param(100, marks=pytest.mark.full)]
 """Requests for every operation."""
 

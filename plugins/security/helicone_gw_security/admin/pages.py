@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from quart import Blueprint
 
+from helicone_gw import ApiOperation, api_document
 from helicone_gw_security.admin import all_organizations, gateway_keys, organizations, people, provider_keys, records
-from helicone_gw_security.admin.openapi import document
 from helicone_gw_security.admin.routing import Desk, Operation, Routes, blueprint
 
 MODULES: Final[tuple[Routes, ...]] = (
@@ -30,7 +30,27 @@ def operations() -> list[Operation]:
     return [operation for module in MODULES for operation in module.operations]
 
 
+def described() -> list[ApiOperation]:
+    """Every operation, and this API's own document, as documents have them."""
+    own = ApiOperation(
+        method="GET",
+        path=DOCUMENT,
+        tag="administration",
+        summary="The document of this API alone.",
+        plain=("application/json",),
+        data=dict[str, Any],
+    )
+    return [*(operation.described() for operation in operations()), own]
+
+
+def document() -> dict[str, Any]:
+    """The document of this API alone (OpenAPI 3.1)."""
+    about = "Gateway keys, providers' keys, users, organisations and the audit log."
+    return api_document(
+        [operation.described() for operation in operations()], title="helicone-gw: administration", description=about
+    )
+
+
 def admin_pages(name: str, desk: Desk) -> Blueprint:
     """The pages of the plugin instance ``name``."""
-    known = operations()
-    return blueprint(name, desk, known, cache(lambda: msgspec.json.encode(document(known))), DOCUMENT)
+    return blueprint(name, desk, operations(), cache(lambda: msgspec.json.encode(document())), DOCUMENT)

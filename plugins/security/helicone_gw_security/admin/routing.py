@@ -7,7 +7,6 @@ every handler works in the caller's organisation alone. Answers are ``{"data": .
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
@@ -18,7 +17,17 @@ from quart import Blueprint, Response, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from helicone_gw import BadRequest, GatewayError, GatewayKey, NotFound, Role, Unavailable, caller, require_role
+from helicone_gw import (
+    ApiOperation,
+    BadRequest,
+    GatewayError,
+    GatewayKey,
+    NotFound,
+    Role,
+    Unavailable,
+    caller,
+    require_role,
+)
 
 if TYPE_CHECKING:
     from helicone_gw import Clock
@@ -108,12 +117,24 @@ class Operation:
     @property
     def name(self) -> str:
         """Unique among all operations."""
-        return f"{self.method.lower()}{re.sub(r'[^A-Za-z0-9]+', '_', self.path)}"
+        return self.described().name
 
-    @property
-    def parameters(self) -> list[str]:
-        """The names in the path's braces."""
-        return re.findall(r"{(\w+)}", self.path)
+    def described(self) -> ApiOperation:
+        """As the document of the REST API has it; what its function says of itself is what is said of it."""
+        summary, _, description = (self.handler.__doc__ or "").strip().partition("\n\n")
+        return ApiOperation(
+            method=self.method,
+            path=self.path,
+            tag=self.tag,
+            summary=" ".join(summary.split()),
+            description=description,
+            role=self.role,
+            body=self.body,
+            query=self.query,
+            data=self.data,
+            status=self.status,
+            errors=(400, 404, 409, 413),
+        )
 
 
 class Routes:
