@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from helicone_gw import BadRequest, Exchange, MalformedBody, PayloadTooLarge, Request, wire_format
 from helicone_gw_moderation.config import ModerationConfig
@@ -16,14 +16,22 @@ from helicone_gw_moderation.texts import IN_A_THREAD
 
 _UPLOADING = frozenset({"audio", "images"})
 """Operations that take uploads beside JSON."""
+_WITHOUT_BODIES = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods whose bodies are not sent on."""
+_GLANCE = 64 * 1024
+"""Bytes of a long upload that tell whether it is text."""
 _SENTENCE = 20
 """Characters of the shortest text beside the conversation that judges are given."""
 
 
 def may_have_text(request: Request, policy: Policy) -> bool:
     """Whether there is anything to look through: not where something is only listed or deleted."""
-    if request.method in ("POST", "PUT", "PATCH") or request.operation in OPERATIONS:
+    if request.operation in OPERATIONS:
         return True
+    if request.method not in _WITHOUT_BODIES:
+        fields = request.headers
+        has_body = request.body or fields.get("content-length", "0") != "0" or "transfer-encoding" in fields
+        return request.method != "DELETE" or bool(has_body)
     return request.method == "GET" and policy.output is not None and request.operation != "models"
 
 
@@ -55,11 +63,7 @@ class Intake:
         found = await self._read(plan, request)
         if found is not None and sum(map(len, found.texts)) > self._config.max_characters:
             if plan.enforces:
-                raise PayloadTooLarge(
-                    f"The request has more than {self._config.max_characters} characters of text, which is more than "
-                    "the gateway's safety policy looks through.",
-                    code="too_long_to_moderate",
-                )
+                raise self._too_long()
             self._report.unread("request: too long")
             return None
         return found
@@ -94,6 +98,8 @@ class Intake:
         body = request.body
         if body is None:
             body = await self._exchange.read_upload(self._config.max_characters)
+            if body is None and plan.enforces:
+                self._exchange.through_upload(self._no_text)
         if not body:
             self._unread(plan)
             return None
@@ -101,6 +107,34 @@ class Intake:
         if found is None or not found.whole:
             self._unread(plan)
         return found
+
+    def _too_long(self) -> PayloadTooLarge:
+        return PayloadTooLarge(
+            f"The request has more than {self._config.max_characters} characters of text, which is more than the "
+            "gateway's safety policy looks through.",
+            code="too_long_to_moderate",
+        )
+
+    async def _no_text(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """A long upload on its way. Raises `PayloadTooLarge` where it begins as text: of sound and pictures nothing is
+        read, however long they are."""
+        first = b""
+        async for piece in pieces:
+            if len(first) < _GLANCE:
+                first += piece
+                if len(first) < _GLANCE:
+                    continue
+                piece = first
+                self._refuse_text(first)
+            yield piece
+        if len(first) < _GLANCE:
+            self._refuse_text(first)
+            yield first
+
+    def _refuse_text(self, beginning: bytes) -> None:
+        text = beginning[:_GLANCE].decode("utf-8", "ignore")
+        if "\0" not in text and len(text.encode()) > len(beginning[:_GLANCE]) - 4:
+            raise self._too_long()
 
     async def _of(self, plan: Plan, body: bytes, content_type: str, *, is_json: bool) -> Texts | None:
         try:

@@ -203,10 +203,12 @@ async def test_a_form_is_read_but_for_what_is_no_text(
     assert [request.body for request in provider.requests] == ([form(*fields)] if status == 200 else [])
 
 
-async def test_an_upload_that_is_too_long_is_sent_on_and_noted(gateway: GatewayFactory) -> None:
+async def test_an_upload_that_is_too_long_is_sent_on_and_noted_where_nothing_is_enforced(
+    gateway: GatewayFactory,
+) -> None:
     content = form(('"file"; filename="a.txt"', "text/plain", b"a" * 500))
     provider = ScriptedProvider(default=of_json({"id": "file-1"}))
-    config = moderation(check("injection"), max_characters=100)
+    config = moderation(check("injection", action="flag"), max_characters=100)
     async with gateway(config, classes=CLASSES, provider=provider, config=CONFIG) as running:
         assert (await running.request("POST", "/v1/files", content=content, headers=MULTIPART)).status == 200
     assert provider.requests[0].body == content
@@ -404,3 +406,32 @@ async def test_what_is_said_in_tokens_is_not_read_and_that_is_noted(
         async with gateway(stack, classes=CLASSES, config=CONFIG, provider=provider) as running:
             assert (await running.request("POST", path, json=body)).status == status
         assert ("moderation.unread" in running.exchanges[0].annotations) is (not read and unread == "pass")
+
+
+@pytest.mark.parametrize("method", ["DELETE", "QUERY", "SEARCH", "MERGE"])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/something/else"])
+async def test_the_body_of_any_method_is_looked_through(gateway: GatewayFactory, method: str, path: str) -> None:
+    body = msgspec.json.encode({"model": "m", "messages": [{"role": "user", "content": PHRASE}]})
+    fields = {"content-type": "application/json"}
+    provider = ScriptedProvider(default=of_json({}))
+    async with gateway(moderation(check("injection")), classes=CLASSES, config=CONFIG, provider=provider) as running:
+        assert (await running.request(method, path, content=body, headers=fields)).status == 400
+        assert running.provider.requests == []
+        assert (await running.request("DELETE", path)).status == 200
+        assert running.exchanges[-1].annotations == {}
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/octet-stream", "multipart/form-data; boundary=b"])
+@pytest.mark.parametrize("size", [2_000, 200_000])
+@pytest.mark.parametrize(("beginning", "status"), [(PHRASE.encode(), 413), ("é".encode(), 413), (b"\x89PNG\0", 200)])
+async def test_long_text_that_is_uploaded_is_refused_and_long_pictures_pass(
+    gateway: GatewayFactory, kind: str, size: int, beginning: bytes, status: int
+) -> None:
+    head = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n' if "boundary" in kind else b""
+    plugins, provider = moderation(check("injection"), max_characters=1000), ScriptedProvider(default=of_json({}))
+    async with gateway(plugins, classes=CLASSES, config=CONFIG, provider=provider) as running:
+        reply = await running.request(
+            "POST", "/v1/files", content=head + beginning + "é".encode() * size, headers={"content-type": kind}
+        )
+        assert running.exchanges[0].annotations["moderation.unread"] == "request"
+    assert reply.status == status
