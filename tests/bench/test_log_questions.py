@@ -19,13 +19,14 @@ from helicone_gw_logging.query import sessions, users
 from helicone_gw_logging.query.active import active
 from helicone_gw_logging.query.cuts import cuts, zone
 from helicone_gw_logging.query.filters import read_filter
+from helicone_gw_logging.query.largest import largest
 from helicone_gw_logging.query.percentiles import counted
 from helicone_gw_logging.query.plan import By, Group, Question, planned
 from helicone_gw_logging.query.requests import Wanted, count, find
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.sorts import Order
 from helicone_gw_logging.query.spans import Span
-from helicone_gw_logging.query.sums import answered, largest, summed
+from helicone_gw_logging.query.sums import answered, summed
 from helicone_gw_logging.totals import SESSION, USER
 from tests.plugins.logging.test_scale import DAYS, START, fill
 

@@ -15,10 +15,11 @@ from helicone_gw import Database
 from helicone_gw_logging.command_line import on_database
 from helicone_gw_logging.query import ready
 from helicone_gw_logging.query.cuts import cuts, zone
+from helicone_gw_logging.query.largest import largest
 from helicone_gw_logging.query.plan import By, Group, Question, planned
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.spans import Span
-from helicone_gw_logging.query.sums import Sums, answered, largest
+from helicone_gw_logging.query.sums import Sums, answered
 from helicone_gw_logging.rendering import dollars, printable
 from helicone_gw_logging.times import parse_since
 

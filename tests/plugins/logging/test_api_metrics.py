@@ -24,12 +24,13 @@ from helicone_gw_logging.query.active import active
 from helicone_gw_logging.query.buckets import Increment
 from helicone_gw_logging.query.cuts import cuts, steps, zone
 from helicone_gw_logging.query.filters import read_filter
+from helicone_gw_logging.query.largest import largest
 from helicone_gw_logging.query.nodes import FilterError
 from helicone_gw_logging.query.percentiles import counted
 from helicone_gw_logging.query.plan import By, Group, Question, planned
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.spans import Span
-from helicone_gw_logging.query.sums import largest, summed
+from helicone_gw_logging.query.sums import summed
 from helicone_gw_logging.tables import PROPERTY, REQUEST
 from tests.plugins.logging.asking import START, log_all, many
 from tests.plugins.logging.calling import ALICE, EVE, KEYS, ask, migrated

@@ -12,9 +12,10 @@ from helicone_gw_logging.api.amounts import SHOWN, Amounts, amounts
 from helicone_gw_logging.api.asked import InBuckets, Value, added, before, shown
 from helicone_gw_logging.api.routes import Call, Refused, Routes
 from helicone_gw_logging.query.active import active
+from helicone_gw_logging.query.largest import largest
 from helicone_gw_logging.query.plan import Group, Question, planned
 from helicone_gw_logging.query.reading import reading
-from helicone_gw_logging.query.sums import Place, Sums, answered, largest
+from helicone_gw_logging.query.sums import Place, Sums, answered
 from helicone_gw_logging.times import iso
 
 if TYPE_CHECKING:

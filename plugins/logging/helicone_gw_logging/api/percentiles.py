@@ -13,10 +13,11 @@ from helicone_gw_logging.api.asked import InBuckets, Value, before, shown
 from helicone_gw_logging.api.routes import Call, Routes
 from helicone_gw_logging.histograms import percentile
 from helicone_gw_logging.query.buckets import Increment
+from helicone_gw_logging.query.largest import largest
 from helicone_gw_logging.query.percentiles import Counts, Metric, counted
 from helicone_gw_logging.query.plan import Question, planned
 from helicone_gw_logging.query.reading import reading
-from helicone_gw_logging.query.sums import Place, largest
+from helicone_gw_logging.query.sums import Place
 from helicone_gw_logging.times import iso
 
 if TYPE_CHECKING:

@@ -11,11 +11,12 @@ from msgspec.structs import replace
 from helicone_gw_logging.api.amounts import SHOWN, Amounts, amounts
 from helicone_gw_logging.api.asked import MAX_GROUPS, Asked, Value, added, before, group_of, shown
 from helicone_gw_logging.api.routes import Call, Routes
+from helicone_gw_logging.query.largest import largest
 from helicone_gw_logging.query.plan import By, Question, planned
 from helicone_gw_logging.query.reading import reading
 from helicone_gw_logging.query.requests import reached
 from helicone_gw_logging.query.spans import Span
-from helicone_gw_logging.query.sums import answered, largest
+from helicone_gw_logging.query.sums import answered
 from helicone_gw_logging.times import iso
 
 if TYPE_CHECKING:

@@ -17,12 +17,13 @@ from helicone_gw_logging.api.metrics import Bucket, buckets_of
 from helicone_gw_logging.api.percentiles import Percentiles, percentiles_of
 from helicone_gw_logging.api.routes import Call, Routes
 from helicone_gw_logging.query.cuts import step
+from helicone_gw_logging.query.largest import largest
 from helicone_gw_logging.query.nodes import ALL
 from helicone_gw_logging.query.percentiles import counted
 from helicone_gw_logging.query.plan import By, Group, Question, planned
 from helicone_gw_logging.query.reading import reading
 from helicone_gw_logging.query.scope import Scope
-from helicone_gw_logging.query.sums import answered, instants, largest
+from helicone_gw_logging.query.sums import answered, instants
 from helicone_gw_logging.query.where import where
 from helicone_gw_logging.tables import REQUEST, SCORE
 from helicone_gw_logging.times import iso

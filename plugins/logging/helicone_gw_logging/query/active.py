@@ -17,7 +17,7 @@ from sqlalchemy import BigInteger, ColumnElement, Select, and_, func, literal_co
 
 from helicone_gw_logging.measures import HOUR_MS
 from helicone_gw_logging.presence import HOURS, bits_of, noted
-from helicone_gw_logging.query.cuts import DAY_MS, between
+from helicone_gw_logging.query.cuts import DAY_MS, Range, between
 from helicone_gw_logging.query.division import FEW, Part, table
 from helicone_gw_logging.query.nodes import ALL, FilterError
 from helicone_gw_logging.query.plan import Group, Plan, Question, planned
@@ -125,7 +125,8 @@ def _noted(bucket: int, start: int, end: int, days: _Days, rest: _Rest) -> int:
     if first >= last:
         rest.rows.append((bucket, 1, (start, end)))
         return 0
-    rest.rows += [(bucket, 1, edge) for edge in ((start, first * HOUR_MS), (last * HOUR_MS, end)) if edge[0] < edge[1]]
+    _edge(bucket, (start, first * HOUR_MS), first - 1, rest)
+    _edge(bucket, (last * HOUR_MS, end), last, rest)
     bits = 0
     for day in range(first // HOURS, -(-last // HOURS)):
         begin, until = max(first, day * HOURS), min(last, (day + 1) * HOURS)
@@ -140,6 +141,19 @@ def _noted(bucket: int, start: int, end: int, days: _Days, rest: _Rest) -> int:
         else:
             rest.hours.append((bucket, 1, (begin, until)))
     return bits
+
+
+def _edge(bucket: int, part: Range, hour: int, rest: _Rest) -> None:
+    """A part of an hour, by its rows, or by all of the hour and the rows beside: whichever are fewer."""
+    start, end = hour * HOUR_MS, (hour + 1) * HOUR_MS
+    if part[0] >= part[1]:
+        return
+    if 2 * (part[1] - part[0]) <= HOUR_MS:
+        rest.rows.append((bucket, 1, part))
+        return
+    rest.hours.append((bucket, 1, (hour, hour + 1)))
+    beside = (start, part[0]) if part[0] > start else (part[1], end)
+    rest.rows.append((bucket, -1, beside))
 
 
 async def _beside(

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 _OWN: Final = {"session_id": SESSION.c.session_id, "session_name": func.nullif(SESSION.c.session_name, "")}
 
-FEW_SESSIONS: Final = 20_000
+FEW_SESSIONS: Final = 100_000
 """Sessions beside whole days up to which these are asked for."""
 
 

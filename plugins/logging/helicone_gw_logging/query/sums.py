@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from msgspec.structs import replace
-from sqlalchemy import BigInteger, ColumnElement, Select, case, func, literal_column, null, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, Select, case, func, literal_column, null, select
 
 from helicone_gw_logging.query.cuts import step
 from helicone_gw_logging.query.division import BESIDE, Division, within
@@ -83,30 +82,6 @@ async def answered(
                 for index, number in enumerate(numbers):
                     before[index] += sign * int(number or 0)
     return {place: dict(zip(names, sums, strict=True)) for place, sums in found.items() if any(sums)}
-
-
-async def largest(
-    connection: AsyncConnection,
-    question: Question,
-    plan: Plan,
-    sums: tuple[str, str | None],
-    limit: int,
-    offset: int = 0,
-) -> list[Any]:
-    """The values whose sum (of two: whose quotient) is largest, in order; those alike by value."""
-    names = [name for name in sums if name is not None]
-    question = replace(question, cuts=())
-    division = plan.divided(question)
-    wanted = ["requests", *(name for name in names if name != "requests")]
-    several = union_all(*(statement for _, statement in statements(question, plan, division, wanted)))
-    every = several.subquery()
-    amount: ColumnElement[Any] = func.sum(every.c[names[0]])
-    if len(names) == 2:
-        divisor = func.sum(every.c[names[1]])
-        amount = amount * literal_column("1.0") / func.nullif(divisor, 0)
-    query = select(every.c.value).group_by(every.c.value).having(func.sum(every.c.requests) > 0)
-    query = query.order_by(amount.desc().nulls_last(), every.c.value).limit(limit).offset(offset)
-    return [*await connection.scalars(query)]
 
 
 def statements(

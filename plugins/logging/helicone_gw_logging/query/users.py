@@ -11,13 +11,14 @@ from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, func, lite
 
 from helicone_gw_logging.query.active import active
 from helicone_gw_logging.query.cuts import DAY_MS, Range, whole
+from helicone_gw_logging.query.largest import largest
 from helicone_gw_logging.query.nodes import ALL, Both, Condition, Node
 from helicone_gw_logging.query.plan import Group, Question, planned
 from helicone_gw_logging.query.requests import reached
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.spans import Span
 from helicone_gw_logging.query.spread import Percentile, Spread, spread
-from helicone_gw_logging.query.sums import answered, largest, of_rows
+from helicone_gw_logging.query.sums import answered, of_rows
 from helicone_gw_logging.query.where import compare, where
 from helicone_gw_logging.tables import REQUEST
 from helicone_gw_logging.texts import text
