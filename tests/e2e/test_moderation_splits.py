@@ -17,7 +17,7 @@ import pytest
 from helicone_gw.testing import GatewayFactory, RunningGateway, ScriptedProvider, ScriptedResponse
 from helicone_gw.testing.dialects import openai_chat
 from helicone_gw.testing.record import RecordedRequest
-from helicone_gw_moderation.detectors import build_detectors
+from helicone_gw_moderation.detectors.detector import build_detectors
 from helicone_gw_moderation.measuring.corpus import load
 from helicone_gw_moderation.measuring.samples import PERSONAL, SECRETS
 

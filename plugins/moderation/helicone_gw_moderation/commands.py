@@ -9,7 +9,8 @@ import typer
 from ruamel.yaml.error import YAMLError
 
 from helicone_gw import ConfigError
-from helicone_gw_moderation.detectors import Detector, build_detectors
+from helicone_gw_moderation.detectors import Detector
+from helicone_gw_moderation.detectors.detector import build_detectors
 
 BEGIN = "<!-- measured: begin -->"
 END = "<!-- measured: end -->"

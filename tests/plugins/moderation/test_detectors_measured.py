@@ -42,7 +42,7 @@ def test_no_item_is_in_two_splits(items: list[Item]) -> None:
 
 
 def test_the_corpus_holds_no_secret_of_its_own() -> None:
-    from helicone_gw_moderation.detectors import build_detectors
+    from helicone_gw_moderation.detectors.detector import build_detectors
 
     (secrets,) = build_detectors(("secrets",))
     for file in CORPUS.iterdir():

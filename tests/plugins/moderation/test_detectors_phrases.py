@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helicone_gw_moderation.detectors import build_detectors
+from helicone_gw_moderation.detectors.detector import build_detectors
 from helicone_gw_moderation.detectors.folding import fold, origins
 from helicone_gw_moderation.detectors.phrases import Phrase, Phrases
 from helicone_gw_moderation.measuring.hiding import HIDINGS

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from helicone_gw import ConfigError
-from helicone_gw_moderation.detectors import DetectorsConfig, build_detectors, configured
+from helicone_gw_moderation.detectors import DetectorsConfig, configured
+from helicone_gw_moderation.detectors.detector import build_detectors
 from helicone_gw_moderation.detectors.rules import BUILT_IN, built_in, read
 
 README = Path(__file__).parents[3] / "plugins" / "moderation" / "README.md"

@@ -6,9 +6,8 @@ from random import Random
 
 import pytest
 
-from helicone_gw_moderation.detectors import build_detectors
 from helicone_gw_moderation.detectors import checksums as sums
-from helicone_gw_moderation.detectors.detector import CHECKS
+from helicone_gw_moderation.detectors.detector import CHECKS, build_detectors
 from helicone_gw_moderation.measuring.samples import PERSONAL, SECRETS, near_miss, secret_of
 
 SECRET, PII = build_detectors(("secrets", "pii"))

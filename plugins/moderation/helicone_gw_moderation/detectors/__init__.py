@@ -5,7 +5,6 @@
 
 from helicone_gw_moderation.detectors.base import MAX_FINDING, MAX_OVERLAP, Category, Detector, Finding
 from helicone_gw_moderation.detectors.config import DetectorsConfig, configured
-from helicone_gw_moderation.detectors.detector import build_detectors
 
 __all__ = [
     "MAX_FINDING",
@@ -14,6 +13,5 @@ __all__ = [
     "Detector",
     "DetectorsConfig",
     "Finding",
-    "build_detectors",
     "configured",
 ]

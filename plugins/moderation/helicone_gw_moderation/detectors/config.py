@@ -8,11 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from helicone_gw import ConfigError, PluginConfig
-from helicone_gw_moderation.detectors.badger import PromptbadgerDetector
 from helicone_gw_moderation.detectors.base import Detector
-from helicone_gw_moderation.detectors.detector import build_detectors
-from helicone_gw_moderation.detectors.output import LengthDetector, SchemaDetector
-from helicone_gw_moderation.detectors.rules import BUILT_IN, Pack, Rule, RuleFile, read_file
 
 Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,63}$")]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
@@ -46,6 +42,12 @@ class DetectorsConfig(PluginConfig):
 
 def configured(config: DetectorsConfig) -> tuple[Detector, ...]:
     """The detectors that ``config`` asks for. Raises `ConfigError` with a line for each rule that cannot be used."""
+    # Few gateways look for anything: what all of them import is the configuration alone.
+    from helicone_gw_moderation.detectors.badger import PromptbadgerDetector
+    from helicone_gw_moderation.detectors.detector import build_detectors
+    from helicone_gw_moderation.detectors.output import LengthDetector, SchemaDetector
+    from helicone_gw_moderation.detectors.rules import BUILT_IN, Pack, Rule, RuleFile, read_file
+
     packs = [read_file(path) for path in config.files]
     rules = [Rule(label=label, words=(words,)) for label, words in config.keywords.items() if words]
     rules += [Rule(label=label, regex=source) for label, sources in config.patterns.items() for source in sources]
