@@ -435,3 +435,14 @@ async def test_long_text_that_is_uploaded_is_refused_and_long_pictures_pass(
         )
         assert running.exchanges[0].annotations["moderation.unread"] == "request"
     assert reply.status == status
+
+
+async def test_more_texts_than_are_looked_through_are_too_long(
+    gateway: GatewayFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("helicone_gw_moderation.intake.MOST_TEXTS", 10)
+    async with gateway(moderation(check("injection")), classes=CLASSES) as running:
+        for count, status in ((9, 200), (10, 413)):
+            content = [{"type": "text", "text": str(number)} for number in range(count)]
+            body = {"model": "gpt-4o", "messages": [{"role": "user", "content": [*content, {"text": "x"}]}]}
+            assert (await running.request("POST", "/v1/chat/completions", json=body)).status == status
