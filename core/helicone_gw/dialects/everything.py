@@ -95,6 +95,27 @@ def every_text(body: bytes, *, answer: bool = False) -> list[str]:
     return [place.text for place in every_place(_read(body, answer=answer), answer=answer)]
 
 
+def text_runs(body: bytes) -> list[list[str]]:
+    """Texts of parts that follow one another in a list, two or more: a model reads each of these as one text.
+
+    Of a JSON request; raises `MalformedBody` for what is not JSON.
+    """
+    runs: dict[Path, tuple[int, list[str]]] = {}
+    found: list[list[str]] = []
+    for path, text, before in every_place(_read(body, answer=True)):
+        if before is not None or len(path) < 2 or not isinstance(number := path[-2], int):
+            continue
+        if isinstance(path[-1], NameOf) or _folded(str(path[-1])) != "text":
+            continue
+        last, run = runs.get(path[:-2], (number, []))
+        if number != last + 1:
+            run = []
+            found.append(run)
+        run.append(text)
+        runs[path[:-2]] = number, run
+    return [run for run in found if len(run) > 1]
+
+
 def with_every_text(body: bytes, change: Callable[[str], str], *, answer: bool = False) -> bytes:
     """The body with each of those texts as ``change`` makes it, all else as it was. Raises as `every_text`."""
     changes: dict[Path, str] = {}

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from helicone_gw.dialects.everything import every_text, with_every_text
+from helicone_gw.dialects.everything import every_text, text_runs, with_every_text
 from helicone_gw.dialects.pieces import event_pieces
 from helicone_gw.errors import MalformedBody
 
@@ -121,3 +121,11 @@ def test_a_members_name_and_its_value_are_two_places() -> None:
         pieces = event_pieces("openai", operation, value)
         assert [piece.text.partition("@")[0] for piece in pieces] == ["alice", "bob", "carol", "dave"]
         assert len({piece.path for piece in pieces}) == 4
+
+
+def test_parts_that_follow_one_another_are_a_run() -> None:
+    parts = [{"text": "a"}, {"text": "b", "title": "t"}, {"image": "i"}, {"text": "c"}, {"text": "d"}, {"text": "e"}]
+    body = {"messages": [{"content": parts}, {"content": [{"text": "f"}, "g"]}], "input": ["h", "i"], "text": "j"}
+    assert text_runs(msgspec.json.encode(body)) == [["a", "b"], ["c", "d", "e"]]
+    with pytest.raises(MalformedBody):
+        text_runs(b"no")
