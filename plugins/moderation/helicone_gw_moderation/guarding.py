@@ -28,6 +28,7 @@ from helicone_gw_moderation.policy import Policy
 from helicone_gw_moderation.reading import of_answer
 from helicone_gw_moderation.realtime import OPERATIONS, RealtimeGuard
 from helicone_gw_moderation.report import ModerationCounters, Report, refusal
+from helicone_gw_moderation.seams import look_at_seams
 from helicone_gw_moderation.stream import StreamGuard
 from helicone_gw_moderation.texts import Clean, Looked, look
 from helicone_gw_moderation.vault import Vault, placeholders
@@ -137,7 +138,9 @@ class Guard:
         values.keep_off(found for text in texts for found in placeholders(text))
         full = values.full
         new = [text for text in texts if text not in seen] if seen else texts
-        looked = await look(plan, new, values=values, clean=self._clean)
+        joined = await look_at_seams(plan, found.runs, values, self._clean)
+        looked = await look(plan, [joined.change(text) for text in new], values=values, clean=self._clean)
+        looked.hits, looked.joined = joined.hits + looked.hits, joined.joined
         self._counters.not_restorable += values.full - full
         self._report.add_all(looked.hits, "input")
         if (hit := looked.blocking) is not None:
@@ -148,7 +151,7 @@ class Guard:
         if plan.judged and new:
             after = [looked.change(text) for text in for_judges(request, texts)]
             self._exchange.before_commit(self._judge_request(plan, after), timeout=self._judging.budget(plan))
-        if not looked.changes:
+        if not looked.changed:
             return None
         return with_overrides(request, looked.change).replace(body=found.write(looked.change))
 

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from helicone_gw import MalformedBody, every_text, with_every_text
+from helicone_gw import MalformedBody, every_text, text_runs, with_every_text
 from helicone_gw_moderation.forms import parts
 
 Change = Callable[[str], str]
@@ -37,11 +37,15 @@ _SEEN: Final = ("image/", "audio/", "video/")
 
 
 class Texts(NamedTuple):
-    """The texts of a body. ``whole``: whether they are all that a model may read of it, but for pictures and sound."""
+    """The texts of a body. ``whole``: whether they are all that a model may read of it, but for pictures and sound.
+
+    ``runs`` are those that a model reads as one.
+    """
 
     texts: Sequence[str]
     write: Callable[[Change], bytes]
     whole: bool = True
+    runs: Sequence[Sequence[str]] = ()
 
 
 def in_other_letters(content_type: str) -> bool:
@@ -56,7 +60,9 @@ def of_request(body: bytes, content_type: str, *, is_json: bool) -> Texts | None
     """
     kind = content_type.partition(";")[0].strip().lower()
     if is_json or kind.endswith("json"):
-        return Texts(every_text(body), lambda change: with_every_text(body, change), not is_tokenized(body))
+        texts = every_text(body)
+        runs = text_runs(body) if body.count(b'"text"') > 1 or b"\\u" in body else ()
+        return Texts(texts, lambda change: with_every_text(body, change), not is_tokenized(body), runs)
     if kind == "multipart/form-data":
         return _form(body, content_type)
     return _plain(body)

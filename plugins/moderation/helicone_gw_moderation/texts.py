@@ -19,17 +19,25 @@ IN_A_THREAD = 100_000
 class Looked:
     """What was found in some texts, and those that change, with what they become."""
 
-    __slots__ = ("changes", "clean", "hits")
+    __slots__ = ("changes", "clean", "hits", "joined")
 
     def __init__(self) -> None:
         self.clean: list[str] = []
         """Texts in which nothing was found."""
         self.hits: list[Hit] = []
         self.changes: dict[str, str] = {}
+        self.joined: dict[str, str] = {}
+        """What parts became before they were looked through, for what was split over them."""
 
     def change(self, text: str) -> str:
         """What a text becomes."""
+        text = self.joined.get(text, text)
         return self.changes.get(text, text)
+
+    @property
+    def changed(self) -> bool:
+        """Whether any text becomes another."""
+        return bool(self.changes or self.joined)
 
     @property
     def blocking(self) -> Hit | None:
