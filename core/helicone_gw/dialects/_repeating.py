@@ -73,10 +73,15 @@ class Repeating:
         text, *behind_heads = events[len(first) :].split(head)
         follows = [*map(bytes.startswith, behind_heads, repeat(rest))]
         seams = follows.index(False) if False in follows else len(follows)
-        skipped = len(rest)
-        texts = [text, *[piece[skipped:] for piece in behind_heads[:seams]]][:seams]
-        like = self._like(texts)
-        span = sum(map(len, texts[:like])) + like * (len(head) + skipped)
+        texts = [text, *behind_heads][:seams]  # each but the first one behind a _rest
+        seam = len(head) + len(rest)
+        whole = b"".join(texts)
+        if seams and not self._inside and whole.count(b'"') == (seams - 1) * rest.count(b'"'):
+            span = len(whole) + seam + (seams - 1) * len(head)
+        else:
+            texts = [text[len(rest) :] if number else text for number, text in enumerate(texts)]
+            like = self._like(texts)
+            span = sum(map(len, texts[:like])) + like * seam
         # Behind the last one that is like it there may be any other event.
         piece = events[len(first) + span :]
         behind = piece.find(last)
