@@ -218,7 +218,7 @@ async def test_the_list_is_told_of_new_requests_until_it_is_paused(chromium: Bro
 
 
 async def test_columns_and_the_theme_are_remembered_in_the_browser_and_views_by_the_gateway(
-    chromium: Browser, used: str
+    chromium: Browser, used: str, axe: str
 ) -> None:
     async with visiting(chromium, ADMIN) as (page, problems):
         await page.goto(f"{used}/dashboard/requests?range=90d&sort=most+expensive")
@@ -237,6 +237,7 @@ async def test_columns_and_the_theme_are_remembered_in_the_browser_and_views_by_
         await page.get_by_label("For everybody in default").check()
         await page.get_by_role("button", name="Save").click()
         await expect(page.locator("#views li", has_text="Dear ones")).to_contain_text("shared")
+        assert await violations(page, axe) == []
         await page.get_by_role("button", name="Theme").click()
         await page.goto(f"{used}/dashboard/requests")
         await expect(page.locator("td.col-user").first).to_be_hidden()

@@ -102,6 +102,14 @@ async def test_keys_alerts_and_evaluators_are_managed_by_whoever_may(chromium: B
         assert await violations(page, axe) == []
         await page.get_by_role("button", name="Create the alert").click()
         await expect(page.locator("#alerts")).to_contain_text("total requests ≥ 1")
+        await page.get_by_role("link", name="Change Many").click()
+        await expect(page.get_by_label("Metric", exact=True)).to_have_value("count")
+        await page.get_by_label("Threshold").fill("12")
+        await page.get_by_role("button", name="Save").click()
+        await expect(page.locator(".done")).to_have_text("Saved.")
+        assert await violations(page, axe) == []
+        await page.get_by_role("link", name="All alerts").click()
+        await expect(page.locator("#alerts")).to_contain_text("total requests ≥ 12")
 
         await page.goto(f"{managed}/dashboard/webhooks")
         await page.get_by_text("New webhook").click()

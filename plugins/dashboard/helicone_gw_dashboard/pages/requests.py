@@ -9,7 +9,6 @@ from quart import Response
 
 from helicone_gw_dashboard.lens import KEYED, RANGES, Lens
 from helicone_gw_dashboard.live import following
-from helicone_gw_dashboard.saved import MAX_QUERY
 from helicone_gw_dashboard.searching import WITHIN, searches
 from helicone_gw_dashboard.site import Pages
 from helicone_gw_dashboard.view import Trouble, View
@@ -90,7 +89,7 @@ async def requests(view: View) -> Response:
     }
     if view.partial:
         return view.render("_rows.html", **values)
-    query = view.request.query_string.decode("ascii", "replace")[:MAX_QUERY]
+    query = view.request.query_string.decode("ascii", "replace")
     return view.render(
         "requests.html", **values, ranges=RANGES, sorts=SORTS, fields=FIELDS, operators=OPERATORS, query=query
     )
