@@ -102,6 +102,15 @@ async def noted(
     return found
 
 
+async def all_users_are_kept(connection: AsyncConnection, organization: str) -> bool:
+    """Whether retention has forgotten none, so that their sums tell of all there ever were: as many are left as were
+    given a number."""
+    given = select(SEQUENCE.c.value).where(SEQUENCE.c.name == f"user:{organization}")
+    number = select(func.count()).select_from(USER_NUMBER).where(USER_NUMBER.c.organization_id == organization)
+    told: int | None = await connection.scalar(given)
+    return told is not None and told == await connection.scalar(number)
+
+
 def _with_requests(query: Select[Any]) -> Select[Any]:
     """With how many requests there are of each day by now."""
     same = and_(

@@ -100,7 +100,7 @@ def _what(kind: str, before: int) -> tuple[Sequence[Table], Callable[[Table], Co
         return (REQUEST,), lambda table: table.c.received_at < before
     hours = before // HOUR_MS
     if kind == "summaries":
-        return (SESSION, USER, NAME_DAY, USER_NUMBER), lambda table: _summed_up(table, hours // 24)
+        return (SESSION, USER_NUMBER, USER, NAME_DAY), lambda table: _summed_up(table, hours // 24)
 
     def old(table: Table) -> ColumnElement[bool]:
         return table.c.hour < hours if "hour" in table.c else table.c.day < hours // 24
@@ -111,11 +111,13 @@ def _what(kind: str, before: int) -> tuple[Sequence[Table], Callable[[Table], Co
 
 def _summed_up(table: Table, day: int) -> ColumnElement[bool]:
     """What was last heard of before ``day`` (since the epoch): whole days, which is how session names are summed up."""
+    before = day * 24 * HOUR_MS
     if table is USER_NUMBER:
-        # Bits of days that are left count them still; whoever comes back is somebody new.
+        # Before the users themselves, so that nobody takes those who are left for all. Bits of days that are left count
+        # them still; whoever comes back is somebody new.
         same = and_(USER.c.organization_id == table.c.organization_id, USER.c.user_id == table.c.user_id)
-        return ~select(USER.c.user_id).where(same).exists()
-    return table.c.day < day if "day" in table.c else table.c.last_at < day * 24 * HOUR_MS
+        return ~select(USER.c.user_id).where(same, USER.c.last_at >= before).exists()
+    return table.c.day < day if "day" in table.c else table.c.last_at < before
 
 
 async def _count(database: Database, tables: Sequence[Table], old: Callable[[Table], ColumnElement[bool]]) -> int:

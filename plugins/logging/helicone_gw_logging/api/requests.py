@@ -11,6 +11,7 @@ from helicone_gw_logging.api.routes import Call, Plain, Refused, Routes
 from helicone_gw_logging.api.rows import Bodies, HeliconeRequest, shown, shown_bodies
 from helicone_gw_logging.api.schemas import FilterBody
 from helicone_gw_logging.query.filters import read_filter
+from helicone_gw_logging.query.known import known
 from helicone_gw_logging.query.log import Cursor
 from helicone_gw_logging.query.nodes import FilterError
 from helicone_gw_logging.query.reading import reading
@@ -83,6 +84,7 @@ async def query(call: Call, body: RequestQuery) -> tuple[list[HeliconeRequest], 
     if body.within is not None:
         return await _searched(call, body, wanted, order, after)
     async with reading(call.database) as connection:
+        wanted = await known(connection, call.scope, wanted)
         found = await find(connection, call.scope, wanted, order, limit=body.limit, offset=body.offset, after=after)
     last = found[-1].cursor if len(found) == body.limit and order.name == "created_at" else None
     more = {"cursor": None if last is None else write_cursor(last), "searchedBackTo": None}
@@ -94,6 +96,7 @@ async def _searched(
 ) -> tuple[list[HeliconeRequest], dict[str, str | None]]:
     seconds, monotonic = (body.within or 0) / 1000, call.service.clock.monotonic
     async with reading(call.database) as connection:
+        wanted = await known(connection, call.scope, wanted)
         found, reached = await search(
             connection, call.scope, wanted, order, limit=body.limit, seconds=seconds, monotonic=monotonic, after=after
         )
@@ -117,7 +120,7 @@ async def counted(call: Call, body: CountQuery) -> int:
     """How many requests a filter matches."""
     wanted = Wanted(read_filter(body.filter), body.isCached, body.isScored)
     async with reading(call.database) as connection:
-        return await count(connection, call.scope, wanted)
+        return await count(connection, call.scope, await known(connection, call.scope, wanted))
 
 
 @ROUTES.post("/v1/request/query-ids", body=Ids, data=list[HeliconeRequest])

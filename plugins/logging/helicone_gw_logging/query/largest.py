@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec.structs import replace
 from sqlalchemy import ColumnElement, func, literal_column, select, union_all
 
+from helicone_gw_logging.presence import all_users_are_kept
 from helicone_gw_logging.query.cuts import DAY_MS
 from helicone_gw_logging.query.nodes import ALL
 from helicone_gw_logging.query.plan import Plan, Question
 from helicone_gw_logging.query.sums import answered, statements
-from helicone_gw_logging.totals import SEQUENCE, SUMMARY_SUMS, USER, USER_NUMBER
+from helicone_gw_logging.totals import SUMMARY_SUMS, USER
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -64,7 +65,7 @@ async def _leaders(
         return None
     if not (plan.levels and plan.complete) or name not in SUMMARY_SUMS or span.end - span.start <= SHORT:
         return None
-    if not await _all_are_known(connection, question.scope.organization):
+    if not await all_users_are_kept(connection, question.scope.organization):
         return None
     ever = USER.c[name]
     there = select(USER.c.user_id, ever).where(question.scope.of(USER), USER.c.last_at >= span.start)
@@ -82,11 +83,3 @@ async def _leaders(
     if others and (len(sums) < wanted or sums[wanted - 1][1][name] <= others[0][1]):
         return None
     return [user for user, _ in sums[offset:wanted]]
-
-
-async def _all_are_known(connection: AsyncConnection, organization: str) -> bool:
-    """Whether no user was forgotten of whom sums by the hour may still know: as many as were ever given a number."""
-    given = select(SEQUENCE.c.value).where(SEQUENCE.c.name == f"user:{organization}")
-    number = select(func.count()).select_from(USER_NUMBER).where(USER_NUMBER.c.organization_id == organization)
-    told: Any = await connection.scalar(given)
-    return told is not None and told == await connection.scalar(number)

@@ -233,9 +233,13 @@ def has_most(column: str) -> ColumnElement[bool]:
 def rare(node: Node, scope: Scope) -> ColumnElement[bool] | None:
     """A condition of which an index says at once how many requests it leaves; ``None`` where there is none."""
     for part in node.parts if isinstance(node, Both) and node.operator == "and" else (node,):
-        if isinstance(part, Condition) and _needs_most(part):
+        if isinstance(part, Condition) and (_needs_most(part) or _names_users(part)):
             return and_(scope.of(REQUEST), _of_request(part))
     return None
+
+
+def _names_users(condition: Condition) -> bool:
+    return (condition.field.source, condition.field.column, condition.operator) == ("request", "user_id", "in")
 
 
 def _needs_most(condition: Condition) -> bool:
