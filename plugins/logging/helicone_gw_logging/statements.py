@@ -69,7 +69,10 @@ def _named(table: Table, unknown: tuple[int, ...]) -> tuple[tuple[str, ...], tup
     """The columns to be named where these are unknown, and of each of a row's values whether its column is."""
     named = tuple(
         [
-            place not in unknown or not column.nullable or column.server_default is not None
+            place not in unknown
+            or not column.nullable
+            or column.default is not None
+            or column.server_default is not None
             for place, column in enumerate(table.columns)
         ]
     )

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from helicone_gw.database import Database
 from helicone_gw_logging.statements import _of_rows, add, put
-from helicone_gw_logging.totals import HIDDEN_PROPERTY, PROPERTY_KEY
+from helicone_gw_logging.totals import HIDDEN_PROPERTY, PROPERTY_KEY, SAVED_QUERY
 
 
 @pytest.fixture
@@ -57,3 +57,11 @@ def test_a_statement_for_many_rows_has_a_place_for_every_value(columns: int, siz
     statement = _of_rows(f"INSERT INTO t (x) VALUES {row} ON CONFLICT DO NOTHING", columns, size)
     assert statement.count("?") == columns * size
     assert statement.endswith(f"{row} ON CONFLICT DO NOTHING")
+
+
+@pytest.mark.parametrize("keys", [(None, None, None), ("a", None, "c"), (None, "b", None), ("a", "b", "c")])
+async def test_what_is_unknown_of_some_or_of_all_is_unknown(database: Database, keys: tuple[str | None, ...]) -> None:
+    rows = [("default", f"query-{n}", key, "name", "SELECT 1", n, n) for n, key in enumerate(keys)]
+    async with database.begin() as connection:
+        await connection.run_sync(put, SAVED_QUERY, rows)
+        assert [tuple(row) for row in await connection.execute(select(SAVED_QUERY).order_by(SAVED_QUERY.c.id))] == rows
