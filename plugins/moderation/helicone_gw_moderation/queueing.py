@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
 from helicone_gw import GatewayError
+from helicone_gw_moderation.judging import no_verdict
 from helicone_gw_moderation.plan import Hit
 from helicone_gw_moderation.waiting import told
 
@@ -77,10 +78,11 @@ class Queue:
             if first.texts:
                 if first.task is None or not first.task.done():
                     break
-                try:
-                    first.hits = [] if first.task.cancelled() else first.task.result()
-                except GatewayError as error:
-                    first.error = error
+                problem = no_verdict() if first.task.cancelled() else first.task.exception()
+                if problem is None:
+                    first.hits = first.task.result()
+                else:
+                    first.error = problem if isinstance(problem, GatewayError) else no_verdict()
             self._queue.popleft()
             self._size -= len(first.said)
             left.append(first)
@@ -108,5 +110,5 @@ class Queue:
         problem = task.exception()
         if problem is None:
             self.noted += task.result()
-        elif isinstance(problem, GatewayError):
-            self.failed = problem
+        else:
+            self.failed = problem if isinstance(problem, GatewayError) else no_verdict()
