@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 from typing import Any, Final
 
+import msgspec
 from quart import Quart, Response
 from quart.routing import QuartRule
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
@@ -54,6 +56,8 @@ class App(Quart):
     def __init__(self, gateway: Gateway) -> None:
         super().__init__("helicone_gw", static_folder=None)
         self.gateway = gateway
+        self._mounted: asyncio.Event | None = None
+        self._begun = False
         catalogue = gateway.catalogue
         self._locator = Locator(
             providers=catalogue.prefixes(), dialects=catalogue.dialects(), domains=gateway.config.server.domains
@@ -74,6 +78,10 @@ class App(Quart):
 
     def mount_plugins(self) -> None:
         """Mount the plugins' own routes. Raises `ConfigError`, naming the plugin whose routes cannot be mounted."""
+        for _ in self._mounting():
+            pass
+
+    def _mounting(self) -> Iterator[None]:
         for plugin, register_routes in self.gateway.lifecycle("register_routes"):
             try:
                 blueprint = register_routes(self.gateway)
@@ -81,6 +89,32 @@ class App(Quart):
                     self.register_blueprint(blueprint)
             except Exception as problem:
                 raise ConfigError([f"plugin {plugin.name!r} cannot mount its routes: {problem}"]) from problem
+            yield
+
+    def put_off_mounting(self) -> None:
+        """Serve providers' paths and ``/healthz`` before `mount_put_off` was called; whoever asks for another waits."""
+        self._mounted = asyncio.Event()
+
+    async def mount_put_off(self) -> None:
+        """`mount_plugins` and `startup`, giving others their turn between two plugins. Raises what those raise."""
+        try:
+            for _ in self._mounting():
+                await asyncio.sleep(0)
+            await self.startup()
+        finally:
+            mounted, self._mounted = self._mounted, None
+            if mounted is not None:
+                mounted.set()
+
+    async def startup(self) -> None:
+        """As Quart's."""
+        await super().startup()
+        self._begun = True
+
+    async def shutdown(self) -> None:
+        """As Quart's, where `startup` had been."""
+        if self._begun:
+            await super().shutdown()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
         """ASGI entry point."""
@@ -93,6 +127,12 @@ class App(Quart):
                     return
                 send = self._cors.telling(origin or "", send)
             location = self._locate(scope, headers)
+            if self._mounted is not None and location.kind in ("local", "unknown"):
+                if location.path == "/healthz" and scope.get("method") in ("GET", "HEAD"):
+                    await _send_alive(scope, send)
+                    return
+                await self._mounted.wait()
+                location = self._locate(scope, headers)
             if ADMITTED in scope:  # no server puts it there: `Pages` asks
                 if location.kind != "local":
                     await _refuse(send, PageNotFound(f"There is no page at {location.path}."))
@@ -167,7 +207,7 @@ class App(Quart):
         return True
 
     async def _healthz(self) -> dict[str, str]:
-        return {"status": "ok"}
+        return ALIVE
 
     async def _readyz(self) -> tuple[dict[str, Any], int]:
         unready = {plugin.name: why for plugin in self.gateway.plugins if (why := plugin.unready()) is not None}
@@ -182,6 +222,8 @@ class App(Quart):
     async def _openapi(self) -> Response:
         return Response(self.gateway.pages.document(), content_type=JSON)
 
+
+ALIVE: Final = {"status": "ok"}
 
 OPERATIONS: Final = (
     ApiOperation(
@@ -230,6 +272,14 @@ async def _gateway_problem(problem: GatewayError) -> Response:
 def _body(error: GatewayError) -> bytes:
     facts = ErrorFacts(error.status, error.type, error.code, error.message, error.details)
     return error_format("openai").body(facts)
+
+
+async def _send_alive(scope: Scope, send: Send) -> None:
+    """``/healthz`` before Quart serves anything: once it has, it takes no more routes."""
+    body = msgspec.json.encode(ALIVE)
+    headers = Headers({"content-type": JSON, "content-length": str(len(body))}).raw
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body, "more_body": False})
 
 
 async def _refuse(send: Send, error: GatewayError) -> None:

@@ -25,6 +25,9 @@ log = structlog.get_logger("helicone_gw.server")
 _YOUNG = 30_000
 """Objects, more than are gone, that may be made before the collector looks at them: some megabytes."""
 
+_SOON = 0.1
+"""Seconds after the start when plugins' routes are mounted, if they were put off."""
+
 Build = Callable[[], Gateway]
 Listening = Callable[[Gateway, str], None]
 
@@ -81,6 +84,7 @@ class Serving:
         self._tasks: set[asyncio.Task[None]] = set()
         self._one_at_a_time = asyncio.Lock()
         self._stopping = asyncio.Event()
+        self._mounting: asyncio.Task[None] | None = None
 
     @property
     def app(self) -> App:
@@ -88,15 +92,23 @@ class Serving:
         assert self._app is not None
         return self._app
 
-    async def start(self) -> None:
-        """Build a gateway, start it, and put it in service. Raises `ConfigError`, and then nothing has changed."""
+    async def start(self, *, mount_later: bool = False) -> None:
+        """Build a gateway, start it, and put it in service. Raises `ConfigError`, and then nothing has changed.
+
+        ``mount_later``: providers' paths are served before the plugins' own are; `mount` is then to be called.
+        """
+        if self._mounting is not None:
+            await asyncio.wait({self._mounting})
         gateway = self._build()
         gateway.measure(self._measurements)
         await gateway.start()
         try:
             app = App(gateway)
-            app.mount_plugins()
-            await app.startup()
+            if mount_later:
+                app.put_off_mounting()
+            else:
+                app.mount_plugins()
+                await app.startup()
         except BaseException:
             await gateway.stop()
             raise
@@ -105,6 +117,22 @@ class Serving:
             retiring = asyncio.ensure_future(self._retire(previous))
             self._tasks.add(retiring)
             retiring.add_done_callback(self._tasks.discard)
+
+    def mount(self, stop: asyncio.Event) -> asyncio.Task[None]:
+        """Mount in the background what `start` left; the task raises `ConfigError` where it cannot be, and ``stop`` is
+        set."""
+
+        async def mounting() -> None:
+            # The first answer is not kept waiting for pages: what has come meanwhile goes first.
+            await asyncio.sleep(_SOON)
+            try:
+                await self.app.mount_put_off()
+            except BaseException:
+                stop.set()
+                raise
+
+        self._mounting = asyncio.ensure_future(mounting())
+        return self._mounting
 
     def _measurements(self) -> Iterator[Measurement]:
         """What the connections of clients come to, where the engine has the gateway's own HTTP/1.1."""
@@ -164,10 +192,17 @@ async def _lifespan(receive: Receive, send: Send) -> None:
         await send({"type": f"lifespan.{event}.complete"})
 
 
-async def serve(build: Build, listener: socket.socket, stop: asyncio.Event, started: Listening) -> None:
-    """Serve on ``listener`` until ``stop`` is set; streams may finish. Raises `ConfigError` when it cannot start."""
+async def serve(
+    build: Build, listener: socket.socket, stop: asyncio.Event, started: Listening, *, mount_later: bool = False
+) -> None:
+    """Serve on ``listener`` until ``stop`` is set; streams may finish. Raises `ConfigError` when it cannot start.
+
+    ``mount_later``: begin to serve before the plugins' own routes are mounted, which takes a tenth of the start; where
+    they cannot be, this ends with the same `ConfigError` a moment later.
+    """
     serving = Serving(build)
-    await serving.start()
+    await serving.start(mount_later=mount_later)
+    mounting = serving.mount(stop) if mount_later else None
     closing = asyncio.ensure_future(_close_pages(serving, stop))
     try:
         if hasattr(signal, "SIGHUP"):
@@ -179,7 +214,11 @@ async def serve(build: Build, listener: socket.socket, stop: asyncio.Event, star
         await load_engine(settings.engine)(serving, settings, listener, stop)
     finally:
         closing.cancel()
+        if mounting is not None:
+            await asyncio.wait({mounting})
         await serving.stop()
+    if mounting is not None:
+        mounting.result()
 
 
 async def _close_pages(serving: Serving, stop: asyncio.Event) -> None:
@@ -204,7 +243,8 @@ def run(config: GatewayConfig, build: Build, started: Listening, *, shared: bool
         started(gateway, url)
 
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(_until_signalled(build, listener, settled))
+        # Who runs workers wants to know of each whether it could start before it says that it did.
+        return runner.run(_until_signalled(build, listener, settled, mount_later=not shared))
 
 
 def _spare_the_collector() -> None:
@@ -227,11 +267,11 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-async def _until_signalled(build: Build, listener: socket.socket, started: Listening) -> int:
+async def _until_signalled(build: Build, listener: socket.socket, started: Listening, *, mount_later: bool) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     with listener:
-        await serve(build, listener, stop, started)
+        await serve(build, listener, stop, started, mount_later=mount_later)
     return 0

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from quart import Blueprint
 from structlog.testing import capture_logs
 
-from helicone_gw import ConfigError, Gateway, GatewayConfig, Plugin, PluginConfig, hookimpl
+from helicone_gw import ConfigError, Gateway, GatewayConfig, Plugin, PluginConfig, hookimpl, server
 from helicone_gw.server import Serving, listen, url_at, url_of
 
 
@@ -131,3 +132,65 @@ def test_workers_share_a_port() -> None:
         listen(config(port=first.getsockname()[1]), shared=True) as second,
     ):
         assert first.getsockname() == second.getsockname()
+
+
+class Paged(Plugin):
+    """A plugin with a page."""
+
+    @hookimpl
+    def register_routes(self, gateway: Gateway) -> Blueprint:
+        pages = Blueprint("paged", __name__)
+
+        async def page() -> dict[str, bool]:
+            return {"here": True}
+
+        pages.add_url_rule("/paged", "page", page)
+        return pages
+
+
+async def get(port: int, path: str) -> tuple[int, bytes]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n".encode())
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return int(head.split()[1]), body
+
+
+async def test_pages_wait_for_their_routes_and_nobody_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_SOON", 0.5)
+    stop = asyncio.Event()
+    order: list[str] = []
+
+    async def ask(path: str) -> tuple[int, bytes]:
+        answer = await get(port, path)
+        order.append(path)
+        return answer
+
+    with listen(config(port=0)) as listener:
+        port = listener.getsockname()[1]
+        build = serving_once(Gateway(config(port=port), [Paged(PluginConfig(), "paged")]))
+        running = asyncio.ensure_future(server.serve(build, listener, stop, lambda *_: None, mount_later=True))
+        page, unknown = asyncio.ensure_future(ask("/paged")), asyncio.ensure_future(ask("/nowhere"))
+        assert await ask("/healthz") == (200, b'{"status":"ok"}')
+        assert (await ask("/v1/chat/completions"))[0] == 401  # a path of providers, who have no key here
+        assert (await page)[0] == 200
+        assert (await unknown)[0] == 404
+        assert set(order[:2]) == {"/healthz", "/v1/chat/completions"}
+        stop.set()
+        await running
+
+
+async def test_where_routes_cannot_be_mounted_the_server_ends() -> None:
+    plugin = Unmountable(PluginConfig(), "pages")
+    plugin.log = []
+    with listen(config(port=0)) as listener:
+        build = serving_once(Gateway(config(port=listener.getsockname()[1]), [plugin]))
+        with pytest.raises(ConfigError, match="plugin 'pages' cannot mount its routes: no template"):
+            await server.serve(build, listener, asyncio.Event(), lambda *_: None, mount_later=True)
+    assert plugin.log == ["stopped"]
+
+
+def serving_once(gateway: Gateway) -> Callable[[], Gateway]:
+    return lambda: gateway
