@@ -14,12 +14,16 @@ from helicone_gw.chain import Hook
 from helicone_gw.clock import Clock, SystemClock
 from helicone_gw.errors import GatewayError, PluginFault, StoreUnavailable, Unavailable
 from helicone_gw.exchange import Exchange
-from helicone_gw.model import Chunk
+from helicone_gw.model import Chunk, Request, Response, Route
 
 log = structlog.get_logger("helicone_gw.pipeline")
 
 _CHECK = "before_commit"
 """What stands for the name of a hook where a check before commit failed."""
+
+
+_VALUES = (Request, Response, Route)
+"""What hooks say as a rule, so that it need not be asked whether it can be awaited."""
 
 
 class Raised(Exception):
@@ -55,7 +59,9 @@ class HookCaller:
             raise Raised(error, hook.index) from error
         except Exception as fault:
             return self._fault(hook, exchange, fault)
-        return said if said is None or not inspect.isawaitable(said) else self._waited(hook, exchange, said)
+        if said is None or isinstance(said, _VALUES) or not inspect.isawaitable(said):
+            return said
+        return self._waited(hook, exchange, said)
 
     async def call(self, hook: Hook, exchange: Exchange, *arguments: Any) -> Any:
         """The hook's value; a fault counts as ``None`` (open) or raises `Raised` with a `PluginFault` (closed)."""

@@ -49,7 +49,7 @@ class FallbacksPlugin(Plugin):
         self._gateway = gateway
 
     @hookimpl
-    async def pre_request(self, exchange: Exchange) -> Request | None:
+    def pre_request(self, exchange: Exchange) -> Request | None:
         """Refuse a list that cannot be read; begin with its first entry."""
         request = exchange.request
         helicone = request.helicone
@@ -72,7 +72,7 @@ class FallbacksPlugin(Plugin):
         return request.replace(model=", ".join(dict.fromkeys(names if set(asked) <= set(names) else (*asked, *names))))
 
     @hookimpl
-    async def route_model(self, exchange: Exchange) -> Route | None:
+    def route_model(self, exchange: Exchange) -> Route | None:
         """Route a comma list of models, where no router outside has."""
         request = exchange.request
         if ENTRY in exchange.stash or request.router is not None or request.model is None or "," not in request.model:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from itertools import compress
-from operator import attrgetter
+from operator import add, attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -189,9 +188,8 @@ def _add_saved(saved: list[int], notes: Mapping[str, Any]) -> None:
     numbers = tuple(map(notes.get, SAVED))
     if numbers == _NOTHING_SAVED:
         return
-    for at, number in compress(enumerate(numbers), numbers):
-        if isinstance(number, int) and number > 0:
-            saved[at] += number
+    known = [number if number.__class__ is int and number > 0 else 0 for number in numbers]
+    saved[:] = map(add, saved, known)
 
 
 _parts = attrgetter(*list(TOKENS.values())[2:])
