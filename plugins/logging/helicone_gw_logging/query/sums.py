@@ -23,36 +23,30 @@ Place = tuple[int, Any]
 """The number of a bucket, and a value of what requests are told apart by (``None`` where they are not)."""
 
 
-def _when(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return case((condition, 1), else_=0)
-
-
-def _known(name: str) -> ColumnElement[int]:
-    return func.coalesce(REQUEST.c[name], 0)
-
-
-_OF_ROWS: Final[dict[str, ColumnElement[int]]] = {
-    "errors": _when(REQUEST.c.outcome != "ok"),
-    "unknown_tokens": _when(REQUEST.c.total_tokens.is_(None)),
-    "estimated_tokens": _when(REQUEST.c.usage_estimated.is_(True)),
-    "unknown_costs": _when(REQUEST.c.cost_nano_usd.is_(None)),
-    "cache_hits": _when(is_cached()),
-    "latency_sum": _known("latency"),
-    "latency_count": _when(REQUEST.c.latency.is_not(None)),
-    "first_token_sum": _known("time_to_first_token"),
-    "first_token_count": _when(REQUEST.c.time_to_first_token.is_not(None)),
-    "threats": _when(REQUEST.c.threat.is_(True)),
-    "ratelimited": _when((REQUEST.c.status == 429) & (REQUEST.c.outcome == "refused")),
+_COLUMNS: Final = {"latency_sum": REQUEST.c.latency, "first_token_sum": REQUEST.c.time_to_first_token}
+_COUNTED: Final = {"latency_count": REQUEST.c.latency, "first_token_count": REQUEST.c.time_to_first_token}
+_UNKNOWN: Final = {"unknown_tokens": REQUEST.c.total_tokens, "unknown_costs": REQUEST.c.cost_nano_usd}
+_SUCH: Final[dict[str, ColumnElement[bool]]] = {
+    "errors": REQUEST.c.outcome != "ok",
+    "estimated_tokens": REQUEST.c.usage_estimated.is_(True),
+    "cache_hits": is_cached(),
+    "threats": REQUEST.c.threat.is_(True),
+    "ratelimited": (REQUEST.c.status == 429) & (REQUEST.c.outcome == "refused"),
 }
 """What one request adds to a sum, as `helicone_gw_logging.rollups` has it; the other sums are of columns."""
 
 
 def of_rows(name: str) -> ColumnElement[int]:
-    """The sum of that name over rows."""
+    """The sum of that name over rows. What is unknown is left out by the sum itself, once and not in every row."""
     if name == "requests":
         return func.count()
-    one = _OF_ROWS.get(name)
-    return func.sum(_known(name) if one is None else one)
+    if name in _UNKNOWN:
+        return func.count() - func.count(_UNKNOWN[name])
+    if name in _COUNTED:
+        return func.count(_COUNTED[name])
+    if name in _SUCH:
+        return func.count(case((_SUCH[name], 1)))
+    return func.coalesce(func.sum(_COLUMNS.get(name, REQUEST.c.get(name))), 0)
 
 
 async def summed(connection: AsyncConnection, question: Question, names: Sequence[str] = SUMS) -> dict[Place, Sums]:
