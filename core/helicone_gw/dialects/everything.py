@@ -155,6 +155,11 @@ def every_place(value: Any, *, answer: bool = False) -> Iterator[TextPlace]:
                     stack.append(((*path, NameOf(key)), key, "", free))
 
 
+def is_free(path: Path) -> bool:
+    """Whether ``path`` leads through an object whose members are called as somebody likes, such as arguments."""
+    return any(isinstance(step, str) and _folded(str(step)) in _FREE for step in path)
+
+
 def _is_silent(key: str, folded: str, item: Any, answer: bool) -> bool:
     if folded in _SILENT or _IDENTIFIER.fullmatch(key) is not None:
         # What has room for a sentence is read: templates of local models may put any member into what the model reads.

@@ -5,6 +5,7 @@ What `deltas` counts, for whoever has to change it, and what repeats it at the e
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final, NamedTuple
 
 from helicone_gw.dialects._format import NOTHING
@@ -12,7 +13,7 @@ from helicone_gw.dialects._json import text
 from helicone_gw.dialects._rewriting import NameOf, Path, places
 from helicone_gw.dialects.anthropic import MessagesFormat
 from helicone_gw.dialects.cohere import CohereChatFormat
-from helicone_gw.dialects.everything import every_place
+from helicone_gw.dialects.everything import every_place, is_free
 from helicone_gw.dialects.gemini import GeminiFormat
 from helicone_gw.dialects.openai_chat import ChatFormat
 from helicone_gw.dialects.openai_responses import ResponsesFormat
@@ -76,6 +77,7 @@ _PLACES: Final[dict[tuple[str, str], _Places]] = {
         frozenset({"arguments"}),
     ),
 }
+_OWN_NAME: Final = re.compile(r"[A-Za-z_]{1,40}")
 _NUMBERS: Final = ("index", "output_index", "content_index", "summary_index", "contentBlockIndex")
 """Members that say which of several parts an event or an element belongs to."""
 _TRANSPARENT: Final = frozenset({"delta", "content_block", "parts"})
@@ -119,7 +121,7 @@ def event_pieces(dialect: str, operation: str, value: Any) -> list[TextPiece]:
 
 
 def _further_pieces(value: dict[str, Any], known: list[TextPiece]) -> list[TextPiece]:
-    found = list(every_place(value, answer=True))
+    found = [place for place in every_place(value, answer=True) if not _is_apis_own(place.path)]
     if len(found) <= len(known):
         return []
     paths = {piece.path for piece in known}
@@ -139,8 +141,13 @@ def _any_pieces(value: dict[str, Any]) -> list[TextPiece]:
     return [
         TextPiece(_any_channel(value, place.path), place.path, place.text, whole or isinstance(place.path[-1], NameOf))
         for place in every_place(value, answer=True)
-        if place.before is None
+        if place.before is None and not _is_apis_own(place.path)
     ]
+
+
+def _is_apis_own(path: Path) -> bool:
+    """Whether a place is the name of a member that no model made up: of letters, and not among arguments."""
+    return isinstance(path[-1], NameOf) and _OWN_NAME.fullmatch(path[-1]) is not None and not is_free(path)
 
 
 def _is_alone(path: Path) -> bool:

@@ -123,6 +123,15 @@ def test_a_members_name_and_its_value_are_two_places() -> None:
         assert len({piece.path for piece in pieces}) == 4
 
 
+def test_long_names_of_an_api_are_no_texts_of_its_events() -> None:
+    usage = {"completion_tokens_details": {"accepted_prediction_tokens": 1}}
+    call = {"function": {"arguments": {"a_name_that_a_model_made_up": 1}}}
+    event = {"usage": usage, "choices": [{"delta": {"tool_calls": [call], "sk-0123456789-0123456789": 1}}]}
+    for operation in ("chat", "unknown"):
+        found = [piece.text for piece in event_pieces("openai", operation, event)]
+        assert found == ["a_name_that_a_model_made_up", "sk-0123456789-0123456789"]
+
+
 def test_parts_that_follow_one_another_are_a_run() -> None:
     parts = [{"text": "a"}, {"text": "b", "title": "t"}, {"image": "i"}, {"text": "c"}, {"text": "d"}, {"text": "e"}]
     body = {"messages": [{"content": parts}, {"content": [{"text": "f"}, "g"]}], "input": ["h", "i"], "text": "j"}
