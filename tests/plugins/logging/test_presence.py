@@ -51,6 +51,7 @@ async def noted(database: Database, now: float = OVER) -> int:
 def questions() -> Iterator[Question]:
     spans = [Span(AT, AT + DAYS * DAY), Span(AT + 5, AT + 2 * DAY - 7), Span(AT + 3 * HOUR, AT + 3 * DAY + 30 * 60_000)]
     spans += [Span(AT + HOUR // 2, AT + HOUR), Span(AT - 9 * DAY, AT + 90 * DAY), Span(AT + DAY, AT + DAY)]
+    yield Question(Scope(), Span(-(2**62), 2**62))
     for span in spans:
         yield Question(Scope(), span)
         for increment in ("hour", "day", "week"):

@@ -6,7 +6,7 @@ with a filter, is counted by sums and rows.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -23,7 +23,7 @@ from helicone_gw_logging.query.nodes import ALL, FilterError
 from helicone_gw_logging.query.plan import Group, Plan, Question, planned
 from helicone_gw_logging.query.spans import Span
 from helicone_gw_logging.tables import REQUEST
-from helicone_gw_logging.totals import DIMENSION_DAY, OTHER, USER_NUMBER
+from helicone_gw_logging.totals import DIMENSION_DAY, EVERY, OTHER, USER_NUMBER
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -44,7 +44,7 @@ async def active(connection: AsyncConnection, question: Question) -> dict[int, i
         return {}
     if question.filter == ALL and question.scope.whole:
         days = await _days(connection, question)
-        if days:
+        if days.whole or days.hours:
             return await _with_noted(connection, question, days)
     plan = await planned(connection, question)
     if not plan.complete:
@@ -58,13 +58,16 @@ async def active(connection: AsyncConnection, question: Question) -> dict[int, i
 
 
 class _Days(Struct, frozen=True):
-    """What is known of days that are over: the bits of some as a whole, of others by the hour."""
+    """The days on which there were requests, in their order, and what is noted of those that are over: the bits of some
+    as a whole, of others by the hour."""
 
+    there: Sequence[int]
     whole: Mapping[int, list[int]]
     hours: Mapping[int, list[int]]
 
-    def __bool__(self) -> bool:
-        return bool(self.whole or self.hours)
+    def of(self, first: int, last: int) -> Sequence[int]:
+        """Those of which an hour from ``first`` (inclusive) to ``last`` (exclusive) is part."""
+        return self.there[bisect_left(self.there, first // HOURS) : bisect_left(self.there, -(-last // HOURS))]
 
 
 class _Rest(Struct):
@@ -89,15 +92,21 @@ class _Rest(Struct):
 
 async def _days(connection: AsyncConnection, question: Question) -> _Days:
     """The noted days that are part of the time that is asked about."""
-    span, wanted = question.span, (set[int](), set[int]())
+    span, organization, wanted = question.span, question.scope.organization, (set[int](), set[int]())
+    columns = DIMENSION_DAY.c
+    own = and_(columns.organization_id == organization, columns.dimension == EVERY)
+    inside = and_(columns.day >= span.start // DAY_MS, columns.day <= span.end // DAY_MS)
+    there = [*await connection.scalars(select(columns.day).where(own, inside).order_by(columns.day))]
+    days = _Days(there, {}, {})
     for piece in between(span, question.cuts[1:]):
         first, last = -(-piece.start // HOUR_MS), piece.end // HOUR_MS
-        for day in range(first // HOURS, -(-last // HOURS)) if first < last else ():
+        for day in days.of(first, last) if first < last else ():
             wanted[first > day * HOURS or last < (day + 1) * HOURS].add(day)
-    organization = question.scope.organization
-    hours = await noted(connection, organization, wanted[True], by_hour=True) if wanted[True] else {}
-    whole = wanted[False]
-    return _Days(await noted(connection, organization, whole, by_hour=False) if whole else {}, hours)
+    whole, hours = [
+        await noted(connection, organization, some, by_hour=number > 0) if some else {}
+        for number, some in enumerate(wanted)
+    ]
+    return _Days(there, whole, hours)
 
 
 async def _with_noted(connection: AsyncConnection, question: Question, days: _Days) -> dict[int, int]:
@@ -128,7 +137,7 @@ def _noted(bucket: int, start: int, end: int, days: _Days, rest: _Rest) -> int:
     _edge(bucket, (start, first * HOUR_MS), first - 1, rest)
     _edge(bucket, (last * HOUR_MS, end), last, rest)
     bits = 0
-    for day in range(first // HOURS, -(-last // HOURS)):
+    for day in days.of(first, last):
         begin, until = max(first, day * HOURS), min(last, (day + 1) * HOURS)
         whole = until - begin == HOURS
         if whole and day in days.whole:
