@@ -23,7 +23,7 @@ from helicone_gw.database import Database
 from helicone_gw.decisions import Fallback, Retry
 from helicone_gw.dialects import stream_reader, wire_format
 from helicone_gw.dialects._rewriting import NameOf
-from helicone_gw.dialects.everything import every_text, text_runs, with_every_text
+from helicone_gw.dialects.everything import every_text, texts_and_runs, with_every_text
 from helicone_gw.dialects.pieces import TextPiece, event_pieces, has_pieces, text_pieces
 from helicone_gw.dialects.translate.carrying import carry_chat
 from helicone_gw.errors import (
@@ -198,7 +198,7 @@ __all__ = [
     "shared_directory",
     "stream_reader",
     "text_pieces",
-    "text_runs",
+    "texts_and_runs",
     "wire_format",
     "with_every_text",
 ]

@@ -30,7 +30,7 @@ Request Response Retry Role Route Seconds Secret SessionSource Shown ShownChart 
 Stash StashKey Store StoreOperation StoreUnavailable Target TextPiece Tiered TooManyRequests Unavailable Unsealable
 UpstreamConnectError UpstreamError UpstreamProtocolError UpstreamStatus UpstreamStreamError UpstreamTimeout Usage
 api_document audit_command caller carry_chat client_address event_pieces every_text has_pieces hookimpl measured new_id
-parse_helicone_headers path_prefix read_table require_role shared_directory stream_reader text_pieces text_runs
+parse_helicone_headers path_prefix read_table require_role shared_directory stream_reader text_pieces texts_and_runs
 wire_format with_every_text
 """
 

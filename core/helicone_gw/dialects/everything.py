@@ -95,14 +95,14 @@ def every_text(body: bytes, *, answer: bool = False) -> list[str]:
     return [place.text for place in every_place(_read(body, answer=answer), answer=answer)]
 
 
-def text_runs(body: bytes) -> list[list[str]]:
-    """Texts of parts that follow one another in a list, two or more: a model reads each of these as one text.
-
-    Of a JSON request; raises `MalformedBody` for what is not JSON.
-    """
+def texts_and_runs(body: bytes) -> tuple[list[str], list[list[str]]]:
+    """Every text in a request, as `every_text` has it, and runs of those of parts that follow one another in a list:
+    a model reads the two or more of a run as one text. Raises as `every_text`."""
+    texts: list[str] = []
     runs: dict[Path, tuple[int, list[str]]] = {}
     found: list[list[str]] = []
-    for path, text, before in every_place(_read(body, answer=True)):
+    for path, text, before in every_place(_read(body, answer=False)):
+        texts.append(text)
         if before is not None or len(path) < 2 or not isinstance(number := path[-2], int):
             continue
         if isinstance(path[-1], NameOf) or _folded(str(path[-1])) != "text":
@@ -113,7 +113,7 @@ def text_runs(body: bytes) -> list[list[str]]:
             found.append(run)
         run.append(text)
         runs[path[:-2]] = number, run
-    return [run for run in found if len(run) > 1]
+    return texts, [run for run in found if len(run) > 1]
 
 
 def with_every_text(body: bytes, change: Callable[[str], str], *, answer: bool = False) -> bytes:

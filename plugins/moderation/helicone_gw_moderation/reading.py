@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from helicone_gw import MalformedBody, every_text, text_runs, with_every_text
+from helicone_gw import MalformedBody, every_text, texts_and_runs, with_every_text
 from helicone_gw_moderation.forms import parts
 
 Change = Callable[[str], str]
@@ -60,8 +60,7 @@ def of_request(body: bytes, content_type: str, *, is_json: bool) -> Texts | None
     """
     kind = content_type.partition(";")[0].strip().lower()
     if is_json or kind.endswith("json"):
-        texts = every_text(body)
-        runs = text_runs(body) if body.count(b'"text"') > 1 or b"\\u" in body else ()
+        texts, runs = texts_and_runs(body)
         return Texts(texts, lambda change: with_every_text(body, change), not is_tokenized(body), runs)
     if kind == "multipart/form-data":
         return _form(body, content_type)

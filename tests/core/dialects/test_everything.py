@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from helicone_gw.dialects.everything import every_text, text_runs, with_every_text
+from helicone_gw.dialects.everything import every_text, texts_and_runs, with_every_text
 from helicone_gw.dialects.pieces import event_pieces
 from helicone_gw.errors import MalformedBody
 
@@ -135,6 +135,8 @@ def test_long_names_of_an_api_are_no_texts_of_its_events() -> None:
 def test_parts_that_follow_one_another_are_a_run() -> None:
     parts = [{"text": "a"}, {"text": "b", "title": "t"}, {"image": "i"}, {"text": "c"}, {"text": "d"}, {"text": "e"}]
     body = {"messages": [{"content": parts}, {"content": [{"text": "f"}, "g"]}], "input": ["h", "i"], "text": "j"}
-    assert text_runs(msgspec.json.encode(body)) == [["a", "b"], ["c", "d", "e"]]
+    texts, runs = texts_and_runs(msgspec.json.encode(body))
+    assert runs == [["a", "b"], ["c", "d", "e"]]
+    assert texts == every_text(msgspec.json.encode(body))
     with pytest.raises(MalformedBody):
-        text_runs(b"no")
+        texts_and_runs(b"no")
