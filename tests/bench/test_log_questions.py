@@ -20,7 +20,7 @@ from helicone_gw_logging.query.active import active
 from helicone_gw_logging.query.cuts import cuts, zone
 from helicone_gw_logging.query.filters import read_filter
 from helicone_gw_logging.query.known import known
-from helicone_gw_logging.query.largest import largest
+from helicone_gw_logging.query.largest import ranked
 from helicone_gw_logging.query.percentiles import counted
 from helicone_gw_logging.query.plan import By, Group, Question, planned
 from helicone_gw_logging.query.requests import Wanted, count, find
@@ -28,7 +28,7 @@ from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.searching import search
 from helicone_gw_logging.query.sorts import Order
 from helicone_gw_logging.query.spans import Span
-from helicone_gw_logging.query.sums import answered, summed
+from helicone_gw_logging.query.sums import summed
 from helicone_gw_logging.totals import SESSION, USER
 from tests.plugins.logging.test_scale import DAYS, START, fill
 
@@ -71,8 +71,7 @@ def top(by: By, key: str = "", sort: str = "cost_nano_usd", span: Span = MONTH) 
 
     async def ask(connection: AsyncConnection) -> Any:
         plan = await planned(connection, question)
-        values = await largest(connection, question, plan, (sort, None), 10)
-        return await answered(connection, question, plan, SHOWN, values)
+        return await ranked(connection, question, plan, (sort, None), SHOWN, 10)
 
     return ask
 

@@ -14,13 +14,14 @@ from helicone_gw.exchange import Exchange
 from helicone_gw.model import Cost, Usage
 from helicone_gw_logging.presence import note
 from helicone_gw_logging.query import largest as module
-from helicone_gw_logging.query.largest import largest
-from helicone_gw_logging.query.plan import Group, Question, planned
+from helicone_gw_logging.query.largest import largest, ranked
+from helicone_gw_logging.query.plan import By, Group, Question, planned
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.spans import Span
+from helicone_gw_logging.query.sums import answered
 from helicone_gw_logging.tables import REQUEST
 from helicone_gw_logging.totals import USER, USER_NUMBER
-from tests.plugins.logging.asking import START, log_all
+from tests.plugins.logging.asking import START, log_all, many
 
 Build = Callable[..., Exchange]
 AT, HOUR, DAY = round(START * 1000), 3_600_000, 86_400_000
@@ -68,6 +69,24 @@ async def test_they_are_those_of_the_rows(any_database: Database, exchange: Buil
         expected = [user for user, _ in sorted(sums.items(), key=lambda each: (-each[1], each[0]))]
         for limit, offset in ((1, 0), (3, 0), (3, 2), (50, 0), (5, 100)):
             assert await asked(any_database, span, name, limit, offset) == expected[offset : offset + limit], name
+
+
+async def test_what_has_few_values_is_summed_up_at_once(any_database: Database, exchange: Build) -> None:
+    await log_all(any_database, many(exchange, 150))
+    asked: list[By] = ["model", "provider", "status", "cached", "owner", "source", "user", "error"]
+    measures = ("requests", None), ("latency_sum", "latency_count"), ("first_token_sum", "first_token_count")
+    async with any_database.connect() as connection:
+        for by in asked:
+            for span in (Span(AT - 5, AT + 3 * HOUR), Span(AT + 7, AT + 90 * 60_000)):
+                question = Question(Scope(), span, group=Group(by))
+                plan = await planned(connection, question)
+                for measure in measures:
+                    for limit, offset in ((10, 0), (1, 1)):
+                        values, found = await ranked(connection, question, plan, measure, ["requests"], limit, offset)
+                        assert values == await largest(connection, question, plan, measure, limit, offset)
+                        told = await answered(connection, question, plan, ["requests"], values)
+                        shown = {value: found[0, value]["requests"] for value in values}
+                        assert shown == {value: sums["requests"] for (_, value), sums in told.items()}
 
 
 async def test_those_ahead_are_enough(database: Database, exchange: Build, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from helicone_gw_logging.api.amounts import SHOWN, Amounts, amounts
 from helicone_gw_logging.api.asked import MAX_GROUPS, Asked, Value, added, before, group_of, shown
 from helicone_gw_logging.api.routes import Call, Routes
-from helicone_gw_logging.query.largest import largest
+from helicone_gw_logging.query.largest import ranked
 from helicone_gw_logging.query.plan import By, Question, planned
 from helicone_gw_logging.query.reading import reading
 from helicone_gw_logging.query.requests import reached
@@ -102,8 +102,7 @@ async def top(call: Call, body: TopQuery) -> Top:
             question, apart = (replace(each, span=Span(since, each.span.end)) for each in (question, apart))
             plan = await planned(connection, apart)
         measure = _SUMS.get(body.sort, (body.sort, None))
-        values = await largest(connection, apart, plan, measure, body.limit, body.offset)
-        now = await answered(connection, apart, plan, SHOWN, values)
+        values, now = await ranked(connection, apart, plan, measure, SHOWN, body.limit, body.offset)
         then: dict[Any, Any] | None = None
         if body.previous:
             earlier = before(apart)

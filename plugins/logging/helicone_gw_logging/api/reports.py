@@ -17,7 +17,7 @@ from helicone_gw_logging.api.metrics import Bucket, buckets_of
 from helicone_gw_logging.api.percentiles import Percentiles, percentiles_of
 from helicone_gw_logging.api.routes import Call, Routes
 from helicone_gw_logging.query.cuts import step
-from helicone_gw_logging.query.largest import largest
+from helicone_gw_logging.query.largest import ranked
 from helicone_gw_logging.query.nodes import ALL
 from helicone_gw_logging.query.percentiles import counted
 from helicone_gw_logging.query.plan import By, Group, Question, planned
@@ -94,8 +94,7 @@ _WHOSE: tuple[By, ...] = ("model", "user", "key")
 
 async def _most(connection: AsyncConnection, question: Question, name: str, limit: int) -> list[Counted]:
     plan = await planned(connection, question)
-    values = await largest(connection, question, plan, (name, None), limit)
-    told = await answered(connection, question, plan, SHOWN, values)
+    values, told = await ranked(connection, question, plan, (name, None), SHOWN, limit)
     return [
         Counted(value=shown(value), **amounts(told[0, value]))  # type: ignore[arg-type]
         for value in values
@@ -123,8 +122,7 @@ async def models(call: Call, body: ModelsQuery) -> list[ModelUsage]:
     question = replace(body.question(call), group=Group("model"))
     async with reading(call.database) as connection:
         plan = await planned(connection, question)
-        values = await largest(connection, question, plan, ("requests", None), body.limit)
-        told = await answered(connection, question, plan, SHOWN, values)
+        values, told = await ranked(connection, question, plan, ("requests", None), SHOWN, body.limit)
         latencies = await counted(connection, question, "latency", values)
         firsts = await counted(connection, question, "time_to_first_token", values)
     return [

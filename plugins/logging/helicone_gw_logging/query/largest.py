@@ -6,6 +6,7 @@ there are looked at; once the last of the wanted ones has more than the first of
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
@@ -15,7 +16,7 @@ from helicone_gw_logging.presence import all_users_are_kept
 from helicone_gw_logging.query.cuts import DAY_MS
 from helicone_gw_logging.query.nodes import ALL
 from helicone_gw_logging.query.plan import Plan, Question
-from helicone_gw_logging.query.sums import answered, statements
+from helicone_gw_logging.query.sums import Place, Sums, answered, statements
 from helicone_gw_logging.totals import SUMMARY_SUMS, USER
 
 if TYPE_CHECKING:
@@ -25,6 +26,35 @@ SHORT: Final = 3 * DAY_MS
 """Milliseconds of a time up to which summing up everybody costs less."""
 MOST: Final = 100
 """Users that are wanted at most."""
+
+
+_FEW_VALUES: Final = frozenset({"model", "provider", "status", "source", "owner", "cached"})
+"""What has few values as a rule: all of them are summed up at once, and those that are shown chosen afterwards."""
+
+
+async def ranked(
+    connection: AsyncConnection,
+    question: Question,
+    plan: Plan,
+    sums: tuple[str, str | None],
+    names: Sequence[str],
+    limit: int,
+    offset: int = 0,
+) -> tuple[list[Any], Mapping[Place, Sums]]:
+    """What `largest` says, and the sums of ``names`` of each of them (place 0)."""
+    question = replace(question, cuts=())
+    if question.group is None or question.group.by not in _FEW_VALUES:
+        values = await largest(connection, question, plan, sums, limit, offset)
+        return values, await answered(connection, question, plan, names, values)
+    wanted = [*dict.fromkeys([*names, "requests", *(name for name in sums if name is not None)])]
+    found = await answered(connection, question, plan, wanted)
+
+    def order(value: Any) -> tuple[Any, ...]:
+        amount, divisor = found[0, value][sums[0]], 1 if sums[1] is None else found[0, value][sums[1]]
+        return (not divisor, -amount / divisor if sums[1] is not None and divisor else -amount, value)
+
+    there = sorted((value for _, value in found if found[0, value]["requests"] > 0), key=order)
+    return there[offset : offset + limit], found
 
 
 async def largest(
