@@ -21,15 +21,21 @@ from helicone_gw_alerts.sending import Sender
 from helicone_gw_alerts.working import Work
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import typer
     from quart import Blueprint
 
-    from helicone_gw import Gateway, GatewayConfig, Measurement
+    from helicone_gw import ApiOperation, Gateway, GatewayConfig, Measurement
 
 VERSIONS = Path(__file__).parent / "migrations" / "versions"
 """The Alembic revisions of this plugin's tables, branch ``alerts``."""
+
+
+def _described() -> Sequence[ApiOperation]:
+    from helicone_gw_alerts.operations import OPERATIONS  # hardly anybody asks
+
+    return OPERATIONS
 
 
 class AlertsPlugin(Plugin):
@@ -111,7 +117,6 @@ class AlertsPlugin(Plugin):
         if _first(gateway) is not self:
             return None
         from helicone_gw_alerts import api_alerts, api_evaluators, api_webhooks
-        from helicone_gw_alerts.operations import OPERATIONS
         from helicone_gw_alerts.serving import Pages
 
         pages = Pages(f"{self.name}-api")
@@ -121,7 +126,7 @@ class AlertsPlugin(Plugin):
         api_alerts.declare(pages, service)
         api_webhooks.declare(pages, self._webhooks, self.outbox, gateway.audit)
         api_evaluators.declare(pages, self._evaluators, self._log, gateway.audit)
-        gateway.pages.describe(lambda: OPERATIONS)
+        gateway.pages.describe(_described)
         return pages.blueprint
 
     @hookimpl

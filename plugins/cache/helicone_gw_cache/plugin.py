@@ -19,12 +19,18 @@ from helicone_gw_cache.shielding import shielded
 from helicone_gw_cache.visit import CacheCounters, Visit, slots
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator
+    from collections.abc import Awaitable, Iterator, Sequence
 
     import typer
     from quart import Blueprint
 
-    from helicone_gw import Chunk, Exchange, Gateway, GatewayError, Measurement, Response
+    from helicone_gw import ApiOperation, Chunk, Exchange, Gateway, GatewayError, Measurement, Response
+
+
+def _described() -> Sequence[ApiOperation]:
+    from helicone_gw_cache.operations import OPERATIONS  # hardly anybody asks
+
+    return OPERATIONS
 
 
 class CachePlugin(Plugin):
@@ -85,9 +91,8 @@ class CachePlugin(Plugin):
         if next(plugin for plugin in gateway.plugins if isinstance(plugin, CachePlugin)) is not self:
             return None
         from helicone_gw_cache.api import routes
-        from helicone_gw_cache.operations import OPERATIONS
 
-        gateway.pages.describe(lambda: OPERATIONS)
+        gateway.pages.describe(_described)
         return routes(self.name, lambda: self.backend, self.savings, gateway.clock, gateway.audit)
 
     @hookimpl

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import typer
     from quart import Blueprint
 
-    from helicone_gw import Exchange, Gateway, Measurement
+    from helicone_gw import ApiOperation, Exchange, Gateway, Measurement
     from helicone_gw_logging.ingest.routes import Ingestion
     from helicone_gw_logging.record import LogRecord
 
@@ -140,14 +140,19 @@ class LoggingPlugin(Plugin):
         from helicone_gw_logging.api.blueprint import blueprint, operations
         from helicone_gw_logging.api.routes import Service
         from helicone_gw_logging.api.schemas import filter_schemas
-        from helicone_gw_logging.ingest.operations import OPERATIONS
         from helicone_gw_logging.ingest.routes import Ingestion, routes
 
         pages = blueprint(self.name, Service(gateway.database, gateway.clock, self.flush, self._objects))
         bodies, max_body = self.config.bodies == "full", self.config.max_body + OVERLAP
         self._ingestion = Ingestion(gateway, self.take, bodies=bodies, max_body=max_body)
         pages.register_blueprint(routes(self.name, self._ingestion))
-        gateway.pages.describe(lambda: [*(each.described() for each in operations()), *OPERATIONS], filter_schemas)
+
+        def described() -> list[ApiOperation]:
+            from helicone_gw_logging.ingest.operations import OPERATIONS  # hardly anybody asks
+
+            return [*(each.described() for each in operations()), *OPERATIONS]
+
+        gateway.pages.describe(described, filter_schemas)
         return pages
 
     @hookimpl

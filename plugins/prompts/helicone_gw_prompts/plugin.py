@@ -18,12 +18,12 @@ from helicone_gw_prompts.links import Links
 from helicone_gw_prompts.templates import Templates
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator
+    from collections.abc import Awaitable, Iterator, Sequence
 
     import typer
     from quart import Blueprint
 
-    from helicone_gw import Exchange, Gateway, GatewayConfig, Measurement
+    from helicone_gw import ApiOperation, Exchange, Gateway, GatewayConfig, Measurement
     from helicone_gw_prompts.watching import Watch
 
 VERSIONS = Path(__file__).parent / "migrations" / "versions"
@@ -36,6 +36,12 @@ class PromptsCounters(Struct):
     expanded: int = 0
     refused: int = 0
     marked: int = 0
+
+
+def _described() -> Sequence[ApiOperation]:
+    from helicone_gw_prompts.operations import OPERATIONS  # hardly anybody asks
+
+    return OPERATIONS
 
 
 class PromptsPlugin(Plugin):
@@ -108,9 +114,8 @@ class PromptsPlugin(Plugin):
             return None
         from helicone_gw_prompts.api import Service, routes
         from helicone_gw_prompts.comparing import Comparing
-        from helicone_gw_prompts.operations import OPERATIONS
 
-        gateway.pages.describe(lambda: OPERATIONS)
+        gateway.pages.describe(_described)
         return routes(self.name, Service(self.editor, self._links, Comparing(gateway), gateway.audit))
 
     @hookimpl
