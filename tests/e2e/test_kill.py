@@ -169,9 +169,13 @@ async def test_the_same_with_postgres_that_stops_or_answers_nothing(
 
 
 async def killed(program: Program, clients: Clients, dice: random.Random) -> None:
-    """The program, after a moment of load."""
+    """The program, after a moment of load: a longer one where the machine has other things to do."""
+    before = len(clients.answered)
     load = asyncio.ensure_future(clients.run(program.url))
     await asyncio.sleep(dice.uniform(0.05, 0.8))
+    async with asyncio.timeout(30):
+        while len(clients.answered) < before + CLIENTS // 2:
+            await asyncio.sleep(0.01)
     os.kill(program.process.pid, signal.SIGKILL)
     await load
     await program.ended()
