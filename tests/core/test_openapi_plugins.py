@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,10 @@ async def test_every_route_is_described_and_the_other_way_round(running: Running
 
 @pytest.mark.timeout(1800)
 async def test_no_caller_has_an_answer_that_is_not_described(running: RunningGateway) -> None:
-    """Good requests and broken ones, made by schemathesis of every operation, for a key of every role."""
+    """Good requests and broken ones, made by schemathesis of every operation, for a key of every role.
+
+    Every second operation, and good ones alone, unless the run is a full one.
+    """
     document = (await running.gateway.pages.ask("GET", "/v1/openapi.json", caller=None)).json()
     needed = _roles(running)
     for method in (method for methods in document["paths"].values() for method in methods.values()):
@@ -94,7 +98,7 @@ async def test_no_caller_has_an_answer_that_is_not_described(running: RunningGat
     schema = schemathesis.openapi.from_dict({name: part for name, part in document.items() if name != "security"})
     problems: list[str] = []
     let_in = dict.fromkeys(ROLES, 0)
-    for found in schema.get_all_operations():
+    for found in islice(schema.get_all_operations(), 0, None, 1 if FULL else 2):
         operation: Any = found.ok()  # type: ignore[union-attr]
         needs = needed[operation.method.upper(), operation.path]
         breakable = FULL and (operation.body or operation.query)

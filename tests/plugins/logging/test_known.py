@@ -43,14 +43,14 @@ ASKED = [
 
 @pytest.mark.parametrize("few", [module.FEW, 3], ids=["few", "many"])
 async def test_the_same_requests_are_found(
-    any_database: Database, exchange: Build, monkeypatch: pytest.MonkeyPatch, few: int
+    database: Database, exchange: Build, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
     monkeypatch.setattr(module, "FEW", few)
-    await log_all(any_database, many(exchange, 120))
-    async for _ in note(any_database, START + 30 * 86_400):
+    await log_all(database, many(exchange, 80))
+    async for _ in note(database, START + 30 * 86_400):
         pass
     changed = 0
-    async with any_database.connect() as connection:
+    async with database.connect() as connection:
         for asked in ASKED:
             wanted = Wanted(read_filter(asked))
             other = await known(connection, Scope(), wanted)

