@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
 HOUR_MS = 3_600_000
 """Milliseconds of an hour."""
+DAY_MS = 24 * HOUR_MS
+"""Milliseconds of a day."""
+GRACE_MS = HOUR_MS
+"""Milliseconds after the end of a day in which it is left alone: much may still come."""
 _MAX_INTEGER = 2**63 - 1
 
 
@@ -26,6 +30,11 @@ def duration(start: float, end: float | None) -> int | None:
         return None
     # A wall clock may be set back in the meantime; no answer is ready before its request.
     return max(0, round((end - start) * 1000))
+
+
+def days_over(now: float) -> int:
+    """The day (since the epoch, in UTC) before which all are over, at ``now`` (epoch seconds), with what came late."""
+    return (round(now * 1000) - GRACE_MS) // DAY_MS
 
 
 def count(value: int | None) -> int | None:

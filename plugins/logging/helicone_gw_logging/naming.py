@@ -7,20 +7,19 @@ came to, and added where it belongs now: how many sessions a name has since some
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select
 
 from helicone_gw_logging.columns import columns
-from helicone_gw_logging.measures import HOUR_MS
+from helicone_gw_logging.measures import DAY_MS
 from helicone_gw_logging.statements import Values
 from helicone_gw_logging.totals import NAME_SUMS, SESSION
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-_DAY_MS: Final = 24 * HOUR_MS
 _CHUNK: Final = 500
 _NAMES: Final = columns(SESSION)
 _KEY: Final = 3
@@ -41,14 +40,19 @@ def moved(connection: Connection, sessions: Sequence[Values]) -> list[Values]:
         first, last, sums = row[_FIRST], row[_LAST], [row[at] for at in _SUMMED]
         if there is not None:
             was_first, was_last, *had = there
-            changed[organization, was_last // _DAY_MS, name].append((was_first, was_last, -1, *[-n for n in had]))
+            changed[organization, was_last // DAY_MS, name].append((was_first, was_last, -1, *[-n for n in had]))
             first, last = min(first, was_first), max(last, was_last)
             sums = [now + before for now, before in zip(sums, had, strict=True)]
-        changed[organization, last // _DAY_MS, name].append((first, last, 1, *sums))
+        changed[organization, last // DAY_MS, name].append((first, last, 1, *sums))
+    return spans(changed)
+
+
+def spans(rows: Mapping[Values, Sequence[Values]]) -> list[Values]:
+    """One row a key: the key, the first and the last time, and the sums of what follows these."""
     made = []
-    for key, rows in changed.items():
-        firsts, lasts, *numbers = zip(*rows, strict=True)
-        made.append((*key, min(firsts), max(lasts), *map(sum, numbers)))
+    for key, added in rows.items():
+        firsts, lasts, *sums = zip(*added, strict=True)
+        made.append((*key, min(firsts), max(lasts), *map(sum, sums)))
     return made
 
 

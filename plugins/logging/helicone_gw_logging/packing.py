@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Select, Table, and_, delete, select
 
 from helicone_gw_logging.insert import take_numbers
-from helicone_gw_logging.measures import HOUR_MS
+from helicone_gw_logging.measures import days_over
 from helicone_gw_logging.statements import Values, put
 from helicone_gw_logging.totals import HISTOGRAM_DAY, HISTOGRAM_PACKED
 
@@ -26,11 +26,8 @@ if TYPE_CHECKING:
 
 AT_ONCE: Final = 16
 """Histograms that one transaction packs, of up to two thousand buckets each: whoever wants to write waits for these."""
-GRACE_MS: Final = HOUR_MS
-"""Milliseconds after the end of a day in which it is left alone: much may still come."""
 
 _KEY = ("organization_id", "metric", "provider", "model", "day")
-_DAY_MS: Final = 24 * HOUR_MS
 _PAIR: Final = 10
 """Bytes of a bucket and its count."""
 
@@ -54,7 +51,7 @@ async def pack(database: Database, now: float) -> AsyncIterator[int]:
     Every step is a transaction of its own, so that it may be broken off and begun again at any time, by several
     processes at once. Raises what SQLAlchemy raises.
     """
-    before, done = (round(now * 1000) - GRACE_MS) // _DAY_MS, 0
+    before, done = days_over(now), 0
     while True:
         async with database.connect() as connection:
             if not await connection.scalar(_over(before).limit(1)):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Select, and_, delete, func, or_, select, update
 
 from helicone_gw_logging.insert import take_numbers
-from helicone_gw_logging.measures import HOUR_MS
+from helicone_gw_logging.measures import HOUR_MS, days_over
 from helicone_gw_logging.statements import put
 from helicone_gw_logging.tables import REQUEST
 from helicone_gw_logging.totals import DIMENSION, DIMENSION_DAY, EVERY, OTHER, SEQUENCE, USER_NUMBER, USER_PRESENCE
@@ -25,10 +25,7 @@ if TYPE_CHECKING:
 
     from helicone_gw import Database
 
-GRACE_MS: Final = HOUR_MS
-"""Milliseconds after the end of a day in which it is left alone: much may still come."""
 HOURS: Final = 24
-_DAY_MS: Final = HOURS * HOUR_MS
 _CHUNK: Final = 500
 
 
@@ -66,7 +63,7 @@ async def note(database: Database, now: float) -> AsyncIterator[int]:
     Every day is a transaction of its own, so that it may be broken off and begun again at any time, by several
     processes at once. Raises what SQLAlchemy raises.
     """
-    before, done = (round(now * 1000) - GRACE_MS) // _DAY_MS, 0
+    before, done = days_over(now), 0
     async with database.connect() as connection:
         organizations = await _organizations(connection)
     for organization in organizations:

@@ -20,7 +20,7 @@ from sqlalchemy.util import await_only
 from helicone_gw_logging.columns import picking
 from helicone_gw_logging.histograms import METRICS, bucket
 from helicone_gw_logging.measures import is_known
-from helicone_gw_logging.naming import moved
+from helicone_gw_logging.naming import moved, spans
 from helicone_gw_logging.statements import Values, add
 from helicone_gw_logging.tables import PROPERTY, REQUEST
 from helicone_gw_logging.totals import (
@@ -182,11 +182,11 @@ class Totals(Struct):
         by_hour, by_day = self._counts()
         add(connection, HISTOGRAM, by_hour)
         add(connection, HISTOGRAM_DAY, by_day)
-        sessions = _spans(self.sessions)
+        sessions = spans(self.sessions)
         add(connection, NAME_DAY, moved(connection, sessions))
         add(connection, SESSION, sessions)
-        add(connection, USER, _spans(self.users))
-        add(connection, PROPERTY_KEY, _spans(self.keys))
+        add(connection, USER, spans(self.users))
+        add(connection, PROPERTY_KEY, spans(self.keys))
 
     def _counts(self) -> tuple[list[Values], list[Values]]:
         """The rows of the histograms by the hour and by the day, those for all providers and models among them."""
@@ -270,12 +270,3 @@ def _sums(rows: dict[Values, list[Values]]) -> list[Values]:
         (key, added[0] if len(added) == 1 else tuple(map(sum, zip(*added, strict=True)))) for key, added in rows.items()
     ]
     return [(*key, *sums) for key, sums in summed if any(sums)]
-
-
-def _spans(rows: dict[Values, list[Values]]) -> list[Values]:
-    """One row a key: the key, the first and the last time, and the sums of what follows these."""
-    spans = []
-    for key, added in rows.items():
-        firsts, lasts, *sums = zip(*added, strict=True)
-        spans.append((*key, min(firsts), max(lasts), *map(sum, sums)))
-    return spans

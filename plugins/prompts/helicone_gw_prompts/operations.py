@@ -32,21 +32,15 @@ class ShownPrompt(Struct, frozen=True):
     created_at: str
 
 
-class ListedPrompt(Struct, frozen=True):
+class ListedPrompt(ShownPrompt, frozen=True):
     """A prompt, how many versions it has and which is where."""
 
-    id: str
-    name: str
-    tags: list[str]
-    created_at: str
     versions: int
     environments: dict[str, str]
     changed_at: str | None
 
 
-class ShownVersion(Struct, frozen=True):
-    """A version, and the URL of its body."""
-
+class _Version(Struct, frozen=True):
     id: str
     model: str
     prompt_id: str
@@ -55,20 +49,17 @@ class ShownVersion(Struct, frozen=True):
     commit_message: str
     environments: list[str]
     created_at: str
+
+
+class ShownVersion(_Version, frozen=True):
+    """A version, and the URL of its body."""
+
     s3_url: str
 
 
-class WholeVersion(Struct, frozen=True):
+class WholeVersion(_Version, frozen=True):
     """A version with its body."""
 
-    id: str
-    model: str
-    prompt_id: str
-    major_version: int
-    minor_version: int
-    commit_message: str
-    environments: list[str]
-    created_at: str
     prompt_body: dict[str, Any]
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from helicone_gw_logging.query.cuts import DAY_MS, cuts, step, zone
+from helicone_gw_logging.measures import DAY_MS
+from helicone_gw_logging.query.cuts import cuts, step, zone
 from helicone_gw_logging.query.division import BESIDE, Division, divided
 from helicone_gw_logging.query.spans import Span
 

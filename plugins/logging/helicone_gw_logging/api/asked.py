@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from helicone_gw_logging.api.routes import Call, Refused
 from helicone_gw_logging.api.schemas import FilterBody
 from helicone_gw_logging.api.times import TimeFilter
+from helicone_gw_logging.measures import DAY_MS
 from helicone_gw_logging.query.buckets import Increment
-from helicone_gw_logging.query.cuts import DAY_MS, cuts, steps, zone
+from helicone_gw_logging.query.cuts import cuts, steps, zone
 from helicone_gw_logging.query.filters import read_filter
 from helicone_gw_logging.query.plan import By, Group, Question
 from helicone_gw_logging.query.spans import Span

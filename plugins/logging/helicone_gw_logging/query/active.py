@@ -15,9 +15,9 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, func, literal_column, select, union_all
 
-from helicone_gw_logging.measures import HOUR_MS
+from helicone_gw_logging.measures import DAY_MS, HOUR_MS
 from helicone_gw_logging.presence import HOURS, bits_of, noted
-from helicone_gw_logging.query.cuts import DAY_MS, Range, between
+from helicone_gw_logging.query.cuts import Range, between
 from helicone_gw_logging.query.division import FEW, Part, table
 from helicone_gw_logging.query.nodes import ALL, FilterError
 from helicone_gw_logging.query.plan import Group, Plan, Question, planned

@@ -7,12 +7,11 @@ from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from helicone_gw_logging.measures import HOUR_MS
+from helicone_gw_logging.measures import DAY_MS, HOUR_MS
 from helicone_gw_logging.query.buckets import MINUTE_MS, Increment
 from helicone_gw_logging.query.nodes import FilterError, shown
 from helicone_gw_logging.query.spans import Span
 
-DAY_MS: Final = 24 * HOUR_MS
 MAX_BUCKETS: Final = 10_000
 MAX_RANGES: Final = 200
 """Separate pieces of time that one statement is asked for; where there would be more, it is asked for all of it."""

@@ -14,8 +14,8 @@ from typing import Any, Final
 from msgspec import Struct
 from sqlalchemy import CTE, BigInteger, ColumnElement, Select, and_, column, values
 
-from helicone_gw_logging.measures import HOUR_MS
-from helicone_gw_logging.query.cuts import DAY_MS, Range, between, merged, whole
+from helicone_gw_logging.measures import DAY_MS, HOUR_MS
+from helicone_gw_logging.query.cuts import Range, between, merged, whole
 from helicone_gw_logging.query.spans import Span
 
 FEW: Final = 3

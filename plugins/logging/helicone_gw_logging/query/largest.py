@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec.structs import replace
 from sqlalchemy import ColumnElement, func, literal_column, select, union_all
 
+from helicone_gw_logging.measures import DAY_MS
 from helicone_gw_logging.presence import all_users_are_kept
-from helicone_gw_logging.query.cuts import DAY_MS
 from helicone_gw_logging.query.nodes import ALL
 from helicone_gw_logging.query.plan import Plan, Question
 from helicone_gw_logging.query.sums import Place, Sums, answered, statements

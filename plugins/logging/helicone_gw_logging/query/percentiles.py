@@ -27,10 +27,10 @@ from sqlalchemy import (
 )
 
 from helicone_gw_logging.histograms import bucket
-from helicone_gw_logging.measures import HOUR_MS
+from helicone_gw_logging.measures import DAY_MS, HOUR_MS
 from helicone_gw_logging.packing import unpacked
 from helicone_gw_logging.query.columns import ANSWERED_MODEL
-from helicone_gw_logging.query.cuts import DAY_MS, step
+from helicone_gw_logging.query.cuts import step
 from helicone_gw_logging.query.division import BESIDE, FEW, Part, counts_in, divided, table, within
 from helicone_gw_logging.query.nodes import ALL, conditions
 from helicone_gw_logging.query.plan import Level, Question, planned

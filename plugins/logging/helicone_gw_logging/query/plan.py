@@ -12,9 +12,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import ColumnElement, FromClause, Table, and_, func, literal, select
 
-from helicone_gw_logging.measures import HOUR_MS
+from helicone_gw_logging.measures import DAY_MS, HOUR_MS
 from helicone_gw_logging.query.columns import ANSWERED_MODEL, STATUS
-from helicone_gw_logging.query.cuts import DAY_MS
 from helicone_gw_logging.query.division import Division, divided
 from helicone_gw_logging.query.nodes import ALL, Both, Condition, Node, conditions
 from helicone_gw_logging.query.scope import Scope

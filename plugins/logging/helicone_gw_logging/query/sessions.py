@@ -22,7 +22,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from helicone_gw_logging.query.cuts import DAY_MS
+from helicone_gw_logging.measures import DAY_MS
 from helicone_gw_logging.query.nodes import ALL, Both, Condition, Node
 from helicone_gw_logging.query.patterns import contains
 from helicone_gw_logging.query.requests import Row

@@ -9,8 +9,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, func, literal_column, null, select, true
 
+from helicone_gw_logging.measures import DAY_MS
 from helicone_gw_logging.query.active import active
-from helicone_gw_logging.query.cuts import DAY_MS, Range, whole
+from helicone_gw_logging.query.cuts import Range, whole
 from helicone_gw_logging.query.largest import largest
 from helicone_gw_logging.query.nodes import ALL, Both, Condition, Node
 from helicone_gw_logging.query.plan import Group, Question, planned
