@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import NamedTuple
+
+import msgspec
 
 from helicone_gw.bench.accounting import cpu_seconds, rss_mib
 from helicone_gw.bench.cases import Case
@@ -37,23 +39,35 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is asked: the share of a case's requests, how often it is measured, and a cap on connections."""
+    """How much is asked: the share of a case's requests, in how many turns, and a cap on connections."""
 
     share: float = 1.0
-    repeats: int = 3
+    turns: int = 15
     connections: int | None = None
     requests: int | None = None
 
     def requests_of(self, case: Case, weight: float) -> int:
-        """How many requests a measurement of ``case`` takes; never fewer than there are connections."""
+        """How many requests ``case`` takes in all; never fewer than there are connections."""
         wanted = case.requests if self.requests is None else self.requests
         # At a rate the time is the same for everyone.
         share = self.share * (weight if case.kind == "closed" else 1.0)
         return max(self.connections_of(case), ceil(wanted * share))
 
+    def turns_of(self, case: Case) -> int:
+        """In how many turns ``case`` is measured: what keeps a pace takes seconds each time, and gets a fifth."""
+        return max(1, self.turns // 5) if case.keeps_pace else self.turns
+
     def connections_of(self, case: Case) -> int:
         """How many connections a measurement of ``case`` takes."""
         return case.connections if self.connections is None else min(self.connections, case.connections)
+
+
+class Turn(NamedTuple):
+    """What one turn asked for, what became of it, and the seconds of CPU that it took, where they are known."""
+
+    requests: int
+    outcome: Outcome
+    cpu: float | None
 
 
 class Measurement:
@@ -69,16 +83,22 @@ class Measurement:
         """Bring the program to its steady state."""
         self._run(case, max(self._effort.connections_of(case), requests), rate=None)
 
-    def closed(self, case: Case) -> Row:
-        """CPU per request and per event."""
-        requests = self._effort.requests_of(case, self._weight)
-        self.warm_up(case, requests // 10)
-        taken = [self._with_cpu(case, requests) for _ in range(self._effort.repeats)]
-        outcome = _worst(taken)
-        runs = [round(cpu * 1e6 / requests, 2) for _, cpu in taken if cpu is not None]
-        cpu = statistics.median(runs) if runs else None
-        per_event = cpu * requests / outcome.events if cpu is not None and outcome.events else None
-        return self._row(case, outcome, cpu=cpu, per_event=per_event, runs=runs)
+    def turn(self, case: Case) -> Turn:
+        """One turn of a case without a rate: its share of the requests, and what they cost."""
+        requests = ceil(self._effort.requests_of(case, self._weight) / self._effort.turns_of(case))
+        requests = max(self._effort.connections_of(case), requests)
+        return Turn(requests, *self._with_cpu(case, requests))
+
+    def closed(self, case: Case, turns: Sequence[Turn]) -> Row:
+        """CPU per request and per event, of all turns."""
+        runs = [round(turn.cpu * 1e6 / turn.requests, 2) for turn in turns if turn.cpu is not None]
+        cpu = _undisturbed(runs)
+        outcome = _worst([turn.outcome for turn in turns])
+        per_event = cpu * outcome.requests / outcome.events if cpu is not None and outcome.events else None
+        row = self._row(case, outcome, cpu=cpu, per_event=per_event, runs=runs)
+        return msgspec.structs.replace(
+            row, requests=sum(turn.requests for turn in turns), events=sum(turn.outcome.events for turn in turns)
+        )
 
     def open(self, case: Case, direct: Row | None) -> Row:
         """Latency at a fixed rate, and what it is more than ``direct``, the same without the program."""
@@ -157,9 +177,14 @@ class Measurement:
         )
 
 
-def _worst(taken: list[tuple[Outcome, float | None]]) -> Outcome:
+def _worst(outcomes: Sequence[Outcome]) -> Outcome:
     """The outcome with the most bad answers: none of them is to go unseen."""
-    return max((outcome for outcome, _ in taken), key=lambda outcome: outcome.bad)
+    return max(outcomes, key=lambda outcome: outcome.bad)
+
+
+def _undisturbed(runs: Sequence[float]) -> float | None:
+    """The lower quartile (nearest rank): what else a machine does only ever adds to what a program costs."""
+    return sorted(runs)[(len(runs) - 1) // 4] if runs else None
 
 
 def _added(outcome: Outcome, direct: Row | None) -> Added | None:

@@ -40,8 +40,8 @@ class Added(msgspec.Struct, frozen=True):
 class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The figures of one subject in one case; `None` is a figure that was not taken or is not available.
 
-    CPU is in microseconds of the subject's process tree, the median of ``cpu_us_runs``. ``rss_mib`` is after the case;
-    ``rss_early_mib`` after a tenth of its requests, in the case about memory.
+    CPU is in microseconds of the subject's process tree, the lower quartile of ``cpu_us_runs``, one for each turn.
+    ``rss_mib`` is after the case; ``rss_early_mib`` after a tenth of its requests, in the case about memory.
     """
 
     case: str

@@ -120,13 +120,6 @@ class ExternalSubject(Subject):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DirectSubject(Subject):
-    """The provider by itself: what added latency is measured against, and the proof that it is not the bottleneck."""
-
-    external: ClassVar[bool] = True
-
-
-@dataclass(frozen=True, kw_only=True)
 class NginxSubject(Subject):
     """nginx as a plain reverse proxy: one worker, kept-alive upstream connections, no log, no buffering of replies."""
 

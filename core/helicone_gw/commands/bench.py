@@ -32,7 +32,10 @@ def bench(
         int | None, typer.Option(min=1, help="At most so many connections.", rich_help_panel=_SIZE)
     ] = None,
     repeats: Annotated[
-        int, typer.Option(min=1, help="How often each case is measured; the median counts.", rich_help_panel=_SIZE)
+        int,
+        typer.Option(
+            min=1, help="Rounds of five turns that everyone takes; the lower quartile counts.", rich_help_panel=_SIZE
+        ),
     ] = 3,
     peers: Annotated[
         str, typer.Option(help="nginx, portkey, litellm; or none, or all there are.", rich_help_panel=_PEERS)

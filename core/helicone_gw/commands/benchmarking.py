@@ -31,7 +31,9 @@ from helicone_gw.bench.workload import PATH
 from helicone_gw.config import PACKAGED, Engine, Transport
 
 PEERS = ("nginx", "portkey", "litellm")
-QUICK = Effort(share=0.05, repeats=1)
+QUICK = Effort(share=0.05, turns=1)
+TURNS = 5
+"""Turns of a round."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,9 +122,9 @@ def _when(case: Case) -> str:
 
 
 def _effort(quick: bool, repeats: int, requests: int | None, connections: int | None) -> Effort:
-    share, times = (QUICK.share, QUICK.repeats) if quick else (1.0, repeats)
+    share, turns = (QUICK.share, QUICK.turns) if quick else (1.0, TURNS * repeats)
     # A number that was asked for is meant as it stands.
-    return Effort(share if requests is None else 1.0, times, connections, requests)
+    return Effort(share if requests is None else 1.0, turns, connections, requests)
 
 
 def _names(text: str, known: tuple[str, ...], option: str) -> list[str]:
