@@ -10,13 +10,14 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 PROC = Path("/proc")
 MIB = 1 << 20
 
 
 def available() -> bool:
-    """Whether this system tells what `cpu_seconds` and `rss_mib` need."""
+    """Whether this system tells what `cpu_time` and `rss_mib` need."""
     return (PROC / "self" / "schedstat").exists()
 
 
@@ -31,15 +32,42 @@ def tree(pid: int) -> list[int]:
     return found
 
 
-def cpu_seconds(pid: int) -> float | None:
-    """CPU time, user and system, that ``pid`` and its living descendants have used; ``None`` where it is not known.
+class CpuTime(NamedTuple):
+    """CPU time, user and system, that a process tree had used at one moment, in seconds.
 
-    What the scheduler counted in nanoseconds for each living thread. Where threads have ended meanwhile the kernel's
-    own sum for the process is larger and counts instead, in clock ticks.
+    ``threads`` are the living ones by process and thread id, counted by the scheduler in nanoseconds; ``processes`` is
+    the kernel's own sum for each process, which knows threads that ended and counts in clock ticks.
     """
+
+    threads: dict[tuple[int, int], float]
+    processes: dict[int, float]
+
+    def since(self, before: CpuTime) -> float:
+        """Seconds used since ``before``. Of a process that has ended meanwhile nothing is known, nor counted."""
+        used = dict.fromkeys(self.processes, 0.0)
+        for (pid, thread), seconds in self.threads.items():
+            used[pid] += seconds - before.threads.get((pid, thread), 0.0)
+        for pid, seconds in self.processes.items():
+            by_ticks = seconds - before.processes.get(pid, 0.0)
+            # User and system time are each rounded: only what is beyond that was used by threads that ended.
+            if by_ticks - used[pid] > 2 / os.sysconf("SC_CLK_TCK"):
+                used[pid] = by_ticks
+        return sum(used.values())
+
+
+NO_TIME = CpuTime({}, {})
+"""Before anything ran."""
+
+
+def cpu_time(pid: int) -> CpuTime | None:
+    """What ``pid`` and its living descendants have used until now; ``None`` where it is not known."""
     if not available():
         return None
-    return sum(max(_threads(one), _process(one)) for one in tree(pid))
+    time = CpuTime({}, {})
+    for one in tree(pid):
+        time.threads.update(_threads(one))
+        time.processes[one] = _process(one)
+    return time
 
 
 def rss_mib(pid: int) -> float | None:
@@ -53,13 +81,11 @@ def rss_mib(pid: int) -> float | None:
     return pages * page / MIB
 
 
-def _threads(pid: int) -> float:
-    nanoseconds = 0
+def _threads(pid: int) -> Iterator[tuple[tuple[int, int], float]]:
     with suppress(OSError):
         for thread in (PROC / str(pid) / "task").iterdir():
             with suppress(OSError, IndexError):
-                nanoseconds += int((thread / "schedstat").read_text().split()[0])
-    return nanoseconds / 1e9
+                yield (pid, int(thread.name)), int((thread / "schedstat").read_text().split()[0]) / 1e9
 
 
 def _process(pid: int) -> float:

@@ -53,7 +53,7 @@ CASES = {
         Case(
             name="reply-200k", title="unary, 200 KB reply", script=Script(reply=200 << 10), requests=1000, default=False
         ),
-        Case(name="sse-burst", title="SSE, 100 events at once", script=BURST, requests=500),
+        Case(name="sse-burst", title="SSE, 100 events at once", script=BURST, requests=1500),
         Case(
             name="sse-paced",
             title="SSE, 100 events at 10 ms, 64 connections",
@@ -77,7 +77,7 @@ CASES = {
             title="SSE, 100 events at once, no plugin",
             profile="minimal",
             script=BURST,
-            requests=500,
+            requests=1500,
             everyone=False,
         ),
         Case(name="no-bodies-1k", title="unary, 1 KB, bodies not stored", profile="no bodies", everyone=False),

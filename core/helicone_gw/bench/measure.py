@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from helicone_gw.bench.accounting import cpu_seconds, rss_mib
+from helicone_gw.bench.accounting import CpuTime, cpu_time, rss_mib
 from helicone_gw.bench.cases import Case
 from helicone_gw.bench.helpers import LoadGenerator
 from helicone_gw.bench.plan import Outcome, Plan, Quantiles
@@ -84,9 +84,14 @@ class Measurement:
         self._run(case, max(self._effort.connections_of(case), requests), rate=None)
 
     def turn(self, case: Case) -> Turn:
-        """One turn of a case without a rate: its share of the requests, and what they cost."""
+        """One turn of a case without a rate: its share of the requests, and what they cost.
+
+        Half as many go before, uncounted: since its last turn other programs have had the core's caches.
+        """
+        connections = self._effort.connections_of(case)
         requests = ceil(self._effort.requests_of(case, self._weight) / self._effort.turns_of(case))
-        requests = max(self._effort.connections_of(case), requests)
+        requests = max(connections, requests)
+        self.warm_up(case, requests // 2)
         return Turn(requests, *self._with_cpu(case, requests))
 
     def closed(self, case: Case, turns: Sequence[Turn]) -> Row:
@@ -122,7 +127,7 @@ class Measurement:
         outcome = self._run(case, requests, rate=rate)
         time.sleep(SETTLE)
         after = self._cpu()
-        return outcome, None if before is None or after is None else after - before
+        return outcome, None if before is None or after is None else after.since(before)
 
     def _run(self, case: Case, requests: int, *, rate: float | None) -> Outcome:
         place = self._place
@@ -141,8 +146,8 @@ class Measurement:
             )
         )
 
-    def _cpu(self) -> float | None:
-        return None if self._place.pid is None else cpu_seconds(self._place.pid)
+    def _cpu(self) -> CpuTime | None:
+        return None if self._place.pid is None else cpu_time(self._place.pid)
 
     def _rss(self) -> float | None:
         time.sleep(SETTLE)

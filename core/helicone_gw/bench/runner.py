@@ -145,8 +145,6 @@ class Run:
         if one.failed:
             return
         try:
-            if not one.turns:
-                one.measurement.warm_up(one.case, self.effort.connections_of(one.case))
             turn = one.measurement.turn(one.case)
         except LoadFailed as problem:
             one.failed = True

@@ -41,9 +41,13 @@ def in_a_child(code: str) -> str:
 
 def spent(code: str) -> float:
     with python(code) as pid:
-        seconds = accounting.cpu_seconds(pid)
-    assert seconds is not None
-    return seconds
+        return used(pid)
+
+
+def used(pid: int, before: accounting.CpuTime = accounting.NO_TIME) -> float:
+    now = accounting.cpu_time(pid)
+    assert now is not None
+    return now.since(before)
 
 
 @linux
@@ -59,6 +63,18 @@ def test_what_its_child_burns_is_counted() -> None:
 @linux
 def test_what_a_thread_burned_is_counted_after_its_end() -> None:
     assert spent(IN_A_THREAD) > 2 * spent(IN_A_THREAD.replace("3_000_000", "3"))
+
+
+def test_what_was_used_before_does_not_count() -> None:
+    before = accounting.CpuTime({(1, 1): 5.0, (1, 2): 1.0}, {1: 6.5})
+    now = accounting.CpuTime({(1, 1): 5.25, (1, 3): 0.125, (9, 9): 0.5}, {1: 6.87, 9: 0.5})
+    assert now.since(before) == 0.25 + 0.125 + 0.5
+
+
+def test_ticks_count_where_they_say_more_than_their_rounding_can() -> None:
+    before = accounting.CpuTime({(1, 1): 5.0}, {1: 5.0})
+    assert accounting.CpuTime({(1, 1): 5.1}, {1: 5.11}).since(before) == pytest.approx(0.1)
+    assert accounting.CpuTime({(1, 1): 5.1}, {1: 7.0}).since(before) == pytest.approx(2.0)
 
 
 @linux
@@ -83,7 +99,7 @@ def test_memory_that_is_held_is_counted() -> None:
 def test_elsewhere_neither_is_available(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accounting, "PROC", tmp_path)
     assert not accounting.available()
-    assert accounting.cpu_seconds(os.getpid()) is None
+    assert accounting.cpu_time(os.getpid()) is None
     assert accounting.rss_mib(os.getpid()) is None
 
 
@@ -91,4 +107,4 @@ def test_elsewhere_neither_is_available(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_process_that_is_gone_costs_nothing() -> None:
     with subprocess.Popen([sys.executable, "-c", "pass"]) as process:
         process.wait()
-    assert accounting.cpu_seconds(process.pid) == 0
+    assert used(process.pid) == 0
