@@ -21,8 +21,11 @@ TYPES = {
 """What is served; everything else that lies there (licences) is not."""
 
 STYLES = "dashboard.css"
-TOGETHER = {STYLES: ("app.css", "lists.css", "forms.css", "plugins.css", "vendor/uPlot.min.css")}
-"""Files that are served as one: every page needs the first, and nothing is drawn before a page's styles are there."""
+TOGETHER = {
+    STYLES: ("app.css", "lists.css", "forms.css", "plugins.css", "vendor/uPlot.min.css"),
+    "dashboard.js": ("vendor/htmx.min.js", "app.js"),
+}
+"""Files that are served as one, since every page needs them: each request takes something of the first paint."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ _KEPT = "public, max-age=31536000, immutable"
 
 FIRST: Final = (
     *("base.html", "page.html", "_icons.html", "frame.html", "_parts.html", "_drawing.html", "overview.html"),
-    *("dashboard.css", "vendor/htmx.min.js", "app.js", "vendor/uPlot.iife.min.js", "charts.js"),
+    *("dashboard.css", "dashboard.js", "vendor/uPlot.iife.min.js", "charts.js"),
 )
 """Templates and assets that are needed first."""
 

@@ -86,7 +86,7 @@ async def test_assets_are_kept_for_ever_at_addresses_of_their_content(running: R
     page = await get(running, "/dashboard/requests")
     addresses = re.findall(r'(?:src|href|data-kept)="(/dashboard/assets/[^"]+)"', page)
     names = {address.rpartition("/")[2] for address in addresses}
-    assert names >= {"dashboard.css", "app.js", "htmx.min.js", "list.js"}
+    assert names >= {"dashboard.css", "dashboard.js", "list.js"}
     for address in addresses:
         plain = await running.request("GET", address)
         assert "immutable" in plain.headers.get("cache-control", "")

@@ -102,12 +102,17 @@
   }
   dashboard.keep = keep;
 
-  // What is not needed for a page to be seen waits until it is; a page that nobody looks at draws nothing, but goes on.
+  // What is not needed for a page to be seen waits until it is, so that it takes nothing from those who draw it: a frame
+  // that was asked for is far from shown. A page that nobody looks at shows nothing, but goes on.
   function later(action) {
-    var waiting = setTimeout(begin, 300);
-    requestAnimationFrame(function () { setTimeout(begin); });
+    var waiting = setTimeout(begin, 1000);
+    var watching = new PerformanceObserver(function (list) {
+      if (list.getEntriesByName("first-contentful-paint").length) setTimeout(begin);
+    });
+    watching.observe({ type: "paint", buffered: true });
     function begin() {
       clearTimeout(waiting);
+      watching.disconnect();
       if (action) action();
       action = null;
     }
