@@ -16,6 +16,8 @@ TIMES = """() => {
   const first = performance.getEntriesByName("first-contentful-paint")[0].startTime;
   return [first, Math.max(page.responseEnd, ...loaded.map(one => one.responseEnd)), octets];
 }"""
+STARTED = 1500
+"""Milliseconds that a browser is given to start: it builds its own surfaces out of pages for so long, on all cores."""
 SETTLED = """() => document.readyState === "complete" && !document.body.classList.contains("busy")
   && performance.getEntriesByName("first-contentful-paint").length > 0"""
 
@@ -30,7 +32,7 @@ class Paint(NamedTuple):
 
 
 async def painted(url: str, headers: Mapping[str, str], times: int) -> list[Paint]:
-    """Go to ``url`` some ``times`` with a new browser, whose profile is a fresh one."""
+    """Go to ``url`` some ``times`` with a new browser that has started, whose profile is a fresh one."""
     executable = shutil.which("chromium")
     if executable is None:
         sys.exit("There is no chromium here: apt-get install chromium")
@@ -40,8 +42,9 @@ async def painted(url: str, headers: Mapping[str, str], times: int) -> list[Pain
         context = await browser.new_context(
             viewport={"width": 1360, "height": 860}, extra_http_headers=dict(headers), timezone_id="UTC"
         )
-        for _ in range(times):
+        for number in range(times):
             page = await context.new_page()
+            await page.wait_for_timeout(0 if number else STARTED)
             await page.goto(url, wait_until="load")
             await page.wait_for_timeout(100)
             await page.wait_for_function(SETTLED)
