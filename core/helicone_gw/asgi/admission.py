@@ -43,7 +43,8 @@ async def admit(gateway: Gateway, exchange: Exchange, headers: Headers, location
     """Put request, caller and credential on ``exchange``. Raises the `GatewayError` to answer, or `ClientGone`."""
     if location.kind == "unknown":
         raise NotFound(location.reason or f"There is nothing at {location.path}.")
-    if not gateway.keys.configured:
+    required = gateway.keys.configured
+    if not required:
         cors = gateway.config.server.cors
         origins = () if cors is None else cors.origins
         guard_open_gateway(headers.get("host") or "", headers, gateway.config.server.domains, origins)
@@ -54,7 +55,7 @@ async def admit(gateway: Gateway, exchange: Exchange, headers: Headers, location
     is_json = _is_json(first.get(b"content-type"))
     whole: bytes | None = None
     try:
-        credentials = await resolve(location, headers, location.query, gateway.keys)
+        credentials = await resolve(location, headers, location.query, gateway.keys, required=required)
     except BadRequest as refused:
         if refused.code == "key_in_path":
             # It is nobody's path, and is stored where the refusal is.

@@ -63,6 +63,8 @@ async def resolve(
     query: str,
     key_ring: KeyRing,
     metadata_auth: str | None = None,
+    *,
+    required: bool | None = None,
 ) -> Credentials:
     """Tell gateway key and provider credential apart, and take both out of what is forwarded.
 
@@ -71,14 +73,16 @@ async def resolve(
     of the client's counts only beside a key in ``Helicone-Auth`` or the path, in one ``Authorization`` with it, or when
     no key is required. What is, or looks like, a gateway key is never taken for a provider's.
 
-    ``credential.provider`` is `Location.implied_provider`: "" when the target URL alone can tell.
+    ``credential.provider`` is `Location.implied_provider`: "" when the target URL alone can tell. ``required``: whether
+    ``key_ring`` is configured, where that was asked before.
 
     Raises:
         AuthenticationFailed: keys are configured and none of the request's is valid.
         BadRequest: the path, which is forwarded and logged, holds a gateway key.
     """
+    required = key_ring.configured if required is None else required
     if not (query or metadata_auth or location.path_key) and (bearer := _only_bearer(headers)) is not None:
-        plain = await _of_bearer(bearer, location, headers, key_ring)
+        plain = await _of_bearer(bearer, location, headers, key_ring, required=required)
         if plain is not None:
             return plain
     candidates = _candidates(location, headers, query, metadata_auth)
@@ -86,7 +90,6 @@ async def resolve(
         raise _refusal("The request carries too many credentials.")
     key: GatewayKey | None = None
     place = ""
-    required = key_ring.configured
     whole_is_ours = False
     for candidate in candidates:
         found = await key_ring.lookup(candidate.secret) if required else None
@@ -134,13 +137,15 @@ def _only_bearer(headers: Headers) -> str | None:
     return raw.decode("ascii")
 
 
-async def _of_bearer(value: str, location: Location, headers: Headers, key_ring: KeyRing) -> Credentials | None:
+async def _of_bearer(
+    value: str, location: Location, headers: Headers, key_ring: KeyRing, *, required: bool
+) -> Credentials | None:
     """What `resolve` makes of one bearer token and nothing else, as nearly every request has it; ``None`` where it is
     not as plain as that."""
     token = value[7:].lstrip()
     if not token:
         return None
-    if not key_ring.configured:
+    if not required:
         if looks_like_key(token):
             return None
         credential = ProviderCredential("authorization", value, location.implied_provider)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from helicone_gw_logging.measures import count
@@ -22,7 +23,15 @@ NOTED = (
     "translation_loss",
 )
 """Columns."""
-_NAMES_OF_SAVED = {cache: tuple(f"{cache}.{saved}" for saved in _SAVED) for cache in _CACHES}
+_FROM_CACHE = ("status", "reference_id", *_SAVED)
+_READ = (
+    *(f"{cache}.{name}" for cache in _CACHES for name in _FROM_CACHE),
+    "ratelimit.status",
+    "threat",
+    "security.threat",
+    "translation.loss",
+)
+"""The notes that count, in the order in which `_columns` takes them."""
 _UNSAVED = (None,) * len(_SAVED)
 _NOTHING: tuple[Any, ...] = (False, *[None] * (len(NOTED) - 1))
 _CACHED_ANYWAY: tuple[Any, ...] = (True, *_NOTHING[1:])
@@ -36,30 +45,43 @@ def noted(notes: Mapping[str, Any], cache_asked: bool | None) -> tuple[Any, ...]
     """
     if not notes:
         return _CACHED_ANYWAY if cache_asked else _NOTHING
-    cache, status = _cache(notes)
-    lost = notes.get("translation.loss")
-    threat = notes.get("threat", notes.get("security.threat"))
+    read = tuple(map(notes.get, _READ))
+    try:
+        # Hits on one answer, and all misses, say the same. The types count: True is 1 to a dictionary, and no number.
+        return _remembered(read, tuple(map(type, read)), cache_asked)
+    except TypeError:  # a list, for one
+        return _columns(read, cache_asked)
+
+
+def _columns(read: tuple[Any, ...], cache_asked: bool | None) -> tuple[Any, ...]:
+    *of_caches, limited, threat, found, lost = read
+    (status, reference, *saved) = _cache([tuple(of_caches[:_EACH]), tuple(of_caches[_EACH:])])
+    if threat is None:
+        threat = found
     return (
         bool(cache_asked) or status is not None,
         status,
-        text(notes.get(f"{cache}.reference_id")) if status in _HITS else None,
-        *(_UNSAVED if status is None else map(_known, map(notes.get, _NAMES_OF_SAVED[cache]))),
-        text(notes.get("ratelimit.status")),
+        text(reference) if status in _HITS else None,
+        *(_UNSAVED if status is None else map(_known, saved)),
+        text(limited),
         None if threat is None else bool(threat),
         text(", ".join(map(str, lost))) if isinstance(lost, (list, tuple)) else text(lost),
     )
 
 
-def _cache(notes: Mapping[str, Any]) -> tuple[str, str | None]:
-    """Whose notes on caching count, and the status there."""
-    found: tuple[str, str | None] = ("cache", None)
-    for cache in _CACHES:
-        status = text(notes.get(f"{cache}.status"))
-        if status in _HITS:
-            return cache, status
-        if status is not None and found[1] is None:
-            found = cache, status
-    return found
+_EACH = len(_FROM_CACHE)
+
+
+@lru_cache(maxsize=1024)
+def _remembered(read: tuple[Any, ...], types: tuple[type, ...], cache_asked: bool | None) -> tuple[Any, ...]:
+    return _columns(read, cache_asked)
+
+
+def _cache(caches: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
+    """Whose notes on caching count: the first that had the answer, or else the first that was asked."""
+    asked = [(text(status), *rest) for status, *rest in caches]
+    counting = [notes for notes in asked if notes[0] in _HITS] or [notes for notes in asked if notes[0] is not None]
+    return counting[0] if counting else asked[0]
 
 
 def _known(value: Any) -> int | None:

@@ -31,6 +31,7 @@ SAVED: Final = ("cache.saved_nano_usd", "cache.saved_ms", "cache.saved_prompt_to
 """Annotations of a cache hit: what it saved, in this order."""
 
 _NOTHING_SAVED = (None,) * len(SAVED)
+_WHOLE = frozenset({int})
 
 ExchangeKey = tuple[str | None, str | None, str, str, int | None, bool, str | None]
 """Provider, model, operation, outcome, status, whether it streamed, what the cache did."""
@@ -185,11 +186,14 @@ class Tally:
 
 
 def _add_saved(saved: list[int], notes: Mapping[str, Any]) -> None:
-    numbers = tuple(map(notes.get, SAVED))
+    numbers: tuple[Any, ...] = tuple(map(notes.get, SAVED))
     if numbers == _NOTHING_SAVED:
         return
-    known = [number if number.__class__ is int and number > 0 else 0 for number in numbers]
-    saved[:] = map(add, saved, known)
+    if _WHOLE.issuperset(map(type, numbers)) and min(numbers) >= 0:
+        saved[:] = map(add, saved, numbers)  # nearly always so
+    else:
+        known = [number if number.__class__ is int and number > 0 else 0 for number in numbers]
+        saved[:] = map(add, saved, known)
 
 
 _parts = attrgetter(*list(TOKENS.values())[2:])
