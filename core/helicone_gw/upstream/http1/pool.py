@@ -159,7 +159,8 @@ class Pool:
         connection.idle_until(until)
         if self._waiters:
             self._serve()
-        elif self.counters.idle > self.limits.idle:
+        # Also where some wait, for places of a host that is at its bound: they have no use for this one's.
+        if self.counters.idle > self.limits.idle:
             self._evict(next(iter(self._idle)))
 
     def forget(self, connection: Connection) -> None:

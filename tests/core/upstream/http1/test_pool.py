@@ -120,6 +120,18 @@ async def test_beyond_the_idle_bound_the_one_idle_for_longest_goes() -> None:
     assert (pool.counters.idle, pool.counters.evicted) == (2, 1)
 
 
+async def test_the_bound_of_idle_ones_holds_while_others_wait_for_another_host() -> None:
+    pool = made(total=2, per_host=1, idle=0)
+    other, used = await get(pool, B), await get(pool, A)
+    waiting = asyncio.ensure_future(get(pool, A))
+    await turns()
+    other.done()
+    assert other.closed
+    assert pool.counters.idle == 0
+    used.done()
+    assert await waiting is used
+
+
 async def test_a_host_has_so_many_connections_and_others_are_not_held_up() -> None:
     pool = made(per_host=1)
     first = await get(pool, A)
