@@ -83,7 +83,7 @@ async def take(url: str, folder: Path, more: list[str]) -> None:
             await page.goto(f"{url}/dashboard/requests?range=30d")
             await page.locator("#rows a[data-drawer]").nth(3).click()
             await page.locator("#drawer-content .figures").wait_for()
-            await page.screenshot(path=folder / f"request-drawer.{name}.png")
+            await page.screenshot(path=folder / f"request-drawer.{name}.png", animations="disabled")
             await page.goto(f"{url}/dashboard/session?id=trip-1")
             await page.locator(".fall a.row").nth(3).click()
             await page.locator("#drawer-content .turn.answer").wait_for()
