@@ -67,9 +67,9 @@ class Run:
         A machine that is slow for a minute is so for everyone: within a round each subject has one turn of each case.
         """
         with ExitStack() as stack:
+            provider = Measurement(self._provider_place(), self.load, self.effort)
             taking = [
-                Taking(PROVIDER, measurement, case)
-                for measurement in [Measurement(self._provider_place(), self.load, self.effort)]
+                Taking(PROVIDER, provider, case)
                 for case in cases
                 if case.profile == "default" and case.everyone and case.kind == "closed"
             ]

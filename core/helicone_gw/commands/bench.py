@@ -34,7 +34,9 @@ def bench(
     repeats: Annotated[
         int,
         typer.Option(
-            min=1, help="Rounds of five turns that everyone takes; the lower quartile counts.", rich_help_panel=_SIZE
+            min=1,
+            help="Five rounds each, in which everyone has a turn; the lower quartile counts.",
+            rich_help_panel=_SIZE,
         ),
     ] = 3,
     peers: Annotated[

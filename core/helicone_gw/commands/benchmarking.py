@@ -32,8 +32,8 @@ from helicone_gw.config import PACKAGED, Engine, Transport
 
 PEERS = ("nginx", "portkey", "litellm")
 QUICK = Effort(share=0.05, turns=1)
-TURNS = 5
-"""Turns of a round."""
+ROUNDS = 5
+"""Rounds of each repeat; in every one a case has a turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +122,7 @@ def _when(case: Case) -> str:
 
 
 def _effort(quick: bool, repeats: int, requests: int | None, connections: int | None) -> Effort:
-    share, turns = (QUICK.share, QUICK.turns) if quick else (1.0, TURNS * repeats)
+    share, turns = (QUICK.share, QUICK.turns) if quick else (1.0, ROUNDS * repeats)
     # A number that was asked for is meant as it stands.
     return Effort(share if requests is None else 1.0, turns, connections, requests)
 

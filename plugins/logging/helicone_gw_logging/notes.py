@@ -24,6 +24,7 @@ NOTED = (
 )
 """Columns."""
 _FROM_CACHE = ("status", "reference_id", *_SAVED)
+_EACH = len(_FROM_CACHE)
 _READ = (
     *(f"{cache}.{name}" for cache in _CACHES for name in _FROM_CACHE),
     "ratelimit.status",
@@ -55,7 +56,7 @@ def noted(notes: Mapping[str, Any], cache_asked: bool | None) -> tuple[Any, ...]
 
 def _columns(read: tuple[Any, ...], cache_asked: bool | None) -> tuple[Any, ...]:
     *of_caches, limited, threat, found, lost = read
-    (status, reference, *saved) = _cache([tuple(of_caches[:_EACH]), tuple(of_caches[_EACH:])])
+    status, reference, *saved = _cache([tuple(of_caches[:_EACH]), tuple(of_caches[_EACH:])])
     if threat is None:
         threat = found
     return (
@@ -67,9 +68,6 @@ def _columns(read: tuple[Any, ...], cache_asked: bool | None) -> tuple[Any, ...]
         None if threat is None else bool(threat),
         text(", ".join(map(str, lost))) if isinstance(lost, (list, tuple)) else text(lost),
     )
-
-
-_EACH = len(_FROM_CACHE)
 
 
 @lru_cache(maxsize=1024)

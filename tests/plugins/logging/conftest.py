@@ -127,8 +127,14 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-async def any_database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    """A migrated database: a SQLite file, and then one of a real PostgreSQL server."""
+async def any_database(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Database]:
+    """A migrated database: a SQLite file, and then one of a real PostgreSQL server.
+
+    The working directory is the test's own: that is where the journal of a database that is no file lies.
+    """
+    monkeypatch.chdir(tmp_path)
     server: PostgresServer | None = None
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path}/any.db"

@@ -32,6 +32,11 @@ def test_a_hit_and_what_it_saved() -> None:
     assert (row["saved_prompt_tokens"], row["saved_completion_tokens"]) == (100, 0)
 
 
+def test_what_only_equals_a_number_is_unknown_whatever_was_noted_before() -> None:
+    saved = [columns_of({**HIT, "cache.saved_ms": value}, None)["saved_ms"] for value in (1, True, 1.0, 1)]
+    assert saved == [1, None, None, 1]
+
+
 def test_the_cache_that_had_the_answer_is_the_one_that_counts() -> None:
     similar = {"semantic-cache.status": "hit", "semantic-cache.reference_id": "like", "semantic-cache.saved_ms": 7}
     row = columns_of({"cache.status": "miss", "cache.miss_reason": "new"} | similar, None)
