@@ -21,6 +21,8 @@ class Wire(asyncio.Transport):
         self.written = b""
         self.waiting = 0
         self.reads = True
+        self.unread: list[bytes] = []
+        self.paused = False
         self._closed = False
 
     def write(self, data: Any) -> None:
@@ -37,7 +39,10 @@ class Wire(asyncio.Transport):
             self.connection.resume_writing()
 
     def say(self, data: bytes) -> None:
-        self.connection.data_received(data)
+        if self.paused:
+            self.unread.append(data)  # the kernel has it
+        else:
+            self.connection.data_received(data)
 
     def get_write_buffer_size(self) -> int:
         return self.waiting
@@ -45,9 +50,17 @@ class Wire(asyncio.Transport):
     def is_closing(self) -> bool:
         return self._closed
 
-    def pause_reading(self) -> None: ...
+    def pause_reading(self) -> None:
+        self.paused = True
 
-    def resume_reading(self) -> None: ...
+    def resume_reading(self) -> None:
+        self.paused = False
+        asyncio.get_running_loop().call_soon(self._read)
+
+    def _read(self) -> None:
+        if self.unread and not self.paused and not self._closed:
+            data, self.unread = b"".join(self.unread), []
+            self.connection.data_received(data)
 
     def abort(self) -> None:
         if not self._closed:
