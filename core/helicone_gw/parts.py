@@ -38,7 +38,6 @@ def network(config: GatewayConfig) -> NetworkUpstream:
         max_connections_per_host=upstream.max_connections_per_host,
         max_idle_connections=upstream.max_idle_connections,
         keep_alive=upstream.keep_alive,
-        coalesce=upstream.coalesce,
     )
 
 

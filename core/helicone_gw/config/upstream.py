@@ -49,14 +49,6 @@ class UpstreamConfig(Section):
     keep_alive: Seconds = Field(
         default=30.0, description="How long an unused connection is kept open, in seconds; 0 uses each only once."
     )
-    coalesce: Seconds = Field(
-        default=0.001,
-        le=1,
-        description=(
-            "For how long pieces of a stream that come in quick succession are put together, in seconds; what comes "
-            "first, and slower streams, go on at once. 0 hands on each as it comes, at more CPU. Only with fast."
-        ),
-    )
 
     @model_validator(mode="after")
     def _what_httpx_lacks(self) -> UpstreamConfig:

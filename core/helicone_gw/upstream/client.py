@@ -49,8 +49,7 @@ class NetworkUpstream:
     clients (or any httpx transport, in tests). Whatever cannot go straight over HTTP/1.1 goes through httpx instead:
     unix sockets, the environment's proxies or ``proxy``, and https with ``http2`` (see `Detours`). The bounds hold for
     each of them; ``max_connections_per_host`` is not httpx's. ``keep_alive`` (seconds) is how long an unused connection
-    is kept, ``coalesce`` for how long (seconds) "fast" gathers pieces of an answer that come in quick succession.
-    ``tls`` replaces the context with the system's certificates.
+    is kept. ``tls`` replaces the context with the system's certificates.
 
     ``.transport`` is the same transport for an `httpx.AsyncClient`, detours included.
     """
@@ -66,7 +65,6 @@ class NetworkUpstream:
         max_connections_per_host: int | None = None,
         max_idle_connections: int = MAX_IDLE_CONNECTIONS,
         keep_alive: float = 30.0,
-        coalesce: float = 0.001,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         limits = httpx.Limits(
@@ -91,7 +89,6 @@ class NetworkUpstream:
                 per_host=max_connections_per_host or max_connections,
                 idle=max_idle_connections,
                 keep_alive=keep_alive,
-                coalesce=coalesce,
             )
             self._straight = self._fast = FastTransport(timeouts, limits=bounds, tls=tls)
         elif transport == "aiohttp":

@@ -53,8 +53,6 @@ class Connection(Link):
         self._buffered = 0
         self._limit = HIGH_WATER
         self._collecting = False
-        self._came_at = -inf
-        self._resting = False
 
     # asyncio.Protocol
 
@@ -80,10 +78,8 @@ class Connection(Link):
             elif self._collecting:
                 self._deadline = self._loop.time() + self._idle
                 return
-            elif not self._for_head:
-                if not parser.pieces:
-                    return
-                self._coalesce(len(data))
+            elif not parser.pieces and not self._for_head:
+                return
             self._wake()
 
     def eof_received(self) -> bool:
@@ -141,7 +137,6 @@ class Connection(Link):
         self.used += 1
         self._idle = patience.idle
         self._for_head = True
-        self._came_at = -inf
         self._head_by = start + (patience.total if request.first_byte is None else request.first_byte)
         try:
             if body is None or (isinstance(body, bytes) and len(body) <= LARGE):
@@ -200,22 +195,7 @@ class Connection(Link):
         self._buffered = 0
         self._limit = HIGH_WATER
         self._collecting = False
-        if self._paused and not self._resting:
-            self.resume_reading()
-
-    def _coalesce(self, size: int) -> None:
-        """A piece of a body came; whoever waits for it gets it now, and the next ones together if they come fast."""
-        now = self._loop.time()
-        coalescing = self._pool.coalescing
-        if coalescing.quick(size, now - self._came_at):
-            self._resting = True
-            coalescing.rest(self, self._loop)
-        self._came_at = now
-
-    def rested(self) -> None:
-        """What came meanwhile may be read, unless too much waits already."""
-        self._resting = False
-        if self._buffered <= self._limit:
+        if self._paused:
             self.resume_reading()
 
     async def leave(self) -> None:

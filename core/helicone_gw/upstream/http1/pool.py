@@ -10,7 +10,6 @@ from math import inf
 
 import httpx
 
-from helicone_gw.upstream.http1.coalescing import Coalescing
 from helicone_gw.upstream.http1.connection import Connection
 from helicone_gw.upstream.http1.wire import Origin
 
@@ -27,7 +26,6 @@ class PoolLimits:
     - ``idle``: unused connections; beyond it the one idle for longest is closed.
     - ``waiters``: requests that wait; a further one is refused at once with `httpx.PoolTimeout`.
     - ``keep_alive``: seconds that an unused connection is kept, or what the server's ``Keep-Alive`` leaves of it.
-    - ``coalesce``: seconds for which pieces of a body that come in quick succession are gathered; 0 is not at all.
     """
 
     total: int = 1000
@@ -35,7 +33,6 @@ class PoolLimits:
     idle: int = 200
     waiters: int = 1000
     keep_alive: float = 30.0
-    coalesce: float = 0.001
 
 
 @dataclass(slots=True)
@@ -85,7 +82,6 @@ class Pool:
         # A connection that goes from one deadline to an earlier one sets its timer anew, which costs more than looking.
         self.tick = max(min(tick, limits.keep_alive), MIN_TICK)
         self.counters = Counters()
-        self.coalescing = Coalescing(limits.coalesce)
         self.loop: asyncio.AbstractEventLoop
         self._dial = dial
         self._hosts: dict[Origin, Host] = {}

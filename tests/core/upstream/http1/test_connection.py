@@ -45,7 +45,7 @@ async def test_what_arrives_while_nobody_reads_comes_as_one_piece() -> None:
         await served.say(b"1\r\na\r\n", b"1\r\nb\r\n", b"1\r\nc\r\n")
         await served.gone()
 
-    async with serving(script) as server, transport(coalesce=0) as made:
+    async with serving(script) as server, transport() as made:
         reply = await made.send(asking(server))
         assert reply.buffered is None
         go.set()

@@ -21,8 +21,6 @@ class Wire(asyncio.Transport):
         self.written = b""
         self.waiting = 0
         self.reads = True
-        self.unread: list[bytes] = []
-        self.paused = False
         self._closed = False
 
     def write(self, data: Any) -> None:
@@ -39,10 +37,7 @@ class Wire(asyncio.Transport):
             self.connection.resume_writing()
 
     def say(self, data: bytes) -> None:
-        if self.paused:
-            self.unread.append(data)  # the kernel has it
-        else:
-            self.connection.data_received(data)
+        self.connection.data_received(data)
 
     def get_write_buffer_size(self) -> int:
         return self.waiting
@@ -50,17 +45,9 @@ class Wire(asyncio.Transport):
     def is_closing(self) -> bool:
         return self._closed
 
-    def pause_reading(self) -> None:
-        self.paused = True
+    def pause_reading(self) -> None: ...
 
-    def resume_reading(self) -> None:
-        self.paused = False
-        asyncio.get_running_loop().call_soon(self._read)
-
-    def _read(self) -> None:
-        if self.unread and not self.paused and not self._closed:
-            data, self.unread = b"".join(self.unread), []
-            self.connection.data_received(data)
+    def resume_reading(self) -> None: ...
 
     def abort(self) -> None:
         if not self._closed:
