@@ -16,6 +16,7 @@ from werkzeug.routing import RequestRedirect, WebsocketMismatch
 
 from helicone_gw.access import ADMITTED, PageRequest
 from helicone_gw.asgi.admission import admit_local
+from helicone_gw.asgi.arrival import MEMORY, Arrival
 from helicone_gw.asgi.cors import Cors
 from helicone_gw.asgi.http import client_of, prefix_of, serve_http
 from helicone_gw.asgi.pages import Body, login_address, page_request
@@ -119,6 +120,10 @@ class App(Quart):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
         """ASGI entry point."""
         kind = scope["type"]
+        memory = scope["extensions"].get(MEMORY) if kind == "http" and "extensions" in scope else None
+        if memory is not None and (arrival := memory.get(self)) is not None:
+            await serve_http(self.gateway, scope, arrival, receive, send)
+            return
         if kind == "http" or kind == "websocket":
             # Servers differ in how they hand on the names of a WebSocket's request.
             headers = (Headers.of_lower_case if kind == "http" else Headers)(scope["headers"])
@@ -141,11 +146,12 @@ class App(Quart):
                 return
             if location.kind != "local":
                 if kind == "http":
-                    await serve_http(self.gateway, scope, headers, receive, send, location)
+                    arrival = self._arrived(scope, headers, location)
+                    await serve_http(self.gateway, scope, arrival, receive, send)
                 else:
                     from helicone_gw.asgi.websocket import serve_websocket  # whose library many never need
 
-                    await serve_websocket(self.gateway, scope, headers, receive, send, location)
+                    await serve_websocket(self.gateway, scope, Arrival(scope, headers, location), receive, send)
                 return
             if CALLED in scope:  # nor this: `Pages` calls a provider
                 await _refuse(send, PageNotFound(f"No provider has anything at {location.path}."))
@@ -185,6 +191,15 @@ class App(Quart):
         headers = Headers({"location": login, "cache-control": "no-store", "content-length": "0"}).raw
         await send({"type": "http.response.start", "status": 303, "headers": headers})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _arrived(self, scope: Scope, headers: Headers, location: Location) -> Arrival:
+        """The arrival of a request, remembered where the engine knows heads again."""
+        memory = scope.get("extensions", {}).get(MEMORY)
+        if memory is None or location.kind == "unknown" or (self._cors is not None and "origin" in headers):
+            return Arrival(scope, headers, location)
+        memory.clear()  # of an application that was there before a reload
+        arrival = memory[self] = Arrival(scope, headers.without("content-length"), location)
+        return arrival
 
     def _locate(self, scope: Scope, headers: Headers) -> Location:
         method: str = scope.get("method", "GET")

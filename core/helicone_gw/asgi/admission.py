@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from helicone_gw.access import GatewayKey, PageRequest
+from helicone_gw.asgi.arrival import Arrival
 from helicone_gw.asgi.body import RequestBody, decoded
 from helicone_gw.asgi.mapping import mapped
-from helicone_gw.dialects import wire_format
 from helicone_gw.dialects.base import WireFormat
 from helicone_gw.dialects.openai_chat import ChatFormat
 from helicone_gw.dialects.splice import members
@@ -24,7 +23,7 @@ from helicone_gw.exchange import Exchange
 from helicone_gw.gateway import Gateway
 from helicone_gw.headers import Headers
 from helicone_gw.helicone import lift_metadata, metadata_auth, parse_helicone_headers
-from helicone_gw.ingress.credentials import Credentials, resolve
+from helicone_gw.ingress.credentials import Credentials, plain_bearer, resolve
 from helicone_gw.ingress.location import Location
 from helicone_gw.ingress.origin import guard_open_gateway
 from helicone_gw.model import Request
@@ -39,23 +38,24 @@ KEYLESS = frozenset({"/healthz", "/readyz"})
 """Paths that need no key even where keys are configured."""
 
 
-async def admit(gateway: Gateway, exchange: Exchange, headers: Headers, location: Location, body: RequestBody) -> None:
+async def admit(gateway: Gateway, exchange: Exchange, arrival: Arrival, body: RequestBody) -> None:
     """Put request, caller and credential on ``exchange``. Raises the `GatewayError` to answer, or `ClientGone`."""
+    headers, location, wire = arrival.headers, arrival.location, arrival.wire
     if location.kind == "unknown":
         raise NotFound(location.reason or f"There is nothing at {location.path}.")
     required = gateway.keys.configured
-    if not required:
+    if not (required or arrival.guarded):
         cors = gateway.config.server.cors
         origins = () if cors is None else cors.origins
         guard_open_gateway(headers.get("host") or "", headers, gateway.config.server.domains, origins)
-    first = headers.first
-    if b"transfer-encoding" in first and b"content-length" in first:
+        arrival.guarded = True
+    if body.announced is not None and b"transfer-encoding" in headers.first:
         raise BadRequest("A request with both Transfer-Encoding and Content-Length is not accepted.")
-    wire = wire_format(location.dialect, location.operation) if location.json else None
-    is_json = _is_json(first.get(b"content-type"))
     whole: bytes | None = None
     try:
-        credentials = await resolve(location, headers, location.query, gateway.keys, required=required)
+        credentials = await resolve(
+            location, headers, location.query, gateway.keys, required=required, bearer=arrival.bearer
+        )
     except BadRequest as refused:
         if refused.code == "key_in_path":
             # It is nobody's path, and is stored where the refusal is.
@@ -63,7 +63,7 @@ async def admit(gateway: Gateway, exchange: Exchange, headers: Headers, location
         raise
     except AuthenticationFailed as refused:
         # The key may be in the body's metadata, where litellm puts Helicone-Auth. Nobody is known yet: little is read.
-        if wire is None or not is_json:
+        if wire is None or not arrival.is_json:
             raise
         try:
             whole = decoded(await body.read(MAX_UNKNOWN_BODY), headers, MAX_UNKNOWN_BODY)
@@ -79,7 +79,7 @@ async def admit(gateway: Gateway, exchange: Exchange, headers: Headers, location
         raise PermissionDenied(
             f"Key {exchange.key.name!r} reads the gateway's own pages and calls no provider.", code="scope_required"
         )
-    if wire is not None and is_json:
+    if wire is not None and arrival.is_json:
         if whole is None:
             whole = decoded(await body.read(_max_body(gateway)), headers, _max_body(gateway))
         if exchange.permits is not None and exchange.permits.models is not None:
@@ -119,7 +119,8 @@ async def admit_local(gateway: Gateway, page: PageRequest, location: Location) -
         guard_open_gateway(headers.get("host") or "", headers, gateway.config.server.domains)
         return None
     try:
-        key = (await resolve(location, headers, location.query, gateway.keys)).key
+        bearer = plain_bearer(location, headers)
+        key = (await resolve(location, headers, location.query, gateway.keys, bearer=bearer)).key
     except AuthenticationFailed:
         key = await gateway.keys.session(page)
         if key is None:
@@ -217,12 +218,6 @@ def _plain_request(request: Request, location: Location, credentials: Credential
 def _names_a_target(request: Request) -> bool:
     helicone = request.helicone
     return bool(helicone.target_url or helicone.openai_api_base or helicone.fallbacks_raw)
-
-
-@lru_cache(maxsize=256)
-def _is_json(content_type: bytes | None) -> bool:
-    """Whether the body is JSON, as far as its type says; clients that give none mean JSON."""
-    return content_type is None or b"json" in content_type.lower() or content_type.lower().startswith(b"text/plain")
 
 
 def _max_body(gateway: Gateway) -> int:

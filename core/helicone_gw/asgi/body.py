@@ -22,18 +22,21 @@ class ClientGone(Exception):
 
 
 class RequestBody:
-    """The body of one request. ``idle`` is the longest silence in seconds while it arrives.
+    """The body of one request. ``idle`` is the longest silence in seconds while it arrives; ``length`` is its
+    Content-Length where ``headers`` do not have it.
 
     Raises, from every method: `ClientTimeout`, `ClientGone`, and `PayloadTooLarge` past the method's limit.
     """
 
-    def __init__(self, headers: Headers, receive: Receive, idle: float, http_version: str = "1.1") -> None:
+    def __init__(
+        self, headers: Headers, receive: Receive, idle: float, http_version: str = "1.1", length: int | None = None
+    ) -> None:
         self._receive = receive
         self._idle = idle
         self.finished = False
         self.abandoned = False
         """Whether the client left before the end."""
-        self.announced = _length(headers)
+        self.announced = _length(headers) if length is None else length
         """``Content-Length``, ``None`` when the body is chunked or there is none."""
         # From HTTP/2 on, a body needs neither field; whether there is one shows when it is read.
         framed = b"transfer-encoding" in headers.first or http_version not in ("1.0", "1.1")

@@ -9,16 +9,15 @@ from typing import Any
 import structlog
 
 from helicone_gw.asgi.admission import admit
+from helicone_gw.asgi.arrival import Arrival
 from helicone_gw.asgi.body import ClientGone, RequestBody
 from helicone_gw.asgi.types import Receive, Scope, Send
 from helicone_gw.errors import BadRequest, GatewayError, InternalError
 from helicone_gw.exchange import Exchange
 from helicone_gw.gateway import Gateway
 from helicone_gw.headers import Headers, RawHeaders
-from helicone_gw.helicone import parse_helicone_headers
 from helicone_gw.ids import new_id
 from helicone_gw.ingress.clients import client_address, forwarded_prefix
-from helicone_gw.ingress.location import Location
 from helicone_gw.model import Request
 
 log = structlog.get_logger("helicone_gw.asgi")
@@ -71,8 +70,9 @@ class HttpSink:
         self.over = True
 
 
-def new_exchange(gateway: Gateway, scope: Scope, headers: Headers, location: Location) -> Exchange:
+def new_exchange(gateway: Gateway, scope: Scope, arrival: Arrival) -> Exchange:
     """An exchange whose request holds what is known before anything was checked or read."""
+    location = arrival.location
     request = Request(
         method=scope.get("method", "GET"),
         path=location.path,
@@ -81,12 +81,12 @@ def new_exchange(gateway: Gateway, scope: Scope, headers: Headers, location: Loc
         body=b"",
         dialect=location.dialect,
         operation=location.operation,
-        helicone=parse_helicone_headers(headers, head=scope.get("extensions", _NONE).get("helicone_gw.head", b"")),
+        helicone=arrival.helicone,
         model=location.model,
         provider=location.provider,
         router=location.router,
     )
-    return Exchange(new_id(), request, gateway.clock.now(), client=client_of(gateway, scope, headers))
+    return Exchange(new_id(), request, gateway.clock.now(), client=client_of(gateway, scope, arrival.headers))
 
 
 def client_of(gateway: Gateway, scope: Scope, headers: Headers) -> str:
@@ -105,21 +105,26 @@ def prefix_of(gateway: Gateway, scope: Scope, headers: Headers) -> str:
     return said or gateway.keys.path_prefix
 
 
-async def serve_http(
-    gateway: Gateway, scope: Scope, headers: Headers, receive: Receive, send: Send, location: Location
-) -> None:
+async def serve_http(gateway: Gateway, scope: Scope, arrival: Arrival, receive: Receive, send: Send) -> None:
     """Answer one request of the gateway's own paths."""
-    exchange = new_exchange(gateway, scope, headers, location)
-    body = RequestBody(headers, receive, gateway.config.limits.idle_timeout, scope.get("http_version", "1.1"))
+    extensions = scope.get("extensions", _NONE)
+    exchange = new_exchange(gateway, scope, arrival)
+    body = RequestBody(
+        arrival.headers,
+        receive,
+        gateway.config.limits.idle_timeout,
+        scope.get("http_version", "1.1"),
+        extensions.get("helicone_gw.length"),
+    )
     sink = HttpSink(send, body)
     task = asyncio.current_task()
     assert task is not None
-    told = scope.get("extensions", _NONE).get("helicone_gw.on_departure")
+    told = extensions.get("helicone_gw.on_departure")
     cancel = gateway.config.limits.on_disconnect == "cancel"
     departure = Departure(exchange, sink, receive, task, told, cancel=cancel)
     gateway.entered(task)
     try:
-        refusal = await _admission(gateway, exchange, headers, location, body)
+        refusal = await _admission(gateway, exchange, arrival, body)
         if refusal is not None:
             sink.disconnected = body.abandoned
             await gateway.pipeline.refuse(exchange, refusal, sink)
@@ -137,12 +142,10 @@ async def serve_http(
         gateway.left(task)
 
 
-async def _admission(
-    gateway: Gateway, exchange: Exchange, headers: Headers, location: Location, body: RequestBody
-) -> GatewayError | None:
+async def _admission(gateway: Gateway, exchange: Exchange, arrival: Arrival, body: RequestBody) -> GatewayError | None:
     """Why the exchange is refused, if it is."""
     try:
-        await admit(gateway, exchange, headers, location, body)
+        await admit(gateway, exchange, arrival, body)
     except ClientGone:
         return BadRequest("The client left before its request was complete.", code="client_left")
     except GatewayError as error:

@@ -6,6 +6,7 @@ import asyncio
 from urllib.parse import parse_qsl
 
 from helicone_gw.asgi.admission import admit
+from helicone_gw.asgi.arrival import Arrival
 from helicone_gw.asgi.body import RequestBody
 from helicone_gw.asgi.http import new_exchange
 from helicone_gw.asgi.types import Message, Receive, Scope, Send
@@ -15,7 +16,6 @@ from helicone_gw.exchange import Exchange
 from helicone_gw.gateway import Gateway
 from helicone_gw.headers import Headers, RawHeaders
 from helicone_gw.ingress.forwarding import WEBSOCKET_KEY
-from helicone_gw.ingress.location import Location
 from helicone_gw.ingress.paths import looks_like_key
 from helicone_gw.model import Target, Usage
 from helicone_gw.pipeline.answer import Answer
@@ -64,18 +64,16 @@ class WebSocketSink:
         """Returning ends the connection."""
 
 
-async def serve_websocket(
-    gateway: Gateway, scope: Scope, headers: Headers, receive: Receive, send: Send, location: Location
-) -> None:
+async def serve_websocket(gateway: Gateway, scope: Scope, arrival: Arrival, receive: Receive, send: Send) -> None:
     """Tunnel one WebSocket to the provider that its address and model lead to."""
-    exchange = new_exchange(gateway, scope, headers, location)
+    exchange = new_exchange(gateway, scope, arrival)
     sink = WebSocketSink(scope, send)
     task = asyncio.current_task()
     gateway.entered(task)
     try:
         await receive()  # websocket.connect
         try:
-            await admit(gateway, exchange, headers, location, RequestBody(Headers(), _no_body, 1.0))
+            await admit(gateway, exchange, arrival, RequestBody(Headers(), _no_body, 1.0))
         except GatewayError as error:
             await gateway.pipeline.refuse(exchange, error, sink)
             return

@@ -57,6 +57,51 @@ class _Candidate(Struct):
         return f"_Candidate({self.place})"
 
 
+class PlainBearer:
+    """One bearer token and nothing else that could be a key, as nearly every request has it. See `plain_bearer`."""
+
+    __slots__ = ("_headers", "_location", "_of_client", "_passing", "_token", "_value")
+
+    def __init__(self, token: str, value: str, location: Location, headers: Headers) -> None:
+        self._token = token
+        self._value = value
+        self._location = location
+        self._headers = headers
+        self._of_client: Credentials | None = None
+        self._passing: Headers | None = None
+
+    async def credentials(self, key_ring: KeyRing, *, required: bool) -> Credentials | None:
+        """What `resolve` makes of it; ``None`` where it is not as plain as it looked."""
+        token = self._token
+        if not required:
+            if self._of_client is None and not looks_like_key(token):
+                credential = ProviderCredential("authorization", self._value, self._location.implied_provider)
+                self._of_client = Credentials(None, credential, forwardable(self._headers, ()), "")
+            return self._of_client
+        key = await key_ring.lookup(token)
+        if key is None or (len(token) >= 8 and token in unquote(self._location.client_path)):
+            return None
+        if self._passing is None:
+            self._passing = forwardable(self._headers, (token,))
+        return Credentials(key, None, self._passing, "", (token,))
+
+    def __repr__(self) -> str:
+        return f"PlainBearer({self._headers!r})"
+
+
+def plain_bearer(location: Location, headers: Headers) -> PlainBearer | None:
+    """The credential of a request if ``Authorization`` is all that can hold a key, and is one bearer token."""
+    first = headers.first
+    raw = first.get(b"authorization")
+    if raw is None or raw[:7] != b"Bearer " or b"," in raw or not raw.isascii() or raw != raw.strip():
+        return None
+    if location.query or location.path_key or len(first) != len(headers.raw) or not _OTHER_KEY_FIELDS.isdisjoint(first):
+        return None
+    value = raw.decode("ascii")
+    token = value[7:].lstrip()
+    return PlainBearer(token, value, location, headers) if token else None
+
+
 async def resolve(
     location: Location,
     headers: Headers,
@@ -65,6 +110,7 @@ async def resolve(
     metadata_auth: str | None = None,
     *,
     required: bool | None = None,
+    bearer: PlainBearer | None = None,
 ) -> Credentials:
     """Tell gateway key and provider credential apart, and take both out of what is forwarded.
 
@@ -74,17 +120,15 @@ async def resolve(
     no key is required. What is, or looks like, a gateway key is never taken for a provider's.
 
     ``credential.provider`` is `Location.implied_provider`: "" when the target URL alone can tell. ``required``: whether
-    ``key_ring`` is configured, where that was asked before.
+    ``key_ring`` is configured, where that was asked before; ``bearer`` what `plain_bearer` found.
 
     Raises:
         AuthenticationFailed: keys are configured and none of the request's is valid.
         BadRequest: the path, which is forwarded and logged, holds a gateway key.
     """
     required = key_ring.configured if required is None else required
-    if not (query or metadata_auth or location.path_key) and (bearer := _only_bearer(headers)) is not None:
-        plain = await _of_bearer(bearer, location, headers, key_ring, required=required)
-        if plain is not None:
-            return plain
+    if bearer is not None and (plain := await bearer.credentials(key_ring, required=required)) is not None:
+        return plain
     candidates = _candidates(location, headers, query, metadata_auth)
     if len(candidates) > MAX_CANDIDATES:
         raise _refusal("The request carries too many credentials.")
@@ -124,36 +168,6 @@ async def resolve(
             raise BadRequest("The path holds a gateway key; send it in a header.", code="key_in_path")
     left = without_keys(query, secrets)[0] if query else ""
     return Credentials(key, credential, forwardable(headers, secrets), left, found_secrets)
-
-
-def _only_bearer(headers: Headers) -> str | None:
-    """The value of ``Authorization`` if that is all that can hold a key here, and it is one bearer token."""
-    first = headers.first
-    raw = first.get(b"authorization")
-    if raw is None or raw[:7] != b"Bearer " or b"," in raw or not raw.isascii() or raw != raw.strip():
-        return None
-    if len(first) != len(headers.raw) or not _OTHER_KEY_FIELDS.isdisjoint(first):
-        return None
-    return raw.decode("ascii")
-
-
-async def _of_bearer(
-    value: str, location: Location, headers: Headers, key_ring: KeyRing, *, required: bool
-) -> Credentials | None:
-    """What `resolve` makes of one bearer token and nothing else, as nearly every request has it; ``None`` where it is
-    not as plain as that."""
-    token = value[7:].lstrip()
-    if not token:
-        return None
-    if not required:
-        if looks_like_key(token):
-            return None
-        credential = ProviderCredential("authorization", value, location.implied_provider)
-        return Credentials(None, credential, forwardable(headers, ()), "")
-    key = await key_ring.lookup(token)
-    if key is None or (len(token) >= 8 and token in unquote(location.client_path)):
-        return None
-    return Credentials(key, None, forwardable(headers, (token,)), "", (token,))
 
 
 def _candidates(location: Location, headers: Headers, query: str, metadata_auth: str | None) -> list[_Candidate]:

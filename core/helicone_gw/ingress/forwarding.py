@@ -15,10 +15,11 @@ WEBSOCKET_KEY = "openai-insecure-api-key."
 OUR_COOKIES = ("helicone_gw", "__Host-helicone_gw", "__Secure-helicone_gw")
 """Cookies whose name starts so are the gateway's own; prefixes are promises to browsers (RFC 6265bis 4.1.3)."""
 
-# RFC 9110 7.6.1, and what else concerns only the client's connection to us (7.2, 10.1.1, 11.7; RFC 6455 4.1).
+# RFC 9110 7.6.1, and what else concerns only the client's connection to us (7.2, 8.6, 10.1.1, 11.7; RFC 6455 4.1).
 _OF_THIS_HOP = frozenset(
     b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer transfer-encoding "
-    b"upgrade http2-settings host expect sec-websocket-key sec-websocket-version sec-websocket-extensions".split()
+    b"upgrade http2-settings host expect content-length "
+    b"sec-websocket-key sec-websocket-version sec-websocket-extensions".split()
 )
 # Where a client sits is nobody's business upstream, and a provider could not trust it anyway.
 _ABOUT_THE_CLIENT = frozenset(

@@ -31,9 +31,8 @@ def may_have_text(request: Request, policy: Policy) -> bool:
     if request.operation in OPERATIONS:
         return True
     if request.method not in _WITHOUT_BODIES:
-        fields = request.headers
-        has_body = request.body or fields.get("content-length", "0") != "0" or "transfer-encoding" in fields
-        return request.method != "DELETE" or bool(has_body)
+        # Of an upload there is no body yet.
+        return request.method != "DELETE" or request.body is None or bool(request.body)
     return request.method == "GET" and policy.output is not None and request.operation != "models"
 
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, cast
 
 from helicone_gw.engines.http1.cycle import Cycle
 from helicone_gw.engines.http1.errors import BadMessage
+from helicone_gw.engines.http1.head import Request
 from helicone_gw.engines.http1.output import Output
 from helicone_gw.engines.http1.refusal import refusal
-from helicone_gw.engines.http1.request import CRLF, PREFACE, Request, RequestReader
+from helicone_gw.engines.http1.request import CRLF, PREFACE, RequestReader
 from helicone_gw.engines.http1.scope import Address, http_scope
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import structlog
 
 from helicone_gw.asgi.types import Message, Scope
 from helicone_gw.engines.http1.errors import BadAnswer
-from helicone_gw.engines.http1.request import Request
+from helicone_gw.engines.http1.head import Request
 from helicone_gw.engines.http1.response import CONTINUE, Answer
 
 if TYPE_CHECKING:

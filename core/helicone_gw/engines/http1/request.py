@@ -4,7 +4,7 @@ llhttp (through httptools) is the judge of the grammar: it refuses bare CR and L
 colon, Content-Length that is anything but one row of digits or stands beside Transfer-Encoding, and chunk sizes that
 are not hexadecimal (RFC 9112). It is never given a byte beyond the end of a message: every head, and every chunked
 body, ends with the first CRLF CRLF at which llhttp says so, and of a counted body the end is known. What follows a
-message is handed back and read when its turn has come.
+message is handed back and read when its turn has come. A head that a client sends again is known by its bytes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import re
 import httptools
 
 from helicone_gw.engines.http1.errors import BadMessage
+from helicone_gw.engines.http1.head import Request
 from helicone_gw.engines.http1.limits import Limits
+from helicone_gw.engines.http1.repeating import MAX_DIGITS, RepeatedHead
 from helicone_gw.engines.http1.target import Target, parse_target, valid_host
 from helicone_gw.headers import fields_of
 
@@ -25,25 +27,6 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 _UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
 _DATA_PER_FRAMING = 8
-
-
-class Request:
-    """A request's head."""
-
-    __slots__ = ("expects_continue", "fields", "keep_alive", "method", "target", "version")
-
-    def __init__(
-        self, method: str, target: Target, version: str, fields: list[tuple[bytes, bytes]], *, keep_alive: bool
-    ) -> None:
-        self.method = method
-        self.target = target
-        self.version = version
-        """``1.0`` or ``1.1``."""
-        self.fields = fields
-        """Names in lower case."""
-        self.keep_alive = keep_alive
-        """Whether the client can use the connection again."""
-        self.expects_continue = False
 
 
 class RequestReader:
@@ -59,6 +42,7 @@ class RequestReader:
         self._host_seen: bytes | None = None
         self._target_seen = b""
         self._target_read: Target | None = None
+        self._repeated: RepeatedHead | None = None
         self._parser = httptools.HttpRequestParser(self)
         self.next()
 
@@ -73,6 +57,7 @@ class RequestReader:
         self._target = b""
         self._tail = b""
         self._remaining = 0
+        self._counting = False
         self._framing = 0
 
     @property
@@ -82,11 +67,18 @@ class RequestReader:
 
     def feed(self, data: bytes) -> bytes:
         """Read on; what lies beyond the request is given back. Raises `BadMessage`: nothing more can be read then."""
+        if self._repeated is not None and not self.head:
+            data = self._read_again(data, self._repeated)
         while data and not (self.complete or self.websocket):
             if self._remaining:
                 piece = data[: self._remaining]
                 self._remaining -= len(piece)
-                self._parse(piece)
+                if self._counting:
+                    self.body.append(piece)
+                    self.held += len(piece)
+                    self.complete = self._remaining == 0
+                else:
+                    self._parse(piece)
             else:
                 seen = self._tail + data
                 end = seen.find(END)
@@ -102,6 +94,24 @@ class RequestReader:
                     self._read_chunks(piece)
             data = data[len(piece) :]
         return data
+
+    def _read_again(self, data: bytes, known: RepeatedHead) -> bytes:
+        """What is left of ``data`` behind a head that is ``known``, and its body where that came with it."""
+        again = known.repeated(data)
+        if again is None:
+            return data
+        self.request, behind = again
+        self.head = known.head
+        length = self.request.length or 0
+        end = behind + length
+        if len(data) < end:
+            self._counting, self._remaining = True, length
+            return data[behind:]
+        self.complete = True
+        if length:
+            self.body.append(data[behind:end])
+            self.held = length
+        return data[end:]
 
     def _read_head(self, piece: bytes) -> None:
         self.head += piece
@@ -161,6 +171,8 @@ class RequestReader:
         request = Request(name, target, version, fields_of(self.head), keep_alive=parser.should_keep_alive())
         self._check_fields(request, upgrade=parser.should_upgrade())
         self.request = request
+        if self._remaining and len(self.head) + MAX_DIGITS <= self._limits.head:
+            self._repeated = RepeatedHead.of(self.head, request)
 
     def _read_target(self, method: str) -> Target:
         target = self._target
@@ -196,7 +208,7 @@ class RequestReader:
             if coding.lower() != b"chunked":
                 raise BadMessage(501, "The only Transfer-Encoding understood here is chunked.")
         elif b"content-length" in values and not upgrade:
-            self._remaining = int(values[b"content-length"])
+            self._remaining = request.length = int(values[b"content-length"])
         if b"expect" in values and request.version == "1.1":
             if values[b"expect"].lower() != b"100-continue":
                 raise BadMessage(417, "The only expectation understood here is 100-continue.")

@@ -9,7 +9,7 @@ from itertools import chain, repeat
 from typing import NamedTuple
 
 from helicone_gw.engines.http1.errors import BadAnswer
-from helicone_gw.engines.http1.request import Request
+from helicone_gw.engines.http1.head import Request
 from helicone_gw.headers import ByNames, Picker, name_of, picking, value_of
 
 LAST_CHUNK = b"0\r\n\r\n"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from helicone_gw.asgi.types import Scope
-from helicone_gw.engines.http1.request import Request
+from helicone_gw.engines.http1.head import Request
 
 Address = tuple[str, int]
 OnDeparture = Callable[[Callable[[], None]], None]
@@ -27,8 +27,10 @@ def http_scope(
 ) -> Scope:
     """The scope of ``request``, whose ``head`` came as it is.
 
-    Two extensions of ours cost nothing: ``helicone_gw.head`` is that head, with its names in the client's case;
-    ``helicone_gw.on_departure`` takes a function to call if the client leaves before the answer's end.
+    Extensions of ours: ``helicone_gw.head`` is that head, with its names in the client's case;
+    ``helicone_gw.on_departure`` takes a function to call if the client leaves before the answer's end;
+    ``helicone_gw.memory``, if the client may send the same head again (`RepeatedHead`), is a dictionary for what the
+    application makes of it, which must not depend on ``Content-Length``: that is ``helicone_gw.length``.
     """
     target = request.target
     return {
@@ -45,5 +47,10 @@ def http_scope(
         "client": client,
         "server": server,
         "state": dict(state),
-        "extensions": {"helicone_gw.head": head, "helicone_gw.on_departure": on_departure},
+        "extensions": {
+            "helicone_gw.head": head,
+            "helicone_gw.on_departure": on_departure,
+            "helicone_gw.memory": request.memory,
+            "helicone_gw.length": request.length,
+        },
     }

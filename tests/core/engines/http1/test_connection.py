@@ -48,7 +48,9 @@ async def test_what_the_application_is_called_with() -> None:
         "headers": [(b"host", b"a"), (b"x-one", b"Two"), (b"content-length", b"2")],
         "state": {},
         "extensions": {
-            "helicone_gw.head": b"POST /a%20b?c=d HTTP/1.1\r\nHost: a\r\nX-One: Two\r\nContent-Length: 2\r\n\r\n"
+            "helicone_gw.head": b"POST /a%20b?c=d HTTP/1.1\r\nHost: a\r\nX-One: Two\r\nContent-Length: 2\r\n\r\n",
+            "helicone_gw.memory": {},
+            "helicone_gw.length": 2,
         },
     }
     assert app.messages == [{"type": "http.request", "body": b"hi", "more_body": False}]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from helicone_gw.engines.http1.errors import BadAnswer
-from helicone_gw.engines.http1.request import Request
+from helicone_gw.engines.http1.head import Request
 from helicone_gw.engines.http1.response import Answer
 from helicone_gw.engines.http1.target import Target
 
