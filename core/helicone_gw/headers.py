@@ -38,13 +38,16 @@ class Headers:
     ((b'x-a', b'1'),)
     """
 
-    __slots__ = ("first", "names", "raw")
+    __slots__ = ("first", "kept", "names", "raw")
 
     raw: RawHeaders
     first: dict[bytes, bytes]
     """The first value of every name."""
     names: Names
     """The names of the fields, in order."""
+    kept: dict[str, Any]
+    """What somebody made of these headers and may want again: they are one object for all requests with one head, as a
+    client sends it again and again. One entry for each who keeps something; it must say itself what else it is of."""
 
     def __init__(self, fields: Mapping[str, str] | Iterable[tuple[bytes, bytes]] = ()) -> None:
         if isinstance(fields, Mapping):
@@ -69,6 +72,9 @@ class Headers:
         if name == "names":
             self.names = tuple(map(name_of, self.raw))
             return self.names
+        if name == "kept":
+            self.kept = {}
+            return self.kept
         raise AttributeError(name)
 
     def get(self, name: str, default: str | None = None) -> str | None:

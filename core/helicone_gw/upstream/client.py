@@ -12,11 +12,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
+from helicone_gw.headers import Headers
 from helicone_gw.model import UpstreamRequest, UpstreamResponse
 from helicone_gw.upstream.detours import Detour, Detours
 from helicone_gw.upstream.faults import in_our_words, no_answer, no_url, silence
 from helicone_gw.upstream.headers import response_headers
 from helicone_gw.upstream.http1.tls import default_context
+from helicone_gw.upstream.http1.wire import field_lines
 from helicone_gw.upstream.pool import PooledTransport
 from helicone_gw.upstream.transport import Counters, FastTransport, Origin, PoolLimits, Timeouts, WireReply, WireRequest
 
@@ -124,16 +126,17 @@ class NetworkUpstream:
         provider = call.target.provider
         there = _known(call.url, call.address) if len(call.url) <= MAX_KNOWN_URL else _read(call.url, call.address)
         body = call.body
-        request = WireRequest(
-            call.method.encode("ascii"),
-            there.origin,
-            there.target,
-            [there.host, *call.headers.raw],
-            body,
-            None if isinstance(body, bytes) else call.length,
-            call.first_byte_timeout,
-        )
         try:
+            request = WireRequest(
+                call.method.encode("ascii"),
+                there.origin,
+                there.target,
+                (),
+                body,
+                None if isinstance(body, bytes) else call.length,
+                call.first_byte_timeout,
+                lines=_lines(call.headers, there.host),
+            )
             reply = await fast.send(request)
         except httpx.ReadTimeout:
             raise no_answer(provider, call.first_byte_timeout or timeouts.first_byte) from None
@@ -190,6 +193,17 @@ class NetworkUpstream:
             body=_body(stream, timeouts.idle, provider),
             close=_once(stream.aclose),
         )
+
+
+def _lines(headers: Headers, host: tuple[bytes, bytes]) -> bytes:
+    """The lines of ``headers`` towards ``host``, kept for the next call with the same ones."""
+    last = headers.kept.get("lines")
+    if last is not None and last[0] == host:
+        lines: bytes = last[1]
+        return lines
+    lines = field_lines([host, *headers.raw])
+    headers.kept["lines"] = (host, lines)
+    return lines
 
 
 class _Destination(NamedTuple):

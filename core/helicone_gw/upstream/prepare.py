@@ -175,13 +175,7 @@ class Preparer:
         accepted: bytes | None = None
         if is_read:
             accepted = b"identity" if request.stream else _acceptable(request.headers.first.get(b"accept-encoding"))
-        headers = upstream_headers(
-            request.headers,
-            provider,
-            accept_encoding=accepted,
-            credential=credential if own else None,
-            configured_key=configured,
-        )
+        headers = _fields(request.headers, provider, accepted, credential if own else None, configured)
         key = credential.value if own and credential is not None and credential.header.startswith("?") else configured
         return headers, key if provider.auth == "query-key" else None
 
@@ -197,6 +191,31 @@ class Preparer:
 def speaks(provider: Provider, request: Request, target: Target | None = None) -> bool:
     """Whether ``provider`` takes ``request`` as it is (at ``target``, where it is known)."""
     return way(provider, request) == "native" if target is None else takes(provider, request, target)
+
+
+def _fields(
+    headers: Headers,
+    provider: Provider,
+    accepted: bytes | None,
+    credential: ProviderCredential | None,
+    configured_key: str | None,
+) -> Headers:
+    """`upstream_headers`, kept for the next request with the same head: it goes the same way as a rule."""
+    last = headers.kept.get("upstream")
+    if (
+        last is not None
+        and last[0] is provider
+        and last[1] == accepted
+        and last[2] is credential
+        and last[3] == configured_key
+    ):
+        made: Headers = last[4]
+        return made
+    made = upstream_headers(
+        headers, provider, accept_encoding=accepted, credential=credential, configured_key=configured_key
+    )
+    headers.kept["upstream"] = (provider, accepted, credential, configured_key, made)
+    return made
 
 
 @lru_cache(maxsize=256)

@@ -50,7 +50,8 @@ class Patience(NamedTuple):
 
 @dataclass(slots=True)
 class WireRequest:
-    """One request. ``headers`` are sent as they are, ``Host`` among them; the framing follows from ``body``.
+    """One request. ``headers`` are sent as they are, ``Host`` among them; the framing follows from ``body``. ``lines``:
+    the same, where `field_lines` made them before.
 
     ``body``: all of it, or a stream of pieces whose size is ``length`` where that is known (chunked otherwise).
     ``patience`` is the transport's own where it is ``None``; ``first_byte`` (seconds) goes before its ``total``.
@@ -64,6 +65,7 @@ class WireRequest:
     length: int | None = None
     first_byte: float | None = None
     patience: Patience | None = None
+    lines: bytes | None = field(default=None, repr=False)
 
 
 def request_head(request: WireRequest) -> bytes:
@@ -74,32 +76,31 @@ def request_head(request: WireRequest) -> bytes:
     """
     body = request.body
     target = request.target
-    parts = [_start(request.method, target) if len(target) <= MAX_KNOWN_TARGET else _checked(request.method, target)]
-    beginnings = _beginnings(tuple(map(name_of, request.headers)))
-    parts += chain.from_iterable(zip(beginnings, map(value_of, request.headers), strict=True))
-    lines = 2 + len(beginnings)
+    start = _start(request.method, target) if len(target) <= MAX_KNOWN_TARGET else _checked(request.method, target)
+    lines = field_lines(request.headers) if request.lines is None else request.lines
     if isinstance(body, bytes):
         if body or request.method in _WITH_LENGTH:
-            parts.append(b"\r\ncontent-length: %d" % len(body))
-            lines += 1
+            return b"%b%b\r\ncontent-length: %d\r\n\r\n" % (start, lines, len(body))
     elif body is not None:
         length = request.length
         if length is None:
-            parts.append(b"\r\ntransfer-encoding: chunked")
-        elif length >= 0:
-            parts.append(b"\r\ncontent-length: %d" % length)
-        else:
+            return b"%b%b\r\ntransfer-encoding: chunked\r\n\r\n" % (start, lines)
+        if length < 0:
             raise httpx.LocalProtocolError("a negative length")
-        lines += 1
+        return b"%b%b\r\ncontent-length: %d\r\n\r\n" % (start, lines, length)
     elif request.method in _WITH_LENGTH:
-        parts.append(b"\r\ncontent-length: 0")
-        lines += 1
-    parts.append(b"\r\n\r\n")
-    head = b"".join(parts)
+        return b"%b%b\r\ncontent-length: 0\r\n\r\n" % (start, lines)
+    return b"%b%b\r\n\r\n" % (start, lines)
+
+
+def field_lines(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """The lines of ``headers``, each with a line end before it. Raises what `request_head` does for them."""
+    beginnings = _beginnings(tuple(map(name_of, headers)))
+    lines = b"".join(chain.from_iterable(zip(beginnings, map(value_of, headers), strict=True)))
     # One look at the whole instead of one at every value: more line ends than lines are somebody's injection.
-    if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
+    if lines.count(b"\n") != len(beginnings) or lines.count(b"\r") != len(beginnings) or b"\0" in lines:
         raise httpx.LocalProtocolError("a header value holds CR, LF or NUL")
-    return head
+    return lines
 
 
 @ByNames
