@@ -18,7 +18,7 @@ from helicone_gw_logging.texts import label
 from helicone_gw_logging.trace import TRACED, trace_of
 
 if TYPE_CHECKING:
-    from helicone_gw import Attempt, Capture, Exchange
+    from helicone_gw import Exchange
 
 _OF_EXCHANGE = {name: name for name in ("id", "request_id", "provider", "model", "stop_reason")}
 _OF_ASKED = {"request_model": "model", **{name: name for name in ("dialect", "operation", "method", "path", "stream")}}
@@ -42,6 +42,8 @@ _exchange, _asked, _helicone, _key, _outcome, _attempt = (
 _NO_KEY = (None,) * len(_OF_KEY)
 _NONE: dict[str, str] = {}
 _times = attrgetter("started_at", "first_byte_at", "ended_at")
+AS_IN_ALL = True
+"""In place of the usage and the cost of an attempt: those of the exchange, which had no other."""
 
 KNOWN = (
     *_OF_EXCHANGE,
@@ -64,8 +66,11 @@ KNOWN_OF_ATTEMPT = (*_OF_ATTEMPT, "error_code", "error_message")
 """Those of an attempt."""
 
 
-class AttemptFacts(Struct, frozen=True, array_like=True):
-    """What there is to know of an attempt. ``times``: it started, its first byte came, it ended (epoch seconds)."""
+class AttemptFacts(Struct, frozen=True, array_like=True, gc=False):
+    """What there is to know of an attempt. ``times``: it started, its first byte came, it ended (epoch seconds).
+
+    ``usage`` and ``cost`` may be `AS_IN_ALL`.
+    """
 
     known: tuple[Any, ...]
     times: tuple[Any, ...]
@@ -73,7 +78,7 @@ class AttemptFacts(Struct, frozen=True, array_like=True):
     cost: Any
 
 
-class Facts(Struct, frozen=True, array_like=True):
+class Facts(Struct, frozen=True, array_like=True, gc=False):
     """What there is to know of an exchange, none of it checked: MessagePack of it is what a journal holds.
 
     ``times``: it was received, its first byte and its first token were sent, it ended (epoch seconds). ``properties``
@@ -99,7 +104,7 @@ def facts_of(exchange: Exchange, annotations: bytes, *, status: int | None = Non
     ``annotations`` are its own, as JSON. ``status`` is what its client was sent so far, where it has no outcome yet.
     """
     asked, helicone, key = exchange.original, exchange.request.helicone, exchange.key
-    outcome, error, attempts = exchange.outcome, exchange.error, exchange.attempts
+    outcome, error, usage, cost = exchange.outcome, exchange.error, exchange.usage, exchange.cost
     if outcome is None:
         # It never finished: only a process that is being stopped, or that died, lets that happen.
         ended = (status, "interrupted", error and error.code, error and error.message)
@@ -109,7 +114,19 @@ def facts_of(exchange: Exchange, annotations: bytes, *, status: int | None = Non
         ended = (outcome.status, outcome.kind, outcome.code or error.code, outcome.message or error.message)
     said = helicone.properties
     sent, kept = exchange.request_capture, exchange.response_capture
-    url = attempts[-1].target.base_url if attempts else None
+    url, attempts = None, []
+    for attempt in exchange.attempts:
+        failed, url = attempt.error, attempt.target.base_url
+        attempts.append(
+            AttemptFacts(
+                (*_attempt(attempt), None, None)
+                if failed is None
+                else (*_attempt(attempt), failed.code, failed.message),
+                _times(attempt),
+                AS_IN_ALL if attempt.usage is usage else attempt.usage,
+                AS_IN_ALL if attempt.cost is cost else attempt.cost,
+            )
+        )
     return Facts(
         (
             *_exchange(exchange),
@@ -123,7 +140,7 @@ def facts_of(exchange: Exchange, annotations: bytes, *, status: int | None = Non
             "gateway",
             helicone.user_id or asked.user,
             None if url is None else _without_credentials(url),
-            _size(sent, asked.body),
+            sent.size if sent is not None else None if asked.body is None else len(asked.body),
             None if kept is None else kept.size,
             country,
         ),
@@ -133,18 +150,12 @@ def facts_of(exchange: Exchange, annotations: bytes, *, status: int | None = Non
             exchange.first_chunk_at if asked.stream else None,
             exchange.ended_at,
         ),
-        exchange.usage,
-        exchange.cost,
-        [_attempt_facts(attempt) for attempt in attempts],
+        usage,
+        cost,
+        attempts,
         dict(said) if said else _NONE,
         annotations,
     )
-
-
-def _attempt_facts(attempt: Attempt) -> AttemptFacts:
-    error = attempt.error
-    failed = (None, None) if error is None else (error.code, error.message)
-    return AttemptFacts((*_attempt(attempt), *failed), _times(attempt), attempt.usage, attempt.cost)
 
 
 def _without_credentials(url: str) -> str | None:
@@ -154,9 +165,3 @@ def _without_credentials(url: str) -> str | None:
         return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
     except ValueError:
         return None
-
-
-def _size(capture: Capture | None, body: bytes | None) -> int | None:
-    if capture is not None:
-        return capture.size
-    return None if body is None else len(body)

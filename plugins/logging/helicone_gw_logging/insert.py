@@ -102,7 +102,8 @@ def prepare(record: LogRecord, secrets: Sequence[bytes], max_body: int, *, clean
 
 def known_secrets(record: LogRecord, secrets: Sequence[bytes]) -> tuple[bytes, ...]:
     """What must not be stored of ``record``: ``secrets``, the gateway's own, and those that came with the exchange."""
-    return (*secrets, *[secret.encode("utf-8", "ignore") for secret in record.secrets])
+    found = record.secrets
+    return (*secrets, *[secret.encode("utf-8", "ignore") for secret in found]) if found else tuple(secrets)
 
 
 def _is_clean(record: LogRecord, texts: bytes, secrets: Sequence[bytes]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +10,12 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from helicone_gw import Capture
 from helicone_gw_logging.facts import KNOWN, Facts, facts_of
 from helicone_gw_logging.texts import KEY_BYTES, label, text
 
 if TYPE_CHECKING:
-    from helicone_gw import Capture, Exchange
+    from helicone_gw import Exchange
 
 SHORTEST_SECRET = 8
 """Fewest characters of a gateway key that is looked for in what is stored."""
@@ -22,11 +23,12 @@ MAX_ANNOTATIONS = 65_536
 """Longest annotations, in bytes of JSON."""
 
 _NO_FIELDS: dict[bytes, bytes] = {}
+_NOTHING = Capture(b"", False, 0)
 _ID = KNOWN.index("id")
 _ROW_BYTES = 2048  # about what a row without bodies takes in memory
 
 
-class RawBody(Struct, frozen=True, array_like=True):
+class RawBody(Struct, frozen=True, array_like=True, gc=False):
     """A body as it was captured. ``omitted``: only ``model`` may be stored of it."""
 
     data: bytes
@@ -37,7 +39,7 @@ class RawBody(Struct, frozen=True, array_like=True):
     content_encoding: str | None = None
 
 
-class LogRecord(Struct, frozen=True):
+class LogRecord(Struct, frozen=True, gc=False):
     """Everything that is to be written about one exchange, not yet redacted.
 
     ``bodies`` are request and response, ``None`` when bodies are not stored at all. ``secrets`` are credentials of this
@@ -77,7 +79,8 @@ def record(
     """
     if country is not None:
         country = _country(exchange.original.headers.get(country))
-    annotations = _annotations(exchange)
+    notes, warnings = exchange.annotations, exchange.request.helicone.warnings
+    annotations = _annotations(notes, warnings) if notes or warnings else b"{}"
     facts = facts_of(exchange, annotations, status=status, country=country)
     size = _ROW_BYTES + len(annotations) + 512 * len(facts.attempts)
     if facts.properties:
@@ -96,13 +99,14 @@ def _country(said: str | None) -> str | None:
 
 
 def _secrets(exchange: Exchange) -> tuple[str, ...]:
-    credential = exchange.credential
-    # A shorter key would be found in innocent text.
-    found = tuple([secret for secret in exchange.secrets if len(secret) >= SHORTEST_SECRET])
+    credential, found = exchange.credential, exchange.secrets
     if exchange.provider_keys:
-        found += tuple(key.secret for key in exchange.provider_keys.values() if len(key.secret) >= SHORTEST_SECRET)
+        found += tuple([key.secret for key in exchange.provider_keys.values()])
     if b"cookie" in exchange.original.headers.first:
         found += tuple(_cookies(exchange))
+    if found:
+        # A shorter key would be found in innocent text.
+        found = tuple([secret for secret in found if len(secret) >= SHORTEST_SECRET])
     return found if credential is None else (credential.value.split(" ", 1)[-1], *found)
 
 
@@ -110,18 +114,12 @@ def _cookies(exchange: Exchange) -> Iterator[str]:
     """The values of cookies that went on to the provider, which may repeat them."""
     for field in exchange.original.headers.get_all("cookie"):
         for pair in field.split(";"):
-            value = pair.partition("=")[2].strip()
-            if len(value) >= SHORTEST_SECRET:
-                yield value
+            yield pair.partition("=")[2].strip()
 
 
-def _annotations(exchange: Exchange) -> bytes:
-    notes: Mapping[str, Any] = exchange.annotations
-    warnings = exchange.request.helicone.warnings
+def _annotations(notes: Mapping[str, Any], warnings: Sequence[str]) -> bytes:
     if warnings:
         notes = {**notes, "helicone.warnings": list(warnings)}
-    if not notes:
-        return b"{}"
     try:
         data = msgspec.json.encode(notes, enc_hook=_not_json)
     except (TypeError, ValueError, RecursionError) as problem:
@@ -136,8 +134,14 @@ def _not_json(value: object) -> str:
 
 def _bodies(exchange: Exchange) -> tuple[RawBody, RawBody]:
     asked, response, helicone = exchange.original, exchange.response, exchange.request.helicone
-    sent = _body(exchange.request_capture, asked.headers.first)
-    answered = _body(exchange.response_capture, _NO_FIELDS if response is None else response.headers.first)
+    kept, fields = exchange.request_capture or _NOTHING, asked.headers.first
+    sent = RawBody(
+        kept.data, kept.cut, False, None, *_said(fields.get(b"content-type"), fields.get(b"content-encoding"))
+    )
+    kept, fields = exchange.response_capture or _NOTHING, _NO_FIELDS if response is None else response.headers.first
+    answered = RawBody(
+        kept.data, kept.cut, False, None, *_said(fields.get(b"content-type"), fields.get(b"content-encoding"))
+    )
     if helicone.omit_request:
         sent = replace(sent, data=b"", omitted=True, model=label(asked.model))
     if helicone.omit_response:
@@ -145,14 +149,10 @@ def _bodies(exchange: Exchange) -> tuple[RawBody, RawBody]:
     return sent, answered
 
 
-def _body(capture: Capture | None, fields: Mapping[bytes, bytes]) -> RawBody:
-    kind, coding = _type(fields.get(b"content-type")), fields.get(b"content-encoding")
-    encoding = None if coding is None else coding.decode("latin-1")
-    if capture is None:
-        return RawBody(b"", False, False, None, kind, encoding)
-    return RawBody(capture.data, capture.cut, False, None, kind, encoding)
-
-
 @lru_cache(maxsize=256)
-def _type(field: bytes | None) -> str | None:
-    return None if field is None else text(field.decode("latin-1"), KEY_BYTES)
+def _said(kind: bytes | None, coding: bytes | None) -> tuple[str | None, str | None]:
+    """What the fields ``Content-Type`` and ``Content-Encoding`` say of a body."""
+    return (
+        None if kind is None else text(kind.decode("latin-1"), KEY_BYTES),
+        None if coding is None else coding.decode("latin-1"),
+    )

@@ -7,15 +7,18 @@ other would cost more than the rest of the logging.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
 
-from ahocorasick_rs import BytesAhoCorasick, Implementation
+from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
 
 _KEY_BYTES = 8
 _KEY_GOES_ON = re.compile(rb"[A-Za-z0-9_.-]{%d}" % _KEY_BYTES)
 _REPETITIVE = 2048
 _STREAMS = (b"data:", b"event:")
+_END_BYTES = 4
+_SHARED = 3
 _piece: Callable[[bytes, slice], bytes] = bytes.__getitem__
 
 
@@ -34,9 +37,13 @@ class Suspicion:
     ) -> None:
         self._needles = (*keys, *(phrase for phrase, _ in phrases), *words)
         self._also = tuple(also for _, also in phrases)
+        self._phrases = tuple(phrases)
         self._keys = len(keys)
         self._words = len(keys) + len(phrases)
-        # The table takes seventy kilobytes, and half the time of the smaller automata.
+        # Told first, from sixteen bytes at a time: whether there is any of them, or a part that some have in common.
+        self.glanced_at = parts(needle.lower() for needle in (*keys, *words))
+        self._glance = BytesAhoCorasick(self.glanced_at, matchkind=MatchKind.LeftmostFirst)
+        # Nearly never looked at. The table takes seventy kilobytes, and half the time of the smaller automata.
         self._automaton = BytesAhoCorasick(
             [needle.lower() for needle in self._needles], implementation=Implementation.DFA
         )
@@ -49,6 +56,14 @@ class Suspicion:
         if len(data) > _REPETITIVE and data.startswith(_STREAMS):
             seen = without_repetition(data, self._window)
         lowered = seen.lower()
+        if self._glance.find_matches_as_indexes(lowered):
+            return self._closely(data, seen, lowered)
+        for phrase, also in self._phrases:
+            if phrase in seen and also in data:
+                return self._closely(data, seen, lowered)
+        return False
+
+    def _closely(self, data: bytes, seen: bytes, lowered: bytes) -> bool:
         asked: set[int] = set()
         for index, start, end in self._automaton.find_matches_as_indexes(lowered, overlapping=True):
             needle = self._needles[index]
@@ -65,6 +80,18 @@ class Suspicion:
                     if self._also[index - self._keys] in data:
                         return True
         return False
+
+
+def parts(needles: Iterable[bytes]) -> list[bytes]:
+    """Texts of which at least one stands in each of ``needles``: few, so that they are searched for all at once.
+
+    Up to 64, of two bytes or more, are compared with the text by the instructions of the processor that take many bytes
+    at a time; beyond that it goes through an automaton, byte by byte.
+    """
+    wanted = sorted(set(needles))
+    ends = Counter(needle[-_END_BYTES:] for needle in wanted)
+    found = {end if ends[end := needle[-_END_BYTES:]] >= _SHARED else needle for needle in wanted}
+    return sorted(one for one in found if not any(other in one for other in found if other != one))
 
 
 def without_repetition(stream: bytes, window: int) -> bytes:

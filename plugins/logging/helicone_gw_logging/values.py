@@ -12,7 +12,7 @@ from sqlalchemy import JSON, Boolean, Integer, Table
 
 from helicone_gw import Target
 from helicone_gw_logging.columns import arranging, columns
-from helicone_gw_logging.facts import KNOWN, KNOWN_OF_ATTEMPT, AttemptFacts, Facts
+from helicone_gw_logging.facts import AS_IN_ALL, KNOWN, KNOWN_OF_ATTEMPT, AttemptFacts, Facts
 from helicone_gw_logging.measures import HOUR_MS, TOKEN_COLUMNS, count, duration, is_known, milliseconds, tokens
 from helicone_gw_logging.statements import Values
 from helicone_gw_logging.tables import ATTEMPT, REQUEST
@@ -90,13 +90,13 @@ def arranged(facts: Facts) -> Arranged:
     received = milliseconds(received_at) or 0
     organization = facts.known[_ORGANIZATION]
     usage, attempts = facts.usage, facts.attempts
-    counted = tokens(usage)
+    counted, costs = tokens(usage), _cost_values(facts.cost)
     last = attempts[-1].known if attempts else None
     row = _request_row(
         (
             *facts.known,
             *counted,
-            *_cost_values(facts.cost),
+            *costs,
             received,
             received // HOUR_MS,
             milliseconds(first_byte_at),
@@ -114,7 +114,7 @@ def arranged(facts: Facts) -> Arranged:
     request, texts = _tidy(row, _REQUEST_TEXTS)
     rows = []
     for attempt in attempts:
-        made, more = _tidy(_attempt_values(attempt, organization, received, usage, counted), _ATTEMPT_TEXTS)
+        made, more = _tidy(_attempt_values(attempt, organization, received, usage, counted, costs), _ATTEMPT_TEXTS)
         rows.append(made)
         texts = f"{texts}\n{more}"
     properties = _properties(facts.properties, organization, received) if facts.properties else []
@@ -123,14 +123,17 @@ def arranged(facts: Facts) -> Arranged:
     return Arranged(request, rows, properties, texts)
 
 
-def _attempt_values(attempt: AttemptFacts, organization: str, received: int, used: Any, counted: Values) -> Values:
-    usage = attempt.usage
+def _attempt_values(
+    attempt: AttemptFacts, organization: str, received: int, used: Any, counted: Values, costs: Values
+) -> Values:
+    """Of usage and cost of the exchange, which the attempt may share, there are ``counted`` and ``costs`` already."""
+    usage = used if attempt.usage is AS_IN_ALL else attempt.usage
     started_at, first_byte_at, ended_at = attempt.times
     return _attempt_row(
         (
             *attempt.known,
             *(counted if usage is used else tokens(usage)),
-            *_cost_values(attempt.cost),
+            *(costs if attempt.cost is AS_IN_ALL else _cost_values(attempt.cost)),
             organization,
             received,
             None if usage is None else usage.service_tier,

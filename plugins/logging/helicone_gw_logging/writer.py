@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
     from helicone_gw_logging.objects import Objects
 
 _BATCH_BYTES = 8 << 20
+# What is asked of every row of a batch, on the event loop.
+_ticket, _rows, _made = attrgetter("ticket"), attrgetter("rows"), attrgetter("record", "clean")
 
 
-class _Waiting(Struct):
+class _Waiting(Struct, gc=False):
     """A record on its way, or its rows already. ``ticket``: the journal holds it until it is written. ``clean``: it
     was searched for credentials, and has none."""
 
@@ -61,6 +64,8 @@ class Writer:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.counters = Counters()
+        self._most_rows, self._most_bytes = config.queue_max_rows, int(config.queue_max_bytes)
+        self._batch_rows = config.batch_rows
         self._config = config
         self._log = log
         self._journal = journal
@@ -79,7 +84,8 @@ class Writer:
         self._queue: deque[_Waiting] = deque()
         self._unsafe = 0
         """How many of those that wait would be lost with the process."""
-        self._waiting_bytes = 0
+        self._taken = 0
+        """Bytes of the batch that is being written."""
         self._arrived = asyncio.Event()
         self._ready = asyncio.Event()
         self._empty = asyncio.Event()
@@ -106,11 +112,11 @@ class Writer:
         if (
             kept is None
             or ticket is None
-            or counters.queue_bytes + size > self._config.queue_max_bytes
-            or counters.queue_rows >= self._config.queue_max_rows
+            or counters.queue_bytes + size > self._most_bytes
+            or counters.queue_rows >= self._most_rows
             or self._over
             or journal is None
-            or journal.spills(ticket)
+            or journal.overflow.next
         ):
             self._put_in_need(record, kept, ticket)
         elif kept.rows is None:
@@ -122,17 +128,17 @@ class Writer:
 
     def _put_in_need(self, record: LogRecord, kept: Kept | None, ticket: Ticket | None) -> None:
         """`put`, where there may be no room, or no journal."""
-        counters, config, size = self.counters, self._config, record.size
+        counters, size = self.counters, record.size
         if self._over:
             if ticket is None:
                 counters.rows_lost_at_shutdown += 1
                 self._alarm("row lost: it came after the shutdown", id=record.id)
             return
-        crowded = counters.queue_bytes + size > config.queue_max_bytes
+        crowded = counters.queue_bytes + size > self._most_bytes
         if kept is not None and ticket is not None and self._spilled(kept, ticket, crowded):
             return
         # One that ended otherwise than the journal can say at once may take a place more.
-        if counters.queue_rows >= config.queue_max_rows * (1 if ticket is None else 2):
+        if counters.queue_rows >= self._most_rows * (1 if ticket is None else 2):
             counters.rows_dropped += 1
             self._alarm("rows dropped: the queue is full", rows_dropped=counters.rows_dropped)
             if ticket is not None:
@@ -150,15 +156,14 @@ class Writer:
         self._enqueue(_Waiting(size, record if rows is None else None, rows, ticket, clean))
 
     def _enqueue(self, one: _Waiting) -> None:
-        counters, size = self.counters, one.size
-        if not self._queue:
+        counters, queue = self.counters, self._queue
+        if not queue:
             self._empty.clear()
             self._arrived.set()
-        self._queue.append(one)
+        queue.append(one)
         counters.queue_rows += 1
-        counters.queue_bytes += size
-        self._waiting_bytes += size
-        if self._full():
+        counters.queue_bytes += one.size
+        if len(queue) >= self._batch_rows or counters.queue_bytes - self._taken >= _BATCH_BYTES:
             self._ready.set()
 
     def _spilled(self, kept: Kept, ticket: Ticket, crowded: bool) -> bool:
@@ -166,7 +171,7 @@ class Writer:
         journal = self._journal
         if journal is None or kept.changed:
             return False
-        if not (crowded or self.counters.queue_rows >= self._config.queue_max_rows or journal.spills(ticket)):
+        if not (crowded or self.counters.queue_rows >= self._most_rows or journal.spills(ticket)):
             return False
         if not journal.spill(ticket):
             return False
@@ -209,7 +214,7 @@ class Writer:
             raise
 
     def _full(self) -> bool:
-        return len(self._queue) >= self._config.batch_rows or self._waiting_bytes >= _BATCH_BYTES
+        return len(self._queue) >= self._batch_rows or self.counters.queue_bytes >= _BATCH_BYTES
 
     async def _run_to_the_end(self) -> None:
         try:
@@ -243,27 +248,33 @@ class Writer:
             pass
 
     def _take(self) -> list[_Waiting]:
-        batch: list[_Waiting] = []
-        size = 0
-        while self._queue and len(batch) < self._config.batch_rows and size < _BATCH_BYTES:
-            one = self._queue.popleft()
+        queue, waiting = self._queue, self.counters.queue_bytes
+        if len(queue) <= self._batch_rows and waiting < _BATCH_BYTES:
+            batch, self._taken = [*queue], waiting
+            queue.clear()
+            return batch
+        batch, size = [], 0
+        while queue and len(batch) < self._batch_rows and size < _BATCH_BYTES:
+            one = queue.popleft()
             size += one.size
             batch.append(one)
-        self._waiting_bytes -= size
+        self._taken = size
         return batch
 
     async def _write(self, batch: list[_Waiting]) -> None:
         """Write a batch, whatever it takes; the counters say what became of it. Only a cancellation gets out."""
-        tickets = [one.ticket for one in batch if one.ticket is not None]
+        tickets: list[Ticket] = [*filter(None, map(_ticket, batch))]
         try:
-            rows = [one.rows for one in batch if one.rows is not None]
-            rows += await self._delivery.prepared([(one.record, one.clean) for one in batch if one.record is not None])
+            rows: list[Rows] = [*filter(None, map(_rows, batch))]
+            made = batch if not rows else [one for one in batch if one.record is not None]
+            rows += await self._delivery.prepared([*map(_made, made)])
             await self._delivery.write(rows, tickets)
         except Exception as problem:
             self.counters.rows_failed += len(batch)
             self._log.error("rows lost", rows=len(batch), exc_info=problem)
         self.counters.queue_rows -= len(batch)
-        self.counters.queue_bytes -= sum(one.size for one in batch)
+        self.counters.queue_bytes -= self._taken
+        self._taken = 0
         self._unsafe -= len(batch) - len(tickets)
         self._settle(tickets)
 

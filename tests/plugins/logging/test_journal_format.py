@@ -173,11 +173,15 @@ def test_usage_and_cost_of_another_version_find_their_places(exchange: Build, ap
     assert cost is not None
 
     def named(values: Any, kind: type[Struct], later: str) -> dict[str, Any]:
-        told = {"gone": 1, **dict(reversed(dict(zip(kind.__struct_fields__, values, strict=True)).items()))}
+        pairs = values if isinstance(values, dict) else dict(zip(kind.__struct_fields__, values, strict=True))
+        told = {"gone": 1, **dict(reversed(pairs.items()))}
         return {name: value for name, value in told.items() if name != later}
 
     def written(values: Any, kind: type[Struct], later: str) -> Any:
-        return values if values is True else list(named(values, kind, later).values())
+        if values is True:
+            return values
+        told = named(values, kind, later)
+        return told if isinstance(values, dict) else list(told.values())  # those of an attempt have their names
 
     of_attempts = [
         [*each[:2], written(each[2], Usage, "web_searches"), written(each[3], Cost, "version")] for each in attempts
@@ -185,7 +189,10 @@ def test_usage_and_cost_of_another_version_find_their_places(exchange: Build, ap
     fields = {"Usage": [*named(usage, Usage, "web_searches")], "Cost": [*named(cost, Cost, "version")]}
     whole = [known, times, written(usage, Usage, "web_searches"), written(cost, Cost, "version"), of_attempts, *rest]
     older = Reading(msgspec.msgpack.encode({**msgspec.msgpack.decode(names_payload()), **fields}))
-    lacking = [replace(each, cost=replace(each.cost, version="")) for each in made.facts.attempts]
+    lacking = [
+        each if each.cost is True else replace(each, cost=replace(each.cost, version=""))
+        for each in made.facts.attempts
+    ]
     facts = replace(made.facts, cost=replace(made.facts.cost, version=""), attempts=lacking)
     assert older.rows(msgspec.msgpack.encode((whole, bodies))) == prepare(replace(made, facts=facts), (), 1000)
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helicone_gw_logging.redact import _FOLDED_RULES, _RULES, is_suspicious, redact
-from helicone_gw_logging.suspicion import Suspicion, without_repetition
+from helicone_gw_logging.suspicion import Suspicion, parts, without_repetition
 from tests.plugins.logging.test_redact import FIELDS, KEYS
 
 PATTERNS = list({pattern.pattern: pattern for _, pattern in (*_RULES, *_FOLDED_RULES)}.values())
@@ -36,6 +36,19 @@ def test_what_is_not_suspicious_would_not_have_been_changed(text: bytes) -> None
     if not is_suspicious(text):
         for _, pattern in (*_RULES, *_FOLDED_RULES):
             assert pattern.search(text) is None
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(TEXT.filter(bool), max_size=12), st.sampled_from([b"", b"_key", b'"']))
+def test_of_its_parts_at_least_one_stands_in_every_needle(needles: list[bytes], end: bytes) -> None:
+    found = parts(needle + end for needle in needles)
+    for needle in needles:
+        assert any(part in needle + end for part in found)
+
+
+def test_the_parts_are_few_and_long_enough_to_be_looked_for_all_at_once() -> None:
+    assert len(is_suspicious.glanced_at) <= 64
+    assert min(map(len, is_suspicious.glanced_at)) >= 3
 
 
 @pytest.mark.parametrize("key", KEYS)

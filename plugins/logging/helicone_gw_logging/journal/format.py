@@ -25,7 +25,7 @@ from sqlalchemy import Table
 
 from helicone_gw import Cost, Usage
 from helicone_gw_logging.columns import changed, columns
-from helicone_gw_logging.facts import KNOWN, KNOWN_OF_ATTEMPT, Facts
+from helicone_gw_logging.facts import AS_IN_ALL, KNOWN, KNOWN_OF_ATTEMPT, Facts
 from helicone_gw_logging.insert import Rows, prepare
 from helicone_gw_logging.record import LogRecord, RawBody
 from helicone_gw_logging.statements import Values
@@ -72,8 +72,6 @@ class _Stored(Struct, array_like=True):
     body: Values | None
 
 
-_AS_IN_ALL = True
-"""In place of the usage and the cost of an attempt: those of the request, whose only one it was."""
 _Bodies = tuple[RawBody, RawBody]
 _AS_IT_IS = _encode((None, None))[:1]
 """What the payload of a record that was taken down as it is begins with; those of rows have more elements."""
@@ -180,22 +178,17 @@ def record_payload(record: LogRecord) -> bytes:
     `TypeError`, `ValueError` (text that is none)."""
     facts = record.facts
     usage, cost = facts.usage, facts.cost
-    attempts = [
-        (
-            each.known,
-            each.times,
-            _AS_IN_ALL if each.usage is usage else _fields(each.usage),
-            _AS_IN_ALL if each.cost is cost else _fields(each.cost),
-        )
-        for each in facts.attempts
-    ]
-    whole = facts.known, facts.times, _fields(usage), _fields(cost), attempts, facts.properties, facts.annotations
+    whole = (
+        facts.known,
+        facts.times,
+        # Their values without the names, which `names_payload` has once for all.
+        None if usage is None else astuple(usage),
+        None if cost is None else astuple(cost),
+        facts.attempts,
+        facts.properties,
+        facts.annotations,
+    )
     return _encode((whole, record.bodies))
-
-
-def _fields(said: Struct | None) -> tuple[Any, ...] | None:
-    """The values of a struct without their names, which `names_payload` has once for all."""
-    return None if said is None else astuple(said)
 
 
 def changes_payload(id: str, changes: Mapping[str, Any]) -> bytes:
@@ -260,8 +253,8 @@ class Reading:
                 replace(
                     attempt,
                     known=self._picked(_ATTEMPT_FACTS, attempt.known, len(KNOWN_OF_ATTEMPT)),
-                    usage=usage if attempt.usage is _AS_IN_ALL else self._known(Usage, attempt.usage),
-                    cost=cost if attempt.cost is _AS_IN_ALL else self._known(Cost, attempt.cost),
+                    usage=usage if attempt.usage is AS_IN_ALL else self._known(Usage, attempt.usage),
+                    cost=cost if attempt.cost is AS_IN_ALL else self._known(Cost, attempt.cost),
                 )
                 for attempt in facts.attempts
             ]
@@ -280,7 +273,7 @@ class Reading:
         """An object as it was: what is in it is not checked, as it was not before."""
         if isinstance(said, list):
             said = dict(zip(self._fields[kind.__name__], said, strict=False))
-        if not isinstance(said, dict):  # an older version's have their names
+        if not isinstance(said, dict):  # those of an attempt have their names
             return None
         return kind(**{name: said[name] for name in kind.__struct_fields__ if name in said})
 

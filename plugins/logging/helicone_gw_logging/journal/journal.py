@@ -12,6 +12,8 @@ import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import filterfalse, repeat
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,11 +55,14 @@ class JournalCounters:
     lag: int = 0
 
 
-class Ticket(Struct):
+class Ticket(Struct, gc=False):
     """Where a journal holds what became of one exchange. ``opened``: what it said when its answer began."""
 
     sequence: int
     opened: bytes | None = None
+
+
+_sequence = attrgetter("sequence")
 
 
 class Journal:
@@ -80,12 +85,14 @@ class Journal:
         self._config = config
         # Where new requests are refused, those that are under way have some room left.
         self._most = config.max_bytes * (5 if config.on_full == "refuse" else 4) // 4
+        self._syncs_all = config.fsync == "always"
         self._log = log
         self._segments: list[Segment] = []
         self._segment: Segment | None = None
         self._held: dict[int, Ticket] = {}
         self._returned: dict[int, Ticket] = {}
-        self._overflow = Overflow(self)
+        self.overflow = Overflow(self)
+        """What waits here alone."""
         self._unsynced = False
 
     @classmethod
@@ -150,23 +157,24 @@ class Journal:
 
     def settled(self, tickets: Iterable[Ticket]) -> None:
         """What these stood for is in the database, or never will be."""
-        for ticket in tickets:
-            if self._held.pop(ticket.sequence, None) is None:
-                self._returned.pop(ticket.sequence, None)
+        sequences = [*map(_sequence, tickets)]
+        if not all([*map(self._held.pop, sequences, repeat(None))]):
+            for sequence in sequences:
+                self._returned.pop(sequence, None)
         self._prune(self.watermark())
 
     def watermark(self, tickets: Iterable[Ticket] = ()) -> int:
         """The sequence up to which everything is in the database once ``tickets`` are."""
-        without = {ticket.sequence for ticket in tickets}
-        firsts = [next((each for each in held if each not in without), 0) for held in (self._held, self._returned)]
-        firsts.append(self._overflow.next)
+        without = frozenset(map(_sequence, tickets))
+        firsts = [next(filterfalse(without.__contains__, held), 0) for held in (self._held, self._returned)]
+        firsts.append(self.overflow.next)
         return min((first for first in firsts if first), default=self.last + 1) - 1
 
     # Records that wait here because there is no room for them elsewhere
 
     def spill(self, ticket: Ticket) -> bool:
         """Let a record wait in the journal alone; whether it can. `returned` gives it back."""
-        if ticket.opened is not None or not self._overflow.take(ticket.sequence):
+        if ticket.opened is not None or not self.overflow.take(ticket.sequence):
             return False
         self._held.pop(ticket.sequence, None)
         self.counters.spilled += 1
@@ -175,15 +183,15 @@ class Journal:
     @property
     def spilling(self) -> bool:
         """Whether records wait in the journal alone."""
-        return self._overflow.next > 0
+        return self.overflow.next > 0
 
     def spills(self, ticket: Ticket) -> bool:
         """Whether a record that ended now has to wait behind others that do."""
-        return 0 < self._overflow.next <= ticket.sequence
+        return 0 < self.overflow.next <= ticket.sequence
 
     async def returned(self, most: int) -> list[tuple[Ticket, Rows]]:
         """The next up to ``most`` of the records that wait here alone. None: there are no more."""
-        found = await self._overflow.read(most, self._held)
+        found = await self.overflow.read(most, self._held)
         tickets = [(Ticket(sequence), rows) for sequence, rows in found]
         self._returned.update({ticket.sequence: ticket for ticket, _ in tickets})
         return tickets
@@ -238,7 +246,7 @@ class Journal:
             sequence = self.last + 1
             data = frame(sequence, kind, payload)
             segment.append(data, sequence)
-            if self._config.fsync == "always":
+            if self._syncs_all:
                 segment.sync()
         except (OSError, ValueError) as problem:
             self._failed(problem)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -22,18 +23,22 @@ from helicone_gw_logging.record import record
 from helicone_gw_logging.redact import OVERLAP, holds_credential
 
 if TYPE_CHECKING:
-    from helicone_gw import Cost, Exchange, Outcome, Usage
+    from helicone_gw import Exchange
     from helicone_gw_logging.config import LoggingConfig
     from helicone_gw_logging.insert import Rows
     from helicone_gw_logging.journal.journal import Journal, Ticket
     from helicone_gw_logging.record import LogRecord
 
+_known = attrgetter("outcome", "usage", "cost")
+_NO_NOTES: Mapping[str, Any] = {}
 
-class Kept(Struct):
+
+class Kept(Struct, gc=False):
     """A record, and where the journal holds it (``ticket``; ``None``: nowhere).
 
     ``rows``: the journal has these, ``whole`` or with bodies that were cut, in place of the record, which then could
-    not be taken down as it is. ``changed``: it was another when the journal was told of it first.
+    not be taken down as it is. ``changed``: it was another when the journal was told of it first. ``known``: what may
+    still turn out differently when it was.
     """
 
     record: LogRecord
@@ -41,17 +46,7 @@ class Kept(Struct):
     rows: Rows | None = None
     whole: bool = True
     changed: bool = False
-
-
-class _AtEnd(Struct):
-    """What was known before the end, to be compared with what is known after it."""
-
-    kept: Kept
-    outcome: Outcome | None
-    notes: dict[str, Any]
-    usage: Usage | None
-    cost: Cost | None
-    attempts: int
+    known: tuple[Any, ...] = ()
 
 
 class Keeper:
@@ -64,7 +59,7 @@ class Keeper:
         self._log = log
         self._most = min(int(config.journal.max_body), int(config.max_body))
         self._opened: StashKey[Ticket] = StashKey("logging.opened")
-        self._ended: StashKey[_AtEnd] = StashKey("logging.ended")
+        self._ended: StashKey[Kept] = StashKey("logging.ended")
 
     def before_stream(self, exchange: Exchange) -> None:
         """A streamed answer begins: should the process die before its end, this is what is known of it."""
@@ -79,29 +74,17 @@ class Keeper:
 
     def before_end(self, exchange: Exchange) -> None:
         """A client is about to have its whole answer."""
-        kept = self.keep(self._record(exchange), exchange.stash.get(self._opened))
-        exchange.stash[self._ended] = _AtEnd(
-            kept,
-            exchange.outcome,
-            dict(exchange.annotations),
-            exchange.usage,
-            exchange.cost,
-            len(exchange.attempts),
-        )
+        stash = exchange.stash
+        stash[self._ended] = kept = self.keep(self._record(exchange), stash.get(self._opened))
+        notes = exchange.annotations
+        kept.known = _known(exchange), len(exchange.attempts), dict(notes) if notes else _NO_NOTES
 
     def on_finish(self, exchange: Exchange) -> Kept:
         """All is over: what was kept, and amended where it turned out differently."""
-        before = exchange.stash.get(self._ended)
-        if before is None:
+        kept = exchange.stash.get(self._ended)
+        if kept is None:
             return self.keep(self._record(exchange), exchange.stash.get(self._opened))
-        kept = before.kept
-        if (
-            exchange.outcome == before.outcome
-            and exchange.annotations == before.notes
-            and exchange.usage is before.usage
-            and exchange.cost is before.cost
-            and len(exchange.attempts) == before.attempts
-        ):
+        if kept.known == (_known(exchange), len(exchange.attempts), exchange.annotations):
             return kept
         return self._amended(kept, self._record(exchange))
 
@@ -137,10 +120,9 @@ class Keeper:
             payload = record_payload(made)
         except (TypeError, ValueError, OverflowError):
             return None
-        secrets = known_secrets(made, self._secrets)
-        names = "\n".join(made.facts.properties)
+        secrets, properties = known_secrets(made, self._secrets), made.facts.properties
         # Rows have them in lower case, too, in which keys may be that a server on the way had spelled otherwise.
-        if names and holds_credential(names.lower().encode(), secrets):
+        if properties and holds_credential("\n".join(properties).lower().encode(), secrets):
             return None
         if len(payload) <= GLANCE:
             return None if holds_credential(payload, secrets) else payload
