@@ -131,6 +131,7 @@ class App(Quart):
                 if await self._cors.preflight(scope["method"], headers, origin or "", send):
                     return
                 send = self._cors.telling(origin or "", send)
+                scope.get("extensions", {}).pop("helicone_gw.answer_whole", None)  # it would pass that by
             location = self._locate(scope, headers)
             if self._mounted is not None and location.kind in ("local", "unknown"):
                 if location.path == "/healthz" and scope.get("method") in ("GET", "HEAD"):

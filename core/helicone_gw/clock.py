@@ -23,13 +23,11 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's own clocks."""
 
-    def now(self) -> float:
-        """Wall-clock time: seconds since the epoch."""
-        return time.time()
-
-    def monotonic(self) -> float:
-        """Seconds on a clock that never goes back."""
-        return time.monotonic()
+    # Asked a dozen times a request: without a frame of ours around it.
+    now = staticmethod(time.time)
+    """Wall-clock time: seconds since the epoch."""
+    monotonic = staticmethod(time.monotonic)
+    """Seconds on a clock that never goes back."""
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""

@@ -7,7 +7,9 @@ import contextlib
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from msgspec import Struct, field
 
 from helicone_gw.access import NO_PROVIDER_KEYS
 from helicone_gw.ahead import over, read_ahead
@@ -20,127 +22,83 @@ if TYPE_CHECKING:
     from helicone_gw.pipeline.messages import MessageFilter
 
 
-class Exchange:
+class Exchange(Struct, eq=False):
     """One request and everything that became of it. Plugins read it, `stash` on it, `annotate` it."""
 
-    __slots__ = (
-        "_annotations",
-        "_before_commit",
-        "_deadline",
-        "_departure",
-        "_end_closed",
-        "_end_holds",
-        "_end_stream",
-        "_holds",
-        "_layer",
-        "_message_filters",
-        "_readers",
-        "_reads_text",
-        "_upload",
-        "_upload_length",
-        "_uploaded",
-        "_wake",
-        "_watchers",
-        "attempts",
-        "client",
-        "committed",
-        "cost",
-        "credential",
-        "ended_at",
-        "error",
-        "first_byte_at",
-        "first_chunk_at",
-        "headers",
-        "id",
-        "key",
-        "model",
-        "organization",
-        "original",
-        "outcome",
-        "permits",
-        "provider",
-        "provider_keys",
-        "received_at",
-        "request",
-        "request_capture",
-        "request_id",
-        "response",
-        "response_capture",
-        "route",
-        "secrets",
-        "stash",
-        "stop_reason",
-        "substituted",
-        "usage",
-    )
+    id: str
+    """Internal row id, a UUID of ours: unique."""
+    request: Request
+    received_at: float
+    client: str = ""
+    request_id: str = ""
+    """What the client sees as ``Helicone-Id``: its own ``Helicone-Request-Id`` when that was a UUID."""
+    original: Request = cast("Request", None)
+    """The request as it came, before any plugin replaced it."""
+    first_byte_at: float | None = None
+    """When the provider's first byte came (epoch seconds)."""
+    first_chunk_at: float | None = None
+    """When the first event of content came: the time to first token of a stream (epoch seconds)."""
+    ended_at: float | None = None
+    key: GatewayKey | None = None
+    credential: ProviderCredential | None = None
+    """The provider credential that the client brought, if any."""
+    provider_keys: Mapping[str, ProviderKey] = NO_PROVIDER_KEYS
+    """Keys in the place of the configuration's, by provider; whoever keeps them sets this in ``pre_request``."""
+    secrets: tuple[str, ...] = ()
+    """Gateway keys that came with the request: whoever stores what a client sent must take them out."""
+    organization: str = "default"
+    permits: Permits | None = None
+    route: Route | None = None
+    attempts: list[Attempt] = []
+    """In the order in which they began, but that the one whose answer was taken is the last."""
+    response: Response | None = None
+    error: GatewayError | None = None
+    provider: str | None = None
+    """Provider of the last attempt, also when it failed."""
+    model: str | None = None
+    """Model of the last attempt, as the provider calls it."""
+    usage: Usage | None = None
+    cost: Cost | None = None
+    """Sum over all attempts; ``None`` while any of them is unknown."""
+    stop_reason: str | None = None
+    substituted: bool = False
+    """Whether a plugin answered an error (a `Response` from ``on_error``): what a provider said was not it."""
+    headers: dict[str, str] = {}
+    """Response headers to add, until `committed`."""
+    committed: bool = False
+    outcome: Outcome | None = None
+    request_capture: Capture | None = None
+    response_capture: Capture | None = None
+    stash: Stash = field(default_factory=Stash)
+    _annotations: dict[str, Any] = {}
+    _before_commit: list[Gate] = []
+    _end_stream: str | None = None
+    _end_closed: bool = False
+    _end_holds: list[asyncio.Future[None]] = []
+    # What follows belongs to the core: which layer is being called, when the deadline is (event loop time), the
+    # body of an upload, and how to wake a relay that waits for the upstream.
+    _layer: int = 0
+    _deadline: float = float("inf")
+    _upload: AsyncIterator[bytes] | None = None
+    _upload_length: int | None = None
+    _uploaded: int = 0
+    _wake: Callable[[], None] | None = None
+    # Who holds the exchange, what its client's departure does once nobody does, and the layers (a bit each) that
+    # asked for its stream and for its answer.
+    _holds: int = 0
+    _departure: Callable[[], object] | None = None
+    _watchers: int = 0
+    _readers: int = 0
+    _reads_text: bool = False
+    _message_filters: list[MessageFilter] = []
 
-    def __init__(self, id: str, request: Request, received_at: float, client: str = "") -> None:
-        self.id = id
-        """Internal row id, a UUID of ours: unique."""
-        self.request_id = request.helicone.request_id or id
-        """What the client sees as ``Helicone-Id``: its own ``Helicone-Request-Id`` when that was a UUID."""
-        self.request = request
-        self.original = request
-        """The request as it came, before any plugin replaced it."""
-        self.received_at = received_at
-        self.first_byte_at: float | None = None
-        """When the provider's first byte came (epoch seconds)."""
-        self.first_chunk_at: float | None = None
-        """When the first event of content came: the time to first token of a stream (epoch seconds)."""
-        self.ended_at: float | None = None
-        self.client = client
-        self.key: GatewayKey | None = None
-        self.credential: ProviderCredential | None = None
-        """The provider credential that the client brought, if any."""
-        self.provider_keys: Mapping[str, ProviderKey] = NO_PROVIDER_KEYS
-        """Keys in the place of the configuration's, by provider; whoever keeps them sets this in ``pre_request``."""
-        self.secrets: tuple[str, ...] = ()
-        """Gateway keys that came with the request: whoever stores what a client sent must take them out."""
-        self.organization = "default"
-        self.permits: Permits | None = None
-        self.route: Route | None = None
-        self.attempts: list[Attempt] = []
-        """In the order in which they began, but that the one whose answer was taken is the last."""
-        self.response: Response | None = None
-        self.error: GatewayError | None = None
-        self.provider: str | None = None
-        """Provider of the last attempt, also when it failed."""
-        self.model: str | None = None
-        """Model of the last attempt, as the provider calls it."""
-        self.usage: Usage | None = None
-        self.cost: Cost | None = None
-        """Sum over all attempts; ``None`` while any of them is unknown."""
-        self.stop_reason: str | None = None
-        self.substituted = False
-        """Whether a plugin answered an error (a `Response` from ``on_error``): what a provider said was not it."""
-        self.headers: dict[str, str] = {}
-        """Response headers to add, until `committed`."""
-        self.committed = False
-        self.outcome: Outcome | None = None
-        self.request_capture: Capture | None = None
-        self.response_capture: Capture | None = None
-        self.stash = Stash()
-        self._annotations: dict[str, Any] = {}
-        self._before_commit: list[Gate] = []
-        self._end_stream: str | None = None
-        self._end_closed = False
-        self._end_holds: list[asyncio.Future[None]] = []
-        # What follows belongs to the core: which layer is being called, when the deadline is (event loop time), the
-        # body of an upload, and how to wake a relay that waits for the upstream.
-        self._layer = 0
-        self._deadline = float("inf")
-        self._upload: AsyncIterator[bytes] | None = None
-        self._upload_length: int | None = None
-        self._uploaded = 0
-        self._wake: Callable[[], None] | None = None
-        # Who holds the exchange, what its client's departure does once nobody does, and the layers (a bit each) that
-        # asked for its stream and for its answer.
-        self._holds = 0
-        self._departure: Callable[[], object] | None = None
-        self._watchers = 0
-        self._readers = 0
-        self._reads_text = False
-        self._message_filters: list[MessageFilter] = []
+    def __post_init__(self) -> None:
+        request = self.original = self.request
+        self.request_id = request.helicone.request_id or self.id
+
+    def __repr__(self) -> str:
+        # Everything else may hold what nobody is to read in a log.
+        return f"Exchange({self.id!r})"
 
     @property
     def annotations(self) -> Mapping[str, Any]:

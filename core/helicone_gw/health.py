@@ -84,6 +84,8 @@ class Health:
         self._clock = clock
         self.policy = policy or BreakerPolicy()
         self._targets: dict[Target, TargetHealth] = {}
+        self._last: tuple[Target, TargetHealth] | None = None
+        """The youngest of them."""
         self._unwell: set[Target] = set()
         """Those that rest, or whose breaker is open; what else is asked for needs no look."""
         self._worker = uuid.uuid4().hex
@@ -92,10 +94,14 @@ class Health:
 
     def of(self, target: Target) -> TargetHealth:
         """The state of ``target``, healthy when never seen."""
+        last = self._last
+        if last is not None and last[0] == target:  # asked several times for each attempt
+            return last[1]
         if target.model is not None and len(target.model) > LONGEST_NAME:
             return TargetHealth()
         state = self._targets.pop(target, None) or TargetHealth()
         self._targets[target] = state
+        self._last = target, state
         if len(self._targets) > MAX_TARGETS:
             idle = next((key for key, value in self._targets.items() if not value.in_flight), None)
             if idle is not None and idle != target:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from helicone_gw.asgi.types import Receive
 from helicone_gw.errors import BadRequest, ClientTimeout, MalformedBody, PayloadTooLarge
@@ -23,15 +23,22 @@ class ClientGone(Exception):
 
 class RequestBody:
     """The body of one request. ``idle`` is the longest silence in seconds while it arrives; ``length`` is its
-    Content-Length where ``headers`` do not have it.
+    Content-Length where ``headers`` do not have it; ``at_once`` gives all of it if it is there already.
 
     Raises, from every method: `ClientTimeout`, `ClientGone`, and `PayloadTooLarge` past the method's limit.
     """
 
     def __init__(
-        self, headers: Headers, receive: Receive, idle: float, http_version: str = "1.1", length: int | None = None
+        self,
+        headers: Headers,
+        receive: Receive,
+        idle: float,
+        http_version: str = "1.1",
+        length: int | None = None,
+        at_once: Callable[[], bytes | None] | None = None,
     ) -> None:
         self._receive = receive
+        self._at_once = at_once
         self._idle = idle
         self.finished = False
         self.abandoned = False
@@ -48,6 +55,12 @@ class RequestBody:
             return b""
         if self.announced is not None and self.announced > limit:
             raise _too_large(limit, "server.max_body")
+        whole = None if self._at_once is None else self._at_once()
+        if whole is not None:
+            self.finished = True
+            if len(whole) > limit:
+                raise _too_large(limit, "server.max_body")
+            return whole
         first = await self._piece()
         if self.finished and len(first) <= limit:
             return first

@@ -29,30 +29,44 @@ waits costs more than the rest of them."""
 
 _NONE: Mapping[str, Any] = {}
 
+AnswerWhole = Callable[[int, RawHeaders, bytes], None]
+
 
 class HttpSink:
     """A `Sink` over ASGI's ``send``. An aborted answer is one that is never finished: the server then closes.
+
+    ``whole`` is the server's own way to send an answer that is known whole, if it has one.
 
     What the client still sends of ``body`` is read and thrown away for a while before the answer is finished: closing
     on a client that is in the middle of its request may cost it the answer (RFC 9112 section 9.6).
     """
 
-    def __init__(self, send: Send, body: RequestBody) -> None:
+    def __init__(self, send: Send, body: RequestBody, whole: AnswerWhole | None = None) -> None:
         self._send = send
         self._body = body
+        self._whole = whole
+        self._head: tuple[int, RawHeaders] | None = None
         self.disconnected = False
         self.over = False
         """Whether the answer was finished or aborted: the server closing is then no client leaving."""
 
     async def start(self, status: int, headers: RawHeaders) -> None:
         """Send the head."""
-        if not self.disconnected:
+        if self._whole is not None:
+            self._head = status, headers  # servers keep it, too, until they know what follows
+        elif not self.disconnected:
             await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def send(self, data: bytes) -> None:
         """Send a piece of the body."""
         if data and not self.disconnected:
+            if self._head is not None:
+                await self._begin(*self._head)
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def _begin(self, status: int, headers: RawHeaders) -> None:
+        self._head = None
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def finish(self, last: bytes = b"") -> None:
         """Send the last piece of the body, and end it."""
@@ -62,7 +76,11 @@ class HttpSink:
                 last = b""
             await self._body.discard()
         self.over = True
-        if not self.disconnected:
+        if self.disconnected:
+            return
+        if self._head is not None and self._whole is not None:
+            self._whole(*self._head, last)
+        else:
             await self._send({"type": "http.response.body", "body": last, "more_body": False})
 
     async def abort(self) -> None:
@@ -115,8 +133,9 @@ async def serve_http(gateway: Gateway, scope: Scope, arrival: Arrival, receive: 
         gateway.config.limits.idle_timeout,
         scope.get("http_version", "1.1"),
         extensions.get("helicone_gw.length"),
+        extensions.get("helicone_gw.whole_body"),
     )
-    sink = HttpSink(send, body)
+    sink = HttpSink(send, body, extensions.get("helicone_gw.answer_whole"))
     task = asyncio.current_task()
     assert task is not None
     told = extensions.get("helicone_gw.on_departure")

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Sequence
 from math import ceil
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -35,6 +35,10 @@ class Raised(Exception):
         self.layer = layer
 
 
+NOTHING: Final = object()
+"""In place of a second argument of a hook that has none: a list of arguments would be made at every call."""
+
+
 class HookCaller:
     """Calls hooks as their plugins' failure modes say, and counts faults per plugin and hook.
 
@@ -48,13 +52,13 @@ class HookCaller:
         self.faults: dict[tuple[str, str], int] = {}
         """How often a plugin's hook raised something that is not a `GatewayError`."""
 
-    def begin(self, hook: Hook, exchange: Exchange, *arguments: Any) -> Any:
+    def begin(self, hook: Hook, exchange: Exchange, argument: Any = NOTHING) -> Any:
         """What `call` comes to, where the hook says that at once; else a coroutine that comes to it."""
         if not hook.at_once:
-            return self.call(hook, exchange, *arguments)
+            return self.call(hook, exchange, argument)
         exchange._layer = hook.index
         try:
-            said = hook.call(exchange, *arguments)
+            said = hook.call(exchange) if argument is NOTHING else hook.call(exchange, argument)
         except GatewayError as error:
             raise Raised(error, hook.index) from error
         except Exception as fault:
@@ -63,13 +67,14 @@ class HookCaller:
             return said
         return self._waited(hook, exchange, said)
 
-    async def call(self, hook: Hook, exchange: Exchange, *arguments: Any) -> Any:
+    async def call(self, hook: Hook, exchange: Exchange, argument: Any = NOTHING) -> Any:
         """The hook's value; a fault counts as ``None`` (open) or raises `Raised` with a `PluginFault` (closed)."""
         if hook.at_once:
-            said = self.begin(hook, exchange, *arguments)
+            said = self.begin(hook, exchange, argument)
             return await said if inspect.isawaitable(said) else said
         exchange._layer = hook.index
-        return await self._waited(hook, exchange, hook.call(exchange, *arguments))
+        saying = hook.call(exchange) if argument is NOTHING else hook.call(exchange, argument)
+        return await self._waited(hook, exchange, saying)
 
     async def _waited(self, hook: Hook, exchange: Exchange, saying: Awaitable[Any]) -> Any:
         try:
@@ -94,14 +99,14 @@ class HookCaller:
         except Exception as fault:
             self._count(hook, exchange, fault)
 
-    async def tell(self, hook: Hook, exchange: Exchange, *arguments: Any) -> None:
+    async def tell(self, hook: Hook, exchange: Exchange, argument: Any = NOTHING) -> None:
         """Call a hook that has nothing to say any more: whatever it raises is logged."""
         if hook.plain:
             self.tell_plainly(hook, exchange)
             return
         exchange._layer = hook.index
         try:
-            said = hook.call(exchange, *arguments)
+            said = hook.call(exchange) if argument is NOTHING else hook.call(exchange, argument)
             if hook.at_once and not inspect.isawaitable(said):
                 return
             if hook.timeout is None:

@@ -18,7 +18,7 @@ from helicone_gw.clock import Clock
 from helicone_gw.exchange import Exchange
 from helicone_gw.headers import RawHeaders
 from helicone_gw.model import Chunk
-from helicone_gw.pipeline.hooks import HookCaller
+from helicone_gw.pipeline.hooks import NOTHING, HookCaller
 from helicone_gw.pipeline.services import Services
 from helicone_gw.pipeline.sink import Sink
 
@@ -84,14 +84,14 @@ class TimedCaller(HookCaller):
             # It grows while the exchange lasts: whoever writes a row has what is over by then.
             exchange.annotate(NOTE, self._noted)
 
-    def begin(self, hook: Hook, exchange: Exchange, *arguments: Any) -> Any:
+    def begin(self, hook: Hook, exchange: Exchange, argument: Any = NOTHING) -> Any:
         """As the untimed one."""
         if not hook.at_once:
-            return self.call(hook, exchange, *arguments)
+            return self.call(hook, exchange, argument)
         began = self.clock.monotonic()
         waiting = False
         try:
-            said = super().begin(hook, exchange, *arguments)
+            said = super().begin(hook, exchange, argument)
             waiting = inspect.isawaitable(said)
             return self._awaited(hook, said, began) if waiting else said
         finally:
@@ -104,14 +104,14 @@ class TimedCaller(HookCaller):
         finally:
             self._took(hook, began)
 
-    async def call(self, hook: Hook, exchange: Exchange, *arguments: Any) -> Any:
+    async def call(self, hook: Hook, exchange: Exchange, argument: Any = NOTHING) -> Any:
         """As the untimed one."""
         if hook.at_once:
-            said = self.begin(hook, exchange, *arguments)
+            said = self.begin(hook, exchange, argument)
             return await said if inspect.isawaitable(said) else said
         began = self.clock.monotonic()
         try:
-            return await super().call(hook, exchange, *arguments)
+            return await super().call(hook, exchange, argument)
         finally:
             self._took(hook, began)
 
@@ -121,14 +121,14 @@ class TimedCaller(HookCaller):
         super().tell_plainly(hook, exchange)
         self._took(hook, began)
 
-    async def tell(self, hook: Hook, exchange: Exchange, *arguments: Any) -> None:
+    async def tell(self, hook: Hook, exchange: Exchange, argument: Any = NOTHING) -> None:
         """As the untimed one."""
         if hook.plain:
             self.tell_plainly(hook, exchange)
             return
         began = self.clock.monotonic()
         try:
-            await super().tell(hook, exchange, *arguments)
+            await super().tell(hook, exchange, argument)
         finally:
             self._took(hook, began)
 

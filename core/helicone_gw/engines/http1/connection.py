@@ -140,6 +140,8 @@ class Connection(asyncio.Protocol):
             request,
             self.reader.head,
             cycle.on_departure,
+            cycle.whole_body,
+            cycle.answer_whole,
             scheme=self._scheme,
             client=self._client,
             server=self._server,

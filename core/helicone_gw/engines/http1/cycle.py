@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import structlog
@@ -118,6 +118,36 @@ class Cycle:
             finally:
                 self._waiters.remove(waiter)
         return {"type": "http.disconnect"}
+
+    def whole_body(self) -> bytes | None:
+        """The body, where all of it has come and nobody took any of it: what `receive` would say, without waiting."""
+        connection = self._connection
+        if self._told or self.gone or not connection.reader.complete:
+            return None
+        self._told = True
+        return connection.take_body()
+
+    def answer_whole(self, status: int, fields: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
+        """Send an answer whose body is known whole, as `send` would its start and its body. Raises `BadAnswer`."""
+        if self.gone:
+            return
+        connection = self._connection
+        if self.answer is not None:
+            raise BadAnswer("the answer has begun already")
+        if connection.fields:
+            fields = [*fields, *connection.fields]
+        close = connection.closing or self.request.expects_continue
+        answer = self.answer = Answer(self.request, status, fields, close=close)
+        try:
+            framed = answer.begin(body, False)
+        except BadAnswer:
+            connection.unanswered(self)
+            raise
+        self.begun = self.over = True
+        if self._waiters:
+            self.wake()
+        connection.output.write_now(framed)
+        connection.answered(self)
 
     async def send(self, message: Message) -> None:
         """Send the head or a piece of the answer; waits while the client is slow. Raises `BadAnswer` for misuse."""

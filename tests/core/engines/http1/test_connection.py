@@ -34,7 +34,8 @@ async def test_what_the_application_is_called_with() -> None:
         scope = app.scopes[0]
         assert scope.pop("client") == client.writer.get_extra_info("sockname")
         assert scope.pop("server") == ("127.0.0.1", served.port)
-    assert scope["extensions"].pop("helicone_gw.on_departure")
+    for given in ("on_departure", "whole_body", "answer_whole"):
+        assert scope["extensions"].pop(f"helicone_gw.{given}")
     assert scope.pop("asgi")["version"] == "3.0"
     assert scope == {
         "type": "http",
