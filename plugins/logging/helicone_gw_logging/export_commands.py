@@ -21,8 +21,8 @@ from helicone_gw_logging.query.filters import read_filter
 from helicone_gw_logging.query.formats import Format, checked, written
 from helicone_gw_logging.query.nodes import Condition, FilterError, Node, both
 from helicone_gw_logging.query.reading import TooLong
-from helicone_gw_logging.query.requests import Wanted
 from helicone_gw_logging.query.scope import Scope
+from helicone_gw_logging.query.wanted import Wanted
 from helicone_gw_logging.times import parse_since
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from helicone_gw_logging.packing import pack
 from helicone_gw_logging.presence import note
 from helicone_gw_logging.retention import PAUSE, prune
+from helicone_gw_logging.zones import note_zones
 
 if TYPE_CHECKING:
     from helicone_gw import Clock, Database
@@ -24,7 +25,7 @@ AT_FIRST = 60.0
 
 
 class Janitor:
-    """Runs `pack`, `note` and `prune` from time to time. What fails is logged, and tried again the next time."""
+    """Runs `pack`, `note`, `note_zones` and `prune` from time to time. What fails is logged, and tried again later."""
 
     def __init__(
         self,
@@ -65,20 +66,25 @@ class Janitor:
             async for so_far in note(self._database, self._clock.now()):
                 days = so_far
                 await self._clock.sleep(PAUSE)
-            if histograms or days:
-                self._log.info("days that are over are packed", histograms=histograms, days_of_users=days)
+            zones = 0
+            async for so_far in note_zones(self._database):
+                zones = so_far
+                await self._clock.sleep(PAUSE)
+            if histograms or days or zones:
+                done = {"histograms": histograms, "days_of_users": days, "zones": zones}
+                self._log.info("what is over is packed", **done)
         except Exception as problem:
             self._log.error("what is over could not be packed", problem=type(problem).__name__)
         try:
-            done: dict[str, int] = {}
+            deleted: dict[str, int] = {}
             steps = prune(
                 self._database, self._retention, self._clock.now(), objects=self._objects, sleep=self._clock.sleep
             )
             async for pruned in steps:
-                self._counters.rows_pruned += pruned.rows - done.get(pruned.kind, 0)
-                done[pruned.kind] = pruned.rows
-            if any(done.values()):
-                self._log.info("rows deleted that were too old", **done)
+                self._counters.rows_pruned += pruned.rows - deleted.get(pruned.kind, 0)
+                deleted[pruned.kind] = pruned.rows
+            if any(deleted.values()):
+                self._log.info("rows deleted that were too old", **deleted)
         except Exception as problem:
             self._log.error("what is too old could not be deleted", problem=type(problem).__name__)
 

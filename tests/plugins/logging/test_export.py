@@ -24,8 +24,8 @@ from helicone_gw_logging.config import LoggingConfig
 from helicone_gw_logging.plugin import VERSIONS, LoggingPlugin
 from helicone_gw_logging.query import export
 from helicone_gw_logging.query.nodes import ALL
-from helicone_gw_logging.query.requests import Wanted
 from helicone_gw_logging.query.scope import Scope
+from helicone_gw_logging.query.wanted import Wanted
 from tests.plugins.logging.asking import START, log_all, many
 from tests.plugins.logging.calling import ALICE, EVE, KEYS, migrated
 

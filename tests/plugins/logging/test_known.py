@@ -15,9 +15,10 @@ from helicone_gw_logging.presence import note
 from helicone_gw_logging.query import known as module
 from helicone_gw_logging.query.filters import read_filter
 from helicone_gw_logging.query.known import known
-from helicone_gw_logging.query.requests import Wanted, count, find
+from helicone_gw_logging.query.requests import count, find
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.sorts import Order
+from helicone_gw_logging.query.wanted import Wanted
 from helicone_gw_logging.retention import prune
 from helicone_gw_logging.totals import USER
 from tests.plugins.logging.asking import START, log_all, many

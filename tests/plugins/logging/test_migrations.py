@@ -198,7 +198,8 @@ async def undo_newer(connection: AsyncConnection) -> None:
     """Leave the tables as the version before that revision had them."""
     for table in ("rollup_dimension_hour", "rollup_dimension_day"):
         await connection.execute(text(f"DELETE FROM {table} WHERE dimension = 'all'"))
-    for table in ("histogram_packed", "session_name_day", "user_number", "user_presence"):
+    newer = "histogram_packed", "session_name_day", "user_number", "user_presence", "text_zone", "session_spread"
+    for table in newer:
         await connection.execute(text(f"DROP TABLE {table}"))
     most = "most_total_tokens", "most_latency", "most_cost_nano_usd"
     of_request = "organization_id_seq", "organization_id_cache_status_received_at", *most

@@ -16,9 +16,10 @@ from helicone_gw.exchange import Exchange
 from helicone_gw_logging.corrections import set_scores
 from helicone_gw_logging.query.filters import read_filter
 from helicone_gw_logging.query.nodes import ALL, Both, Condition, FilterError, conditions
-from helicone_gw_logging.query.requests import Wanted, count, find
+from helicone_gw_logging.query.requests import count, find
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.sorts import Order
+from helicone_gw_logging.query.wanted import Wanted
 from helicone_gw_logging.query.where import where
 from helicone_gw_logging.tables import PROPERTY, REQUEST
 from helicone_gw_logging.times import iso

@@ -14,7 +14,7 @@ from helicone_gw_logging.query.export import begun, pieces
 from helicone_gw_logging.query.filters import read_filter
 from helicone_gw_logging.query.formats import CONTENT_TYPES, Format, checked, written
 from helicone_gw_logging.query.nodes import Condition, both
-from helicone_gw_logging.query.requests import Wanted
+from helicone_gw_logging.query.wanted import Wanted
 
 ROUTES = Routes("export")
 

@@ -15,9 +15,11 @@ from helicone_gw_logging.query.known import known
 from helicone_gw_logging.query.log import Cursor
 from helicone_gw_logging.query.nodes import FilterError
 from helicone_gw_logging.query.reading import reading
-from helicone_gw_logging.query.requests import Wanted, bodies, by_id, by_ids, count, find
+from helicone_gw_logging.query.requests import bodies, by_id, by_ids, count, find
 from helicone_gw_logging.query.searching import search
 from helicone_gw_logging.query.sorts import Order, RequestSort, chosen, read_cursor, write_cursor
+from helicone_gw_logging.query.wanted import Wanted
+from helicone_gw_logging.query.zoning import zoned
 from helicone_gw_logging.times import iso
 
 ROUTES = Routes("requests")
@@ -84,7 +86,7 @@ async def query(call: Call, body: RequestQuery) -> tuple[list[HeliconeRequest], 
     if body.within is not None:
         return await _searched(call, body, wanted, order, after)
     async with reading(call.database) as connection:
-        wanted = await known(connection, call.scope, wanted)
+        wanted = await zoned(connection, call.scope, await known(connection, call.scope, wanted))
         found = await find(connection, call.scope, wanted, order, limit=body.limit, offset=body.offset, after=after)
     last = found[-1].cursor if len(found) == body.limit and order.name == "created_at" else None
     more = {"cursor": None if last is None else write_cursor(last), "searchedBackTo": None}
@@ -96,7 +98,7 @@ async def _searched(
 ) -> tuple[list[HeliconeRequest], dict[str, str | None]]:
     seconds, monotonic = (body.within or 0) / 1000, call.service.clock.monotonic
     async with reading(call.database) as connection:
-        wanted = await known(connection, call.scope, wanted)
+        wanted = await zoned(connection, call.scope, await known(connection, call.scope, wanted))
         found, reached = await search(
             connection, call.scope, wanted, order, limit=body.limit, seconds=seconds, monotonic=monotonic, after=after
         )
@@ -120,7 +122,8 @@ async def counted(call: Call, body: CountQuery) -> int:
     """How many requests a filter matches."""
     wanted = Wanted(read_filter(body.filter), body.isCached, body.isScored)
     async with reading(call.database) as connection:
-        return await count(connection, call.scope, await known(connection, call.scope, wanted))
+        wanted = await zoned(connection, call.scope, await known(connection, call.scope, wanted))
+        return await count(connection, call.scope, wanted)
 
 
 @ROUTES.post("/v1/request/query-ids", body=Ids, data=list[HeliconeRequest])

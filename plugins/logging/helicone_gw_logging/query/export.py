@@ -11,9 +11,10 @@ from sqlalchemy import BigInteger, Boolean, Integer, func, select
 from helicone_gw_logging.query.columns import NANO, field
 from helicone_gw_logging.query.nodes import Condition, FilterError, both, shown
 from helicone_gw_logging.query.reading import SECONDS, TooLong, reading
-from helicone_gw_logging.query.requests import Found, Wanted, count, find
+from helicone_gw_logging.query.requests import Found, count, find
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.sorts import Order
+from helicone_gw_logging.query.wanted import Wanted
 from helicone_gw_logging.tables import REQUEST
 from helicone_gw_logging.times import iso
 

@@ -14,8 +14,6 @@ from sqlalchemy import (
     Result,
     RowMapping,
     Select,
-    Table,
-    and_,
     func,
     or_,
     select,
@@ -25,13 +23,13 @@ from helicone_gw_logging.bodies import unpack
 from helicone_gw_logging.measures import HOUR_MS
 from helicone_gw_logging.objects import Objects, frames_of
 from helicone_gw_logging.query.log import Cursor, LoggedBody
-from helicone_gw_logging.query.nodes import ALL, Node
 from helicone_gw_logging.query.plan import Question, planned
 from helicone_gw_logging.query.scope import Scope
-from helicone_gw_logging.query.sorts import SORTED, Order, beyond, is_cached, ordering
+from helicone_gw_logging.query.sorts import SORTED, Order, beyond, ordering
 from helicone_gw_logging.query.spans import Span
 from helicone_gw_logging.query.sums import answered
-from helicone_gw_logging.query.where import has_most, leading, led, rare, where
+from helicone_gw_logging.query.wanted import Wanted
+from helicone_gw_logging.query.where import has_most, rare
 from helicone_gw_logging.tables import BODY, FEEDBACK, MOST, PROPERTY, REQUEST, SCORE
 from helicone_gw_logging.texts import text
 from helicone_gw_logging.totals import ROLLUP
@@ -45,60 +43,9 @@ Row = dict[str, Any]
 _CHUNK: Final = 500
 FEW: Final = 5000
 """Requests of which it costs little to put all in order."""
+NO_LIMIT: Final = 2**31 - 1
+"""More than there are: a limit keeps a database from taking a query apart."""
 _BY_TIME: Final = Order()
-EVER: Final = Span(-(2**63), 2**63 - 1)
-"""A time that is no bound."""
-
-
-class Wanted(Struct, frozen=True):
-    """Which requests: a filter, and what is asked beside it; ``None`` asks nothing."""
-
-    filter: Node
-    cached: bool | None = None
-    scored: bool | None = None
-
-    @property
-    def table(self) -> Table:
-        """The one whose index leads to them."""
-        found = led(self.filter)
-        return REQUEST if found is None else leading(found[0])[0]
-
-    def where(self, scope: Scope) -> ColumnElement[bool]:
-        """As a condition over the requests of ``scope``."""
-        return and_(where(self.filter, scope), *self._beside())
-
-    def numbers(self, scope: Scope, order: Order = _BY_TIME) -> Select[tuple[int]]:
-        """Their numbers, yet to be put into ``order``.
-
-        Where a property must have a value, or a score be there, an index of those leads: few requests may have it,
-        and they can be anywhere.
-        """
-        found = led(self.filter)
-        if found is None:
-            return select(REQUEST.c.seq).where(self.where(scope))
-        (table, told), rest = leading(found[0]), found[1]
-        same = and_(table.c.seq == REQUEST.c.seq, table.c.received_at == REQUEST.c.received_at)
-        query = select(table.c.seq).where(table.c.organization_id == scope.organization, told)
-        # The time that is asked about is that of the leading rows, too: many requests may have it after all.
-        span = Question(scope, EVER, rest).narrowed().span
-        if span != EVER:
-            query = query.where(span.whole(table))
-        others = and_(where(rest, scope), *self._beside())
-        if order.name != _BY_TIME.name:
-            return query.select_from(table.join(REQUEST, same)).where(others)
-        if rest == ALL and scope.whole and self.cached is None and self.scored is None:
-            return query
-        # Not a join: a database may begin that with the larger table.
-        return query.where(select(REQUEST.c.seq).where(same, others).correlate(table).exists())
-
-    def _beside(self) -> list[ColumnElement[bool]]:
-        clauses: list[ColumnElement[bool]] = []
-        if self.cached is not None:
-            clauses.append(is_cached() if self.cached else ~is_cached())
-        if self.scored is not None:
-            scored = select(SCORE.c.seq).where(SCORE.c.seq == REQUEST.c.seq).exists()
-            clauses.append(scored if self.scored else ~scored)
-        return clauses
 
 
 class Found(Struct, frozen=True):
@@ -140,9 +87,9 @@ async def find(
         query = query.where(beyond(after, order, table))
     if within is not None:
         query = query.where(within)
-    if table is REQUEST and order.name == _BY_TIME.name and await _are_few(connection, scope, wanted.filter):
+    if table is REQUEST and order.name == _BY_TIME.name and await are_few(connection, scope, wanted):
         # Those first, and then their order: a database would go through all requests in the order that is wanted.
-        few = query.with_only_columns(REQUEST.c.seq, REQUEST.c.received_at).limit(FEW).subquery()
+        few = query.with_only_columns(REQUEST.c.seq, REQUEST.c.received_at).limit(NO_LIMIT).subquery()
         query, table = select(few.c.seq), few
     query = query.order_by(*ordering(order, scope, table)).limit(limit)
     if offset:
@@ -154,11 +101,12 @@ async def find(
     return await _with_the_rest(connection, [rows[seq] for seq in numbers])
 
 
-async def _are_few(connection: AsyncConnection, scope: Scope, filter: Node) -> bool:
-    """Whether a condition of ``filter`` leaves fewer than `FEW` requests."""
-    condition = rare(filter, scope)
-    if condition is None:
-        return False
+async def are_few(connection: AsyncConnection, scope: Scope, wanted: Wanted) -> bool:
+    """Whether it is known where few requests are that can be those: a condition leaves fewer than `FEW`, or their
+    numbers are told."""
+    condition = rare(wanted.filter, scope)
+    if condition is None or wanted.among is not None:
+        return wanted.among is not None
     some = select(REQUEST.c.seq).where(condition).limit(FEW).subquery()
     return int(await connection.scalar(select(func.count()).select_from(some)) or 0) < FEW
 

@@ -15,10 +15,11 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from helicone_gw_logging.query.log import Cursor
 from helicone_gw_logging.query.nodes import FilterError
 from helicone_gw_logging.query.plan import Question
-from helicone_gw_logging.query.requests import EVER, Found, Wanted, find
+from helicone_gw_logging.query.requests import Found, are_few, find
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.sorts import Order, beyond
 from helicone_gw_logging.query.spans import Span
+from helicone_gw_logging.query.wanted import EVER, Wanted
 from helicone_gw_logging.tables import REQUEST
 
 if TYPE_CHECKING:
@@ -50,14 +51,15 @@ async def search(
         raise FilterError("within: only a list sorted by created_at is looked for piece by piece")
     found: list[Found] = []
     question = Question(scope, EVER, wanted.filter).narrowed()
-    if wanted.table is REQUEST:
+    # What an index leads to, or what is known of zones, is found at once.
+    at_once = wanted.table is not REQUEST or await are_few(connection, scope, wanted)
+    if not at_once:
         # Times are told once, those of a piece: of two bounds SQLite may take the wider one to find rows by.
         wanted = replace(wanted, filter=question.filter)
     until, size = monotonic() + seconds, FIRST
     while True:
-        # What an index leads to is found at once.
         end, piece = None, None
-        if wanted.table is REQUEST:
+        if not at_once:
             end = await _behind(connection, scope, question.span, order, after, size)
             piece = _up_to(question.span, order, after, end)
         found += await find(connection, scope, wanted, order, limit=limit - len(found), after=after, within=piece)

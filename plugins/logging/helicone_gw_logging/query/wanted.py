@@ -1,0 +1,78 @@
+"""Wanted: which requests are asked for, and what leads to them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct
+from sqlalchemy import ColumnElement, Select, Table, and_, false, or_, select
+
+from helicone_gw_logging.query.nodes import ALL, Node
+from helicone_gw_logging.query.plan import Question
+from helicone_gw_logging.query.scope import Scope
+from helicone_gw_logging.query.sorts import Order, is_cached
+from helicone_gw_logging.query.spans import Span
+from helicone_gw_logging.query.where import leading, led, where
+from helicone_gw_logging.tables import REQUEST, SCORE
+
+EVER: Final = Span(-(2**63), 2**63 - 1)
+"""A time that is no bound."""
+_BY_TIME: Final = Order()
+
+
+class Wanted(Struct, frozen=True):
+    """Which requests: a filter, and what is asked beside it; ``None`` asks nothing.
+
+    ``among``: numbers (from, to) of which one is that of every such request, where these are few.
+    """
+
+    filter: Node
+    cached: bool | None = None
+    scored: bool | None = None
+    among: tuple[tuple[int, int], ...] | None = None
+
+    @property
+    def table(self) -> Table:
+        """The one whose index leads to them."""
+        found = led(self.filter)
+        return REQUEST if found is None else leading(found[0])[0]
+
+    def where(self, scope: Scope) -> ColumnElement[bool]:
+        """As a condition over the requests of ``scope``."""
+        return and_(where(self.filter, scope), *self._beside())
+
+    def numbers(self, scope: Scope, order: Order = _BY_TIME) -> Select[tuple[int]]:
+        """Their numbers, yet to be put into ``order``.
+
+        Where a property must have a value, or a score be there, an index of those leads: few requests may have it,
+        and they can be anywhere.
+        """
+        found = led(self.filter)
+        if found is None:
+            return select(REQUEST.c.seq).where(self.where(scope))
+        (table, told), rest = leading(found[0]), found[1]
+        same = and_(table.c.seq == REQUEST.c.seq, table.c.received_at == REQUEST.c.received_at)
+        query = select(table.c.seq).where(table.c.organization_id == scope.organization, told)
+        # The time that is asked about is that of the leading rows, too: many requests may have it after all.
+        span = Question(scope, EVER, rest).narrowed().span
+        if span != EVER:
+            query = query.where(span.whole(table))
+        others = and_(where(rest, scope), *self._beside())
+        if order.name != _BY_TIME.name:
+            return query.select_from(table.join(REQUEST, same)).where(others)
+        if rest == ALL and scope.whole and self.cached is None and self.scored is None:
+            return query
+        # Not a join: a database may begin that with the larger table.
+        return query.where(select(REQUEST.c.seq).where(same, others).correlate(table).exists())
+
+    def _beside(self) -> list[ColumnElement[bool]]:
+        clauses: list[ColumnElement[bool]] = []
+        if self.cached is not None:
+            clauses.append(is_cached() if self.cached else ~is_cached())
+        if self.scored is not None:
+            scored = select(SCORE.c.seq).where(SCORE.c.seq == REQUEST.c.seq).exists()
+            clauses.append(scored if self.scored else ~scored)
+        if self.among is not None:
+            seq = REQUEST.c.seq
+            clauses.append(or_(false(), *(and_(seq >= first, seq < last) for first, last in self.among)))
+        return clauses

@@ -1,0 +1,216 @@
+"""Zones: a text is looked for where it can be; which requests are found is the same as in all of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, select
+
+from helicone_gw.database import Database
+from helicone_gw.exchange import Exchange
+from helicone_gw_logging import zones as module
+from helicone_gw_logging.noted import TEXT_ZONE
+from helicone_gw_logging.query import zoning
+from helicone_gw_logging.query.filters import read_filter
+from helicone_gw_logging.query.requests import count, find
+from helicone_gw_logging.query.scope import Scope
+from helicone_gw_logging.query.searching import search
+from helicone_gw_logging.query.sorts import Order
+from helicone_gw_logging.query.wanted import Wanted
+from helicone_gw_logging.query.zoning import zoned
+from helicone_gw_logging.tables import REQUEST
+from helicone_gw_logging.zones import folded, note_zones
+from tests.plugins.logging.asking import START, log_all, many
+
+Build = Callable[..., Exchange]
+SIZE = 16
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Zones of few requests, most of which are few enough."""
+    for each in (module, zoning):
+        monkeypatch.setattr(each, "SIZE", SIZE)
+
+
+def rmt(column: str, operator: str, value: Any) -> Any:
+    return {"request_response_rmt": {column: {operator: value}}}
+
+
+def either(*filters: Any) -> Any:
+    return {"type": "or", "expressions": [expression(*one) for one in filters]}
+
+
+def expression(column: str, operator: str, value: Any) -> Any:
+    field = {"table": "request_response_rmt", "column": column}
+    return {"type": "condition", "field": field, "operator": operator, "value": value}
+
+
+async def noted(database: Database) -> int:
+    return len([done async for done in note_zones(database)])
+
+
+async def log_named(database: Database, exchange: Build, names: Sequence[str], organization: str = "default") -> None:
+    """Log a request for each of these names of a session."""
+    rows = []
+    for number, name in enumerate(names):
+        headers = {"Helicone-Session-Id": "s", "Helicone-Session-Name": name}
+        rows.append(exchange(headers=headers, received_at=START + number, organization=organization))
+    await log_all(database, rows)
+
+
+ASKED = [
+    rmt("model", "contains", "4O-2024"),
+    rmt("request_model", "equals", "gpt-4o"),
+    rmt("model", "contains", "nobody"),
+    rmt("session_name", "like", "C%se"),
+    rmt("session_name", "ilike", "c_urse"),
+    rmt("session_name", "like", "c%"),
+    rmt("session_name", "in", ["Trip", "nobody"]),
+    rmt("session_name", "not-contains", "Trip"),
+    rmt("session_name", "equals", "null"),
+    rmt("path", "contains", "%"),
+    [rmt("request_model", "contains", "mini"), rmt("session_name", "equals", "Course")],
+    [rmt("request_model", "contains", "mini"), rmt("latency", "gte", 0)],
+    either(("request_model", "contains", "mini"), ("session_name", "contains", "rip")),
+    either(("request_model", "contains", "mini"), ("latency", "lt", 0)),
+]
+UNTOLD = (7, 8, 13)
+"""Those that texts say nothing of."""
+
+
+async def test_the_same_requests_are_found(
+    any_database: Database, exchange: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zoning, "MOST", 100)
+    await log_all(any_database, many(exchange, 100))
+    assert await noted(any_database) == 101 // SIZE
+    await log_all(any_database, many(exchange, 30, seed=7))
+    async with any_database.connect() as connection:
+        for number, asked in enumerate(ASKED):
+            for scope in (Scope(), Scope("acme")) if number == 0 else (Scope(),):
+                wanted = Wanted(read_filter(asked))
+                other = await zoned(connection, scope, wanted)
+                assert (other == wanted) == (number in UNTOLD), asked
+                for order in (Order(), Order("latency", "asc")):
+                    plain, found = [
+                        await find(connection, scope, one, order, limit=40, offset=1) for one in (wanted, other)
+                    ]
+                    assert [each.row["seq"] for each in found] == [each.row["seq"] for each in plain], asked
+                assert await count(connection, scope, other) == await count(connection, scope, wanted)
+
+
+async def among(database: Database, asked: Any, organization: str = "default") -> tuple[tuple[int, int], ...] | None:
+    async with database.connect() as connection:
+        return (await zoned(connection, Scope(organization), Wanted(read_filter(asked)))).among
+
+
+def numbers(first: int, last: int) -> tuple[int, int]:
+    return first * SIZE, last * SIZE
+
+
+async def test_only_zones_that_have_the_text_are_read_and_what_is_not_noted(
+    database: Database, exchange: Build
+) -> None:
+    names = ["plain"] * (10 * SIZE)
+    names[3 * SIZE - 1] = names[4 * SIZE - 1] = names[7 * SIZE - 1] = "Rare"  # the first of a zone: numbers are from 1
+    await log_named(database, exchange, names)
+    rest = (10 * SIZE, 2**63 - 1)
+    assert await among(database, rmt("session_name", "contains", "rar")) == ((0, 2**63 - 1),)
+    assert await noted(database) == 10
+    assert await noted(database) == 0
+    assert await among(database, rmt("session_name", "contains", "rar")) == (numbers(3, 5), numbers(7, 8), rest)
+    assert await among(database, rmt("session_name", "contains", "nobody")) == (rest,)
+    assert await among(database, rmt("session_name", "contains", "rar"), "acme") == (rest,)
+    assert await among(database, rmt("session_name", "contains", "lain")) == (numbers(0, 10), rest)
+
+
+async def test_a_text_of_many_zones_is_looked_for_in_the_order_that_is_asked_for(
+    database: Database, exchange: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await log_named(database, exchange, ["plain"] * (5 * SIZE))
+    await noted(database)
+    monkeypatch.setattr(zoning, "MOST", 4)
+    assert await among(database, rmt("session_name", "contains", "plain")) is None
+    assert await among(database, rmt("session_name", "contains", "nobody")) is not None
+    # Much that is not noted is as good as many zones.
+    await log_named(database, exchange, ["plain"] * (5 * SIZE))
+    assert await among(database, rmt("session_name", "contains", "nobody")) is None
+
+
+async def test_where_texts_are_too_many_to_be_noted_any_may_be_there(
+    database: Database, exchange: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST", SIZE - 1)
+    monkeypatch.setattr(module, "MOST_TEXT", 1000)
+    await log_named(database, exchange, ["plain"] * SIZE)
+    await log_named(database, exchange, [f"one of {number}" for number in range(SIZE)])
+    await log_named(database, exchange, ["x" * 600, "y" * 600] * (SIZE // 2))
+    await noted(database)
+    rest = (3 * SIZE, 2**63 - 1)
+    assert await among(database, rmt("session_name", "contains", "nobody")) == (numbers(1, 3), rest)
+
+
+async def test_a_short_time_is_looked_through_as_it_is(database: Database, exchange: Build) -> None:
+    await log_named(database, exchange, ["plain"] * SIZE)
+    await noted(database)
+    day = [rmt("session_name", "contains", "nobody"), rmt("request_created_at", "gte", START * 1000)]
+    assert await among(database, [*day, rmt("request_created_at", "lt", (START + 86_400) * 1000)]) is None
+    assert await among(database, [*day, rmt("request_created_at", "lt", (START + 90_000) * 1000)]) is not None
+
+
+async def test_what_is_looked_for_piece_by_piece_is_found_at_once(
+    database: Database, exchange: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await log_named(database, exchange, ["Rare", *["plain"] * (4 * SIZE)])
+    await noted(database)
+    looks: list[int] = []
+
+    def monotonic() -> float:
+        looks.append(1)
+        return float(len(looks))
+
+    monkeypatch.setattr("helicone_gw_logging.query.searching.FIRST", 1)
+    async with database.connect() as connection:
+        wanted = await zoned(connection, Scope(), Wanted(read_filter(rmt("session_name", "contains", "Rare"))))
+        found, reached = await search(connection, Scope(), wanted, Order(), limit=5, seconds=0.5, monotonic=monotonic)
+    assert ([each.row["session_name"] for each in found], reached) == (["Rare"], None)
+
+
+async def test_zones_of_which_nothing_is_left_are_forgotten(database: Database, exchange: Build) -> None:
+    await log_named(database, exchange, ["plain"] * (3 * SIZE))
+    await noted(database)
+
+    async def left() -> list[int]:
+        async with database.connect() as connection:
+            return [*await connection.scalars(select(TEXT_ZONE.c.zone).distinct().order_by(TEXT_ZONE.c.zone))]
+
+    assert await left() == [0, 1, 2]
+    async with database.begin() as connection:
+        await connection.execute(delete(REQUEST).where(REQUEST.c.seq < 2 * SIZE + 3))
+    await noted(database)
+    assert await left() == [2]
+    async with database.begin() as connection:
+        await connection.execute(delete(REQUEST))
+    await noted(database)
+    assert await left() == []
+    await log_named(database, exchange, ["Rare"] * SIZE)
+    await noted(database)
+    async with database.connect() as connection:
+        wanted = await zoned(connection, Scope(), Wanted(read_filter(rmt("session_name", "contains", "rare"))))
+        assert await count(connection, Scope(), wanted) == SIZE
+
+
+def test_letters_that_any_database_takes_for_alike_become_the_same() -> None:
+    for each in map(chr, range(sys.maxunicode + 1)):
+        lower, upper = each.lower(), each.upper()
+        if (lower, upper) == (each, each):
+            continue
+        assert folded(lower) == folded(each), each
+        if len(upper) == 1 and upper.lower() == each:
+            assert folded(upper) == folded(each), each
+    assert folded("\u0130stanbul") == "istanbul"
+    assert folded("GR\u00dcN") == folded("gru\u0308n") == "grun"
