@@ -93,8 +93,9 @@ lock: $(UV_NEEDED) ## bring the requirements.lock files up to their sources (UPG
 	$(COMPILE) --output-file tests/clients/async_loggers/requirements.lock tests/clients/async_loggers/requirements.in
 	$(COMPILE) --output-file tests/clients/async_loggers/old_package.lock tests/clients/async_loggers/old_package.in
 
-tables: ## compile the tables that come with the packages, after a change to one
+tables: ## compile the tables that come with the packages, after a change to one or to a plugin's revisions
 	$(BIN)/python -c 'import sys; from helicone_gw.tables import compile_tables; compile_tables(sys.argv[1:])' $(TABLES)
+	$(BIN)/python -c 'from helicone_gw.commands.baselines import compile_baselines; compile_baselines()'
 
 schema: install ## write config/schema.json
 	$(BIN)/helicone-gw schema > config/schema.json.new

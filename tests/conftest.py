@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, settings
 from tests.fixtures.certificates import believe_one
 from tests.fixtures.chromium import axe, chromium
 from tests.fixtures.gathering import arrange, read_in_turn
-from tests.fixtures.made_tables import made_once
 from tests.fixtures.postgres_server import _shared_postgres, own_postgres_server, postgres_url
 from tests.fixtures.redis_server import _shared_redis, own_redis_server, redis_server
 
@@ -33,7 +32,6 @@ settings.register_profile("full", max_examples=500, suppress_health_check=[Healt
 settings.load_profile("full" if os.environ.get("HELICONE_GW_FULL") else "gate")
 
 believe_one()
-made_once()
 
 # Fifteen thousand tests are a million objects that stay. The cyclic garbage collector need not walk them while they are
 # made, nor whenever a test asks it to look for what that test left behind.

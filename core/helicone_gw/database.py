@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.util import await_only
 
+from helicone_gw.baseline import Baseline, read_baseline
 from helicone_gw.database_thread import DatabaseThread
 from helicone_gw.errors import ConfigError
 from helicone_gw.migrations import MigrationError, Standing, newest_revision, reached_revision
@@ -39,7 +40,7 @@ _ADVISORY_LOCK = 0x48_47_57_01  # one for all branches: "HGW" and a version
 
 
 class Database:
-    """The database that every plugin shares; each plugin has tables and a migration branch of its own.
+    """The database that every plugin shares; each has tables and a migration branch of its own.
 
     ``url`` is SQLAlchemy's: ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``sqlite://`` (in memory, gone with
     `close`), ``postgresql://user:password@host/name`` (needs asyncpg). Raises `ConfigError` for anything else.
@@ -131,9 +132,9 @@ class Database:
         ``versions`` is the directory of Alembic revision files, the plugin's own. The revision reached is kept in the
         table ``alembic_version_<branch>``. All pending revisions run in one transaction, alone among every process that
         migrates this database; the others wait up to ten minutes and then find nothing left to do. On SQLite foreign
-        keys are off while revisions run (so that tables may be rebuilt) and checked before the commit.
-
-        Raises `MigrationError` naming branch and revision; the data is then as it was.
+        keys are off while revisions run (so that tables may be rebuilt) and checked before the commit. A branch that is
+        not there at all is made by its baseline, if it has one. Raises `MigrationError`
+        naming branch and revision; the data is then as it was.
         """
         if not _BRANCH.fullmatch(branch):
             raise ValueError(f"not a migration branch name: {branch!r}")
@@ -141,8 +142,13 @@ class Database:
         try:
             await asyncio.to_thread(self._probe)
             async with self.connect() as connection:
-                if newest is not None and await connection.run_sync(reached_revision, branch) == newest:
+                reached = await connection.run_sync(reached_revision, branch)
+                if newest is not None and reached == newest:
                     return
+            baseline = read_baseline(branch, versions) if self._sqlite and reached is None else None
+            if baseline is not None and await self._made(baseline):
+                return
+            async with self.connect() as connection:
                 revisions = _revisions(branch, versions)
                 if await connection.run_sync(revisions.current):
                     return
@@ -184,6 +190,19 @@ class Database:
         if self._sqlite and not _in_memory(self._url):
             database = self._url.database or ""
             sqlite3.connect(database, timeout=self._busy_timeout, uri=database.startswith("file:")).close()
+
+    async def _made(self, baseline: Baseline) -> bool:
+        """Whether ``baseline`` was run. Whatever hinders it, the revisions meet as well, and say so."""
+        async with self.engine.connect() as connection:
+            raw: Any = (await connection.get_raw_connection()).driver_connection
+            try:
+                await raw.executescript(baseline.script())
+            except sqlite3.Error:
+                return False
+            finally:
+                if raw.in_transaction:
+                    await raw.rollback()
+        return True
 
     async def _lock_for_migration(self, connection: AsyncConnection, branch: str) -> None:
         if not self._sqlite:
