@@ -1,5 +1,8 @@
 """A pytest plugin for openai-python's own test run: no retries, an even sample, and every test's outcome as JSON.
 
+The tests are collected once, which takes longer than a sample of them runs; a process is then forked for every URL that
+they are to run against.
+
 It is loaded (`-p outcomes`) by the pytest of the suite's environment, never by this project's.
 """
 
@@ -7,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,8 @@ for _client in (OpenAI, AsyncOpenAI):
 _outcomes: dict[str, str] = {}
 _failures: dict[str, str] = {}
 _answers: dict[str, list[str]] = {"mock": [], "gateway": []}
+_file: list[Path] = []
+"""The JSON file to write, once it is known: in a process of one round."""
 
 
 def _note(response: httpx2.Response) -> None:
@@ -51,9 +57,15 @@ httpx2.AsyncClient.send = _noting_send_async  # type: ignore[method-assign]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the two options of a round."""
+    """Add the options of the rounds."""
     parser.addoption("--every", type=int, default=1, help="run every Nth test only")
-    parser.addoption("--outcomes", type=Path, help="the JSON file to write")
+    parser.addoption(
+        "--round",
+        nargs=2,
+        action="append",
+        metavar=("URL", "FILE"),
+        help="where the clients are pointed, and the JSON file to write; give it once per round",
+    )
 
 
 @pytest.hookimpl(trylast=True)
@@ -70,18 +82,38 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         _failures[report.nodeid] = report.longreprtext[-2000:]
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    """Gather what a worker of pytest-xdist saw."""
-    for who, tests in node.workeroutput.get("answers", {}).items():
-        _answers[who].extend(tests)
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Run the rounds side by side, each in a process of its own; this one waits for them."""
+    children = []
+    for url, file in session.config.getoption("round"):
+        sys.stdout.flush()
+        child = os.fork()
+        if not child:
+            _point_to(url, session.items)
+            _file.append(Path(file))
+            return None
+        children.append(child)
+    ended = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    if not {*ended} <= {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED}:
+        raise RuntimeError(f"rounds ended with {ended}")
+    return True
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the file; a worker hands its part to the process that started it."""
-    worker = getattr(session.config, "workeroutput", None)
-    if worker is not None:
-        worker["answers"] = _answers
-        return
-    round_ = {"outcomes": _outcomes, "failures": _failures, "answered_by": _answers}
-    session.config.getoption("outcomes").write_text(json.dumps(round_))
+def _point_to(url: str, items: list[pytest.Item]) -> None:
+    """Replace what conftest, files of tests and their marks keep of the environment, as it was when they were read."""
+    said = os.environ["TEST_API_BASE_URL"]
+    for module in list(sys.modules.values()):
+        if vars(module).get("base_url") == said:
+            module.base_url = url  # type: ignore[attr-defined]
+    for item in items:
+        for mark in item.iter_markers():
+            if mark.kwargs.get("base_url") == said:
+                mark.kwargs["base_url"] = url
+
+
+def pytest_sessionfinish() -> None:
+    """Write the round's file."""
+    for file in _file:
+        round_ = {"outcomes": _outcomes, "failures": _failures, "answered_by": _answers}
+        file.write_text(json.dumps(round_))

