@@ -48,6 +48,8 @@ _INPUT: Final = UNITS.index("input")
 _OUTPUT: Final = UNITS.index("output")
 _REQUESTS: Final = UNITS.index("requests")
 _PLACES: Final = tuple(range(len(UNITS)))
+_BUT_REQUESTS: Final = _PLACES[:_REQUESTS]
+"""The same without the fee per call, which is the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +125,14 @@ class CompiledPrice:
         exact = rounded = 0
         parts = []
         amounts = quantities(usage)
-        for place in compress(_PLACES, amounts):
-            rate = rates[place]
+        scale, twice = self.scale, 2 * self.scale
+        for place in compress(_PLACES if rates[_REQUESTS] else _BUT_REQUESTS, amounts):
+            rate, amount = rates[place], amounts[place]
             if rate is None:
                 return None
-            if not rate and place == _REQUESTS:
-                continue
-            exact += amounts[place] * rate
-            up_to = (2 * exact + self.scale) // (2 * self.scale)
-            parts.append((UNITS[place], amounts[place], up_to - rounded))
+            exact += amount * rate
+            up_to = (2 * exact + scale) // twice
+            parts.append((UNITS[place], amount, up_to - rounded))
             rounded = up_to
         return Cost(rounded, tuple(parts), self.source, self.version, usage.estimated)
 
@@ -142,10 +143,12 @@ class CompiledPrice:
 
     def rates(self, input_tokens: int) -> Rates:
         """The rates that hold for a prompt of ``input_tokens``."""
-        for threshold, rates in reversed(self.tiers):
-            if input_tokens > threshold:
-                return rates
-        return self.tiers[0][1]
+        tiers = self.tiers
+        if len(tiers) > 1:
+            for threshold, rates in reversed(tiers):
+                if input_tokens > threshold:
+                    return rates
+        return tiers[0][1]
 
 
 def _steps(unit: str, value: Amount | Tiered) -> dict[int, Fraction]:
@@ -223,10 +226,11 @@ def quantities(usage: Usage) -> tuple[int, ...]:
 
 
 def _of_plain_text(usage: Usage) -> tuple[int, ...]:
-    text, output = max(usage.input_tokens or 0, 0), max(usage.output_tokens or 0, 0)
-    read = _within(usage.cache_read_tokens, text)
-    reasoning = _within(usage.reasoning_tokens, output)
-    searches = max(usage.web_searches or 0, 0)
+    text, output, searches = usage.input_tokens or 0, usage.output_tokens or 0, usage.web_searches or 0
+    if text < 0 or output < 0 or searches < 0:
+        text, output, searches = max(text, 0), max(output, 0), max(searches, 0)
+    read = _within(usage.cache_read_tokens, text) if usage.cache_read_tokens else 0
+    reasoning = _within(usage.reasoning_tokens, output) if usage.reasoning_tokens else 0
     return (text - read, read, 0, 0, 0, 0, 0, output - reasoning, reasoning, 0, 0, searches, 1)
 
 

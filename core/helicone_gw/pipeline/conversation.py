@@ -110,11 +110,12 @@ class Conversation:
 
     async def tell_attempts(self) -> None:
         """Tell every layer of the attempts that it has not heard of. Raises `Raised`."""
+        services = self._services
         for attempt in self._news():
-            for hook in self._services.chain.on_attempt:
-                waiting = self._services.caller.begin(hook, self._exchange, attempt)
-                if isinstance(waiting, CoroutineType):
-                    await waiting
+            hooks = iter(services.chain.on_attempt)
+            while (word := services.caller.next_word(hooks, self._exchange, attempt)) is not None:
+                if isinstance(word[1], CoroutineType):
+                    await word[1]
 
     async def tell_of_attempts(self) -> None:
         """The same when nothing can be changed any more: faults are logged."""
@@ -198,12 +199,10 @@ class Conversation:
 
     async def _route(self) -> Route:
         services, exchange = self._services, self._exchange
-        begin = services.caller.begin
-        for hook in services.chain.route_model:
-            result = begin(hook, exchange)
-            if isinstance(result, CoroutineType):
-                result = await result
-            if result is None:
+        hooks = iter(services.chain.route_model)
+        while (word := services.caller.next_word(hooks, exchange)) is not None:
+            hook, result = word
+            if isinstance(result, CoroutineType) and (result := await result) is None:
                 continue
             if not isinstance(result, Route):
                 raise Raised(wrong_value(hook.plugin, "route_model", result), hook.index)

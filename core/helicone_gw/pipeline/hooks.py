@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from math import ceil
 from typing import Any, Final
 
@@ -51,6 +51,27 @@ class HookCaller:
         self._told: dict[str, float] = {}
         self.faults: dict[tuple[str, str], int] = {}
         """How often a plugin's hook raised something that is not a `GatewayError`."""
+
+    def next_word(self, hooks: Iterator[Hook], exchange: Exchange, argument: Any = NOTHING) -> tuple[Hook, Any] | None:
+        """Call ``hooks`` until one says something: that hook, and what it says or the coroutine that comes to it.
+
+        ``None`` when they are through. Most have nothing to say of most exchanges: this is the shortest way past them.
+        """
+        for hook in hooks:
+            if not hook.at_once:
+                return hook, self.call(hook, exchange, argument)
+            exchange._layer = hook.index
+            try:
+                said = hook.call(exchange) if argument is NOTHING else hook.call(exchange, argument)
+            except GatewayError as error:
+                raise Raised(error, hook.index) from error
+            except Exception as fault:
+                self._fault(hook, exchange, fault)
+                continue
+            if said is not None:
+                awaited = not isinstance(said, _VALUES) and inspect.isawaitable(said)
+                return hook, self._waited(hook, exchange, said) if awaited else said
+        return None
 
     def begin(self, hook: Hook, exchange: Exchange, argument: Any = NOTHING) -> Any:
         """What `call` comes to, where the hook says that at once; else a coroutine that comes to it."""

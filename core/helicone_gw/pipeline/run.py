@@ -93,20 +93,22 @@ class Run:
 
     async def _descend(self) -> Answer | None:
         services, exchange, conversation = self.services, self.exchange, self._conversation
-        begin = services.caller.begin
-        for hook in services.chain.pre_request:
-            conversation.depth = hook.index + 1
-            result = begin(hook, exchange)
-            if result is None:
-                continue
-            if isinstance(result, CoroutineType) and (result := await result) is None:
-                continue
-            if isinstance(result, Request):
-                exchange.request = result
-            elif isinstance(result, Response):
-                return Answer.of_response(result, hook.index, services.max_event)
-            else:
-                raise Raised(wrong_value(hook.plugin, "pre_request", result), hook.index)
+        hooks = iter(services.chain.pre_request)
+        try:
+            while (word := services.caller.next_word(hooks, exchange)) is not None:
+                hook, result = word
+                conversation.depth = hook.index + 1
+                if isinstance(result, CoroutineType) and (result := await result) is None:
+                    continue
+                if isinstance(result, Request):
+                    exchange.request = result
+                elif isinstance(result, Response):
+                    return Answer.of_response(result, hook.index, services.max_event)
+                else:
+                    raise Raised(wrong_value(hook.plugin, "pre_request", result), hook.index)
+        except Raised as raised:
+            conversation.depth = raised.layer + 1
+            raise
         conversation.depth = services.chain.depth
         return None
 

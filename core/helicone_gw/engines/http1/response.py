@@ -49,11 +49,10 @@ class Answer:
         self._remaining: int | None = None
         given = tuple(fields)
         plan = _plan(tuple(map(name_of, given)), status != 204)
-        for place, kind in plan.framing:
-            value = given[place][1]
-            if kind == _LENGTH:
-                self._announce(value)
-            elif kind == _CONNECTION and b"close" in value.lower():
+        for place in plan.lengths:
+            self._announce(given[place][1])
+        for place in plan.connections:
+            if b"close" in given[place][1].lower():
                 self.close = True
         values = map(value_of, plan.passing(given))
         lines = chain.from_iterable(zip(plan.beginnings, values, _LINE_ENDS, strict=False))
@@ -120,13 +119,14 @@ class Answer:
 class _Plan(NamedTuple):
     """What becomes of the fields of an answer with certain names.
 
-    ``passing`` picks those that are sent, ``beginnings`` stand before their values; ``framing`` are place and kind of
-    those that say how the message is framed and what becomes of the connection: that is for us to say.
+    ``passing`` picks those that are sent, ``beginnings`` stand before their values; ``lengths`` and ``connections`` are
+    the places of those that say how long the body is, and what becomes of the connection: that is for us to say.
     """
 
     passing: Picker
     beginnings: tuple[bytes, ...]
-    framing: tuple[tuple[int, int], ...]
+    lengths: tuple[int, ...]
+    connections: tuple[int, ...]
 
 
 @ByNames
@@ -139,5 +139,6 @@ def _plan(names: tuple[bytes, ...], with_length: bool) -> _Plan:
     return _Plan(
         picking(places, len(names)),
         tuple([bytes(names[place]) + b": " for place in places]),
-        tuple([(place, kind) for place, kind in enumerate(kinds) if kind not in (_PLAIN, _HOP, _CODING)]),
+        tuple([place for place, kind in enumerate(kinds) if kind == _LENGTH]),
+        tuple([place for place, kind in enumerate(kinds) if kind == _CONNECTION]),
     )

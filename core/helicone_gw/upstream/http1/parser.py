@@ -6,6 +6,7 @@ begins: a body of known length, or one that ends with the connection, is then on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NoReturn
 
 import httpx
@@ -48,48 +49,27 @@ class ReplyParser:
     or a bare CR or LF. Trailers are read and dropped.
     """
 
-    __slots__ = (
-        "_head",
-        "_held",
-        "_interim",
-        "_left",
-        "_llhttp",
-        "_old",
-        "_overhead",
-        "_size",
-        "_tail",
-        "_to_head",
-        "complete",
-        "head_done",
-        "headers",
-        "keep_alive",
-        "keep_alive_field",
-        "on_body",
-        "pieces",
-        "started",
-        "status",
-        "surplus",
-    )
+    # What a reply begins with, and most have all their life, is the class's: an object is made for each of them.
+    status = 0
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    keep_alive = False
+    keep_alive_field: bytes | None = None
+    started = False
+    head_done = False
+    complete = False
+    surplus = False
+    _head = b""
+    _held: bytes | None = b""
+    _tail = b""
+    _size = 0
+    _interim = 0
+    _old = False
+    _overhead = 0
+    _left = -1
 
     def __init__(self, to_head: bool = False) -> None:
-        self.status = 0
-        self.headers: list[tuple[bytes, bytes]] = []
         self.pieces: list[bytes] = []
-        self.keep_alive = False
-        self.keep_alive_field: bytes | None = None
-        self.started = False
-        self.head_done = False
-        self.complete = False
-        self.surplus = False
         self._to_head = to_head
-        self._head = b""
-        self._held: bytes | None = b""
-        self._tail = b""
-        self._size = 0
-        self._interim = 0
-        self._old = False
-        self._overhead = 0
-        self._left = -1
         # A list's own method: no Python frame for a chunk.
         self.on_body = self.pieces.append
         self._llhttp: HttpResponseParser | None = HttpResponseParser(self)
