@@ -1,4 +1,4 @@
-"""Patterns: SQL's LIKE and its relatives, which databases disagree about, made to say the same everywhere."""
+"""Patterns and lists: what databases disagree about in SQL, LIKE and its relatives, made to say the same everywhere."""
 
 from __future__ import annotations
 
@@ -76,6 +76,29 @@ def _sqlite_like(element: Like, compiler: SQLCompiler, **options: Any) -> str:
     # SQLite's own LIKE has no case; its GLOB has.
     expression, _, pattern = element.clauses
     return f"({compiler.process(expression, **options)} GLOB {compiler.process(pattern, **options)})"
+
+
+class Listed(FunctionElement[str]):
+    """All numbers of a group as one text, with commas between; NULL where there are none."""
+
+    inherit_cache = True
+    name = "listed"
+    type = String()
+
+    def __init__(self, expression: ColumnElement[Any]) -> None:
+        super().__init__(expression)
+
+
+@compiles(Listed)
+def _listed(element: Listed, compiler: SQLCompiler, **options: Any) -> str:
+    (expression,) = element.clauses
+    return f"string_agg(CAST({compiler.process(expression, **options)} AS TEXT), ',')"
+
+
+@compiles(Listed, "sqlite")
+def _sqlite_listed(element: Listed, compiler: SQLCompiler, **options: Any) -> str:
+    (expression,) = element.clauses
+    return f"group_concat({compiler.process(expression, **options)})"
 
 
 def _escaped(said: str) -> str:
