@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.msgpack import encode
 from sqlalchemy import delete, func, select
 
 from helicone_gw.database import Database
@@ -76,22 +77,23 @@ async def test_every_record_becomes_one_row(replaying: Replaying, dead: Journal,
     assert report.rows == 5
 
 
-async def test_rows_are_made_beside_the_event_loop(
+async def test_rows_are_made_once_and_beside_the_event_loop(
     replaying: Replaying, dead: Journal, exchange: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    threads: set[threading.Thread] = set()
+    threads: list[threading.Thread] = []
 
     def rows(reading: Reading, payload: bytes, made: Any = Reading.rows) -> Rows:
-        threads.add(threading.current_thread())
+        threads.append(threading.current_thread())
         found: Rows = made(reading, payload)
         return found
 
     monkeypatch.setattr(Reading, "rows", rows)
     for _ in range(3):
         dead.keep(payload(exchange()))
+    dead.announce(payload(exchange()))
     die(dead)
-    assert len(await replaying.run()) == 3
-    assert threads
+    assert len(await replaying.run()) == 4
+    assert len(threads) == 4
     assert threading.current_thread() not in threads
 
 
@@ -256,6 +258,20 @@ async def test_a_page_that_was_zeroed_costs_what_was_in_it_and_no_other_journal(
     expected = sorted(one.id for one in (exchanges[0], exchanges[2], *kept))
     assert sorted(await replaying.run()) == expected
     assert [each.suffix for each in replaying.root.iterdir()] == [".damaged"]  # for people to look at
+
+
+async def test_whole_records_that_say_nothing_are_counted_and_kept(
+    replaying: Replaying, dead: Journal, exchange: Build
+) -> None:
+    kept = exchange()
+    for wrong in (b"", encode([]), encode(["an id", "no row"]), encode([[[]], None])):
+        dead.keep(wrong)
+    dead.announce(encode(["another id", "no row"]))
+    dead.keep(payload(kept))
+    die(dead)
+    assert await replaying.run() == [kept.id]
+    assert (replaying.counters.damaged, replaying.counters.interrupted) == (5, 0)
+    assert [each.suffix for each in replaying.root.iterdir()] == [".damaged"]
 
 
 @pytest.mark.parametrize("wrong", [b"HGWJ9\n", bytes(6)])

@@ -72,11 +72,16 @@ class _Stored(Struct, array_like=True):
     body: Values | None
 
 
+class _Begin(Struct, array_like=True):
+    first: Any  # the id of rows, or the facts of a record that was taken down as it is
+
+
 _Bodies = tuple[RawBody, RawBody]
 _AS_IT_IS = _encode((None, None))[:1]
 """What the payload of a record that was taken down as it is begins with; those of rows have more elements."""
 _decode_record = msgspec.msgpack.Decoder(tuple[Facts, _Bodies | None]).decode
 _decode_rows = msgspec.msgpack.Decoder(_Stored).decode
+_decode_begin = msgspec.msgpack.Decoder(_Begin).decode
 _decode_names = msgspec.msgpack.Decoder(dict[str, list[str]]).decode
 _decode_changes = msgspec.msgpack.Decoder(tuple[str, dict[str, Any]]).decode
 
@@ -211,6 +216,7 @@ class Reading:
             self._pick(table.name, written.get(table.name, ()), NAMES[table.name], table)
         for name, (known, table) in _KNOWN.items():
             self._pick(name, written.get(name, known), known, table)
+        self._id = list(written.get(_FACTS, KNOWN)).index("id")
         self._fields = {name: written.get(name, fields) for name, fields in _FIELDS.items()}
 
     def _pick(self, name: str, written: Sequence[str], wanted: Sequence[str], table: Table) -> None:
@@ -221,6 +227,14 @@ class Reading:
         defaults = {column.name: getattr(column.default, "arg", None) for column in table.columns}
         picks = [(there.get(column), defaults[column]) for column in wanted]
         self._picks[name] = [(at, None if callable(default) else default) for at, default in picks]
+
+    def id(self, payload: bytes) -> str:
+        """Whose rows are in a payload, none of which are made. Raises `ValueError`."""
+        first = _decode_begin(payload).first
+        try:
+            return str(first[0][self._id] if payload.startswith(_AS_IT_IS) else first)
+        except (TypeError, LookupError) as problem:
+            raise ValueError("not a record") from problem
 
     def rows(self, payload: bytes) -> Rows:
         """The rows of a payload. Raises `ValueError`."""

@@ -97,7 +97,8 @@ class Dead:
     """What a journal that nobody writes any more holds beyond ``position``.
 
     ``opened`` are the streams that began and did not end, by id. ``damaged`` counts what could not be read; ``broken``
-    are the segments with such, unless it is the last one's tail, which was torn when its process died.
+    are the segments with such, unless it is the last one's tail, which was torn when its process died. Both are final
+    only behind `batches`.
     """
 
     def __init__(self, directory: Path, position: int) -> None:
@@ -105,23 +106,43 @@ class Dead:
         self._position = position
         self._changes: dict[str, dict[str, Any]] = {}
         self._replaced: dict[str, int] = {}
+        self._damage: set[tuple[Path, Damage]] = set()
         self.opened: dict[str, Rows] = {}
-        self.damaged = 0
         self.broken: list[Path] = []
+        begun: dict[str, tuple[Path, Frame, Reading]] = {}
         for path in self._paths:
-            self._look_through(path)
+            self._look_through(path, begun)
+        for identifier, (path, frame, reading) in begun.items():
+            try:
+                self.opened[identifier] = reading.rows(frame.payload)
+            except ValueError:
+                self._note(path, _unread(frame))
+
+    @property
+    def damaged(self) -> int:
+        """How much could not be read."""
+        return len(self._damage)
 
     def batches(self) -> Iterator[list[Rows]]:
         """The rows of the exchanges that ended, as they turned out, some hundred at a time. Meant for a thread."""
         some: list[Rows] = []
         for path in self._paths:
-            for frame, rows in _frames(path, None):
-                if frame.sequence <= self._position or not isinstance(rows, Rows) or frame.kind == OPENED:
+            for found in _frames(path):
+                if isinstance(found, Damage):  # noted already
                     continue
-                last = self._replaced.get(rows.id)
-                if last is not None if frame.kind == RECORD else last != frame.sequence:
+                frame, reading = found
+                if frame.sequence <= self._position or frame.kind not in (RECORD, REPLACED):
                     continue
-                changes = self._changes.get(rows.id)
+                try:
+                    identifier = reading.id(frame.payload)
+                    last = self._replaced.get(identifier)
+                    if last is not None if frame.kind == RECORD else last != frame.sequence:
+                        continue
+                    rows = reading.rows(frame.payload)
+                except ValueError:
+                    self._note(path, _unread(frame))
+                    continue
+                changes = self._changes.get(identifier)
                 some.append(rows if changes is None else amended(rows, changes))
                 if len(some) >= _AT_ONCE:
                     yield some
@@ -129,52 +150,66 @@ class Dead:
         if some:
             yield some
 
-    def _look_through(self, path: Path) -> None:
-        damage: list[Damage] = []
-        for frame, content in _frames(path, damage):
-            if not isinstance(content, Rows):
-                identifier, changes = content
-                self._changes.setdefault(identifier, {}).update(changes)
-            elif frame.kind == OPENED:
+    def _look_through(self, path: Path, begun: dict[str, tuple[Path, Frame, Reading]]) -> None:
+        """Learn what there is, and of whom; rows are made of it later, and only of what is to be written."""
+        for found in _frames(path):
+            if isinstance(found, Damage):
+                self._note(path, found)
+                continue
+            frame, reading = found
+            try:
+                if frame.kind == AMENDED:
+                    identifier, changes = read_changes(frame.payload)
+                    self._changes.setdefault(identifier, {}).update(changes)
+                    continue
+                identifier = reading.id(frame.payload)
+            except ValueError:
+                self._note(path, _unread(frame))
+                continue
+            if frame.kind == OPENED:
                 if frame.sequence > self._position:
-                    self.opened[content.id] = content
-            else:
-                self.opened.pop(content.id, None)
-                if frame.kind == REPLACED:
-                    self._replaced[content.id] = frame.sequence
-                    self._changes.pop(content.id, None)
-        self.damaged += len(damage)
-        if damage and (path != self._paths[-1] or any(not each.torn for each in damage)):
+                    begun[identifier] = path, frame, reading
+                continue
+            begun.pop(identifier, None)
+            if frame.kind == REPLACED:
+                self._replaced[identifier] = frame.sequence
+                self._changes.pop(identifier, None)
+
+    def _note(self, path: Path, damage: Damage) -> None:
+        self._damage.add((path, damage))
+        if path not in self.broken and (path != self._paths[-1] or not damage.torn):
             self.broken.append(path)
 
 
-def _frames(path: Path, damage: list[Damage] | None) -> Iterator[tuple[Frame, Rows | tuple[str, dict[str, Any]]]]:
-    """The records of a segment with what they hold; what cannot be read is added to ``damage``."""
+def _frames(path: Path) -> Iterator[tuple[Frame, Reading] | Damage]:
+    """The records of a segment with what reads them, but for the names of columns; and what cannot be read."""
     data = read(path)
     reading = Reading()
-    lost: list[Damage] = [] if damage is None else damage
     try:
         read_header(data)
     except ValueError:
         # Of a later version, or damaged: what can be read counts, and the file is kept.
-        lost += [Damage(0, torn=False)] if data else []
+        if data:
+            yield Damage(0, torn=False)
     for number, each in enumerate(frames(data), 1):
         if number % AT_A_TIME == 0:
             time.sleep(0)
         if isinstance(each, Damage):
-            lost.append(each)
-            continue
-        try:
-            if each.kind == COLUMNS:
+            yield each
+        elif each.kind == COLUMNS:
+            try:
                 reading = Reading(each.payload)
-            elif each.kind == AMENDED:
-                yield each, read_changes(each.payload)
-            elif each.kind in (OPENED, RECORD, REPLACED):
-                yield each, reading.rows(each.payload)
-            else:
-                raise ValueError("a record of a later version")
-        except ValueError:
-            lost.append(Damage(each.end - len(each.payload) - FRAME_BYTES, torn=False))
+            except ValueError:
+                yield _unread(each)
+        elif each.kind in (OPENED, RECORD, AMENDED, REPLACED):
+            yield each, reading
+        else:
+            yield _unread(each)  # of a later version
+
+
+def _unread(frame: Frame) -> Damage:
+    """A whole record that says nothing to us."""
+    return Damage(frame.end - len(frame.payload) - FRAME_BYTES, torn=False)
 
 
 def _remove(directory: Path, broken: Sequence[Path]) -> None:
