@@ -37,11 +37,12 @@ class Suspicion:
     ) -> None:
         self._needles = (*keys, *(phrase for phrase, _ in phrases), *words)
         self._also = tuple(also for _, also in phrases)
-        self._phrases = tuple(phrases)
+        self._pairs = tuple((BytesAhoCorasick([phrase.lower()]), also) for phrase, also in phrases if also)
         self._keys = len(keys)
         self._words = len(keys) + len(phrases)
         # Told first, from sixteen bytes at a time: whether there is any of them, or a part that some have in common.
-        self.glanced_at = parts(needle.lower() for needle in (*keys, *words))
+        alone = (phrase for phrase, also in phrases if not also)
+        self.glanced_at = parts(needle.lower() for needle in (*keys, *alone, *words))
         self._glance = BytesAhoCorasick(self.glanced_at, matchkind=MatchKind.LeftmostFirst)
         # Nearly never looked at. The table takes seventy kilobytes, and half the time of the smaller automata.
         self._automaton = BytesAhoCorasick(
@@ -58,8 +59,9 @@ class Suspicion:
         lowered = seen.lower()
         if self._glance.find_matches_as_indexes(lowered):
             return self._closely(data, seen, lowered)
-        for phrase, also in self._phrases:
-            if phrase in seen and also in data:
+        for phrase, also in self._pairs:
+            # What must stand beside it is rarer, and shorter.
+            if also in data and phrase.find_matches_as_indexes(lowered):
                 return self._closely(data, seen, lowered)
         return False
 
