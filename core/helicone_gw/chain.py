@@ -88,7 +88,11 @@ class Chain:
     finish_inside: tuple[tuple[Hook, ...], ...] = field(init=False)
     """Those of ``on_finish`` whose layers an exchange entered, by how many layers that were."""
 
+    always_responding: tuple[Hook, ...] = field(init=False)
+    """Those of ``on_response`` that are called where no layer asked for the answer."""
+
     def __post_init__(self) -> None:
+        object.__setattr__(self, "always_responding", tuple(hook for hook in self.on_response if hook.wanted(0)))
         object.__setattr__(self, "depth", len(self.layers))
         object.__setattr__(self, "ends_plainly", all(hook.plain for hook in self.on_finish))
         inside = [tuple(hook for hook in self.on_finish if hook.index < depth) for depth in range(self.depth + 1)]
@@ -99,9 +103,15 @@ class Chain:
         inside = self._identities[self.layers.index(plugin) + 1 :]
         return hashlib.sha256("\x00".join(inside).encode()).hexdigest()
 
+    def responding(self, readers: int) -> Sequence[Hook]:
+        """``on_response`` of an exchange for which the layers of ``readers`` (a bit each) asked for the answer."""
+        if not readers:
+            return self.always_responding
+        return [hook for hook in self.on_response if hook.wanted(readers)]
+
     def reads_answer(self, readers: int) -> bool:
         """Whether any layer reads the answer of an exchange for which the layers of ``readers`` (a bit each) asked."""
-        return any(hook.wanted(readers) for hook in self.on_response)
+        return bool(self.responding(readers))
 
     def hooks(self) -> dict[str, tuple[Hook, ...]]:
         """Every request hook with its implementations, in calling order."""

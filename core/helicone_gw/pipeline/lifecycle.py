@@ -73,8 +73,9 @@ class Pipeline:
             await asyncio.shield(self._background.spawn(self._end(run, hooks), "finish"))
             return
         run.conclude()
+        exchange, tell = run.exchange, run.services.caller.tell_plainly
         for hook in hooks:
-            run.services.caller.tell_plainly(hook, run.exchange)
+            tell(hook, exchange)
 
     async def _end(self, run: Run, hooks: Sequence[Hook]) -> None:
         if run.unsettled:

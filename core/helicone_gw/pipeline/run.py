@@ -140,8 +140,8 @@ class Run:
         services, exchange = self.services, self.exchange
         response = Response(answer.status, answer.headers, answer.body)
         exchange.response = response
-        for hook in services.chain.on_response:
-            if hook.index >= min(answer.layer, self.depth) or not hook.wanted(exchange._readers):
+        for hook in services.chain.responding(exchange._readers):
+            if hook.index >= min(answer.layer, self.depth):
                 continue
             result = await services.caller.call(hook, exchange, response)
             if result is None:
@@ -253,8 +253,8 @@ class Run:
         exchange.response = exchange.response.replace(body=b"", stream=None, streamed=True)
         if self._sent.broken:
             return
-        for hook in services.chain.on_response:
-            if hook.index < min(answer.layer, self.depth) and hook.wanted(exchange._readers):
+        for hook in services.chain.responding(exchange._readers):
+            if hook.index < min(answer.layer, self.depth):
                 await services.caller.tell(hook, exchange, exchange.response)
 
     def _end_attempt(self, answer: Answer) -> None:
@@ -274,7 +274,7 @@ class Run:
         self._tell_plainly(hooks)
 
     def _tell_plainly(self, hooks: Sequence[Hook]) -> None:
-        depth, exchange, tell = self.depth, self.exchange, self.services.caller.tell_plainly
+        depth, exchange, tell = self._conversation.depth, self.exchange, self.services.caller.tell_plainly
         for hook in hooks:
             if hook.index < depth:
                 tell(hook, exchange)
