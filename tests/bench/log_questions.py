@@ -18,6 +18,7 @@ from sqlalchemy import text
 from helicone_gw.database import Database
 from helicone_gw_logging.packing import pack
 from helicone_gw_logging.presence import note
+from helicone_gw_logging.spreading import note_spreads
 from helicone_gw_logging.zones import note_zones
 from tests.bench.test_log_questions import QUESTIONS
 from tests.fixtures.postgres_server import PostgresServer
@@ -28,11 +29,13 @@ OVER = START / 1000 + (DAYS + 1) * 86_400
 
 
 async def packed(url: str) -> None:
-    """Pack the days, note their users and the texts of zones, as the janitor does within the hour."""
+    """Pack the days and note what is noted of them and of zones, as the janitor does within the hour."""
     database, began = Database(url), time.process_time()
     for work in (pack, note):
         async for _ in work(database, OVER):
             pass
+    async for _ in note_spreads(database, OVER):
+        pass
     async for _ in note_zones(database):
         pass
     await database.close()

@@ -28,6 +28,7 @@ from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.searching import search
 from helicone_gw_logging.query.sorts import Order
 from helicone_gw_logging.query.spans import Span
+from helicone_gw_logging.query.spreads import spreads
 from helicone_gw_logging.query.sums import summed
 from helicone_gw_logging.query.wanted import Wanted
 from helicone_gw_logging.query.zoning import zoned
@@ -99,6 +100,10 @@ def searched(filter: Any) -> Ask:
     return ask
 
 
+def distributed(wanted: sessions.Sessions) -> Ask:
+    return lambda connection: spreads(connection, wanted, "p75", interquartile=False)
+
+
 def counting(filter: Any) -> Ask:
     return lambda connection: count(connection, SCOPE, Wanted(filter))
 
@@ -129,6 +134,8 @@ QUESTIONS: dict[str, tuple[Ask, float]] = {
     "top errors of a month": (top("error", "", "requests"), 100),
     "sessions": (lambda c: sessions.find(c, sessions.Sessions(SCOPE, MONTH), [SESSION.c.last_at.desc()], 50, 0), 50),
     "sessions: names": (lambda c: sessions.names(c, sessions.Sessions(SCOPE, MONTH), "", 50), 50),
+    "sessions: how they are distributed": (distributed(sessions.Sessions(SCOPE, MONTH)), 50),
+    "sessions: ... of one name": (distributed(sessions.Sessions(SCOPE, MONTH, name="name-7")), 50),
     "sessions: one": (lambda c: sessions.requests_of(c, SCOPE, "session-7", None, 2000), 50),
     "users: list": (lambda c: users.find(c, users.Users(SCOPE), [USER.c.last_at.desc()], 100, 0), 50),
     "users: list of a month": (

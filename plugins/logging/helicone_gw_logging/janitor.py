@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from helicone_gw_logging.packing import pack
 from helicone_gw_logging.presence import note
 from helicone_gw_logging.retention import PAUSE, prune
+from helicone_gw_logging.spreading import note_spreads
 from helicone_gw_logging.zones import note_zones
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ AT_FIRST = 60.0
 
 
 class Janitor:
-    """Runs `pack`, `note`, `note_zones` and `prune` from time to time. What fails is logged, and tried again later."""
+    """Runs `pack`, `note`, `note_spreads`, `note_zones` and `prune` from time to time. What fails is logged, and tried
+    again later."""
 
     def __init__(
         self,
@@ -70,8 +72,12 @@ class Janitor:
             async for so_far in note_zones(self._database):
                 zones = so_far
                 await self._clock.sleep(PAUSE)
-            if histograms or days or zones:
-                done = {"histograms": histograms, "days_of_users": days, "zones": zones}
+            spreads = 0
+            async for so_far in note_spreads(self._database, self._clock.now()):
+                spreads = so_far
+                await self._clock.sleep(PAUSE)
+            if histograms or days or zones or spreads:
+                done = {"histograms": histograms, "days_of_users": days, "days_of_sessions": spreads, "zones": zones}
                 self._log.info("what is over is packed", **done)
         except Exception as problem:
             self._log.error("what is over could not be packed", problem=type(problem).__name__)

@@ -9,6 +9,7 @@ from sqlalchemy import delete, func, select
 
 from helicone_gw_logging.corrections import read
 from helicone_gw_logging.insert import take_numbers
+from helicone_gw_logging.noted import SESSION_SPREAD
 from helicone_gw_logging.rollups import gather
 from helicone_gw_logging.tables import REQUEST
 from helicone_gw_logging.totals import (
@@ -36,6 +37,7 @@ AT_ONCE = 2000
 _SUMS = (
     *(ROLLUP, ROLLUP_DAY, DIMENSION, DIMENSION_DAY),
     *(HISTOGRAM, HISTOGRAM_DAY, HISTOGRAM_PACKED, SESSION, NAME_DAY, USER, USER_PRESENCE, PROPERTY_KEY),
+    SESSION_SPREAD,
 )
 
 

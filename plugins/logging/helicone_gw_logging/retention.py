@@ -10,6 +10,7 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, Table, and_, delete, func, select, text, tuple_
 
 from helicone_gw_logging.measures import HOUR_MS
+from helicone_gw_logging.noted import SESSION_SPREAD
 from helicone_gw_logging.partitions import beginning, make_ahead, months, partition
 from helicone_gw_logging.tables import ATTEMPT, BODY, FEEDBACK, PARTITIONED, PROPERTY, REQUEST, SCORE
 from helicone_gw_logging.totals import (
@@ -100,7 +101,7 @@ def _what(kind: str, before: int) -> tuple[Sequence[Table], Callable[[Table], Co
         return (REQUEST,), lambda table: table.c.received_at < before
     hours = before // HOUR_MS
     if kind == "summaries":
-        return (SESSION, USER_NUMBER, USER, NAME_DAY), lambda table: _summed_up(table, hours // 24)
+        return (SESSION, USER_NUMBER, USER, NAME_DAY, SESSION_SPREAD), lambda table: _summed_up(table, hours // 24)
 
     def old(table: Table) -> ColumnElement[bool]:
         return table.c.hour < hours if "hour" in table.c else table.c.day < hours // 24

@@ -213,7 +213,7 @@ async def test_the_janitor_packs_and_deletes_and_says_so(database: Database, exc
     await janitor.close()
     assert counters.rows_pruned == 8
     assert written.events == [
-        ("what is over is packed", {"histograms": 16, "days_of_users": 4, "zones": 0}),
+        ("what is over is packed", {"histograms": 16, "days_of_users": 4, "days_of_sessions": 4, "zones": 0}),
         ("rows deleted that were too old", {"bodies": 4, "requests": 4}),
     ]
     assert 60 <= clock.slept[0] <= 300

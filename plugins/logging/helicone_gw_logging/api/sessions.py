@@ -22,6 +22,7 @@ from helicone_gw_logging.query.reading import reading
 from helicone_gw_logging.query.sessions import Sessions
 from helicone_gw_logging.query.spans import Span
 from helicone_gw_logging.query.spread import Percentile
+from helicone_gw_logging.query.spreads import spreads
 from helicone_gw_logging.times import iso
 from helicone_gw_logging.totals import SESSION
 
@@ -186,13 +187,14 @@ async def metrics(call: Call, body: NamesQuery) -> SessionMetrics:
     """How many requests sessions have, how long they take, and what they cost.
 
     Left out are those above the percentile ``pSize``; with ``useInterquartile`` those further from the middle half than
-    one and a half times its width. ``nameContains`` is the whole name.
+    one and a half times its width. ``nameContains`` is the whole name. Numbers are exact for 5,000 sessions, and within
+    one per cent for more.
     """
     wanted = body.wanted(call)
     if body.nameContains:
         wanted = replace(wanted, name=body.nameContains)
     async with reading(call.database) as connection:
-        found = await query.spreads(connection, wanted, body.pSize, interquartile=body.useInterquartile)
+        found = await spreads(connection, wanted, body.pSize, interquartile=body.useInterquartile)
     return SessionMetrics(
         session_count=histogram(found.requests),
         session_duration=histogram(found.seconds),

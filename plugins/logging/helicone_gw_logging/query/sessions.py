@@ -1,4 +1,4 @@
-"""Sessions: lists of them, of their names, their spread, and what one session is made of."""
+"""Sessions: lists of them, of their names, and what one session is made of."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     and_,
-    case,
     delete,
     func,
     literal_column,
-    null,
     or_,
     select,
     true,
@@ -28,7 +26,6 @@ from helicone_gw_logging.query.patterns import contains
 from helicone_gw_logging.query.requests import Row
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.spans import Span
-from helicone_gw_logging.query.spread import Percentile, Spread, spread
 from helicone_gw_logging.query.where import compare, where
 from helicone_gw_logging.statements import put
 from helicone_gw_logging.tables import REQUEST
@@ -156,57 +153,51 @@ def _whole(where: ColumnElement[bool]) -> Select[Any]:
 
 
 async def _summed_up(connection: AsyncConnection, wanted: Sessions) -> list[Select[Any]]:
-    """The same by whole days, and by the sessions that are beside those; none where that does not answer.
+    """The same by whole days, and by the sessions that are beside those; none where that does not answer."""
+    days = None if wanted.name is not None else await whole_days(connection, wanted)
+    if days is None:
+        return []
+    columns = NAME_DAY.c
+    sums = [columns[name] for name in ("session_name", "first_at", "last_at", *NAME_SUMS)]
+    found = [select(*sums).where(wanted.scope.of(NAME_DAY), columns.day >= days.first, columns.day < days.behind)]
+    one = literal_column("1", BigInteger).label("sessions")
+    told = [one if each.name == "sessions" else SESSION.c[each.name] for each in sums]
+    return [*found, *(select(*told).where(wanted.scope.of(SESSION), each) for each in days.beside)]
+
+
+class WholeDays(Struct, frozen=True):
+    """The days (UTC) from ``first`` to ``behind`` (exclusive), and the sessions that are beside those."""
+
+    first: int
+    behind: int
+    beside: tuple[ColumnElement[bool], ...]
+
+
+async def whole_days(connection: AsyncConnection, wanted: Sessions) -> WholeDays | None:
+    """The time of ``wanted`` by whole days; ``None`` where sums of these do not answer, or leave too many sessions.
 
     Sessions count on the day when they were last heard of: those since some day are asked for, and of them those taken
     out that began behind the end.
     """
     span = wanted.span
-    if span is None or span.start >= span.end or wanted.filter != ALL or wanted.search or wanted.name is not None:
-        return []
+    if span is None or span.start >= span.end or wanted.filter != ALL or wanted.search:
+        return None
     own, at = wanted.scope.of(SESSION), SESSION.c.last_at
     last = await connection.scalar(select(at).where(own).order_by(at.desc()).limit(1))
     if last is None:
-        return []
+        return None
     # Whether one began behind the end is not known of a day as a whole.
     first_day, behind = -(-span.start // DAY_MS), (span.end if span.end <= last else last + DAY_MS) // DAY_MS
     if first_day >= behind:
-        return []
+        return None
     beside = [and_(at >= span.start, at < first_day * DAY_MS)]
     if span.end <= last:
         beside.append(and_(at >= behind * DAY_MS, SESSION.c.first_at < span.end))
     for each in beside:
         some = select(at).where(own, each).limit(FEW_SESSIONS).subquery()
         if int(await connection.scalar(select(func.count()).select_from(some)) or 0) == FEW_SESSIONS:
-            return []
-    days = NAME_DAY.c
-    sums = [days[name] for name in ("session_name", "first_at", "last_at", *NAME_SUMS)]
-    found = [select(*sums).where(wanted.scope.of(NAME_DAY), days.day >= first_day, days.day < behind)]
-    one = literal_column("1", BigInteger).label("sessions")
-    columns = [one if each.name == "sessions" else SESSION.c[each.name] for each in sums]
-    return [*found, *(select(*columns).where(own, each) for each in beside)]
-
-
-class Spreads(Struct, frozen=True):
-    """How sessions are distributed: by their requests, their seconds, their dollars."""
-
-    requests: Spread
-    seconds: Spread
-    dollars: Spread
-
-
-async def spreads(
-    connection: AsyncConnection, wanted: Sessions, percentile: Percentile, *, interquartile: bool
-) -> Spreads:
-    """How many requests sessions have, how long they take, what they cost (where that is known)."""
-    columns, chosen = SESSION.c, wanted.where()
-    cost = case((columns.unknown_costs < columns.requests, columns.cost_nano_usd / 1e9), else_=null())
-    asked: list[Select[Any]] = [
-        select(columns.requests.label("number")).where(chosen),
-        select(((columns.last_at - columns.first_at) / 1000.0).label("number")).where(chosen),
-        select(cost.label("number")).where(chosen),
-    ]
-    return Spreads(*[await spread(connection, each, percentile, interquartile=interquartile) for each in asked])
+            return None
+    return WholeDays(first_day, behind, tuple(beside))
 
 
 async def exist(connection: AsyncConnection, scope: Scope) -> bool:

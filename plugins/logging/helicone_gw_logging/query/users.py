@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, func, lite
 
 from helicone_gw_logging.measures import DAY_MS
 from helicone_gw_logging.query.active import active
+from helicone_gw_logging.query.columns import NANO
 from helicone_gw_logging.query.cuts import Range, whole
 from helicone_gw_logging.query.largest import largest
 from helicone_gw_logging.query.nodes import ALL, Both, Condition, Node
@@ -18,7 +19,7 @@ from helicone_gw_logging.query.plan import Group, Question, planned
 from helicone_gw_logging.query.requests import reached
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.spans import Span
-from helicone_gw_logging.query.spread import Percentile, Spread, spread
+from helicone_gw_logging.query.spread import MOST_SPREAD, Percentile, Spread, numbers_of, spread
 from helicone_gw_logging.query.sums import answered, of_rows
 from helicone_gw_logging.query.where import compare, where
 from helicone_gw_logging.tables import REQUEST
@@ -186,14 +187,15 @@ async def spreads(
     connection: AsyncConnection, wanted: Users, percentile: Percentile, *, interquartile: bool
 ) -> tuple[Spread, Spread]:
     """How many requests users have, and what they cost in dollars (where that is known)."""
-    columns, chosen = USER.c, wanted.where()
-    cost = case((columns.unknown_costs < columns.requests, columns.cost_nano_usd / 1e9), else_=null())
-    asked: tuple[Select[Any], Select[Any]] = (
-        select(columns.requests.label("number")).where(chosen),
-        select(cost.label("number")).where(chosen),
+    columns = USER.c
+    cost = case((columns.unknown_costs < columns.requests, columns.cost_nano_usd), else_=null())
+    asked = select(columns.requests, cost.label("cost")).where(wanted.where())
+    requests, costs = await numbers_of(connection, asked.order_by(columns.last_at.desc()).limit(MOST_SPREAD))
+    dollars: dict[float, int] = {cost / NANO: times for cost, times in costs.items()}
+    return (
+        spread(requests, percentile, interquartile=interquartile),
+        spread(dollars, percentile, interquartile=interquartile),
     )
-    requests, dollars = [await spread(connection, each, percentile, interquartile=interquartile) for each in asked]
-    return requests, dollars
 
 
 async def _times(
