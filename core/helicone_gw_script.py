@@ -13,7 +13,24 @@ from types import ModuleType
 
 
 def main() -> None:
-    """Import the program with the cyclic garbage collector paused, until it has started or begins another command.
+    """The program."""
+    with _importing():
+        from helicone_gw.cli import main as run
+
+        run()
+
+
+def work(path: str, port: int) -> None:
+    """One of the program's worker processes; see `helicone_gw.commands.starting.work`."""
+    with _importing():
+        from helicone_gw.commands.starting import work as run
+
+        run(path, port)
+
+
+@contextmanager
+def _importing() -> Iterator[None]:
+    """What is imported while this lasts comes with the cyclic garbage collector paused; who has started lets it go on.
 
     Importing makes a million objects that stay and no garbage, and the collector would walk them again and again: that
     was a seventh of the time to the first answer. A tenth were modules that libraries import for what is not done here.
@@ -25,9 +42,7 @@ def main() -> None:
         import structlog
     del httpx, structlog
     with _put_off("httpx2"):  # with which genai-prices would fetch prices, if it were asked to
-        from helicone_gw.cli import main as run
-
-        run()
+        yield
 
 
 @contextmanager
@@ -65,3 +80,7 @@ class _PuttingOff(MetaPathFinder):
         if spec is not None and spec.loader is not None:
             spec.loader = LazyLoader(spec.loader)
         return spec
+
+
+if __name__ == "__main__":
+    main()

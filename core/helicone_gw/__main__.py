@@ -1,6 +1,6 @@
 """``python -m helicone_gw``."""
 
-from helicone_gw.cli import main
+from helicone_gw_script import main
 
 if __name__ == "__main__":
     main()

@@ -65,7 +65,7 @@ class GatewaySubject(Subject):
         """See `Subject.launch`."""
         file = directory / "gateway.yaml"
         file.write_text(json.dumps(self.configuration(port, provider, profile), indent=2))  # JSON is YAML
-        return Launch([sys.executable, "-m", "helicone_gw", "--config", str(file)])
+        return Launch([sys.executable, "-m", "helicone_gw_script", "--config", str(file)])
 
     def configuration(self, port: int, provider: int, profile: Profile) -> dict[str, Any]:
         """The gateway's configuration, as the YAML file would have it."""

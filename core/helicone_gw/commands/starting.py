@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TextIO
 
+import helicone_gw_script
 from helicone_gw import server
 from helicone_gw.commands.loading import Loaded, build_gateway, load
 from helicone_gw.config import GatewayConfig
@@ -38,8 +39,7 @@ def start(loaded: Loaded) -> int:
 
 
 def work(path: str, port: int) -> None:
-    """One worker process of `run_workers`."""
-    gc.disable()  # until it has started, as the script does
+    """One worker process of `run_workers`, whose imports the script makes cheaper."""
     configure_logging()
 
     def read() -> GatewayConfig:
@@ -58,7 +58,9 @@ def _serve(loaded: Loaded) -> int:
     config = loaded.config
     if config.server.workers > 1:
         gc.enable()
-        return run_workers(config, str(loaded.path), work, lambda url: _greet(loaded, url, demo=_has_demo(loaded)))
+        return run_workers(
+            config, str(loaded.path), helicone_gw_script.work, lambda url: _greet(loaded, url, demo=_has_demo(loaded))
+        )
     return server.run(
         config,
         _building(config, lambda: load(loaded.path).config),
