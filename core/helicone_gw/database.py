@@ -22,7 +22,7 @@ from helicone_gw.baseline import Baseline, read_baseline
 from helicone_gw.database_thread import DatabaseThread
 from helicone_gw.errors import ConfigError
 from helicone_gw.migrations import MigrationError, Standing, newest_revision, reached_revision
-from helicone_gw.sqlite import begin_sqlite, is_locked, prepare_sqlite
+from helicone_gw.sqlite import begin_sqlite, file_of_uri, is_locked, prepare_sqlite
 
 if TYPE_CHECKING:
     from helicone_gw.revisions import Revisions
@@ -90,7 +90,7 @@ class Database:
     @property
     def missing(self) -> bool:
         """Whether this is a SQLite file that does not exist yet (connecting would create it)."""
-        return self.path is not None and not self.path.exists()
+        return (path := self.path or file_of_uri(self._url)) is not None and not path.exists()
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:

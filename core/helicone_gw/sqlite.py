@@ -4,9 +4,24 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
-from sqlalchemy import Connection
+from sqlalchemy import URL, Connection
+
+
+def file_of_uri(url: URL) -> Path | None:
+    """The file of a URL in SQLite's own form (``sqlite:///file:path?uri=true``, https://sqlite.org/uri.html); ``None``
+    where that is in memory, and for a URL in any other form."""
+    given, mode = url.database or "", url.query.get("mode")
+    if not given.startswith("file:") or "uri" not in url.query or mode == "memory":
+        return None
+    path = given.removeprefix("file:").partition("?")[0].partition("#")[0]
+    if path.startswith("//"):
+        path = "/" + path[2:].partition("/")[2]
+    path = unquote(path)
+    return Path(path) if path not in ("", ":memory:") else None
 
 
 def prepare_sqlite(connection: Any, pause: Callable[[float], object]) -> None:

@@ -121,8 +121,12 @@ class TestUrl:
         assert "database.url" in str(caught.value)
         assert "a:hunter2" not in str(caught.value)
 
-    async def test_missing_tells_without_creating_the_file(self, tmp_path: Path) -> None:
-        database = Database(f"sqlite:///{tmp_path}/gateway.db")
+    @pytest.mark.parametrize(
+        "form",
+        ["{}/gateway.db", "file:{}/gateway.db?uri=true", "file:///{}/gateway%2Edb?uri=true&mode=rwc"],
+    )
+    async def test_missing_tells_without_creating_the_file(self, tmp_path: Path, form: str) -> None:
+        database = Database("sqlite:///" + form.format(str(tmp_path).lstrip("/") if "///" in form else tmp_path))
         assert database.missing
         assert os.listdir(tmp_path) == []
         await write(database, "CREATE TABLE here (id INTEGER)")

@@ -73,11 +73,17 @@ def test_an_upgrade_makes_the_tables_of_every_plugin(url: str, capsys: pytest.Ca
     assert "was" not in capsys.readouterr().out
 
 
-def test_the_status_is_a_table_for_people(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("gateway.yaml").write_text(json.dumps({"database": {"url": "sqlite:///gateway.db"}, "plugins": ["logging"]}))
+@pytest.mark.parametrize("given", ["sqlite:///gateway.db", "sqlite:///file:gateway.db?uri=true"])
+def test_the_status_is_a_table_for_people_and_makes_no_file(capsys: pytest.CaptureFixture[str], given: str) -> None:
+    Path("gateway.yaml").write_text(json.dumps({"database": {"url": given}, "plugins": ["logging"]}))
+    assert program(["db", "status"]) == 1
+    assert capsys.readouterr().err.startswith("There is no database yet: sqlite:///")
+    assert not Path("gateway.db").exists()
+    assert status(capsys) == (1, {"plugins": {}, "rows": {}})
+    assert not Path("gateway.db").exists()
+    Path("gateway.db").touch()
     assert program(["db", "status"]) == 1
     assert capsys.readouterr().err == "There are no tables yet.\n"
-    assert not Path("gateway.db").exists()
     program(["db", "upgrade"])
     assert program(["db", "status"]) == 0
     assert "up to date" in capsys.readouterr().out

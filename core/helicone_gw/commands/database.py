@@ -55,15 +55,17 @@ def database_commands() -> typer.Typer:
     ) -> None:
         """Show the revision of every plugin's tables and how many rows they have.
 
-        Exit code 1 when there are none yet, or some are not up to date.
+        Exit code 1 when there are none yet, or some are not up to date. A SQLite file that does not exist is not made.
         """
-        standings, rows = _run(context, _standing)
+        missing, standings, rows = _run(context, _standing)
         if as_json:
             told = {
                 each.branch: {"revision": each.reached, "newest": each.newest, "current": each.current}
                 for each in standings
             }
             typer.echo(json.dumps({"plugins": told, "rows": rows}))
+        elif missing is not None:
+            typer.echo(f"There is no database yet: {missing} is made by the first start, or `db upgrade`.", err=True)
         elif not rows:
             typer.echo("There are no tables yet.", err=True)
         else:
@@ -127,9 +129,10 @@ async def _upgraded(database: Database, branches: dict[str, Path]) -> tuple[list
     return lines or ["No configured plugin has tables."], moved
 
 
-async def _standing(database: Database, branches: dict[str, Path]) -> tuple[list[Standing], dict[str, int]]:
+async def _standing(database: Database, branches: dict[str, Path]) -> tuple[str | None, list[Standing], dict[str, int]]:
+    """The URL of a database that does not exist, standings and numbers of rows."""
     if database.missing:
-        return [], {}
+        return database.url, [], {}
     standings = [await database.standing(branch, directory) for branch, directory in branches.items()]
     async with database.connect() as connection:
         names = await connection.run_sync(lambda it: inspect(it).get_table_names())
@@ -137,4 +140,4 @@ async def _standing(database: Database, branches: dict[str, Path]) -> tuple[list
         for name in sorted(names):
             if not _PART.search(name):
                 rows[name] = (await connection.scalar(select(func.count()).select_from(table(name)))) or 0
-    return standings, rows
+    return None, standings, rows
