@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from helicone_gw_logging.journal.journal import Journal, Ticket
     from helicone_gw_logging.objects import Objects
 
-_AT_ONCE = 8  # rows that are made before the event loop gets its turn: about half a millisecond
+_AT_ONCE = 16  # rows that are made before the event loop gets its turn: about half a millisecond
 _FIRST_DELAY = 0.05
 _LONGEST_DELAY = 5.0
 _ALARM_INTERVAL = 10.0

@@ -98,7 +98,7 @@ class Facts(Struct, frozen=True, array_like=True, gc=False):
         return tuple([changes.get(name, value) for name, value in zip(KNOWN, self.known, strict=True)])
 
 
-def facts_of(exchange: Exchange, annotations: bytes, *, status: int | None = None, country: str | None = None) -> Facts:
+def facts_of(exchange: Exchange, annotations: bytes, status: int | None = None, country: str | None = None) -> Facts:
     """The facts of an exchange.
 
     ``annotations`` are its own, as JSON. ``status`` is what its client was sent so far, where it has no outcome yet.

@@ -81,15 +81,14 @@ def record(
         country = _country(exchange.original.headers.get(country))
     notes, warnings = exchange.annotations, exchange.request.helicone.warnings
     annotations = _annotations(notes, warnings) if notes or warnings else b"{}"
-    facts = facts_of(exchange, annotations, status=status, country=country)
+    facts = facts_of(exchange, annotations, status, country)
     size = _ROW_BYTES + len(annotations) + 512 * len(facts.attempts)
     if facts.properties:
         size += sum(128 + len(value) for value in facts.properties.values())
-    kept = None
-    if bodies:
-        kept = _bodies(exchange)
-        size += len(kept[0].data) + len(kept[1].data)
-    return LogRecord(facts, kept, _secrets(exchange), size)
+    if not bodies:
+        return LogRecord(facts, None, _secrets(exchange), size)
+    kept = _bodies(exchange)
+    return LogRecord(facts, kept, _secrets(exchange), size + len(kept[0].data) + len(kept[1].data))
 
 
 def _country(said: str | None) -> str | None:
@@ -135,13 +134,11 @@ def _not_json(value: object) -> str:
 def _bodies(exchange: Exchange) -> tuple[RawBody, RawBody]:
     asked, response, helicone = exchange.original, exchange.response, exchange.request.helicone
     kept, fields = exchange.request_capture or _NOTHING, asked.headers.first
-    sent = RawBody(
-        kept.data, kept.cut, False, None, *_said(fields.get(b"content-type"), fields.get(b"content-encoding"))
-    )
+    kind, coding = _said(fields.get(b"content-type"), fields.get(b"content-encoding"))
+    sent = RawBody(kept.data, kept.cut, False, None, kind, coding)
     kept, fields = exchange.response_capture or _NOTHING, _NO_FIELDS if response is None else response.headers.first
-    answered = RawBody(
-        kept.data, kept.cut, False, None, *_said(fields.get(b"content-type"), fields.get(b"content-encoding"))
-    )
+    kind, coding = _said(fields.get(b"content-type"), fields.get(b"content-encoding"))
+    answered = RawBody(kept.data, kept.cut, False, None, kind, coding)
     if helicone.omit_request:
         sent = replace(sent, data=b"", omitted=True, model=label(asked.model))
     if helicone.omit_response:

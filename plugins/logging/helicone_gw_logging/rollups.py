@@ -77,7 +77,7 @@ _SUMMARY = itemgetter(*(SUMS.index(name) for name in SUMMARY_SUMS))
 _PREFIX = "property:"
 _FEW = 16
 """Requests that are added on the event loop: to hand them to a thread would take longer."""
-_AT_ONCE = 16
+_AT_ONCE = 64
 """Requests that are added in a thread before the event loop gets its turn: some hundred microseconds."""
 
 

@@ -108,27 +108,23 @@ class Writer:
     def put(self, record: LogRecord, kept: Kept | None = None) -> None:
         """Take a record for writing; ``kept`` is what the journal has of it."""
         counters, size, journal = self.counters, record.size, self._journal
-        ticket = None if kept is None else kept.ticket
         if (
             kept is None
-            or ticket is None
+            or kept.ticket is None
+            or kept.rows is not None
             or counters.queue_bytes + size > self._most_bytes
             or counters.queue_rows >= self._most_rows
             or self._over
             or journal is None
             or journal.overflow.next
         ):
-            self._put_in_need(record, kept, ticket)
-        elif kept.rows is None:
-            self._enqueue(_Waiting(size, record, None, ticket, True))
+            self._put_in_need(record, kept)
         else:
-            self._enqueue(
-                _Waiting(size, None, kept.rows, ticket) if kept.whole else _Waiting(size, record, None, ticket)
-            )
+            self._enqueue(_Waiting(size, record, None, kept.ticket, True))
 
-    def _put_in_need(self, record: LogRecord, kept: Kept | None, ticket: Ticket | None) -> None:
-        """`put`, where there may be no room, or no journal."""
-        counters, size = self.counters, record.size
+    def _put_in_need(self, record: LogRecord, kept: Kept | None) -> None:
+        """`put`, where there may be no room or no journal, or where the journal does not have the record as it is."""
+        counters, size, ticket = self.counters, record.size, None if kept is None else kept.ticket
         if self._over:
             if ticket is None:
                 counters.rows_lost_at_shutdown += 1

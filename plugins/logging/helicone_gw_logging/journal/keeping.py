@@ -56,6 +56,7 @@ class Keeper:
         self._journal = journal
         self._config = config
         self._secrets = tuple(secrets)
+        self._bodies, self._country = config.bodies == "full", config.country_header
         self._log = log
         self._most = min(int(config.journal.max_body), int(config.max_body))
         self._opened: StashKey[Ticket] = StashKey("logging.opened")
@@ -64,7 +65,7 @@ class Keeper:
     def before_stream(self, exchange: Exchange) -> None:
         """A streamed answer begins: should the process die before its end, this is what is known of it."""
         status = None if exchange.response is None else exchange.response.status
-        begun = record(exchange, bodies=False, country=self._config.country_header, status=status)
+        begun = record(exchange, bodies=False, country=self._country, status=status)
         payload = self._as_it_is(begun)
         if payload is None:
             payload = rows_payload(prepare(begun, self._secrets, 0))
@@ -113,8 +114,11 @@ class Keeper:
     def _as_it_is(self, made: LogRecord) -> bytes | None:
         """What the journal holds of a record with nothing in it that is to be redacted; ``None`` for all others."""
         bodies, most = made.bodies or (), self._most
-        for body in bodies:
-            if body.cut or body.content_encoding or len(body.data) > most:
+        if bodies:
+            sent, answered = bodies
+            if sent.cut or answered.cut or sent.content_encoding or answered.content_encoding:
+                return None
+            if len(sent.data) > most or len(answered.data) > most:
                 return None
         try:
             payload = record_payload(made)
@@ -151,5 +155,4 @@ class Keeper:
             return prepare(made.without_bodies(), self._secrets, limit), False
 
     def _record(self, exchange: Exchange) -> LogRecord:
-        config = self._config
-        return record(exchange, bodies=config.bodies == "full", country=config.country_header)
+        return record(exchange, bodies=self._bodies, country=self._country)
