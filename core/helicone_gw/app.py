@@ -16,7 +16,7 @@ from werkzeug.routing import RequestRedirect, WebsocketMismatch
 
 from helicone_gw.access import ADMITTED, PageRequest
 from helicone_gw.asgi.admission import admit_local
-from helicone_gw.asgi.arrival import MEMORY, Arrival
+from helicone_gw.asgi.arrival import Arrival
 from helicone_gw.asgi.cors import Cors
 from helicone_gw.asgi.http import client_of, prefix_of, serve_http
 from helicone_gw.asgi.pages import Body, login_address, page_request
@@ -33,6 +33,7 @@ from helicone_gw.ingress.clients import PREFIX, path_prefix
 from helicone_gw.ingress.location import Location
 from helicone_gw.ingress.locator import Locator
 from helicone_gw.openapi import JSON, ApiOperation
+from helicone_gw.scope_extensions import ANSWER_WHOLE, MEMORY
 
 
 class _Rule(QuartRule):
@@ -131,7 +132,7 @@ class App(Quart):
                 if await self._cors.preflight(scope["method"], headers, origin or "", send):
                     return
                 send = self._cors.telling(origin or "", send)
-                scope.get("extensions", {}).pop("helicone_gw.answer_whole", None)  # it would pass that by
+                scope.get("extensions", {}).pop(ANSWER_WHOLE, None)  # it would pass that by
             location = self._locate(scope, headers)
             if self._mounted is not None and location.kind in ("local", "unknown"):
                 if location.path == "/healthz" and scope.get("method") in ("GET", "HEAD"):

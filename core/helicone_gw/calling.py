@@ -9,6 +9,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from helicone_gw.scope_extensions import ON_DEPARTURE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -69,7 +71,7 @@ class Called:
         self.headers: tuple[tuple[str, str], ...] = ()
         self.broken = False
         self._application = application
-        self._scope = {**scope, "extensions": {"helicone_gw.on_departure": self._tell}}
+        self._scope = {**scope, "extensions": {ON_DEPARTURE: self._tell}}
         self._body: bytes | None = body
         self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue(QUEUED)
         self._head = asyncio.Event()

@@ -127,9 +127,17 @@ def build(config: GatewayConfig, plugin_class: PluginClass = load) -> tuple[list
 
 def new_manager() -> pluggy.PluginManager:
     """A pluggy manager that knows the hooks and no plugin yet."""
-    manager = pluggy.PluginManager(_PROJECT)
+    manager = _Manager(_PROJECT)
     manager.add_hookspecs(hookspecs)
     return manager
+
+
+class _Manager(pluggy.PluginManager):
+    """Looks at public names alone: most of a plugin's are not, and each is looked at whenever it is registered."""
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
+        """As pluggy's; `check` tells of a hook that begins with an underscore."""
+        return None if name.startswith("_") else super().parse_hookimpl_opts(plugin, name)
 
 
 def _entry_points() -> dict[str, list[entrypoints.EntryPoint]]:

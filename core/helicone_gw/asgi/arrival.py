@@ -12,9 +12,7 @@ from helicone_gw.headers import Headers
 from helicone_gw.helicone import parse_helicone_headers
 from helicone_gw.ingress.credentials import plain_bearer
 from helicone_gw.ingress.location import Location
-
-MEMORY = "helicone_gw.memory"
-"""The extension of a scope that holds what is remembered of a head which its client may send again."""
+from helicone_gw.scope_extensions import HEAD
 
 _NONE: Mapping[str, Any] = {}
 
@@ -31,7 +29,7 @@ class Arrival:
     def __init__(self, scope: Scope, headers: Headers, location: Location) -> None:
         self.headers = headers
         self.location = location
-        head = scope.get("extensions", _NONE).get("helicone_gw.head", b"")
+        head = scope.get("extensions", _NONE).get(HEAD, b"")
         self.helicone = parse_helicone_headers(headers, head=head)
         self.wire = wire_format(location.dialect, location.operation) if location.json else None
         self.is_json = _is_json(headers.first.get(b"content-type"))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 from helicone_gw.asgi.types import Receive
 from helicone_gw.errors import BadRequest, ClientTimeout, MalformedBody, PayloadTooLarge
 from helicone_gw.exchange import Exchange
 from helicone_gw.headers import Headers
 from helicone_gw.pipeline.decoding import inflate
+from helicone_gw.scope_extensions import WholeBody
 from helicone_gw.waiting import within
 
 DISCARD_TIMEOUT = 5.0
@@ -35,7 +36,7 @@ class RequestBody:
         idle: float,
         http_version: str = "1.1",
         length: int | None = None,
-        at_once: Callable[[], bytes | None] | None = None,
+        at_once: WholeBody | None = None,
     ) -> None:
         self._receive = receive
         self._at_once = at_once

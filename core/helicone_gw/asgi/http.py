@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import structlog
@@ -19,6 +19,7 @@ from helicone_gw.headers import Headers, RawHeaders
 from helicone_gw.ids import new_id
 from helicone_gw.ingress.clients import client_address, forwarded_prefix
 from helicone_gw.model import Request
+from helicone_gw.scope_extensions import ANSWER_WHOLE, LENGTH, ON_DEPARTURE, WHOLE_BODY, AnswerWhole, OnDeparture
 
 log = structlog.get_logger("helicone_gw.asgi")
 
@@ -28,8 +29,6 @@ waits costs more than the rest of them."""
 
 
 _NONE: Mapping[str, Any] = {}
-
-AnswerWhole = Callable[[int, RawHeaders, bytes], None]
 
 
 class HttpSink:
@@ -132,13 +131,13 @@ async def serve_http(gateway: Gateway, scope: Scope, arrival: Arrival, receive: 
         receive,
         gateway.config.limits.idle_timeout,
         scope.get("http_version", "1.1"),
-        extensions.get("helicone_gw.length"),
-        extensions.get("helicone_gw.whole_body"),
+        extensions.get(LENGTH),
+        extensions.get(WHOLE_BODY),
     )
-    sink = HttpSink(send, body, extensions.get("helicone_gw.answer_whole"))
+    sink = HttpSink(send, body, extensions.get(ANSWER_WHOLE))
     task = asyncio.current_task()
     assert task is not None
-    told = extensions.get("helicone_gw.on_departure")
+    told = extensions.get(ON_DEPARTURE)
     cancel = gateway.config.limits.on_disconnect == "cancel"
     departure = Departure(exchange, sink, receive, task, told, cancel=cancel)
     gateway.entered(task)
@@ -179,7 +178,7 @@ class Departure:
     """Notices that the client left. ``cancel``: the exchange is then cancelled, as soon as nobody holds it; otherwise
     it runs to its end.
 
-    ``told`` is the server's own way to be told (`helicone_gw.on_departure` of the scope's extensions), if it has one.
+    ``told`` is the server's own way to be told (`ON_DEPARTURE`), if it has one.
     """
 
     __slots__ = ("_cancel", "_closed", "_exchange", "_receive", "_sink", "_task", "_timer", "_told", "_watcher")
@@ -190,7 +189,7 @@ class Departure:
         sink: HttpSink,
         receive: Receive,
         task: asyncio.Task[object],
-        told: Callable[[Callable[[], None]], None] | None = None,
+        told: OnDeparture | None = None,
         *,
         cancel: bool,
     ) -> None:

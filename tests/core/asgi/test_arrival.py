@@ -8,7 +8,8 @@ import pytest
 
 from helicone_gw import GatewayKey
 from helicone_gw.app import App
-from helicone_gw.asgi.arrival import MEMORY, Arrival
+from helicone_gw.asgi.arrival import Arrival
+from helicone_gw.scope_extensions import LENGTH, MEMORY
 from helicone_gw.testing import GatewayFactory, RunningGateway
 from helicone_gw.testing.client import http_scope
 from tests.core.asgi import conftest
@@ -28,7 +29,7 @@ class Client:
         body = BODY % text
         fields = {"content-type": "application/json", **self.headers, "content-length": str(len(body))}
         scope = http_scope("POST", path, fields)
-        scope["extensions"] = {MEMORY: self.memory, "helicone_gw.length": len(body)}
+        scope["extensions"] = {MEMORY: self.memory, LENGTH: len(body)}
         sent: list[Any] = []
 
         async def receive() -> dict[str, Any]:

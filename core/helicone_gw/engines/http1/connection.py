@@ -15,6 +15,7 @@ from helicone_gw.engines.http1.output import Output
 from helicone_gw.engines.http1.refusal import refusal
 from helicone_gw.engines.http1.request import CRLF, PREFACE, RequestReader
 from helicone_gw.engines.http1.scope import Address, http_scope
+from helicone_gw.scope_extensions import ANSWER_WHOLE, HEAD, LENGTH, MEMORY, ON_DEPARTURE, WHOLE_BODY
 
 if TYPE_CHECKING:
     from helicone_gw.engines.http1.lane import Lane
@@ -138,10 +139,14 @@ class Connection(asyncio.Protocol):
         self.cycle = cycle = Cycle(self, request)
         cycle.scope = http_scope(
             request,
-            self.reader.head,
-            cycle.on_departure,
-            cycle.whole_body,
-            cycle.answer_whole,
+            {
+                HEAD: self.reader.head,
+                ON_DEPARTURE: cycle.on_departure,
+                WHOLE_BODY: cycle.whole_body,
+                ANSWER_WHOLE: cycle.answer_whole,
+                MEMORY: request.memory,
+                LENGTH: request.length,
+            },
             scheme=self._scheme,
             client=self._client,
             server=self._server,

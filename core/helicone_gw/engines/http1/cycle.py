@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import structlog
@@ -12,6 +12,7 @@ from helicone_gw.asgi.types import Message, Scope
 from helicone_gw.engines.http1.errors import BadAnswer
 from helicone_gw.engines.http1.head import Request
 from helicone_gw.engines.http1.response import CONTINUE, Answer
+from helicone_gw.headers import RawHeaders
 
 if TYPE_CHECKING:
     from helicone_gw.engines.http1.connection import Connection
@@ -127,7 +128,7 @@ class Cycle:
         self._told = True
         return connection.take_body()
 
-    def answer_whole(self, status: int, fields: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
+    def answer_whole(self, status: int, fields: RawHeaders, body: bytes) -> None:
         """Send an answer whose body is known whole, as `send` would its start and its body. Raises `BadAnswer`."""
         if self.gone:
             return
@@ -135,7 +136,7 @@ class Cycle:
         if self.answer is not None:
             raise BadAnswer("the answer has begun already")
         if connection.fields:
-            fields = [*fields, *connection.fields]
+            fields = (*fields, *connection.fields)
         close = connection.closing or self.request.expects_continue
         answer = self.answer = Answer(self.request, status, fields, close=close)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from helicone_gw.engines.http1.target import Target
+from helicone_gw.scope_extensions import Memory
 
 
 class Request:
@@ -24,5 +25,5 @@ class Request:
         self.expects_continue = False
         self.length: int | None = None
         """Its Content-Length."""
-        self.memory: dict[str, object] | None = None
+        self.memory: Memory | None = None
         """What the application remembers of heads like this one: see `RepeatedHead`."""
