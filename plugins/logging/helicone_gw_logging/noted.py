@@ -18,8 +18,8 @@ TEXT_ZONE = Table(
     Column("texts", LargeBinary),
     sqlite_with_rowid=False,
 )
-"""All different texts that the requests of a zone have in the column ``name`` (`helicone_gw_logging.zones`). NULL where
-these are too many to be noted."""
+"""All different texts that the requests of a zone have in the column ``name``, or as values of a property
+(`helicone_gw_logging.zones`). NULL where these are too many to be noted, or were changed."""
 
 SESSION_SPREAD = Table(
     "session_spread",

@@ -1,9 +1,9 @@
 """Zones: which texts the requests of each eight thousand have, so that a text is looked for only where it can be.
 
 A zone is the requests whose numbers (``seq``) divided by `SIZE` are the same. Once all of its numbers are given, none
-comes to it any more, and what is noted of it stays true: texts of requests do not change. Paths, messages of errors and
-names come again and again, so that a zone has few different ones; what nearly every request has another one of, as ids,
-is not noted at all.
+comes to it any more, and what is noted of it stays true: texts of requests do not change, and who changes a property
+says so (`unnote`). Paths, messages of errors, names and values of properties come again and again, so that a zone has
+few different ones; what nearly every request has another one of, as ids, is not noted at all.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, select, update
 from helicone_gw_logging.insert import take_numbers
 from helicone_gw_logging.noted import TEXT_ZONE
 from helicone_gw_logging.statements import Values, put
-from helicone_gw_logging.tables import REQUEST
+from helicone_gw_logging.tables import PROPERTY, REQUEST
 from helicone_gw_logging.totals import SEQUENCE
 
 if TYPE_CHECKING:
@@ -40,8 +40,14 @@ NAMES: Final = (
     *("stop_reason", "session_name", "prompt_id", "country_code", "key_name", "key_owner"),
 )
 """Columns of a request whose texts are noted; a change of these needs a migration that forgets what is noted."""
+PROPERTY_NAME: Final = "property:"
+"""What the key of a property (in lower case) follows in the name of its texts."""
+ANY_PROPERTY: Final = "property"
+"""The name whose texts are unknown where a zone has more keys than are noted."""
+MOST_KEYS: Final = 200
+"""Keys of properties of a zone and an organization that are noted at most."""
 _AT_ONCE: Final = 1000
-_PLACE: Final = "zones"
+_PLACE: Final = "texts"
 
 
 async def note_zones(database: Database) -> AsyncIterator[int]:
@@ -64,8 +70,11 @@ async def note_zones(database: Database) -> AsyncIterator[int]:
             # Whoever else notes zones waits from here to the commit.
             await connection.run_sync(take_numbers, 0)
             if await noted_until(connection) <= zone:
-                await connection.execute(delete(TEXT_ZONE).where(TEXT_ZONE.c.zone == zone))
-                await connection.run_sync(put, TEXT_ZONE, rows)
+                # What was changed meanwhile, or before, is known to be unknown.
+                columns = TEXT_ZONE.c
+                query = select(columns.organization_id, columns.name).where(columns.zone == zone)
+                there = {tuple(row) for row in await connection.execute(query)}
+                await connection.run_sync(put, TEXT_ZONE, [row for row in rows if row[:2] not in there])
                 await _note_until(connection, zone + 1)
         done += 1
         yield done
@@ -77,6 +86,17 @@ async def note_zones(database: Database) -> AsyncIterator[int]:
 async def noted_until(connection: AsyncConnection) -> int:
     """The first zone of which nothing is noted: all before it are, or have no requests."""
     return await connection.scalar(select(SEQUENCE.c.value).where(SEQUENCE.c.name == _PLACE)) or 0
+
+
+async def unnote(connection: AsyncConnection, organization: str, name: str, seq: int) -> None:
+    """Say that nobody knows which texts the zone of the request ``seq`` has under ``name``: one of them has changed.
+
+    Belongs into the transaction that changes it, behind `insert.take_numbers`.
+    """
+    columns, zone = TEXT_ZONE.c, seq // SIZE
+    own = and_(columns.organization_id == organization, columns.name == name, columns.zone == zone)
+    await connection.execute(delete(TEXT_ZONE).where(own))
+    await connection.run_sync(put, TEXT_ZONE, [(organization, name, zone, None)])
 
 
 async def zones_with(
@@ -134,12 +154,31 @@ async def _rows(connection: AsyncConnection, zone: int) -> list[Values]:
                 mine = some if len(organizations) == 1 else [row for row in some if row[0] == organization]
                 for there, column in zip(texts[organization], [*zip(*mine, strict=True)][1:], strict=True):
                     there.update(column)
-    return [
+    rows = [
         (organization, name, zone, _packed({each for each in there if each is not None}))
         for organization, columns in texts.items()
         for name, there in zip(NAMES, columns, strict=True)
         if there != {None}
     ]
+    return rows + await _of_properties(connection, zone)
+
+
+async def _of_properties(connection: AsyncConnection, zone: int) -> list[Values]:
+    columns, found = PROPERTY.c, defaultdict[str, dict[str, set[str]]](lambda: defaultdict(set))
+    own = and_(columns.seq >= zone * SIZE, columns.seq < (zone + 1) * SIZE)
+    async with connection.stream(
+        select(columns.organization_id, columns.key_lower, columns.value).where(own).distinct()
+    ) as result:
+        async for some in result.partitions(_AT_ONCE):
+            for organization, key, value in some:
+                found[organization][key].add(value)
+    rows: list[Values] = []
+    for organization, keys in found.items():
+        if len(keys) > MOST_KEYS:
+            rows.append((organization, ANY_PROPERTY, zone, None))
+        else:
+            rows += [(organization, PROPERTY_NAME + key, zone, _packed(values)) for key, values in keys.items()]
+    return rows
 
 
 def _packed(texts: set[str]) -> bytes | None:

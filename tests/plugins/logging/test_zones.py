@@ -12,6 +12,7 @@ from sqlalchemy import delete, select
 from helicone_gw.database import Database
 from helicone_gw.exchange import Exchange
 from helicone_gw_logging import zones as module
+from helicone_gw_logging.corrections import set_property
 from helicone_gw_logging.noted import TEXT_ZONE
 from helicone_gw_logging.query import zoning
 from helicone_gw_logging.query.filters import read_filter
@@ -75,10 +76,13 @@ ASKED = [
     rmt("path", "contains", "%"),
     [rmt("request_model", "contains", "mini"), rmt("session_name", "equals", "Course")],
     [rmt("request_model", "contains", "mini"), rmt("latency", "gte", 0)],
+    {"properties": {"App": {"contains": "HOP"}}},
+    {"properties": {"app": {"like": "a%b"}}},
+    {"properties": {"nothing": {"contains": "shop"}}},
     either(("request_model", "contains", "mini"), ("session_name", "contains", "rip")),
     either(("request_model", "contains", "mini"), ("latency", "lt", 0)),
 ]
-UNTOLD = (7, 8, 13)
+UNTOLD = (7, 8, 16)
 """Those that texts say nothing of."""
 
 
@@ -178,6 +182,40 @@ async def test_what_is_looked_for_piece_by_piece_is_found_at_once(
         wanted = await zoned(connection, Scope(), Wanted(read_filter(rmt("session_name", "contains", "Rare"))))
         found, reached = await search(connection, Scope(), wanted, Order(), limit=5, seconds=0.5, monotonic=monotonic)
     assert ([each.row["session_name"] for each in found], reached) == (["Rare"], None)
+
+
+async def test_a_property_that_is_changed_is_found_where_it_was_not_noted(
+    any_database: Database, exchange: Build
+) -> None:
+    done = [exchange(headers={"Helicone-Property-App": "shop"}, received_at=START + n) for n in range(4 * SIZE)]
+    await log_all(any_database, done)
+    assert await set_property(any_database, "default", done[SIZE + 3].id, "App", "early")  # before it is noted
+    assert await noted(any_database) == 4
+    rest = (4 * SIZE, 2**63 - 1)
+    for value in ("early", "late"):
+        asked = {"properties": {"APP": {"contains": value.upper()}}}
+        if value == "late":
+            assert await among(any_database, asked) == (numbers(1, 2), rest)
+            assert await set_property(any_database, "default", done[3 * SIZE + 3].id, "App", "late")
+            assert await among(any_database, asked) == (numbers(1, 2), numbers(3, 4), rest)
+        async with any_database.connect() as connection:
+            wanted = await zoned(connection, Scope(), Wanted(read_filter(asked)))
+            assert wanted.among is not None
+            assert await count(connection, Scope(), wanted) == 1
+
+
+async def test_a_zone_of_many_keys_may_have_any_property(
+    database: Database, exchange: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_KEYS", 3)
+    for keys in (3, 4):
+        headers = {f"Helicone-Property-K{number}": "shop" for number in range(keys)}
+        await log_all(database, [exchange(headers=headers, received_at=START + n) for n in range(SIZE)])
+    await noted(database)
+    rest = (2 * SIZE, 2**63 - 1)
+    # Numbers are from 1: the last of the first is in the second zone.
+    assert await among(database, {"properties": {"k1": {"contains": "nobody"}}}) == (numbers(1, 2), rest)
+    assert await among(database, {"properties": {"k1": {"contains": "HOP"}}}) == (numbers(0, 2), rest)
 
 
 async def test_zones_of_which_nothing_is_left_are_forgotten(database: Database, exchange: Build) -> None:

@@ -14,10 +14,11 @@ from helicone_gw_logging.query.nodes import Condition, Node, conditions
 from helicone_gw_logging.query.plan import Question
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.wanted import EVER, Wanted
+from helicone_gw_logging.query.where import property_key
 from helicone_gw_logging.tables import REQUEST
 from helicone_gw_logging.texts import TEXT_BYTES, text
 from helicone_gw_logging.totals import SEQUENCE
-from helicone_gw_logging.zones import NAMES, SIZE, zones_with
+from helicone_gw_logging.zones import ANY_PROPERTY, NAMES, PROPERTY_NAME, SIZE, zones_with
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -78,7 +79,9 @@ class _Found:
 
 
 def _names(condition: Condition) -> tuple[str, ...]:
-    """The columns in one of which the text must be."""
+    """The columns, or the property, in one of which the text must be."""
+    if condition.field.source == "property" and condition.key is not None:
+        return PROPERTY_NAME + property_key(condition.key), ANY_PROPERTY
     if condition.field.source != "request":
         return ()
     names = ("model", "request_model") if condition.field.column == ANSWERED_MODEL else (condition.field.column,)
