@@ -53,4 +53,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Every test is known: what there is now, stays."""
     gc.collect()
     gc.freeze()
+    # Every test makes gateways that are garbage soon after: it is too early to look at every seven hundred objects.
+    gc.set_threshold(20_000, 50, 100)
     gc.enable()
