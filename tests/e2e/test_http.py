@@ -226,7 +226,7 @@ async def test_junk_sent_ahead_costs_no_answer(shared: Shared, behind: ScriptedP
 
 
 async def test_many_streams_at_once_are_intact_and_in_order(shared: Shared, behind: ScriptedProvider) -> None:
-    words = [f"{number} " for number in range(20)]
+    words = [f"{number} " for number in range(10)]
 
     def script(user: str) -> ScriptedResponse:
         return openai_chat.stream([user + word for word in words], include_usage=False).paced(0.02)

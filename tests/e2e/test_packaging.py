@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -83,18 +84,24 @@ def imported(folder: Path) -> set[str]:
     return {top for top in tops - sys.stdlib_module_names - {"_typeshed"} if not top.startswith("helicone_gw")}
 
 
+@cache
+def installed() -> Mapping[str, list[str]]:
+    """The distributions that bring each top-level module."""
+    return packages_distributions()
+
+
 @pytest.mark.parametrize("member", MEMBERS[1:])
 def test_what_a_package_imports_is_a_dependency_of_it_or_of_the_core(member: str) -> None:
     (package,) = (folder.parent for folder in (ROOT / member).glob("helicone_gw*/__init__.py"))
     declared = {canonicalize_name(requirement.name) for requirement in [*requirements(member), *requirements("core")]}
-    providers = packages_distributions()
+    modules = imported(package)
     undeclared = {
         module
-        for module in imported(package) - PARTS.keys()
-        if not declared & {canonicalize_name(name) for name in providers.get(module, [])}
+        for module in modules - PARTS.keys()
+        if not declared & {canonicalize_name(name) for name in installed().get(module, [])}
     }
     assert not undeclared
-    assert declared >= {PARTS[module] for module in imported(package) & PARTS.keys()}
+    assert declared >= {PARTS[module] for module in modules & PARTS.keys()}
 
 
 @pytest.mark.parametrize("lock", LOCKS)
