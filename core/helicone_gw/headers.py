@@ -170,7 +170,9 @@ class Selection:
 
     def __call__(self, headers: Headers) -> RawHeaders:
         """The fields of ``headers`` that are meant."""
-        return self._picker(headers.names)(headers.raw)
+        names = headers.names
+        picker = self._picker
+        return (picker.remembered(names) if len(names) <= picker.LONGEST else picker(names))(headers.raw)
 
     def _learn(self, names: Names) -> Picker:
         places = [place for place, name in enumerate(names) if self._condition(name)]

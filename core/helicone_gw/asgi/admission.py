@@ -81,7 +81,8 @@ async def admit(gateway: Gateway, exchange: Exchange, arrival: Arrival, body: Re
         )
     if wire is not None and arrival.is_json:
         if whole is None:
-            whole = decoded(await body.read(_max_body(gateway)), headers, _max_body(gateway))
+            limit = int(gateway.config.server.max_body)
+            whole = decoded(await body.read(limit), headers, limit)
         if exchange.permits is not None and exchange.permits.models is not None:
             _one_model(whole)
         exchange.request = _json_request(exchange.request, wire, location, headers, credentials, whole)
@@ -218,7 +219,3 @@ def _plain_request(request: Request, location: Location, credentials: Credential
 def _names_a_target(request: Request) -> bool:
     helicone = request.helicone
     return bool(helicone.target_url or helicone.openai_api_base or helicone.fallbacks_raw)
-
-
-def _max_body(gateway: Gateway) -> int:
-    return int(gateway.config.server.max_body)

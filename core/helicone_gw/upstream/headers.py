@@ -145,7 +145,9 @@ def response_headers(raw: Sequence[tuple[bytes, bytes]], *, content_length: bool
     if connected:
         listed = _listed_by_connection([(name.lower(), value) for name, value in raw])
         return Headers.of_lower_case([field for field in fields if field[0] not in listed])
-    return Headers.of_lower_case(fields)
+    made = Headers.of_lower_case(fields)
+    made.names = lower
+    return made
 
 
 @ByNames
