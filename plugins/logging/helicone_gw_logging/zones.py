@@ -33,7 +33,7 @@ SIZE: Final = 8192
 """Requests of a zone, of all organizations together."""
 MOST: Final = 1000
 """Different texts of a zone that are noted at most."""
-MOST_TEXT: Final = 65_536
+MOST_TEXT: Final = 32_768
 """Characters of all of them together."""
 NAMES: Final = (
     *("path", "target_url", "operation", "provider", "model", "request_model", "error_code", "error_message"),

@@ -81,8 +81,8 @@ async def test_days_and_sessions_tell_the_same(
     assert await noted(any_database) == 10
     assert await noted(any_database) == 0
     for round_ in range(3):
-        for span in SPANS:
-            for name in (None, "Trip", ""):
+        for span in SPANS[:: 2 if round_ else 1]:
+            for name in (None, "Trip"):
                 wanted = Sessions(Scope(), span, name=name)
                 days, rows = [await by(monkeypatch, any_database, exact, wanted) for exact in (0, MANY)]
                 for one, other in ((days.requests, rows.requests), (days.seconds, rows.seconds)):

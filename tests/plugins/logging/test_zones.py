@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -90,16 +89,16 @@ async def test_the_same_requests_are_found(
     any_database: Database, exchange: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(zoning, "MOST", 100)
-    await log_all(any_database, many(exchange, 100))
-    assert await noted(any_database) == 101 // SIZE
-    await log_all(any_database, many(exchange, 30, seed=7))
+    await log_all(any_database, many(exchange, 60))
+    assert await noted(any_database) == 61 // SIZE
+    await log_all(any_database, many(exchange, 20, seed=7))
     async with any_database.connect() as connection:
         for number, asked in enumerate(ASKED):
             for scope in (Scope(), Scope("acme")) if number == 0 else (Scope(),):
                 wanted = Wanted(read_filter(asked))
                 other = await zoned(connection, scope, wanted)
                 assert (other == wanted) == (number in UNTOLD), asked
-                for order in (Order(), Order("latency", "asc")):
+                for order in (Order(), Order("latency", "asc")) if number < 2 else (Order(),):
                     plain, found = [
                         await find(connection, scope, one, order, limit=40, offset=1) for one in (wanted, other)
                     ]
@@ -243,7 +242,7 @@ async def test_zones_of_which_nothing_is_left_are_forgotten(database: Database, 
 
 
 def test_letters_that_any_database_takes_for_alike_become_the_same() -> None:
-    for each in map(chr, range(sys.maxunicode + 1)):
+    for each in map(chr, range(0x20000)):  # beyond, no letter has a case
         lower, upper = each.lower(), each.upper()
         if (lower, upper) == (each, each):
             continue

@@ -186,7 +186,8 @@ async def count_during(connection: AsyncConnection, question: Question) -> int:
 async def spreads(
     connection: AsyncConnection, wanted: Users, percentile: Percentile, *, interquartile: bool
 ) -> tuple[Spread, Spread]:
-    """How many requests users have, and what they cost in dollars (where that is known)."""
+    """How many requests users have, and what they cost in dollars (where that is known); of more than `MOST_SPREAD`
+    users, those that were last heard of."""
     columns = USER.c
     cost = case((columns.unknown_costs < columns.requests, columns.cost_nano_usd), else_=null())
     asked = select(columns.requests, cost.label("cost")).where(wanted.where())
