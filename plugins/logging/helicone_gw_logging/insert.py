@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from operator import methodcaller
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -42,6 +43,7 @@ def _exposed(table: Table) -> frozenset[int]:
 
 
 _REQUEST_TEXTS, _ATTEMPT_TEXTS, _PROPERTY_TEXTS = _exposed(REQUEST), _exposed(ATTEMPT), _exposed(PROPERTY)
+_encoded = methodcaller("encode", "utf-8", "ignore")
 _ORGANIZATION, _RECEIVED_AT = (columns(REQUEST).index(name) for name in ("organization_id", "received_at"))
 _KEY_LOWER, _KEY = (columns(PROPERTY).index(name) for name in ("key_lower", "key"))
 
@@ -102,8 +104,7 @@ def prepare(record: LogRecord, secrets: Sequence[bytes], max_body: int, *, clean
 
 def known_secrets(record: LogRecord, secrets: Sequence[bytes]) -> tuple[bytes, ...]:
     """What must not be stored of ``record``: ``secrets``, the gateway's own, and those that came with the exchange."""
-    found = record.secrets
-    return (*secrets, *[secret.encode("utf-8", "ignore") for secret in found]) if found else tuple(secrets)
+    return (*secrets, *map(_encoded, record.secrets))
 
 
 def _is_clean(record: LogRecord, texts: bytes, secrets: Sequence[bytes]) -> bool:

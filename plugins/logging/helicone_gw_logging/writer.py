@@ -118,28 +118,39 @@ class Writer:
             or journal is None
             or journal.overflow.next
         ):
-            self._put_in_need(record, kept)
+            one = self._in_need(record, kept)
+            if one is None:
+                return
         else:
-            self._enqueue(_Waiting(size, record, None, kept.ticket, True))
+            one = _Waiting(size, record, None, kept.ticket, True)
+        queue = self._queue
+        if not queue:
+            self._empty.clear()
+            self._arrived.set()
+        queue.append(one)
+        counters.queue_rows += 1
+        counters.queue_bytes += one.size
+        if len(queue) >= self._batch_rows or counters.queue_bytes - self._taken >= _BATCH_BYTES:
+            self._ready.set()
 
-    def _put_in_need(self, record: LogRecord, kept: Kept | None) -> None:
-        """`put`, where there may be no room or no journal, or where the journal does not have the record as it is."""
+    def _in_need(self, record: LogRecord, kept: Kept | None) -> _Waiting | None:
+        """What waits where there may be no room or no journal, or where that does not have the record as it is."""
         counters, size, ticket = self.counters, record.size, None if kept is None else kept.ticket
         if self._over:
             if ticket is None:
                 counters.rows_lost_at_shutdown += 1
                 self._alarm("row lost: it came after the shutdown", id=record.id)
-            return
+            return None
         crowded = counters.queue_bytes + size > self._most_bytes
         if kept is not None and ticket is not None and self._spilled(kept, ticket, crowded):
-            return
+            return None
         # One that ended otherwise than the journal can say at once may take a place more.
         if counters.queue_rows >= self._most_rows * (1 if ticket is None else 2):
             counters.rows_dropped += 1
             self._alarm("rows dropped: the queue is full", rows_dropped=counters.rows_dropped)
             if ticket is not None:
                 self._settle([ticket])
-            return
+            return None
         rows = kept.rows if kept is not None and kept.whole else None
         clean = kept is not None and kept.rows is None
         if crowded and record.bodies is not None:
@@ -149,18 +160,7 @@ class Writer:
             size = record.size
         if ticket is None:
             self._unsafe += 1
-        self._enqueue(_Waiting(size, record if rows is None else None, rows, ticket, clean))
-
-    def _enqueue(self, one: _Waiting) -> None:
-        counters, queue = self.counters, self._queue
-        if not queue:
-            self._empty.clear()
-            self._arrived.set()
-        queue.append(one)
-        counters.queue_rows += 1
-        counters.queue_bytes += one.size
-        if len(queue) >= self._batch_rows or counters.queue_bytes - self._taken >= _BATCH_BYTES:
-            self._ready.set()
+        return _Waiting(size, record if rows is None else None, rows, ticket, clean)
 
     def _spilled(self, kept: Kept, ticket: Ticket, crowded: bool) -> bool:
         """Whether a record waits in the journal alone from now on."""

@@ -244,8 +244,7 @@ class Journal:
             if segment is None or segment.size + len(payload) > SEGMENT_BYTES:
                 segment = self._roll()
             sequence = self.last + 1
-            data = frame(sequence, kind, payload)
-            segment.append(data, sequence)
+            written = segment.append(frame(sequence, kind, payload), sequence)
             if self._syncs_all:
                 segment.sync()
         except (OSError, ValueError) as problem:
@@ -255,7 +254,7 @@ class Journal:
         self.failing = False
         self._unsynced = True
         counters.records += 1
-        counters.bytes += len(data)
+        counters.bytes += written
         counters.lag += 1
         return sequence
 

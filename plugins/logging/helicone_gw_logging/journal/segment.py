@@ -37,8 +37,8 @@ class Segment:
             raise
         return segment
 
-    def append(self, data: bytes, sequence: int) -> None:
-        """Write the record ``sequence``, in one call. Raises `OSError`; nothing of it is in the file then."""
+    def append(self, data: bytes, sequence: int) -> int:
+        """Write the record ``sequence``, in one call; returns its bytes. Raises `OSError`; nothing of it is there then."""
         written = os.write(self._file, data)
         if written != len(data):
             # A full disk takes part of it. What is left would end all reading here.
@@ -46,6 +46,7 @@ class Segment:
             raise OSError(28, "no space left for a record")
         self.size += written
         self.last = sequence
+        return written
 
     def sync(self) -> None:
         """Have everything that was written on the disk itself, not only with the operating system. Raises `OSError`."""
