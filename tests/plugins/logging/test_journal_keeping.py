@@ -166,9 +166,12 @@ async def test_what_turns_out_differently_after_the_end_is_amended(
     assert kept.changed
     assert kept.rows is not None
     assert dict(zip(NAMES["request"], kept.rows.request, strict=True))["outcome"] == "client_disconnected"
-    same = exchange()
-    service.keeper.before_end(same)
+    same, noted = exchange(), exchange()
+    for each in (same, noted):
+        service.keeper.before_end(each)
+    noted.annotate("cache.not_stored", "its first note")
     assert not service.keeper.on_finish(same).changed
+    assert service.keeper.on_finish(noted).changed
     await service.close(database)
 
 
