@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from tests.clients.gateways import Running
 
 EXECUTABLE = Path(sys.executable).with_name("helicone-gw")
@@ -48,6 +50,21 @@ class Program:
 
 
 Start = Callable[..., AbstractAsyncContextManager[Program]]
+
+
+@asynccontextmanager
+async def crowd(number: int, **options: Any) -> AsyncIterator[list[httpx.AsyncClient]]:
+    """Clients for ``number`` requests at once, one for each of them, every thirty-two of which are the same one.
+
+    httpx looks at every connection of a client for each of its requests: a thousand are too many for one.
+    """
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+    async with contextlib.AsyncExitStack() as stack:
+        clients = [
+            await stack.enter_async_context(httpx.AsyncClient(trust_env=False, verify=False, limits=limits, **options))
+            for _ in range(-(-number // 32))
+        ]
+        yield [clients[place // 32] for place in range(number)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import anthropic
 import httpx
 import openai
 import pytest
-from running import EXECUTABLE, Program, Start
+from running import EXECUTABLE, Program, Start, crowd
 
 from helicone_gw.model import Usage
 from helicone_gw.testing import RecordedRequest, ScriptedProvider, ScriptedResponse
@@ -62,9 +62,10 @@ async def ask(client: httpx.AsyncClient, url: str, tokens: int = 10, *, stream: 
 
 async def race(urls: list[str], racers: int = RACERS) -> Counter[int]:
     """How so many requests at once were answered, every fifth of them streamed."""
-    limits = httpx.Limits(max_connections=RACERS, max_keepalive_connections=0)
-    async with httpx.AsyncClient(trust_env=False, timeout=100, limits=limits) as client:
-        coming = (ask(client, urls[number % len(urls)], stream=number % 5 == 0) for number in range(racers))
+    async with crowd(racers, timeout=100) as clients:
+        coming = (
+            ask(client, urls[number % len(urls)], stream=number % 5 == 0) for number, client in enumerate(clients)
+        )
         return Counter(await asyncio.gather(*coming))
 
 

@@ -7,7 +7,7 @@ import json
 
 import httpx
 import pytest
-from running import BODY, STREAMED, Shared, Start, connected, exchange, received, request, reset, statuses_in
+from running import BODY, STREAMED, Shared, Start, connected, crowd, exchange, received, request, reset, statuses_in
 
 from helicone_gw.testing import RecordedRequest, ScriptedProvider, ScriptedResponse, of_bytes
 from helicone_gw.testing.dialects import openai_chat
@@ -232,13 +232,12 @@ async def test_many_streams_at_once_are_intact_and_in_order(shared: Shared, behi
         return openai_chat.stream([user + word for word in words], include_usage=False).paced(0.02)
 
     behind.default = lambda seen: script(seen.json()["user"])
-    limits = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(trust_env=False, timeout=60, limits=limits) as client:
 
-        async def one(number: int) -> bytes:
-            user = f"u{number}-"
-            answer = await client.post(shared.url + "/v1/chat/completions", json={**STREAMED, "user": user})
-            return answer.content
+    async def one(number: int, client: httpx.AsyncClient) -> bytes:
+        user = f"u{number}-"
+        answer = await client.post(shared.url + "/v1/chat/completions", json={**STREAMED, "user": user})
+        return answer.content
 
-        answers = await asyncio.gather(*(one(number) for number in range(256)))
+    async with crowd(256, timeout=60) as clients:
+        answers = await asyncio.gather(*(one(number, client) for number, client in enumerate(clients)))
     assert all(answer == script(f"u{number}-").body for number, answer in enumerate(answers))
