@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from operator import attrgetter, is_not
 from typing import TYPE_CHECKING, Any
@@ -18,10 +19,10 @@ GRACE_MS = HOUR_MS
 _MAX_INTEGER = 2**63 - 1
 
 
-def milliseconds(seconds: float | None) -> int | None:
-    """Epoch milliseconds of epoch seconds."""
+def milliseconds(times: Iterable[float | None]) -> list[int | None]:
+    """Epoch milliseconds of each of some epoch seconds."""
     # Not a number is not between anything.
-    return round(seconds * 1000) if seconds is not None and -1e12 < seconds < 1e12 else None
+    return [round(seconds * 1000) if seconds is not None and -1e12 < seconds < 1e12 else None for seconds in times]
 
 
 def duration(start: float, end: float | None) -> int | None:

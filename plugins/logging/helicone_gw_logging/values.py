@@ -86,8 +86,9 @@ class Arranged(Struct, frozen=True):
 
 def arranged(facts: Facts) -> Arranged:
     """The rows that ``facts`` come to."""
-    received_at, first_byte_at, first_token_at, ended_at = facts.times
-    received = milliseconds(received_at) or 0
+    received_at, _, first_token_at, ended_at = facts.times
+    at, first_byte, first_token, ended = milliseconds(facts.times)
+    received = at or 0
     organization = facts.known[_ORGANIZATION]
     usage, attempts = facts.usage, facts.attempts
     counted, costs = tokens(usage), _cost_values(facts.cost)
@@ -99,9 +100,9 @@ def arranged(facts: Facts) -> Arranged:
             *costs,
             received,
             received // HOUR_MS,
-            milliseconds(first_byte_at),
-            milliseconds(first_token_at),
-            milliseconds(ended_at),
+            first_byte,
+            first_token,
+            ended,
             duration(received_at, ended_at),
             duration(received_at, first_token_at),
             None if usage is None else usage.service_tier,
@@ -128,7 +129,7 @@ def _attempt_values(
 ) -> Values:
     """Of usage and cost of the exchange, which the attempt may share, there are ``counted`` and ``costs`` already."""
     usage = used if attempt.usage is AS_IN_ALL else attempt.usage
-    started_at, first_byte_at, ended_at = attempt.times
+    started, first_byte, ended = milliseconds(attempt.times)
     return _attempt_row(
         (
             *attempt.known,
@@ -137,9 +138,9 @@ def _attempt_values(
             organization,
             received,
             None if usage is None else usage.service_tier,
-            milliseconds(started_at) or 0,
-            milliseconds(first_byte_at),
-            milliseconds(ended_at),
+            started or 0,
+            first_byte,
+            ended,
             None if usage is None else count(usage.cost),
         )
     )

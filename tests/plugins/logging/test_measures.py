@@ -16,7 +16,7 @@ from helicone_gw_logging.tables import ATTEMPT, REQUEST
     [(None, None), (1.2345, 1234), (0.0, 0), (float("nan"), None), (float("inf"), None), (1e12, None)],
 )
 def test_times_are_whole_milliseconds(seconds: float | None, expected: int | None) -> None:
-    assert milliseconds(seconds) == expected
+    assert milliseconds([seconds, 1.0]) == [expected, 1000]
 
 
 def test_durations_are_never_negative() -> None:
