@@ -53,19 +53,20 @@ class Suspicion:
 
     def __call__(self, data: bytes) -> bool:
         """Whether ``data`` is to be looked at more closely."""
+        lowered = data.lower()
+        if self._glance.find_matches_as_indexes(lowered):
+            return self._closely(data)
+        for phrase, also in self._pairs:
+            # What must stand beside it is rarer, and shorter.
+            if also in data and phrase.find_matches_as_indexes(lowered):
+                return self._closely(data)
+        return False
+
+    def _closely(self, data: bytes) -> bool:
         seen = data
         if len(data) > _REPETITIVE and data.startswith(_STREAMS):
             seen = without_repetition(data, self._window)
         lowered = seen.lower()
-        if self._glance.find_matches_as_indexes(lowered):
-            return self._closely(data, seen, lowered)
-        for phrase, also in self._pairs:
-            # What must stand beside it is rarer, and shorter.
-            if also in data and phrase.find_matches_as_indexes(lowered):
-                return self._closely(data, seen, lowered)
-        return False
-
-    def _closely(self, data: bytes, seen: bytes, lowered: bytes) -> bool:
         asked: set[int] = set()
         for index, start, end in self._automaton.find_matches_as_indexes(lowered, overlapping=True):
             needle = self._needles[index]

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from helicone_gw import StashKey
-from helicone_gw_logging.insert import GLANCE, known_secrets, prepare
+from helicone_gw_logging.insert import known_secrets, prepare
 from helicone_gw_logging.journal.format import (
     AMENDED,
     REPLACED,
@@ -113,8 +113,8 @@ class Keeper:
 
     def _as_it_is(self, made: LogRecord) -> bytes | None:
         """What the journal holds of a record with nothing in it that is to be redacted; ``None`` for all others."""
-        bodies, most = made.bodies or (), self._most
-        if bodies:
+        bodies, most = made.bodies, self._most
+        if bodies is not None:
             sent, answered = bodies
             if sent.cut or answered.cut or sent.content_encoding or answered.content_encoding:
                 return None
@@ -128,12 +128,7 @@ class Keeper:
         # Rows have them in lower case, too, in which keys may be that a server on the way had spelled otherwise.
         if properties and holds_credential("\n".join(properties).lower().encode(), secrets):
             return None
-        if len(payload) <= GLANCE:
-            return None if holds_credential(payload, secrets) else payload
-        # Streams are searched much faster by themselves.
-        if any(holds_credential(body.data, secrets) for body in bodies):
-            return None
-        return None if holds_credential(record_payload(made.without_bodies()), secrets) else payload
+        return None if holds_credential(payload, secrets) else payload
 
     def _rows(self, made: LogRecord) -> tuple[Rows, bool]:
         """The rows of a record, redacted, and whether they are all of it: long bodies would take too long here."""
