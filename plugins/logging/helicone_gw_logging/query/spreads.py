@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, and_, select
 
 from helicone_gw_logging.histograms import bucket, value
 from helicone_gw_logging.measures import DAY_MS
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 EXACT: Final = 5000
-"""Sessions up to which each of them is looked at."""
+"""Sessions of whole days up to which each of them is looked at."""
 _SCALES: Final = (1, 1000, NANO)
 
 
@@ -60,18 +60,16 @@ async def _counted(connection: AsyncConnection, where: ColumnElement[bool]) -> C
 
 async def _noted(connection: AsyncConnection, wanted: Sessions) -> Counts | None:
     """The buckets of histograms; ``None`` where sessions are few, or days do not tell what is asked."""
-    columns = SESSION.c
-    some = select(columns.session_id).where(wanted.where()).limit(EXACT + 1).subquery()
-    if int(await connection.scalar(select(func.count()).select_from(some)) or 0) <= EXACT:
-        return None
     days = await whole_days(connection, wanted)
     if days is None:
         return None
     own, name = wanted.scope.of(SESSION), None
     if wanted.name is not None:
         name = text(wanted.name) or ""
-        own = and_(own, columns.session_name == name)
+        own = and_(own, SESSION.c.session_name == name)
     counts, left = await noted_spreads(connection, wanted.scope.organization, (days.first, days.behind), name)
+    if sum(counts[0].values()) + sum(left.values()) <= EXACT:
+        return None
     for each in (*days.beside, *_on(left)):
         for into, numbers in zip(counts, await _counted(connection, and_(own, each)), strict=True):
             for number, times in numbers.items():
