@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -149,7 +150,7 @@ PLACES = places(TREE)[1:]
 @given(place=st.sampled_from(PLACES), value=values, key=st.none() | st.text(min_size=1, max_size=5))
 @settings(max_examples=100, deadline=None)
 def test_wrong_values_at_any_place(check: Check, place: tuple[Any, ...], value: Any, key: str | None) -> None:
-    tree = YAML(typ="safe", pure=True).load(TEXT)
+    tree = deepcopy(TREE)
     parent = tree
     for step in place[:-1]:
         parent = parent[step]

@@ -183,7 +183,7 @@ UNITS = [
 @pytest.mark.parametrize("unit", UNITS)
 def test_no_input_makes_it_slow(unit: str) -> None:
     """A pattern whose work grows with the square of its input would run into the timeout, by far."""
-    body = (unit * (2_000_000 // len(unit)) + 'key" key\\ PRIVATE KEY-----').encode()
+    body = (unit * (1_000_000 // len(unit)) + 'key" key\\ PRIVATE KEY-----').encode()
     assert len(redact(body, cut=True)) > 0
 
 
