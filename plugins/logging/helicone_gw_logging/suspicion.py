@@ -51,18 +51,18 @@ class Suspicion:
         self._window = max(map(len, self._needles), default=0) + _KEY_BYTES
         """Bytes that are looked at, at most, to tell whether a needle makes a text suspicious."""
 
-    def __call__(self, data: bytes) -> bool:
-        """Whether ``data`` is to be looked at more closely."""
+    def at_a_glance(self, data: bytes) -> bool:
+        """Whether anything in ``data`` is worth the search: a yes is wrong more often than that of a call."""
         lowered = data.lower()
         if self._glance.find_matches_as_indexes(lowered):
-            return self._closely(data)
-        for phrase, also in self._pairs:
-            # What must stand beside it is rarer, and shorter.
-            if also in data and phrase.find_matches_as_indexes(lowered):
-                return self._closely(data)
-        return False
+            return True
+        # What must stand beside a phrase is rarer, and shorter.
+        return any(also in data and phrase.find_matches_as_indexes(lowered) for phrase, also in self._pairs)
 
-    def _closely(self, data: bytes) -> bool:
+    def __call__(self, data: bytes) -> bool:
+        """Whether ``data`` is to be held against all forms."""
+        if not self.at_a_glance(data):
+            return False
         seen = data
         if len(data) > _REPETITIVE and data.startswith(_STREAMS):
             seen = without_repetition(data, self._window)

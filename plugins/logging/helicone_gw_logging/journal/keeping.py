@@ -20,7 +20,7 @@ from helicone_gw_logging.journal.format import (
     rows_payload,
 )
 from helicone_gw_logging.record import record
-from helicone_gw_logging.redact import OVERLAP, holds_credential
+from helicone_gw_logging.redact import OVERLAP, holds_credential, may_hold_credential
 
 if TYPE_CHECKING:
     from helicone_gw import Exchange
@@ -128,7 +128,12 @@ class Keeper:
         # Rows have them in lower case, too, in which keys may be that a server on the way had spelled otherwise.
         if properties and holds_credential("\n".join(properties).lower().encode(), secrets):
             return None
-        return None if holds_credential(payload, secrets) else payload
+        if not may_hold_credential(payload, secrets):
+            return payload
+        # Streams are searched much faster by themselves.
+        if any(holds_credential(body.data, secrets) for body in bodies or ()):
+            return None
+        return None if holds_credential(record_payload(made.without_bodies()), secrets) else payload
 
     def _rows(self, made: LogRecord) -> tuple[Rows, bool]:
         """The rows of a record, redacted, and whether they are all of it: long bodies would take too long here."""
