@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import delete, select
+from sqlalchemy.dialects import sqlite
 
 from helicone_gw.database import Database
 from helicone_gw.exchange import Exchange
@@ -155,6 +156,16 @@ async def test_where_texts_are_too_many_to_be_noted_any_may_be_there(
     await noted(database)
     rest = (3 * SIZE, 2**63 - 1)
     assert await among(database, rmt("session_name", "contains", "nobody")) == (numbers(1, 3), rest)
+
+
+async def test_zones_are_gone_to_by_the_numbers_of_their_requests(database: Database) -> None:
+    wanted = Wanted(read_filter(rmt("path", "contains", "nobody")), among=tuple(numbers(n, n + 1) for n in (1, 3, 9)))
+    query = wanted.numbers(Scope()).compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
+    async with database.connect() as connection:
+        plan = [row[3] for row in await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}".replace("%%", "%"))]
+    steps = [step for step in plan if "request" in step]
+    assert len([step for step in steps if "seq>? AND seq<?" in step or "rowid>? AND rowid<?" in step]) == 3, plan
+    assert not [step for step in steps if step.startswith("SCAN")], plan
 
 
 async def test_a_short_time_is_looked_through_as_it_is(database: Database, exchange: Build) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, Table, and_, false, or_, select
+from sqlalchemy import ColumnElement, CompoundSelect, Select, Table, and_, select, union_all
 
 from helicone_gw_logging.query.nodes import ALL, Node
 from helicone_gw_logging.query.plan import Question
@@ -38,7 +39,7 @@ class Wanted(Struct, frozen=True):
         return REQUEST if found is None else leading(found[0])[0]
 
     def where(self, scope: Scope) -> ColumnElement[bool]:
-        """As a condition over the requests of ``scope``."""
+        """As a condition over the requests of ``scope``, wherever they are."""
         return and_(where(self.filter, scope), *self._beside())
 
     def numbers(self, scope: Scope, order: Order = _BY_TIME) -> Select[tuple[int]]:
@@ -48,6 +49,8 @@ class Wanted(Struct, frozen=True):
         and they can be anywhere.
         """
         found = led(self.filter)
+        if self.among is not None:
+            return select(REQUEST.c.seq).where(REQUEST.c.seq.in_(self._of_ranges(scope, self.among)))
         if found is None:
             return select(REQUEST.c.seq).where(self.where(scope))
         (table, told), rest = leading(found[0]), found[1]
@@ -65,6 +68,12 @@ class Wanted(Struct, frozen=True):
         # Not a join: a database may begin that with the larger table.
         return query.where(select(REQUEST.c.seq).where(same, others).correlate(table).exists())
 
+    def _of_ranges(self, scope: Scope, ranges: Sequence[tuple[int, int]]) -> CompoundSelect[tuple[int]]:
+        """The numbers in ``ranges``, one after the other: of several at once SQLite would go through all requests."""
+        seq = REQUEST.c.seq
+        every = select(seq).where(self.where(scope)).correlate(None)
+        return union_all(*(every.where(seq >= first, seq < last) for first, last in ranges))
+
     def _beside(self) -> list[ColumnElement[bool]]:
         clauses: list[ColumnElement[bool]] = []
         if self.cached is not None:
@@ -72,7 +81,4 @@ class Wanted(Struct, frozen=True):
         if self.scored is not None:
             scored = select(SCORE.c.seq).where(SCORE.c.seq == REQUEST.c.seq).exists()
             clauses.append(scored if self.scored else ~scored)
-        if self.among is not None:
-            seq = REQUEST.c.seq
-            clauses.append(or_(false(), *(and_(seq >= first, seq < last) for first, last in self.among)))
         return clauses
