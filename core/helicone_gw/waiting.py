@@ -28,22 +28,28 @@ async def within(seconds: float, awaitable: Awaitable[T]) -> T:
 class Deadline:
     """`asyncio.timeout` for the task that makes it, at a third of its cost: `close` must be called, whatever happens.
 
-    When ``seconds`` have passed the task is cancelled; `reached` then tells that cancellation from any other.
+    When ``seconds`` have passed the task is cancelled; `reached` then tells that cancellation from any other. `watch`
+    must be called before the task waits for the first time: what never waits needs no timer.
     """
 
-    __slots__ = ("_cancelling", "_handle", "_pending", "_task", "expired", "when")
+    __slots__ = ("_cancelling", "_handle", "_loop", "_pending", "_task", "expired", "when")
 
     def __init__(self, seconds: float) -> None:
         task = asyncio.current_task()
         assert task is not None
-        loop = task.get_loop()
+        loop = self._loop = task.get_loop()
         self._task = task
         self._cancelling = task.cancelling()
         self.when = loop.time() + seconds
         """Time of the event loop."""
         self.expired = False
         self._pending = False
-        self._handle = loop.call_at(self.when, self._expire)
+        self._handle: asyncio.TimerHandle | None = None
+
+    def watch(self) -> None:
+        """See to it from now on; calling it again changes nothing."""
+        if self._handle is None:
+            self._handle = self._loop.call_at(self.when, self._expire)
 
     def _expire(self) -> None:
         self.expired = self._pending = True
@@ -55,7 +61,8 @@ class Deadline:
 
     def close(self) -> None:
         """Forget it, and its cancellation, which somebody may have caught and kept to themselves."""
-        self._handle.cancel()
+        if self._handle is not None:
+            self._handle.cancel()
         if self._pending:
             self._taken_back()
 

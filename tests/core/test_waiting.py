@@ -126,6 +126,7 @@ async def test_futures_and_tasks(make: Callable[[Any], Awaitable[Any]]) -> None:
 async def test_a_deadline_cancels_its_task_and_tells_that_from_other_cancellations() -> None:
     loop = asyncio.get_running_loop()
     deadline = Deadline(3)
+    deadline.watch()
     try:
         with pytest.raises(asyncio.CancelledError):
             await asyncio.sleep(10)
@@ -141,6 +142,7 @@ async def test_nothing_is_left_of_a_deadline_whose_cancellation_was_swallowed() 
     task = asyncio.current_task()
     assert task is not None
     deadline = Deadline(3)
+    deadline.watch()
     with contextlib.suppress(asyncio.CancelledError):
         await asyncio.sleep(10)
     assert task.cancelling() == 1
@@ -152,15 +154,31 @@ async def test_nothing_is_left_of_a_deadline_whose_cancellation_was_swallowed() 
 @pytest.mark.virtual_time
 async def test_a_deadline_that_was_closed_never_comes() -> None:
     deadline = Deadline(3)
+    deadline.watch()
     deadline.close()
     await asyncio.sleep(10)
     assert not deadline.expired
 
 
 @pytest.mark.virtual_time
+async def test_a_deadline_comes_when_it_was_said_to_however_late_it_is_watched() -> None:
+    loop = asyncio.get_running_loop()
+    deadline = Deadline(3)
+    await asyncio.sleep(2)
+    deadline.watch()
+    deadline.watch()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.sleep(10)
+    assert loop.time() == pytest.approx(3)
+    assert deadline.reached()
+    deadline.close()
+
+
+@pytest.mark.virtual_time
 async def test_a_cancellation_of_somebody_else_is_not_the_deadlines() -> None:
     async def bounded() -> None:
         deadline = Deadline(3)
+        deadline.watch()
         try:
             await asyncio.sleep(10)
         except asyncio.CancelledError:

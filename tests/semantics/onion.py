@@ -19,6 +19,7 @@ from helicone_gw import (
     Target,
     hookimpl,
 )
+from helicone_gw.chain import MAY_ANSWER_AT_ONCE, MAY_BE_PLAIN
 from helicone_gw.clock import Clock
 from helicone_gw.config import ProviderConfig, Secret
 from helicone_gw.headers import RawHeaders
@@ -29,20 +30,30 @@ from helicone_gw.testing import ScriptedProvider
 A, B, C = Target("openai", "model-a"), Target("groq", "model-b"), Target("mistral", "model-c")
 
 
-def plugin(name: str, *, on_failure: str = "closed", tick: float | None = None, **hooks: Callable[..., Any]) -> Plugin:
-    """A plugin whose hooks are these functions, each taking the hook's own arguments."""
+def plugin(
+    name: str,
+    *,
+    on_failure: str = "closed",
+    tick: float | None = None,
+    plain: bool = False,
+    **hooks: Callable[..., Any],
+) -> Plugin:
+    """A plugin whose hooks are these functions, each taking the hook's own arguments.
+
+    ``plain``: hooks that may be plain functions are.
+    """
     body: dict[str, Any] = {"on_failure": on_failure, "tick": tick}
     for hook, function in hooks.items():
-        body[hook] = hookimpl(_method(hook, function))
+        body[hook] = hookimpl(_method(hook, function, plain and hook in MAY_BE_PLAIN | MAY_ANSWER_AT_ONCE))
     return type("TestPlugin", (Plugin,), body)(PluginConfig(), name)
 
 
-def _method(hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
+def _method(hook: str, function: Callable[..., Any], plain: bool) -> Callable[..., Any]:
     names = {"on_error": "error", "on_response": "response", "on_stream_chunk": "chunk", "on_attempt": "attempt"}
     second = names.get(hook)
     arguments = "self, exchange" + (f", {second}" if second else "")
     call = "function(exchange" + (f", {second}" if second else "") + ")"
-    if hook in ("on_stream_chunk", "before_stream", "before_end"):
+    if plain or hook in ("on_stream_chunk", "before_stream", "before_end"):
         source = f"def {hook}({arguments}): return {call}"
     else:
         source = f"async def {hook}({arguments}):\n r = {call}\n return (await r) if inspect.isawaitable(r) else r"

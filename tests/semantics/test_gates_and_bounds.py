@@ -184,6 +184,26 @@ async def test_the_deadline_bounds_the_time_to_commit() -> None:
 
 
 @pytest.mark.virtual_time
+@pytest.mark.parametrize("plain", [False, True])
+async def test_the_deadline_bounds_what_a_layer_makes_of_an_early_refusal(plain: bool) -> None:
+    def refuse(exchange):
+        raise PermissionDenied("No.")
+
+    heard: list[str] = []
+
+    async def think(exchange, error):
+        heard.append(error.code)
+        if len(heard) == 1:
+            await asyncio.sleep(1000)
+
+    layers = [plugin("outer", on_error=think), plugin("inner", pre_request=refuse, plain=plain)]
+    sink = await handle(gateway(layers, ScriptedProvider(), deadline=30), exchange())
+    assert sink.status == 504
+    assert heard == ["permission_denied", "deadline_exceeded"]
+    assert asyncio.get_running_loop().time() == pytest.approx(30, abs=1)
+
+
+@pytest.mark.virtual_time
 async def test_the_deadline_never_cuts_a_running_stream() -> None:
     script = openai_chat.stream("Hello", include_usage=False).paced(20)
     sink = await handle(gateway([], ScriptedProvider(script), deadline=30), exchange(stream=True))

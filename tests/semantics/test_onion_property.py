@@ -28,10 +28,14 @@ class Layer:
     on_response: str
     on_error: str
     closed: bool
+    plain: bool = False
+    """Whether it says at once what it has to say."""
 
 
 LAYERS = st.lists(
-    st.builds(Layer, pre_request=SIMPLE, on_response=SIMPLE, on_error=ON_ERROR, closed=st.booleans()),
+    st.builds(
+        Layer, pre_request=SIMPLE, on_response=SIMPLE, on_error=ON_ERROR, closed=st.booleans(), plain=st.booleans()
+    ),
     min_size=0,
     max_size=5,
 )
@@ -182,7 +186,8 @@ def build(layers: list[Layer], trace: list[str]):
         }
         if layer.on_error != "absent":
             hooks["on_error"] = behave(layer.on_error, "on_error")
-        plugins.append(plugin(str(index), on_failure="closed" if layer.closed else "open", **hooks))
+        on_failure = "closed" if layer.closed else "open"
+        plugins.append(plugin(str(index), on_failure=on_failure, plain=layer.plain, **hooks))
     if plugins:
         # Routing is no layer of its own here: the outermost plugin gets it.
         type(plugins[0]).route_model = type(plugin("r", route_model=lambda exchange: Route(TARGETS))).route_model

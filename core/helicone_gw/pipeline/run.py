@@ -64,7 +64,7 @@ class Run:
         deadline = Deadline(seconds)
         exchange._deadline = deadline.when
         try:
-            answer = await self._obtain()
+            answer = await self._obtain(deadline)
         except asyncio.CancelledError:
             if not deadline.reached():
                 raise
@@ -81,25 +81,29 @@ class Run:
 
     # DOWN
 
-    async def _obtain(self) -> Answer:
+    async def _obtain(self, deadline: Deadline) -> Answer:
         try:
-            answer = await self._descend()
+            answer = await self._descend(deadline)
             if answer is None:
+                deadline.watch()
                 answer = await self._gates.beside(self._conversation.converse(), self._conversation.discard)
         except Raised as raised:
+            deadline.watch()
             answer = await self._conversation.answer_to(raised.error, raised.layer)
         self._answer = answer
         return answer
 
-    async def _descend(self) -> Answer | None:
+    async def _descend(self, deadline: Deadline) -> Answer | None:
         services, exchange, conversation = self.services, self.exchange, self._conversation
         hooks = iter(services.chain.pre_request)
         try:
             while (word := services.caller.next_word(hooks, exchange)) is not None:
                 hook, result = word
                 conversation.depth = hook.index + 1
-                if isinstance(result, CoroutineType) and (result := await result) is None:
-                    continue
+                if isinstance(result, CoroutineType):
+                    deadline.watch()
+                    if (result := await result) is None:
+                        continue
                 if isinstance(result, Request):
                     exchange.request = result
                 elif isinstance(result, Response):

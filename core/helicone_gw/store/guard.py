@@ -143,6 +143,7 @@ class Guard:
 async def bounded(seconds: float, work: Coroutine[Any, Any, T]) -> T:
     """What ``work`` returns. Raises `Lost` when it takes more than ``seconds``; it is cancelled then."""
     deadline = _Patient(seconds)
+    deadline.watch()
     try:
         return await work
     except asyncio.CancelledError:
