@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
 import sqlite3
 from collections.abc import AsyncIterator
@@ -15,6 +14,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from helicone_gw.database import Database, MigrationError, is_locked
 from helicone_gw.errors import ConfigError
+from tests.fixtures.processes import PROCESSES
 
 FIRST = """
 from alembic import op
@@ -346,9 +346,10 @@ def start_and_write(path: str, versions: str, name: str) -> None:
 
 async def test_several_processes_start_at_once_on_an_empty_file(database: Database, tmp_path: Path) -> None:
     versions = revisions(tmp_path, FIRST, REBUILD)
-    spawn = multiprocessing.get_context("spawn")
     processes = [
-        spawn.Process(target=start_and_write, args=(str(tmp_path / "gateway.db"), str(versions), f"process {number}"))
+        PROCESSES.Process(
+            target=start_and_write, args=(str(tmp_path / "gateway.db"), str(versions), f"process {number}")
+        )
         for number in range(4)
     ]
     for process in processes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,6 +11,7 @@ from helicone_gw import StoreOperation, StoreUnavailable
 from helicone_gw.clock import SystemClock
 from helicone_gw.store import MemoryStore, Store, open_store
 from tests.core.store.helpers import ADD, PATIENT
+from tests.fixtures.processes import PROCESSES
 from tests.fixtures.redis_server import RedisServer
 from tests.fixtures.tcp_proxy import proxied
 
@@ -223,8 +223,8 @@ def _hammer(url: str, rounds: int) -> None:
 
 
 async def test_several_processes_count_exactly(store: Store, redis_server: RedisServer) -> None:
-    rounds, context = 100, multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_hammer, args=(redis_server.url, rounds)) for _ in range(3)]
+    rounds = 100
+    processes = [PROCESSES.Process(target=_hammer, args=(redis_server.url, rounds)) for _ in range(3)]
     for process in processes:
         process.start()
     for process in processes:

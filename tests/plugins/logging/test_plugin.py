@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +18,7 @@ from helicone_gw_logging import get_request, list_requests
 from helicone_gw_logging.config import LoggingConfig
 from helicone_gw_logging.plugin import VERSIONS, LoggingPlugin
 from helicone_gw_logging.redact import OVERLAP
+from tests.fixtures.processes import PROCESSES
 
 Build = Callable[..., Exchange]
 
@@ -121,8 +121,7 @@ def worker(path: str, rows: int) -> None:
 
 async def test_several_workers_share_one_file(tmp_path: Path) -> None:
     path = str(tmp_path / "shared.db")
-    spawn = multiprocessing.get_context("spawn")
-    processes = [spawn.Process(target=worker, args=(path, 100)) for _ in range(2)]
+    processes = [PROCESSES.Process(target=worker, args=(path, 100)) for _ in range(2)]
     for process in processes:
         process.start()
     for process in processes:
