@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import stat
-import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
@@ -15,11 +14,13 @@ import pytest
 import structlog
 
 from helicone_gw import ConfigError
+from helicone_gw.clock import SystemClock
 from helicone_gw.testing import VirtualClock
 from helicone_gw.testing.clock import EPOCH
 from helicone_gw_cache.backends import Selection, Unreachable
 from helicone_gw_cache.backends import disk as disk_module
 from helicone_gw_cache.backends.disk import DiskBackend
+from tests.fixtures.processes import PROCESSES
 from tests.plugins.cache.making import an_entry
 from tests.plugins.cache.places import disk
 
@@ -80,30 +81,26 @@ async def test_workers_share_the_file(backend: DiskBackend, path: Path, clock: V
     await reopened(path, clock, look)
 
 
-_WRITER = """
-import asyncio, sys
-from pathlib import Path
-from helicone_gw.clock import SystemClock
-from tests.plugins.cache.making import an_entry
-from tests.plugins.cache.places import disk
+def write(path: Path, name: str) -> None:
+    async def writing() -> None:
+        backend = disk(path, SystemClock(), max_bytes=300_000)
+        await backend.start()
+        for number in range(60):
+            entry = an_entry(f"{name}-{number}", frames=(b"x" * 4000,), stale_until=1e11)
+            assert await backend.put(entry), backend.counters
+        assert backend.counters.unavailable == 0
+        await backend.close()
 
-async def main() -> None:
-    backend = disk(Path(sys.argv[1]), SystemClock(), max_bytes=300_000)
-    await backend.start()
-    for number in range(60):
-        entry = an_entry(f"{sys.argv[2]}-{number}", frames=(b"x" * 4000,), stale_until=1e11)
-        assert await backend.put(entry), backend.counters
-    assert backend.counters.unavailable == 0
-    await backend.close()
-
-asyncio.run(main())
-"""
+    asyncio.run(writing())
 
 
 async def test_processes_that_begin_together_keep_to_one_bound(path: Path, clock: VirtualClock) -> None:
-    program = [sys.executable, "-c", _WRITER, str(path)]
-    writers = [await asyncio.create_subprocess_exec(*program, name) for name in "xyz"]
-    assert [await writer.wait() for writer in writers] == [0, 0, 0]
+    writers = [PROCESSES.Process(target=write, args=(path, name)) for name in "xyz"]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        await asyncio.to_thread(writer.join)
+    assert [writer.exitcode for writer in writers] == [0, 0, 0]
 
     async def look(again: DiskBackend) -> None:
         stats = await again.stats(EVERYTHING)
