@@ -23,7 +23,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from functools import lru_cache
 from itertools import compress
-from operator import attrgetter
+from operator import attrgetter, is_
 from typing import Any
 
 import msgspec
@@ -74,6 +74,7 @@ _USUAL = _counted(HeliconeHeaders())
 _where = attrgetter("method", "provider", "router", "dialect", "operation", "path", "query", "model", "stream")
 
 _PACKER = msgspec.msgpack.Encoder()
+_EMPTY = _PACKER.encode(b"")
 _GOOGLE_TOKEN = "ya29."  # noqa: S105 - how Google's short-lived tokens begin, and none of them
 
 
@@ -85,11 +86,40 @@ class Keys:
     ) -> None:
         self._setup = _setup(config, fingerprint)
         self._vary = tuple(_fact(name) for name in sorted(set(vary)))
+        self._kept = f"cache:{id(self)}"
         self._share = share
 
     def key(self, exchange: Exchange, policy: Policy) -> str:
         """The key of what ``exchange`` asks now: 64 hexadecimal digits."""
-        return hashlib.sha256(_packed((_VERSION, *self._parts(exchange, policy)))).hexdigest()
+        begun = None if self._vary else self._begun(exchange, policy)
+        if begun is None:
+            return hashlib.sha256(_packed((_VERSION, *self._parts(exchange, policy)))).hexdigest()
+        digest = begun.copy()
+        digest.update(_PACKER.encode(canonical(exchange.request.body or b"", policy.ignore_keys)))
+        return digest.hexdigest()
+
+    def _begun(self, exchange: Exchange, policy: Policy) -> hashlib._Hash | None:
+        """The hash of all parts but the body, kept for the caller's next request with the same head.
+
+        ``None`` for what cannot be packed as it is.
+        """
+        request = exchange.request
+        # All that those parts are made of, but for the headers themselves.
+        caller = exchange.organization, exchange.key, exchange.permits, exchange.credential
+        of = (self, policy, request.helicone, *caller)
+        where = _where(request)
+        kept = request.headers.kept
+        last = kept.get(self._kept)
+        if last is not None and all(map(is_, last[0], of)) and last[1] == where:
+            begun: hashlib._Hash = last[2]
+            return begun
+        try:
+            packed = _PACKER.encode((_VERSION, *self._parts(exchange, policy)[:-1], b""))
+        except UnicodeEncodeError:
+            return None
+        begun = hashlib.sha256(packed.removesuffix(_EMPTY))
+        kept[self._kept] = (of, where, begun)
+        return begun
 
     def explained(self, exchange: Exchange, policy: Policy) -> str:
         """The parts, each as eight digits of its hash: where two of them differ, so do the questions."""

@@ -376,3 +376,47 @@ def test_fields_that_matter(name: str) -> None:
 @pytest.mark.parametrize("name", ["user-agent", "accept", "x-stainless-lang", "sec-fetch-site", "traceparent", "date"])
 def test_fields_that_do_not(name: str) -> None:
     assert not matters(name.encode())
+
+
+BOB = GatewayKey("config:bob", "bob", "bob", "acme", permits=Permits(models=("gpt-4o-mini",)))
+CREDENTIALS = (None, bearer("Bearer sk-one"), bearer("Bearer sk-two"), bearer("Bearer sk-one", provider="groq"))
+ASKED = st.fixed_dictionaries(
+    {
+        "body": st.sampled_from([BODY, b"{ }", b"no json", BODY.replace(b"Hi", b"Ho")]),
+        "helicone": st.sampled_from([{}, {"helicone-cache-seed": "a"}, {"helicone-moderations-enabled": "true"}]),
+        "key": st.sampled_from([None, ALICE, BOB]),
+        "credential": st.sampled_from(CREDENTIALS),
+        "model": st.sampled_from(["gpt-4o-mini", "gpt-4o", "\ud800"]),
+        "stream": st.booleans(),
+    }
+)
+
+
+@given(st.lists(ASKED, min_size=2, max_size=8))
+def test_what_is_kept_for_one_head_changes_no_key(asked: list[dict[str, Any]]) -> None:
+    said = {"openai-organization": "o", "accept": "text/plain"}
+    one = Headers(said)
+    policies = Policies(CacheConfig())
+    for each in asked:
+        again, alone = exchange(headers=said, **each), exchange(headers=said, **each)
+        again.request = again.request.replace(headers=one)
+        policy = policies.of(again.request)
+        assert policy is not None
+        assert KEYS.key(again, policy) == KEYS.key(alone, policy)
+        assert KEYS.key(again, policy) == Keys(config(), "a fingerprint").key(again, policy)
+
+
+def test_what_is_kept_is_asked_for_once() -> None:
+    one, other = exchange(), exchange(BODY.replace(b"Hi", b"Ho"))
+    other.request = other.request.replace(headers=one.request.headers, helicone=one.request.helicone)
+    policy = Policies(CacheConfig()).of(one.request)
+    assert policy is not None
+    first = KEYS.key(one, policy)
+    kept = dict(one.request.headers.kept)
+    assert len(kept) == 1
+    assert KEYS.key(other, policy) != first
+    assert {name: id(value) for name, value in one.request.headers.kept.items()} == {
+        name: id(value) for name, value in kept.items()
+    }
+    other.key, other.organization = ALICE, "acme"
+    assert KEYS.key(other, policy) not in (first, KEYS.key(one, policy))
