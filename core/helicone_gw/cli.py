@@ -53,13 +53,13 @@ def program(arguments: Sequence[str]) -> int:
 def _command(loaded: Loaded | None, arguments: Sequence[str]) -> int:
     from helicone_gw.commands.line import build_cli
 
-    gc.enable()  # the script has paused it, for a start
     try:
         cli = build_cli(loaded)
     except ConfigError as error:
         if not (WITHOUT_CONFIG.intersection(arguments[:1]) or ASKING.intersection(arguments)):
             return _unusable(error)
         cli = build_cli(None)
+    gc.enable()  # the script has paused it, for what is imported
     try:
         result = cli(list(arguments), prog_name="helicone-gw", standalone_mode=True)
     except SystemExit as end:
