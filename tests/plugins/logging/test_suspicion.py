@@ -129,3 +129,8 @@ def test_most_of_a_stream_is_repetition(event: bytes) -> None:
     stream = b"".join(event % (b" word" if number % 3 else b'\\"') for number in range(100))
     assert len(without_repetition(stream, 16)) < len(stream) * 2 / 3
     assert without_repetition(stream.replace(b"\n\n", b"\r\n\r\n"), 16).count(b"data") == 100
+
+
+def test_the_note_of_a_hit_is_worth_no_search() -> None:
+    assert not is_suspicious.at_a_glance(b'{"cache.key":"3f0c9a41","cache.status":"hit"}')
+    assert is_suspicious.at_a_glance(b'{"api_key":"3f0c9a41"}')
