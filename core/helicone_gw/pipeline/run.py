@@ -304,6 +304,9 @@ class Run:
 
     def conclude(self) -> None:
         """Make outcome and captures final; what the client took of the end may still change them after that."""
+        otherwise = self.cancelled or self._sent.broken or self.exchange.error is not None or self.sink.disconnected
+        if self._concluded and self._relay is None and not otherwise:
+            return  # it went as was said before the end
         if self._relay is not None:
             self._sent.data, self._sent.size = self._relay.capture.joined(), self._relay.capture.size
         conclude(
