@@ -7,7 +7,6 @@ say, the first of them said it already.
 from __future__ import annotations
 
 import re
-from itertools import repeat
 
 _TEXTS = re.compile(
     rb'"(?:content|text|thinking|reasoning|reasoning_content|partial_json|arguments|refusal|obfuscation)":"'
@@ -15,9 +14,6 @@ _TEXTS = re.compile(
 )
 _MOST_TEXTS = 2
 _PATIENCE = 4
-_SEARCHED = 64
-"""Bytes that are searched for between texts: before it looks for more than a hundred, CPython prepares a table, every
-time."""
 
 
 class Repeating:
@@ -27,14 +23,13 @@ class Repeating:
     is given up after a few, and costs nothing more.
     """
 
-    __slots__ = ("_first", "_head", "_inside", "_last", "_patience", "_quotes", "_rest")
+    __slots__ = ("_first", "_inside", "_last", "_patience")
 
     def __init__(self) -> None:
         self._patience = _PATIENCE
-        # An event is _first, a text, perhaps _inside and another text, and _last; between two texts of two events lie
-        # _last and _first, in other words _head and _rest.
-        self._first = self._inside = self._last = self._head = self._rest = b""
-        self._quotes = 0
+        # An event is _first, a text, perhaps _inside and another text, and _last. Both of the latter begin with the
+        # quote that ends a text.
+        self._first = self._inside = self._last = b""
 
     def learn(self, event: bytes) -> None:
         """``event`` (with its blank line) was read and carries text, and nothing that happens only once."""
@@ -53,52 +48,29 @@ class Repeating:
             return
         self._first, self._last = constants[0], event[at:]
         self._inside = constants[1] if len(constants) > 1 else b""
-        self._quotes = self._inside.count(b'"')
-        seam = self._last + self._first
-        self._head, self._rest = seam[:_SEARCHED], seam[_SEARCHED:]
 
     def forget(self) -> None:
         """What the event that was learned says is no longer the last that was said of it."""
         self._first = b""
 
-    def span(self, events: bytes) -> int:
-        """How many bytes at the beginning of ``events`` (whole ones) are events like the one that was learned."""
-        first, last = self._first, self._last
-        if not first or not events.startswith(first):
+    def span(self, events: bytes, start: int = 0) -> int:
+        """How many bytes of ``events`` (whole ones) from ``start`` on are events like the one that was learned."""
+        first, inside, last = self._first, self._inside, self._last
+        if not first:
             return 0
-        second = events.find(b"\n\n", len(first)) + 2
-        if not events.startswith(first, second):
-            events = events[:second]  # nothing is searched that cannot follow
-        head, rest = self._head, self._rest
-        text, *behind_heads = events[len(first) :].split(head)
-        follows = [*map(bytes.startswith, behind_heads, repeat(rest))]
-        seams = follows.index(False) if False in follows else len(follows)
-        texts = [text, *behind_heads][:seams]  # each but the first one behind a _rest
-        seam = len(head) + len(rest)
-        whole = b"".join(texts)
-        if seams and not self._inside and whole.count(b'"') == (seams - 1) * rest.count(b'"'):
-            span = len(whole) + seam + (seams - 1) * len(head)
-        else:
-            texts = [text[len(rest) :] if number else text for number, text in enumerate(texts)]
-            like = self._like(texts)
-            span = sum(map(len, texts[:like])) + like * seam
-        # Behind the last one that is like it there may be any other event.
-        piece = events[len(first) + span :]
-        behind = piece.find(last)
-        if behind >= 0 and self._like([piece[:behind]]):
-            span += len(first) + behind + len(last)
-        if span:
+        # A handful of steps for each event, which stay where the processor has them at hand.
+        starts, find = events.startswith, events.find
+        before, between, behind = len(first), len(inside), len(last)
+        at = start
+        while starts(first, at):
+            end = find(b'"', at + before)
+            if inside:
+                if not starts(inside, end):
+                    break
+                end = find(b'"', end + between)
+            if not starts(last, end):
+                break
+            at = end + behind
+        if at > start:
             self._patience = _PATIENCE
-        return span
-
-    def _like(self, texts: list[bytes]) -> int:
-        """How many of ``texts`` are, from the beginning, what may stand between ``_first`` and ``_last``."""
-        inside, quotes = self._inside, self._quotes
-        if not inside:
-            if b'"' not in b"".join(texts):
-                return len(texts)
-            return next(index for index, text in enumerate(texts) if b'"' in text)
-        for index, text in enumerate(texts):
-            if text.count(b'"') != quotes or inside not in text:
-                return index
-        return len(texts)
+        return at - start

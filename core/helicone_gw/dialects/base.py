@@ -65,7 +65,7 @@ class NeverRepeating:
     ends_with: tuple[bytes, ...] = ()
     """See `StreamReader.ends_with`."""
 
-    def repeated(self, events: bytes) -> int:
+    def repeated(self, events: bytes, start: int = 0) -> int:
         """See `StreamReader.repeated`."""
         return 0
 
@@ -93,8 +93,8 @@ class StreamReader(Protocol):
     def feed(self, event: bytes) -> EventFacts:
         """Read one whole event (bytes with its blank line). Never raises: what is not understood says nothing."""
 
-    def repeated(self, events: bytes) -> int:
-        """How many bytes at the beginning of ``events`` (whole ones, one behind the other) need not be fed.
+    def repeated(self, events: bytes, start: int = 0) -> int:
+        """How many bytes of ``events`` (whole ones, one behind the other) from ``start`` on need not be fed.
 
         They are events that carry content, and say nothing else that an event before them has not said.
         """

@@ -193,7 +193,7 @@ class Relay:
             return b"".join(pieces)
         left: list[bytes] = []
         start = at = 0
-        while (at := at + reader.repeated(events[at:])) < len(events):
+        while (at := at + reader.repeated(events, at)) < len(events):
             end = events.find(b"\n\n", at) + 2
             event = events[at:end] if end > 1 else events[at:]
             if not self._pass(event, reader.feed(event)):

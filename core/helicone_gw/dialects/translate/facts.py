@@ -48,7 +48,7 @@ class TranslatedReader:
         """Number of the client's next event."""
         return self._translator.sequence
 
-    def repeated(self, events: bytes) -> int:
+    def repeated(self, events: bytes, start: int = 0) -> int:
         """None: a translated event differs from the one that was read."""
         return 0
 
