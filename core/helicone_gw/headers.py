@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from operator import itemgetter, methodcaller
+from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
@@ -130,13 +130,11 @@ def fields_of(head: bytes) -> list[tuple[bytes, bytes]]:
     >>> fields_of(b"GET / HTTP/1.1\\r\\nHost: here\\r\\n\\r\\n")
     [(b'host', b'here')]
     """
-    # Without a frame of Python for any of them.
-    parts = tuple(map(_PARTED, head.split(b"\r\n")[1:-2]))
-    return list(zip(map(bytes.lower, map(itemgetter(0), parts)), map(_STRIPPED, map(_BEHIND, parts)), strict=True))
-
-
-_PARTED, _STRIPPED = methodcaller("partition", b":"), methodcaller("strip", b" \t")
-_BEHIND: Callable[[tuple[bytes, bytes, bytes]], bytes] = itemgetter(2)
+    fields = []
+    for line in head.split(b"\r\n")[1:-2]:
+        name, _, value = line.partition(b":")
+        fields.append((name.lower(), value.strip(b" \t")))
+    return fields
 
 
 class ByNames(Generic[T]):

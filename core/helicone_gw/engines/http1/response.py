@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from http import HTTPStatus
-from itertools import chain, repeat
 from typing import NamedTuple
 
 from helicone_gw.engines.http1.errors import BadAnswer
@@ -26,7 +25,6 @@ _KINDS = {
     b"keep-alive": _HOP,
     b"proxy-connection": _HOP,
 }
-_LINE_ENDS = repeat(b"\r\n")
 
 
 class Answer:
@@ -54,11 +52,9 @@ class Answer:
         for place in plan.connections:
             if b"close" in given[place][1].lower():
                 self.close = True
-        values = map(value_of, plan.passing(given))
-        lines = chain.from_iterable(zip(plan.beginnings, values, _LINE_ENDS, strict=False))
-        self._fields = (_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status) + b"".join(lines)
-        text = self._fields
-        ends = 1 + len(plan.beginnings)
+        values = tuple(map(value_of, plan.passing(given)))
+        text = self._fields = (_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status) + plan.lines % values
+        ends = 1 + len(values)
         if text.count(b"\n") != ends or text.count(b"\r") != ends or b"\0" in text:
             raise BadAnswer("a field of the answer has CR, LF or NUL in it")
 
@@ -119,12 +115,12 @@ class Answer:
 class _Plan(NamedTuple):
     """What becomes of the fields of an answer with certain names.
 
-    ``passing`` picks those that are sent, ``beginnings`` stand before their values; ``lengths`` and ``connections`` are
+    ``passing`` picks those that are sent, ``lines`` are theirs but for the values; ``lengths`` and ``connections`` are
     the places of those that say how long the body is, and what becomes of the connection: that is for us to say.
     """
 
     passing: Picker
-    beginnings: tuple[bytes, ...]
+    lines: bytes
     lengths: tuple[int, ...]
     connections: tuple[int, ...]
 
@@ -138,7 +134,7 @@ def _plan(names: tuple[bytes, ...], with_length: bool) -> _Plan:
     places = [place for place, kind in enumerate(kinds) if kind == _PLAIN or (kind == _LENGTH and with_length)]
     return _Plan(
         picking(places, len(names)),
-        tuple([bytes(names[place]) + b": " for place in places]),
+        b"".join([bytes(names[place]).replace(b"%", b"%%") + b": %b\r\n" for place in places]),
         tuple([place for place, kind in enumerate(kinds) if kind == _LENGTH]),
         tuple([place for place, kind in enumerate(kinds) if kind == _CONNECTION]),
     )

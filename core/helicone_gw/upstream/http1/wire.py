@@ -6,7 +6,6 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import chain
 from typing import NamedTuple
 
 import httpx
@@ -95,23 +94,23 @@ def request_head(request: WireRequest) -> bytes:
 
 def field_lines(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
     """The lines of ``headers``, each with a line end before it. Raises what `request_head` does for them."""
-    beginnings = _beginnings(tuple(map(name_of, headers)))
-    lines = b"".join(chain.from_iterable(zip(beginnings, map(value_of, headers), strict=True)))
+    values = tuple(map(value_of, headers))
+    lines = _template(tuple(map(name_of, headers))) % values
     # One look at the whole instead of one at every value: more line ends than lines are somebody's injection.
-    if lines.count(b"\n") != len(beginnings) or lines.count(b"\r") != len(beginnings) or b"\0" in lines:
+    if lines.count(b"\n") != len(values) or lines.count(b"\r") != len(values) or b"\0" in lines:
         raise httpx.LocalProtocolError("a header value holds CR, LF or NUL")
     return lines
 
 
 @ByNames
-def _beginnings(names: tuple[bytes, ...]) -> tuple[bytes, ...]:
-    """What stands before the value of each field of a request with these names."""
+def _template(names: tuple[bytes, ...]) -> bytes:
+    """The lines of a request with these names, but for the values."""
     for name in names:
         if not _TOKEN.fullmatch(name):
             raise httpx.LocalProtocolError("a header name is malformed")
         if name.lower() in _FRAMING:
             raise httpx.LocalProtocolError("the framing follows from the body and is no header field")
-    return tuple([b"\r\n" + name + b": " for name in names])
+    return b"".join([b"\r\n" + name.replace(b"%", b"%%") + b": %b" for name in names])
 
 
 def _checked(method: bytes, target: bytes) -> bytes:

@@ -27,8 +27,8 @@ def answer(
 
 def test_a_body_that_is_there_is_counted() -> None:
     assert (
-        answer(201, [(b"X-A", b"b")]).begin(b"hi", False)
-        == b"HTTP/1.1 201 Created\r\nX-A: b\r\ncontent-length: 2\r\n\r\nhi"
+        answer(201, [(b"X-%b", b"%d")]).begin(b"hi", False)
+        == b"HTTP/1.1 201 Created\r\nX-%b: %d\r\ncontent-length: 2\r\n\r\nhi"
     )
 
 

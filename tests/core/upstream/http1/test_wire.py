@@ -32,9 +32,9 @@ async def stream() -> AsyncIterator[bytes]:
 
 
 def test_a_request_as_it_goes_out() -> None:
-    fields = [(b"Host", b"llm.example"), (b"x-a", b"1"), (b"X-A", b"\xe9")]
+    fields = [(b"Host", b"llm.example"), (b"x-%b", b"%d"), (b"X-A", b"\xe9")]
     assert head(target=b"/v1/x?a=%20b", headers=fields) == (
-        b"POST /v1/x?a=%20b HTTP/1.1\r\nHost: llm.example\r\nx-a: 1\r\nX-A: \xe9\r\ncontent-length: 2\r\n\r\n"
+        b"POST /v1/x?a=%20b HTTP/1.1\r\nHost: llm.example\r\nx-%b: %d\r\nX-A: \xe9\r\ncontent-length: 2\r\n\r\n"
     )
 
 
