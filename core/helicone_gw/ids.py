@@ -8,9 +8,10 @@ import time
 from collections.abc import Iterator
 
 _BLOCK = 512
-_VERSION = 0x7 << 76
+_VERSION = 0x7 << 12
 _VARIANT = 0b10 << 62
 _LOW_62 = (1 << 62) - 1
+_packed = struct.Struct(">QQ").pack
 
 
 def _random_words() -> Iterator[int]:
@@ -42,5 +43,6 @@ def new_id() -> str:
         _words = _random_words()
         word = next(_words)
     fraction = (rest << 12) // 1_000_000
-    digits = f"{milliseconds << 80 | _VERSION | fraction << 64 | _VARIANT | word & _LOW_62:032x}"
+    # Two halves: no number here is longer than what the processor counts with.
+    digits = _packed(milliseconds << 16 | _VERSION | fraction, _VARIANT | word & _LOW_62).hex()
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

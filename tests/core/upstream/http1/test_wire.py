@@ -94,11 +94,11 @@ def test_what_cannot_be_sent(change: dict[str, Any]) -> None:
 def test_names_that_are_remembered_are_bounded() -> None:
     for n in range(ByNames.REMEMBERED + 10):
         head(headers=[(b"x-%d" % n, b"")])
-    assert wire._beginnings.remembered.cache_info().currsize <= ByNames.REMEMBERED
+    assert wire._template.remembered.cache_info().currsize <= ByNames.REMEMBERED
     many = [(b"y-%d" % n, b"") for n in range(ByNames.LONGEST + 1)]
-    before = wire._beginnings.remembered.cache_info()
+    before = wire._template.remembered.cache_info()
     assert head(headers=many).count(b"\r\ny-") == len(many)
-    assert wire._beginnings.remembered.cache_info() == before, "a list as long as that is looked at every time"
+    assert wire._template.remembered.cache_info() == before, "a list as long as that is looked at every time"
 
 
 @given(st.lists(st.tuples(st.binary(max_size=6), st.binary(max_size=12)), max_size=4))
