@@ -5,7 +5,8 @@
 -- In the sorted set, "=<id>" is an exchange that was settled.
 (function()
   local function whole(number)
-    return string.format('%.0f', number)
+    -- Nothing taken away from nothing is -0 to Lua, which is no number to Redis.
+    return string.format('%.0f', number + 0)
   end
   local function numbers(args, from)
     local all = {}

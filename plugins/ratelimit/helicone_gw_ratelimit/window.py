@@ -92,7 +92,7 @@ class Window:
     lua: ClassVar[str] = """(function()
   local exact, slack = 10000, 60000
   local function text(number)
-    return string.format('%.0f', number)
+    return string.format('%.0f', number + 0)  -- -0 is no number to Redis
   end
   local function used(keys)
     return tonumber(redis.call('HGET', keys[2], 'sum') or '0')

@@ -188,6 +188,15 @@ def test_settling_puts_what_it_cost_in_the_place_of_what_was_reserved(books: Boo
     assert books.read("b") == (250, 0, 0, 0)
 
 
+def test_a_reservation_of_nothing_is_settled_and_ends_like_any_other(books: Books) -> None:
+    books.seed("b")
+    assert books.reserve("b", "1", 0, lease=2 * MINUTE)[0] == 1
+    assert books.settle("b", "1", 7)[:2] == (7, 7)
+    assert books.reserve("b", "2", 0, lease=2 * MINUTE)[0] == 1
+    books.now += 3 * MINUTE
+    assert books.read("b") == (7, 0, 0, 0)
+
+
 def test_nothing_spent_gives_all_of_it_back(books: Books) -> None:
     books.seed("b")
     books.reserve("b", "1", DOLLAR)
