@@ -38,7 +38,7 @@ class Segment:
         return segment
 
     def append(self, data: bytes, sequence: int) -> int:
-        """Write the record ``sequence`` in one call; returns its bytes. Raises `OSError`; nothing of it is there then."""
+        """Write the record ``sequence`` in one call; returns its bytes. Raises `OSError`: nothing is there then."""
         written = os.write(self._file, data)
         if written != len(data):
             # A full disk takes part of it. What is left would end all reading here.
