@@ -55,22 +55,12 @@ class HookCaller:
     def next_word(self, hooks: Iterator[Hook], exchange: Exchange, argument: Any = NOTHING) -> tuple[Hook, Any] | None:
         """Call ``hooks`` until one says something: that hook, and what it says or the coroutine that comes to it.
 
-        ``None`` when they are through. Most have nothing to say of most exchanges: this is the shortest way past them.
+        ``None`` when they are through: most have nothing to say of most exchanges.
         """
         for hook in hooks:
-            if not hook.at_once:
-                return hook, self.call(hook, exchange, argument)
-            exchange._layer = hook.index
-            try:
-                said = hook.call(exchange) if argument is NOTHING else hook.call(exchange, argument)
-            except GatewayError as error:
-                raise Raised(error, hook.index) from error
-            except Exception as fault:
-                self._fault(hook, exchange, fault)
-                continue
+            said = self.begin(hook, exchange, argument)
             if said is not None:
-                awaited = not isinstance(said, _VALUES) and inspect.isawaitable(said)
-                return hook, self._waited(hook, exchange, said) if awaited else said
+                return hook, said
         return None
 
     def begin(self, hook: Hook, exchange: Exchange, argument: Any = NOTHING) -> Any:

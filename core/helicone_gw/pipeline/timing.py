@@ -7,7 +7,7 @@ here is run.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -83,14 +83,6 @@ class TimedCaller(HookCaller):
         if timing.noted:
             # It grows while the exchange lasts: whoever writes a row has what is over by then.
             exchange.annotate(NOTE, self._noted)
-
-    def next_word(self, hooks: Iterator[Hook], exchange: Exchange, argument: Any = NOTHING) -> tuple[Hook, Any] | None:
-        """As the untimed one."""
-        for hook in hooks:
-            said = self.begin(hook, exchange, argument)
-            if said is not None:
-                return hook, said
-        return None
 
     def begin(self, hook: Hook, exchange: Exchange, argument: Any = NOTHING) -> Any:
         """As the untimed one."""
