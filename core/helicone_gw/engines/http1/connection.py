@@ -70,7 +70,7 @@ class Connection(asyncio.Protocol):
         """Bytes of a request, or of a later one."""
         if self._lingering or self.lost:
             return
-        if self.cycle is not None and self.reader.complete:
+        if self.output.paused if self.cycle is None else self.reader.complete:
             self._keep_for_later(data)
             return
         if self._fresh:
@@ -105,8 +105,11 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The client has caught up."""
         self.output.resume()
-        if self._ahead and self.cycle is None:
-            self._proceed()
+        if self.cycle is None:
+            limits = self.lane.limits
+            self._lasts(limits.linger if self._lingering else limits.stall if self.closing else limits.keep_alive)
+            if self._ahead:
+                self._proceed()
 
     # Reading.
 
@@ -236,9 +239,15 @@ class Connection(asyncio.Protocol):
 
     def check(self, now: float) -> None:
         """Close what has taken too long."""
-        if now >= self.deadline:
-            self._expire()
-        elif self.output.stalled_for(now) >= self.lane.limits.stall:
+        late = now >= self.deadline
+        if not (late or self.output.paused):
+            return
+        silence = self.output.stalled_for(now)
+        if silence is None:
+            if late:
+                self._expire()
+        elif silence >= self.lane.limits.stall:
+            # However long it takes, nothing else is expected of a client that has yet to take what it was sent.
             self.lane.counters.stalls += 1
             self.transport.abort()
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import math
+import sys
+import termios
 
 
 class Output:
@@ -95,11 +98,21 @@ class Output:
         finally:
             self._waiters.remove(waiter)
 
-    def stalled_for(self, now: float) -> float:
-        """Seconds since the client was seen to take something of what it must; 0 while it keeps up."""
-        if not self.paused:
-            return 0.0
-        unsent = self.transport.get_write_buffer_size()
+    def stalled_for(self, now: float) -> float | None:
+        """Seconds since the client was seen to take something of what it must; ``None`` where it has everything."""
+        unsent = self._under_way()
         if unsent != self._unsent:
             self._unsent, self._taken_at = unsent, now
-        return now - self._taken_at
+        return now - self._taken_at if unsent else None
+
+    def _under_way(self) -> int:
+        """Bytes that wait here, and those in the system's own buffer that the client has not acknowledged."""
+        transport = self.transport
+        try:
+            waiting = transport.get_write_buffer_size()
+            held = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+        except (OSError, ValueError):
+            return waiting  # the system does not say
+        except RuntimeError:
+            return 0  # uvloop's word for a transport that is closed already
+        return waiting + int.from_bytes(held, sys.byteorder)

@@ -7,6 +7,7 @@ import contextlib
 import gc
 from contextlib import AsyncExitStack
 
+import pytest
 from structlog.testing import capture_logs
 
 from helicone_gw.asgi.types import Receive, Scope, Send
@@ -118,6 +119,41 @@ async def test_the_next_request_waits_until_an_answer_is_taken() -> None:
         for _ in range(20):
             assert len((await client.answer()).body) == 10_000_000
         assert served.lane.counters.requests == 20
+
+
+async def test_answers_that_nobody_takes_are_not_heaped_up() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await reply(send, bytes(10_000_000))
+
+    async with serving(app) as served, served.client(limit=64 * 1024) as client:
+        for _ in range(5):
+            await client.send(HELLO)  # each when the one before was answered, as far as the server is concerned
+            for _ in range(20):
+                await asyncio.sleep(0.001)
+        assert served.lane.counters.requests == 1
+        for _ in range(5):
+            assert len((await client.answer()).body) == 10_000_000
+
+
+@pytest.mark.parametrize("last", [False, True])
+async def test_an_answer_may_be_taken_slowly(last: bool) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await reply(send, bytes(10_000_000), fields={b"connection": b"close"} if last else None)
+
+    limits = Limits()
+    async with serving(app, limits) as served, served.client(limit=1000) as client:
+        await client.send(HELLO)
+        await until(lambda: any(each.output.paused for each in served.lane.connections))
+        (connection,) = served.lane.connections
+        await client.reader.readuntil(b"\r\n\r\n")
+        now = asyncio.get_running_loop().time()
+        for _ in range(10):
+            await client.reader.readexactly(1_000_000)
+            await until(lambda now=now: connection.output.stalled_for(now) in (0, None))  # type: ignore[misc]
+            if connection.output.stalled_for(now) is not None:
+                now += max(limits.keep_alive, limits.stall) - 1
+                connection.check(now)
+        assert served.lane.counters.stalls == 0
 
 
 async def test_connections_past_the_bound_are_turned_away() -> None:
