@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from msgspec import Struct
 
-from helicone_gw_logging.notes import NOTED, noted
+from helicone_gw_logging.notes import LIMITED, NOTED, OVER_LIMIT, limited, noted
 from helicone_gw_logging.texts import label
 from helicone_gw_logging.trace import TRACED, trace_of
 
@@ -113,6 +113,11 @@ def facts_of(exchange: Exchange, annotations: bytes, status: int | None = None, 
     else:
         ended = (outcome.status, outcome.kind, outcome.code or error.code, outcome.message or error.message)
     said = helicone.properties
+    notes = noted(exchange.annotations, helicone.cache.enabled)
+    if ended[1] == "refused" and (ended[0] == 429 or ended[0] == 402):
+        notes = limited(notes, ended[0])
+        if ended[0] == 429:
+            said = {**said, LIMITED: OVER_LIMIT}
     sent, kept = exchange.request_capture, exchange.response_capture
     url, attempts = None, []
     for attempt in exchange.attempts:
@@ -135,7 +140,7 @@ def facts_of(exchange: Exchange, annotations: bytes, status: int | None = None, 
             *(_NO_KEY if key is None else _key(key)),
             *ended,
             *trace_of(exchange.id, asked.headers),
-            *noted(exchange.annotations, helicone.cache.enabled),
+            *notes,
             label(exchange.organization, 128) or "default",
             "gateway",
             helicone.user_id or asked.user,

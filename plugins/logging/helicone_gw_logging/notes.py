@@ -35,6 +35,12 @@ _READ = (
 """The notes that count, in the order in which `_columns` takes them."""
 _UNSAVED = (None,) * len(_SAVED)
 _NOTHING: tuple[Any, ...] = (False, *[None] * (len(NOTED) - 1))
+_LIMITED = NOTED.index("ratelimit_status")
+OVER_LIMIT = "bucket_rate_limited"
+"""What Helicone calls a request that a limit refused, in the property `LIMITED`."""
+LIMITED = "Helicone-Rate-Limit-Status"
+_REFUSED = {429: OVER_LIMIT, 402: "budget_exceeded"}
+"""By what the gateway answered: a limit may also refuse what waited at it, or another plugin's limit."""
 _CACHED_ANYWAY: tuple[Any, ...] = (True, *_NOTHING[1:])
 
 
@@ -54,8 +60,13 @@ def noted(notes: Mapping[str, Any], cache_asked: bool | None) -> tuple[Any, ...]
         return _columns(read, cache_asked)
 
 
+def limited(columns: tuple[Any, ...], refused: int) -> tuple[Any, ...]:
+    """`noted` columns of an exchange that the gateway itself ``refused`` with that status, 429 or 402."""
+    return (*columns[:_LIMITED], _REFUSED[refused], *columns[_LIMITED + 1 :])
+
+
 def _columns(read: tuple[Any, ...], cache_asked: bool | None) -> tuple[Any, ...]:
-    *of_caches, limited, threat, found, lost = read
+    *of_caches, status_of_limits, threat, found, lost = read
     status, reference, *saved = _cache([tuple(of_caches[:_EACH]), tuple(of_caches[_EACH:])])
     if threat is None:
         threat = found
@@ -64,7 +75,7 @@ def _columns(read: tuple[Any, ...], cache_asked: bool | None) -> tuple[Any, ...]
         status,
         text(reference) if status in _HITS else None,
         *(_UNSAVED if status is None else map(_known, saved)),
-        text(limited),
+        text(status_of_limits),
         None if threat is None else bool(threat),
         text(", ".join(map(str, lost))) if isinstance(lost, (list, tuple)) else text(lost),
     )

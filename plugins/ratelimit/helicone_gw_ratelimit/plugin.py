@@ -229,6 +229,7 @@ class RatelimitPlugin(Plugin):
             self._count("admitted", claim.rule.name)
         self._renewal.began(claims)
         exchange.annotate(f"{self.name}.limits", [claim.rule.name for claim in claims])
+        exchange.annotate("ratelimit.status", "admitted")
 
     def _refusal(self, exchange: Exchange, claims: Sequence[Claim]) -> GatewayError:
         """What the client is told: a budget's refusal before a policy's, the longest wait before a shorter one."""

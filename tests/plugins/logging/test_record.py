@@ -154,6 +154,35 @@ def test_every_outcome(exchange: Build, outcome: Outcome, error: Any, status: in
     assert row["error_message"] == (outcome.message or (error.message if error else None))
 
 
+@pytest.mark.parametrize(
+    ("outcome", "noted", "status", "properties"),
+    [
+        (Outcome("ok", 200), {"ratelimit.status": "admitted"}, "admitted", {}),
+        # Contract 0: the word and the property by which Helicone's users look for these.
+        (Outcome("refused", 429), {}, "bucket_rate_limited", {"Helicone-Rate-Limit-Status": "bucket_rate_limited"}),
+        # One limit admitted it, and one further in did not.
+        (
+            Outcome("refused", 429),
+            {"ratelimit.status": "admitted", "cache.status": "miss"},
+            "bucket_rate_limited",
+            {"Helicone-Rate-Limit-Status": "bucket_rate_limited"},
+        ),
+        (Outcome("refused", 402), {"ratelimit.status": "admitted"}, "budget_exceeded", {}),
+        (Outcome("refused", 403), {}, None, {}),
+        # Not a limit of the gateway, but the provider's.
+        (Outcome("upstream_error", 429), {}, None, {}),
+    ],
+)
+def test_what_became_of_limits(
+    exchange: Build, outcome: Outcome, noted: dict[str, str], status: str | None, properties: dict[str, str]
+) -> None:
+    done = exchange(outcome=outcome)
+    for name, value in noted.items():
+        done.annotate(name, value)
+    written = record(done)
+    assert (row_of(written)["ratelimit_status"], written.facts.properties) == (status, properties)
+
+
 def test_refused_before_anything_was_known(exchange: Build) -> None:
     bare = exchange(body=None, model=None)
     bare.attempts, bare.usage, bare.cost, bare.provider, bare.model = [], None, None, None, None

@@ -72,6 +72,14 @@ def test_it_is_offered_as_a_plugin_that_fails_open() -> None:
     assert RatelimitPlugin.on_failure == "open"
 
 
+async def test_the_log_is_told_who_was_admitted(gateway: GatewayFactory) -> None:
+    async with gateway(PLUGIN) as running:
+        await running.chat(headers=by("1;w=60"))
+        await running.chat()
+        limited, free = running.exchanges
+    assert (limited.annotations.get("ratelimit.status"), free.annotations.get("ratelimit.status")) == ("admitted", None)
+
+
 @pytest.mark.parametrize("stream", [False, True])
 async def test_two_of_a_minute_then_none_until_half_of_it_is_over(
     gateway: GatewayFactory, virtual_time: VirtualClock, stream: bool
