@@ -92,6 +92,25 @@ async def test_it_costs_what_the_same_exchange_costs_through_the_gateway(told: I
     assert row["cost_nano_usd"] == COST
 
 
+@pytest.mark.parametrize(
+    ("status", "answer", "text", "cost"),
+    [
+        (429, {"error": {"message": "Slow down"}}, None, (0, "no charge")),
+        (500, {"error": {"message": "Sorry"}}, None, (0, "no charge")),
+        (200, {}, None, (None, None)),  # an answer that says nothing of its usage
+        (-3, {}, None, (None, None)),
+        (500, {}, "Error: socket hang up", (None, None)),  # whoever hung up, it may have been billed
+        (500, {"_type": "tool"}, None, (None, None)),
+    ],
+)
+async def test_what_a_provider_refused_costs_nothing_as_it_does_through_the_gateway(
+    told: Ingesting, status: int, answer: Any, text: str | None, cost: tuple[int | None, str | None]
+) -> None:
+    asked = {"_type": "tool", "toolName": "t"} if "_type" in answer else CHAT
+    row = await told.log("/custom/v1/log", told.call(asked, answer, text=text, status=status))
+    assert (row["cost_nano_usd"], row["cost_source"]) == cost
+
+
 @pytest.mark.parametrize("way", ["streamed_data", "textBody", "events"])
 async def test_a_stream_is_built_again_and_says_the_same_as_a_whole_answer(told: Ingesting, way: str) -> None:
     whole = await told.log("/oai/v1/log", told.call())

@@ -232,6 +232,16 @@ async def test_association_properties_are_helicones_headers(told: Ingesting) -> 
     assert properties.get("App", properties.get("app")) == "x"
 
 
+async def test_what_a_span_says_that_a_provider_refused_costs_nothing(told: Ingesting) -> None:
+    failed: dict[str, Any] = {"status": {"code": 2, "message": "No"}}
+    asked = {name: value for name, value in OPENLLMETRY.items() if "usage" not in name}
+    refused = {**asked, "http.response.status_code": 429}
+    # Of the other nobody says that it came from the provider.
+    await send(told, payload(span(told, asked, **failed), span(told, refused, number=2, **failed)), "json")
+    rows = {row["status"]: (row["cost_nano_usd"], row["cost_source"]) for row in await told.rows()}
+    assert rows == {429: (0, "no charge"), 500: (None, None)}
+
+
 @pytest.mark.parametrize("encoding", ["json", "protobuf"])
 async def test_a_span_that_failed_is_a_failure(told: Ingesting, encoding: str) -> None:
     failed = {"status": {"code": 2, "message": "Connection refused"}}

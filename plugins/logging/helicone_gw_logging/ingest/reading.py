@@ -10,14 +10,12 @@ from msgspec import Struct
 
 from helicone_gw import Usage, wire_format
 from helicone_gw_logging.ingest.chunks import as_json, is_chunk, rebuild, split
-from helicone_gw_logging.ingest.told import CUSTOM
+from helicone_gw_logging.ingest.told import CUSTOM, EVENT
 
 EVENTS = "text/event-stream"
 PLAIN = "text/plain; charset=utf-8"
 _JSON = "application/json"
 _OWN = {"openai": ("openai", "chat"), "anthropic": ("anthropic", "messages"), "gemini": ("gemini", "generate_content")}
-_HELICONE = "helicone"
-"""Dialect of events that are no exchange with a model: tools, vector databases, data."""
 _KINDS = frozenset({"tool", "vector_db", "data"})
 _ANTHROPIC = frozenset({"message", "message_start", "message_delta", "message_stop"})
 
@@ -100,7 +98,7 @@ def _helicone_event(asked: Mapping[str, Any], answer: Any) -> Answer | None:
     failed = given.get("status") in ("error", "failed") or given.get("error") is not None
     message = given.get("message") if isinstance(given.get("message"), str) else None
     return Answer(
-        _HELICONE,
+        EVENT,
         kind,
         msgspec.json.encode(given),
         _JSON,

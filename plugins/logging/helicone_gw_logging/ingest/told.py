@@ -28,10 +28,14 @@ from helicone_gw_logging.record import LogRecord, record
 
 CUSTOM = "custom"
 """Provider and dialect of what nobody knows by name."""
+EVENT = "helicone"
+"""Dialect of events that are no exchange with a model: tools, vector databases, data, spans that hold others."""
 UNKNOWN_PATH = "async-unknown-path"
 """Path of an exchange whose address was not told."""
 
 _PRICED_AS = {"openai": "openai", "anthropic": "anthropic", "gemini": "gemini"}
+_NOT_BILLED = Cost(0, source="no charge")
+"""What the core says of an attempt that a provider refused."""
 _STATUS_CANCELLED, _STATUS_TIMEOUT, _STATUS_THREAT = -3, -2, -4
 
 Source = Literal["async", "trace"]
@@ -162,10 +166,21 @@ def _cost(told: Told, prices: Prices) -> Cost | None:
     if told.cost is not None:
         return Cost(told.cost, source="provider")
     if told.usage is None:
-        return None
+        return _NOT_BILLED if _refused(told) else None
     # A client that says no provider tells of a model of its dialect's own, as far as there is a price under that name.
     provider = _PRICED_AS.get(told.dialect, told.provider) if told.provider == CUSTOM else told.provider
     override = told.helicone.model_override
     if override is not None:
         return prices.cost(provider, override, told.usage)
     return prices.cost(provider, told.model or told.asked_model, told.usage, asked=told.asked_model)
+
+
+def _refused(told: Told) -> bool:
+    """Whether the provider answered with an error in place of a reply.
+
+    Text, or the beginning of a stream, may be what a program made of an exception; so may the 500 of a span.
+    """
+    status = _http_status(told.status)
+    if status is None or status < 400 or told.dialect == EVENT:
+        return False
+    return status != 500 if told.source == "trace" else told.response_type == "application/json"

@@ -14,7 +14,7 @@ from helicone_gw_logging.ingest.conventions import EMBEDDING, LLM, TOOL, VECTOR_
 from helicone_gw_logging.ingest.conversation import messages, with_content
 from helicone_gw_logging.ingest.helicone_log import Catalogue, provider_name
 from helicone_gw_logging.ingest.spans import Span
-from helicone_gw_logging.ingest.told import CUSTOM, Told
+from helicone_gw_logging.ingest.told import CUSTOM, EVENT, Told
 
 _MAX_LEVELS = 32
 _PATH = "/v1/trace/log"
@@ -73,7 +73,7 @@ def _told(
     return Told(
         source="trace",
         provider=_provider(attributes, catalogue) if model_call else CUSTOM,
-        dialect="openai" if model_call else "helicone",
+        dialect="openai" if model_call else EVENT,
         operation=kind,
         started_at=span.started_at,
         ended_at=span.ended_at,
