@@ -232,6 +232,25 @@ async def test_users_and_what_they_used(running: RunningGateway, exchange: Build
     assert sum(row["value"] for row in overview["user_cost"]) == 2
 
 
+async def test_what_a_user_cost_is_unknown_where_nothing_of_it_is_known(
+    running: RunningGateway, exchange: Build
+) -> None:
+    costs: dict[str, list[Cost | None]] = {"ann": [None, None], "bob": [None, Cost(0)], "eve": [Cost(10**9), None]}
+    done = [
+        exchange(headers={"Helicone-User-Id": user}, received_at=START, cost=cost)
+        for user, each in costs.items()
+        for cost in each
+    ]
+    await log_all(running.gateway.database, done)
+    during = {"timeFilter": {"startTimeUnixSeconds": START, "endTimeUnixSeconds": START + 1}}
+    everything: list[dict[str, Any]] = [{}, during]
+    for asked in everything:
+        users = await ask(running, "POST", "/v1/user/query", asked)
+        measured = await ask(running, "POST", "/v1/user/metrics/query", {"filter": "all", **asked})
+        for found in (users, measured["users"]):
+            assert {user["user_id"]: user["cost"] for user in found} == {"ann": None, "bob": 0, "eve": 1}
+
+
 async def test_other_organizations_see_none_of_them(tmp_path: Path, exchange: Build) -> None:
     plugins: list[Any] = ["logging", {"security": {"keys": KEYS}}]
     async with GatewayFactory(tmp_path)(plugins) as running:

@@ -70,13 +70,13 @@ class UserQuery(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class UserCount(Struct, frozen=True, kw_only=True):
-    """What a user's requests come to; ``cost`` is dollars, as far as it is known."""
+    """What a user's requests come to; ``cost`` is dollars, as far as it is known, null where nothing of it is."""
 
     user_id: str
     count: int
     prompt_tokens: int
     completion_tokens: int
-    cost: float
+    cost: float | None
 
 
 @ROUTES.post("/v1/user/query", body=UserQuery, data=list[UserCount])
@@ -96,7 +96,7 @@ async def listed(call: Call, body: UserQuery) -> list[UserCount]:
             count=user.requests,
             prompt_tokens=user.prompt_tokens,
             completion_tokens=user.completion_tokens,
-            cost=dollars(user.cost_nano_usd) or 0.0,
+            cost=_cost(user),
         )
         for user in found
     ]
@@ -144,7 +144,10 @@ class UserMetricsQuery(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class UserMetrics(Struct, frozen=True, kw_only=True):
-    """A user. ``active_for`` is the number of days (of UTC) with requests, ``cost`` dollars as far as it is known."""
+    """A user. ``active_for`` is the number of days (of UTC) with requests, ``cost`` dollars as far as it is known.
+
+    It is null where it is known of none of the requests.
+    """
 
     id: str
     user_id: str
@@ -157,7 +160,7 @@ class UserMetrics(Struct, frozen=True, kw_only=True):
     average_tokens_per_request: float
     total_completion_tokens: int
     total_prompt_tokens: int
-    cost: float
+    cost: float | None
     unknown_costs: int
 
 
@@ -237,6 +240,11 @@ def _shown(user: User) -> UserMetrics:
         average_tokens_per_request=user.total_tokens / max(1, user.requests),
         total_completion_tokens=user.completion_tokens,
         total_prompt_tokens=user.prompt_tokens,
-        cost=dollars(user.cost_nano_usd) or 0.0,
+        cost=_cost(user),
         unknown_costs=user.unknown_costs,
     )
+
+
+def _cost(user: User) -> float | None:
+    nothing_known = user.unknown_costs >= user.requests and not user.cost_nano_usd
+    return None if nothing_known else dollars(user.cost_nano_usd)
