@@ -18,7 +18,8 @@ from helicone_gw_logging.rollups import gather
 from helicone_gw_logging.statements import Values, put
 from helicone_gw_logging.tables import FEEDBACK, PROPERTY, REQUEST, SCORE
 from helicone_gw_logging.texts import KEY_BYTES, NAME_BYTES, TEXT_BYTES, VALUE_START_BYTES, text
-from helicone_gw_logging.zones import PROPERTY_NAME, unnote
+from helicone_gw_logging.zone_rows import PROPERTY_NAME
+from helicone_gw_logging.zones import unnote
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -54,7 +55,7 @@ async def set_property(
         others = [each for each in before.properties if each[_KEY_LOWER] != lower]
         await connection.execute(delete(PROPERTY).where(PROPERTY.c.seq == before.seq, PROPERTY.c.key_lower == lower))
         await connection.run_sync(put, PROPERTY, [(before.seq, *row)])
-        await unnote(connection, organization, PROPERTY_NAME + lower, before.seq)
+        await unnote(connection, organization, [PROPERTY_NAME + lower], [before.seq])
         after = Logged(before.seq, before.request, [*others, row])
         await move(connection, [(before, after)], knowledge or Knowledge())
     return True

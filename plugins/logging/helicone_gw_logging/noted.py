@@ -1,4 +1,5 @@
-"""The tables of what is noted of the log once it will not change: texts of its zones, how sessions of days are spread.
+"""The tables of what is noted of the log once it will not change: texts and numbers of its zones, how sessions of days
+are spread.
 
 Whoever looks for something reads these, and then only what they do not tell of.
 """
@@ -16,10 +17,28 @@ TEXT_ZONE = Table(
     Column("name", String, primary_key=True),
     Column("zone", BigInteger, primary_key=True, autoincrement=False),
     Column("texts", LargeBinary),
+    Column("places", LargeBinary),
     sqlite_with_rowid=False,
 )
 """All different texts that the requests of a zone have in the column ``name``, or as values of a property
-(`helicone_gw_logging.zones`). NULL where these are too many to be noted, or were changed."""
+(`helicone_gw_logging.zones`), NULL where these are too many to be noted; and which requests have those that few have
+(`helicone_gw_logging.zone_notes`). Both are NULL where one was changed."""
+
+NUMBER_ZONE = Table(
+    "number_zone",
+    METADATA,
+    Column("organization_id", String, primary_key=True),
+    Column("zone", BigInteger, primary_key=True, autoincrement=False),
+    Column("requests", BigInteger, nullable=False),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    Column("changes", BigInteger, nullable=False),
+    Column("numbers", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""How many requests of a zone an organization has, when the first and the last of them were received, and what numbers
+they have, column by column (`helicone_gw_logging.zone_notes`). ``changes``: how often something was said to have
+changed since that was noted; such a zone is noted anew."""
 
 SESSION_SPREAD = Table(
     "session_spread",

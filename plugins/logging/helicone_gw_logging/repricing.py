@@ -17,6 +17,7 @@ from helicone_gw_logging.columns import columns
 from helicone_gw_logging.corrections import Logged, move, read
 from helicone_gw_logging.insert import Knowledge, take_numbers
 from helicone_gw_logging.tables import ATTEMPT, REQUEST
+from helicone_gw_logging.zones import unnote
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -32,8 +33,9 @@ never go back within an organization."""
 
 _NOT_BILLED = "no charge"
 _COST = ("cost_nano_usd", "cost_source", "cost_version", "cost_estimated")
+_REPRICED = (*_COST, "cost_recomputed_at")
 _PLACES = {
-    name: columns(REQUEST).index(name) for name in (*_COST, "cost_recomputed_at", "received_at", "model_override")
+    name: columns(REQUEST).index(name) for name in (*_REPRICED, "organization_id", "received_at", "model_override")
 }
 _USAGE = {
     "input_tokens": "prompt_tokens",
@@ -135,6 +137,8 @@ async def _step(
             of_attempts += changed
     if changes and knowledge is not None:
         await _store(connection, changes, of_attempts)
+        organization = changes[0][0].request[_PLACES["organization_id"]]
+        await unnote(connection, organization, _REPRICED, [request.seq for request, _ in changes])
         await move(connection, changes, knowledge)
     return requests
 
@@ -219,8 +223,7 @@ async def _attempts(connection: AsyncConnection, numbers: Sequence[int]) -> dict
 async def _store(
     connection: AsyncConnection, changes: Sequence[tuple[Logged, Logged]], of_attempts: list[dict[str, Any]]
 ) -> None:
-    names = (*_COST, "cost_recomputed_at")
-    rows = [{"at_seq": new.seq, **{name: new.request[_PLACES[name]] for name in names}} for _, new in changes]
+    rows = [{"at_seq": new.seq, **{name: new.request[_PLACES[name]] for name in _REPRICED}} for _, new in changes]
     await connection.execute(update(REQUEST).where(REQUEST.c.seq == bindparam("at_seq")), rows)
     if of_attempts:
         mine = and_(ATTEMPT.c.seq == bindparam("at_seq"), ATTEMPT.c.number == bindparam("at_number"))

@@ -1,28 +1,26 @@
-"""Zones: which texts the requests of each eight thousand have, so that a text is looked for only where it can be.
+"""Zones: which texts and numbers the requests of each eight thousand have, so that what hardly any request has is
+looked for only where it can be.
 
 A zone is the requests whose numbers (``seq``) divided by `SIZE` are the same. Once all of its numbers are given, none
-comes to it any more, and what is noted of it stays true: texts of requests do not change, and who changes a property
-says so (`unnote`). Paths, messages of errors, names and values of properties come again and again, so that a zone has
-few different ones; what nearly every request has another one of, as ids, is not noted at all.
+comes to it any more, and what is noted of it stays true; who changes something of a request says so (`unnote`), and the
+zone is noted anew. What is noted, `helicone_gw_logging.zone_notes` says.
 """
 
 from __future__ import annotations
 
-import unicodedata
-import zlib
-from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import AsyncIterator, Collection, Iterable
+from typing import TYPE_CHECKING, Final
 
-import msgspec
-from sqlalchemy import ColumnElement, and_, delete, func, select, update
+from msgspec import Struct
+from sqlalchemy import and_, delete, func, select, update
 
 from helicone_gw_logging.insert import take_numbers
-from helicone_gw_logging.noted import TEXT_ZONE
-from helicone_gw_logging.statements import Values, put
-from helicone_gw_logging.tables import PROPERTY, REQUEST
+from helicone_gw_logging.noted import NUMBER_ZONE, TEXT_ZONE
+from helicone_gw_logging.statements import put
+from helicone_gw_logging.tables import REQUEST
 from helicone_gw_logging.totals import SEQUENCE
+from helicone_gw_logging.zone_notes import Places, Wanted, pack_numbers, places_of_text, without
+from helicone_gw_logging.zone_rows import NUMBERS, Rows, read_zone
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -31,27 +29,23 @@ if TYPE_CHECKING:
 
 SIZE: Final = 8192
 """Requests of a zone, of all organizations together."""
-MOST: Final = 1000
-"""Different texts of a zone that are noted at most."""
-MOST_TEXT: Final = 32_768
-"""Characters of all of them together."""
-NAMES: Final = (
-    *("path", "target_url", "operation", "provider", "model", "request_model", "error_code", "error_message"),
-    *("stop_reason", "session_name", "prompt_id", "country_code", "key_name", "key_owner"),
-)
-"""Columns of a request whose texts are noted; a change of these needs a migration that forgets what is noted."""
-PROPERTY_NAME: Final = "property:"
-"""What the key of a property (in lower case) follows in the name of its texts."""
-ANY_PROPERTY: Final = "property"
-"""The name whose texts are unknown where a zone has more keys than are noted."""
-MOST_KEYS: Final = 200
-"""Keys of properties of a zone and an organization that are noted at most."""
-_AT_ONCE: Final = 1000
+ANEW: Final = 100
+"""Zones that are noted anew at once at most, those that changed last first; the others wait for the next time."""
 _PLACE: Final = "texts"
 
 
+class Zone(Struct, frozen=True):
+    """What is noted of an organization's requests in a zone: how many, when the first and the last were received (epoch
+    milliseconds), and their numbers."""
+
+    requests: int
+    first_at: int
+    last_at: int
+    numbers: bytes
+
+
 async def note_zones(database: Database) -> AsyncIterator[int]:
-    """Note the zones that are complete; yields how many that were so far.
+    """Note the zones that are complete, and those in which something has changed; yields how many that were so far.
 
     Every zone is a transaction of its own, so that it may be broken off and begun again at any time, by several
     processes at once. Raises what SQLAlchemy raises.
@@ -61,26 +55,50 @@ async def note_zones(database: Database) -> AsyncIterator[int]:
         async with database.connect() as connection:
             zone, complete = await noted_until(connection), await _given(connection) // SIZE
             first = await connection.scalar(select(func.min(REQUEST.c.seq)))
-            oldest = complete if first is None else first // SIZE
-            zone = max(zone, oldest)
-            if zone >= complete:
-                break
-            rows = await _rows(connection, zone)
-        async with database.begin() as connection:
-            # Whoever else notes zones waits from here to the commit.
-            await connection.run_sync(take_numbers, 0)
-            if await noted_until(connection) <= zone:
-                # What was changed meanwhile, or before, is known to be unknown.
-                columns = TEXT_ZONE.c
-                query = select(columns.organization_id, columns.name).where(columns.zone == zone)
-                there = {tuple(row) for row in await connection.execute(query)}
-                await connection.run_sync(put, TEXT_ZONE, [row for row in rows if row[:2] not in there])
-                await _note_until(connection, zone + 1)
-        done += 1
+        oldest = complete if first is None else first // SIZE
+        zone = max(zone, oldest)
+        if zone >= complete:
+            break
+        done += await _note(database, zone, new=True)
         yield done
-    # What retention has left nothing of.
+    columns = NUMBER_ZONE.c
     async with database.begin() as connection:
-        await connection.execute(delete(TEXT_ZONE).where(TEXT_ZONE.c.zone < oldest))
+        # What retention has left nothing of.
+        for table in (TEXT_ZONE, NUMBER_ZONE):
+            await connection.execute(delete(table).where(table.c.zone < oldest))
+        changed = select(columns.zone).where(columns.changes > 0, columns.zone < complete).distinct()
+        again = [*await connection.scalars(changed.order_by(columns.zone.desc()).limit(ANEW))]
+    for zone in again:
+        done += await _note(database, zone, new=False)
+        yield done
+
+
+async def _note(database: Database, zone: int, *, new: bool) -> bool:
+    """Note a zone; False where it changed meanwhile, or somebody else has noted it."""
+    async with database.connect() as connection:
+        before = await _changes(connection, zone)
+        rows = await read_zone(connection, zone, SIZE)
+    async with database.begin() as connection:
+        # Whoever else notes zones, or changes requests, waits from here to the commit.
+        await connection.run_sync(take_numbers, 0)
+        if (await noted_until(connection) > zone) == new or await _changes(connection, zone) != before:
+            return False
+        await _put(connection, zone, rows)
+        if new:
+            await _note_until(connection, zone + 1)
+    return True
+
+
+async def _put(connection: AsyncConnection, zone: int, rows: Rows) -> None:
+    for table, some in ((TEXT_ZONE, rows.texts), (NUMBER_ZONE, rows.numbers)):
+        await connection.execute(delete(table).where(table.c.zone == zone))
+        await connection.run_sync(put, table, some)
+
+
+async def _changes(connection: AsyncConnection, zone: int) -> dict[str, int]:
+    columns = NUMBER_ZONE.c
+    query = select(columns.organization_id, columns.changes).where(columns.zone == zone, columns.changes > 0)
+    return {row[0]: row[1] for row in await connection.execute(query)}
 
 
 async def noted_until(connection: AsyncConnection) -> int:
@@ -88,48 +106,54 @@ async def noted_until(connection: AsyncConnection) -> int:
     return await connection.scalar(select(SEQUENCE.c.value).where(SEQUENCE.c.name == _PLACE)) or 0
 
 
-async def unnote(connection: AsyncConnection, organization: str, name: str, seq: int) -> None:
-    """Say that nobody knows which texts the zone of the request ``seq`` has under ``name``: one of them has changed.
+async def unnote(
+    connection: AsyncConnection, organization: str, names: Collection[str], requests: Iterable[int]
+) -> None:
+    """Say that these ``requests`` (their ``seq``) have something else in the columns, or properties, ``names``.
 
-    Belongs into the transaction that changes it, behind `insert.take_numbers`.
+    Belongs into the transaction that changes them, behind `insert.take_numbers`.
     """
-    columns, zone = TEXT_ZONE.c, seq // SIZE
-    own = and_(columns.organization_id == organization, columns.name == name, columns.zone == zone)
-    await connection.execute(delete(TEXT_ZONE).where(own))
-    await connection.run_sync(put, TEXT_ZONE, [(organization, name, zone, None)])
+    texts, numbers = TEXT_ZONE.c, NUMBER_ZONE.c
+    for zone in sorted({seq // SIZE for seq in requests}):
+        own = and_(texts.organization_id == organization, texts.name.in_(names), texts.zone == zone)
+        await connection.execute(delete(TEXT_ZONE).where(own))
+        unknown = [(organization, name, zone, None, None) for name in names if name not in NUMBERS]
+        await connection.run_sync(put, TEXT_ZONE, unknown)
+        mine = and_(numbers.organization_id == organization, numbers.zone == zone)
+        noted = await connection.scalar(select(numbers.numbers).where(mine))
+        if noted is None:
+            # Not noted yet, and perhaps being read at this moment.
+            row = (organization, zone, 0, 0, 0, 1, pack_numbers({}, ()))
+            await connection.run_sync(put, NUMBER_ZONE, [row])
+        else:
+            left = without(noted, [name for name in names if name in NUMBERS])
+            values = {"numbers": left, "changes": numbers.changes + 1}
+            await connection.execute(update(NUMBER_ZONE).where(mine).values(values))
 
 
-async def zones_with(
-    connection: AsyncConnection, organization: str, name: str, parts: Iterable[str]
-) -> tuple[set[int], int]:
-    """The zones in which a request may have one of ``parts`` in a text of column ``name``, in any case and with any
-    accents, and the first zone of which nothing is known."""
-    until, wanted, found = await noted_until(connection), [folded(part) for part in parts], set[int]()
+async def zones_with_text(
+    connection: AsyncConnection, organization: str, name: str, wanted: Wanted, until: int
+) -> dict[int, Places]:
+    """The zones before ``until`` in which a request may have a text as it is ``wanted`` in column ``name``, and where
+    in these."""
     columns = TEXT_ZONE.c
-    query = select(columns.zone, columns.texts).where(
-        columns.organization_id == organization, columns.name == name, columns.zone < until
-    )
-    known: dict[bytes | None, bool] = {None: True}
-    for zone, texts in await connection.execute(query):
-        there = known.get(texts)
-        if there is None:
-            there = known[texts] = any(part in each for each in _unpacked(texts) for part in wanted)
-        if there:
-            found.add(zone)
-    return found, until
+    own = and_(columns.organization_id == organization, columns.name == name, columns.zone < until)
+    found = dict[int, Places]()
+    for zone, texts, places_of in await connection.execute(
+        select(columns.zone, columns.texts, columns.places).where(own)
+    ):
+        places = places_of_text(texts, places_of, wanted)
+        if places is None or places:
+            found[zone] = places
+    return found
 
 
-def folded(said: str) -> str:
-    """A text without cases and accents: what any database takes for alike becomes the same, character by character."""
-    if said.isascii():
-        return said.lower()
-    plain = unicodedata.normalize("NFD", unicodedata.normalize("NFD", said).casefold())
-    return "".join(each for each in plain if not unicodedata.combining(each))
-
-
-@lru_cache(maxsize=256)
-def _unpacked(texts: bytes) -> tuple[str, ...]:
-    return tuple(map(folded, msgspec.json.decode(zlib.decompress(texts), type=list[str])))
+async def noted_zones(connection: AsyncConnection, organization: str, until: int) -> dict[int, Zone]:
+    """What is noted of the numbers of an organization's requests, zone by zone before ``until``."""
+    columns = NUMBER_ZONE.c
+    noted = select(columns.zone, columns.requests, columns.first_at, columns.last_at, columns.numbers)
+    own = and_(columns.organization_id == organization, columns.zone < until)
+    return {zone: Zone(*rest) for zone, *rest in await connection.execute(noted.where(own))}
 
 
 async def _given(connection: AsyncConnection) -> int:
@@ -137,54 +161,6 @@ async def _given(connection: AsyncConnection) -> int:
     # One more than that is the first that is yet to come.
     last = await connection.scalar(select(SEQUENCE.c.value).where(SEQUENCE.c.name == REQUEST.name)) or 0
     return last + 1
-
-
-def _text(name: str) -> ColumnElement[Any]:
-    return REQUEST.c[name]
-
-
-async def _rows(connection: AsyncConnection, zone: int) -> list[Values]:
-    """The rows of `TEXT_ZONE` for one zone."""
-    own = and_(REQUEST.c.seq >= zone * SIZE, REQUEST.c.seq < (zone + 1) * SIZE)
-    texts: dict[str, list[set[str | None]]] = defaultdict(lambda: [set() for _ in NAMES])
-    async with connection.stream(select(REQUEST.c.organization_id, *map(_text, NAMES)).where(own)) as result:
-        async for some in result.partitions(_AT_ONCE):
-            organizations = {row[0] for row in some}
-            for organization in organizations:
-                mine = some if len(organizations) == 1 else [row for row in some if row[0] == organization]
-                for there, column in zip(texts[organization], [*zip(*mine, strict=True)][1:], strict=True):
-                    there.update(column)
-    rows = [
-        (organization, name, zone, _packed({each for each in there if each is not None}))
-        for organization, columns in texts.items()
-        for name, there in zip(NAMES, columns, strict=True)
-        if there != {None}
-    ]
-    return rows + await _of_properties(connection, zone)
-
-
-async def _of_properties(connection: AsyncConnection, zone: int) -> list[Values]:
-    columns, found = PROPERTY.c, defaultdict[str, dict[str, set[str]]](lambda: defaultdict(set))
-    own = and_(columns.seq >= zone * SIZE, columns.seq < (zone + 1) * SIZE)
-    async with connection.stream(
-        select(columns.organization_id, columns.key_lower, columns.value).where(own).distinct()
-    ) as result:
-        async for some in result.partitions(_AT_ONCE):
-            for organization, key, value in some:
-                found[organization][key].add(value)
-    rows: list[Values] = []
-    for organization, keys in found.items():
-        if len(keys) > MOST_KEYS:
-            rows.append((organization, ANY_PROPERTY, zone, None))
-        else:
-            rows += [(organization, PROPERTY_NAME + key, zone, _packed(values)) for key, values in keys.items()]
-    return rows
-
-
-def _packed(texts: set[str]) -> bytes | None:
-    if len(texts) > MOST or sum(map(len, texts)) > MOST_TEXT:
-        return None
-    return zlib.compress(msgspec.json.encode(sorted(texts)), 1)
 
 
 async def _note_until(connection: AsyncConnection, zone: int) -> None:

@@ -198,7 +198,15 @@ async def undo_newer(connection: AsyncConnection) -> None:
     """Leave the tables as the version before that revision had them."""
     for table in ("rollup_dimension_hour", "rollup_dimension_day"):
         await connection.execute(text(f"DELETE FROM {table} WHERE dimension = 'all'"))
-    newer = "histogram_packed", "session_name_day", "user_number", "user_presence", "text_zone", "session_spread"
+    newer = (
+        "histogram_packed",
+        "session_name_day",
+        "user_number",
+        "user_presence",
+        "text_zone",
+        "session_spread",
+        "number_zone",
+    )
     for table in newer:
         await connection.execute(text(f"DROP TABLE {table}"))
     most = "most_total_tokens", "most_latency", "most_cost_nano_usd"

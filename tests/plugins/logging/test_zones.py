@@ -11,11 +11,13 @@ from sqlalchemy.dialects import sqlite
 
 from helicone_gw.database import Database
 from helicone_gw.exchange import Exchange
+from helicone_gw_logging import zone_notes, zone_rows
 from helicone_gw_logging import zones as module
 from helicone_gw_logging.corrections import set_property
 from helicone_gw_logging.noted import TEXT_ZONE
 from helicone_gw_logging.query import zoning
 from helicone_gw_logging.query.filters import read_filter
+from helicone_gw_logging.query.pieces import ALWAYS, Piece
 from helicone_gw_logging.query.requests import count, find
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.searching import search
@@ -23,7 +25,8 @@ from helicone_gw_logging.query.sorts import Order
 from helicone_gw_logging.query.wanted import Wanted
 from helicone_gw_logging.query.zoning import zoned
 from helicone_gw_logging.tables import REQUEST
-from helicone_gw_logging.zones import folded, note_zones
+from helicone_gw_logging.zone_notes import folded
+from helicone_gw_logging.zones import note_zones
 from tests.plugins.logging.asking import START, log_all, many
 
 Build = Callable[..., Exchange]
@@ -35,6 +38,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Zones of few requests, most of which are few enough."""
     for each in (module, zoning):
         monkeypatch.setattr(each, "SIZE", SIZE)
+    monkeypatch.setattr(zone_notes, "SMALL", 1_000)
 
 
 def rmt(column: str, operator: str, value: Any) -> Any:
@@ -82,8 +86,8 @@ ASKED = [
     either(("request_model", "contains", "mini"), ("session_name", "contains", "rip")),
     either(("request_model", "contains", "mini"), ("latency", "lt", 0)),
 ]
-UNTOLD = (7, 8, 16)
-"""Those that texts say nothing of."""
+UNTOLD = (7, 8)
+"""Those of which nothing is noted."""
 
 
 async def test_the_same_requests_are_found(
@@ -107,9 +111,22 @@ async def test_the_same_requests_are_found(
                 assert await count(connection, scope, other) == await count(connection, scope, wanted)
 
 
-async def among(database: Database, asked: Any, organization: str = "default") -> tuple[tuple[int, int], ...] | None:
+async def pieces(database: Database, asked: Any, organization: str = "default") -> tuple[Piece, ...] | None:
     async with database.connect() as connection:
         return (await zoned(connection, Scope(organization), Wanted(read_filter(asked)))).among
+
+
+async def among(database: Database, asked: Any, organization: str = "default") -> tuple[tuple[int, int], ...] | None:
+    """The zones that are read, those side by side together, and what is not noted."""
+    told = await pieces(database, asked, organization)
+    if told is None:
+        return None
+    *noted, rest = told
+    found: list[tuple[int, int]] = []
+    for zone in sorted({first // SIZE for piece in noted for first, _ in piece.ranges}):
+        begin = found.pop()[0] if found and found[-1][1] == zone * SIZE else zone * SIZE
+        found.append((begin, (zone + 1) * SIZE))
+    return (*found, *rest.ranges)
 
 
 def numbers(first: int, last: int) -> tuple[int, int]:
@@ -148,8 +165,8 @@ async def test_a_text_of_many_zones_is_looked_for_in_the_order_that_is_asked_for
 async def test_where_texts_are_too_many_to_be_noted_any_may_be_there(
     database: Database, exchange: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST", SIZE - 1)
-    monkeypatch.setattr(module, "MOST_TEXT", 1000)
+    monkeypatch.setattr(zone_notes, "MOST", SIZE - 1)
+    monkeypatch.setattr(zone_notes, "MOST_TEXT", 1000)
     await log_named(database, exchange, ["plain"] * SIZE)
     await log_named(database, exchange, [f"one of {number}" for number in range(SIZE)])
     await log_named(database, exchange, ["x" * 600, "y" * 600] * (SIZE // 2))
@@ -159,13 +176,16 @@ async def test_where_texts_are_too_many_to_be_noted_any_may_be_there(
 
 
 async def test_zones_are_gone_to_by_the_numbers_of_their_requests(database: Database) -> None:
-    wanted = Wanted(read_filter(rmt("path", "contains", "nobody")), among=tuple(numbers(n, n + 1) for n in (1, 3, 9)))
+    wanted = Wanted(
+        read_filter(rmt("path", "contains", "nobody")),
+        among=(Piece(tuple(numbers(n, n + 1) for n in (1, 3, 9)), *ALWAYS, 1),),
+    )
     query = wanted.numbers(Scope()).compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
     async with database.connect() as connection:
         plan = [row[3] for row in await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}".replace("%%", "%"))]
     steps = [step for step in plan if "request" in step]
-    assert len([step for step in steps if "seq>? AND seq<?" in step or "rowid>? AND rowid<?" in step]) == 3, plan
-    assert not [step for step in steps if step.startswith("SCAN")], plan
+    assert len(steps) == 1, plan
+    assert "seq>? AND seq<?" in steps[0], plan
 
 
 async def test_a_short_time_is_looked_through_as_it_is(database: Database, exchange: Build) -> None:
@@ -205,9 +225,9 @@ async def test_a_property_that_is_changed_is_found_where_it_was_not_noted(
     for value in ("early", "late"):
         asked = {"properties": {"APP": {"contains": value.upper()}}}
         if value == "late":
-            assert await among(any_database, asked) == (numbers(1, 2), rest)
+            assert await among(any_database, asked) == (rest,)
             assert await set_property(any_database, "default", done[3 * SIZE + 3].id, "App", "late")
-            assert await among(any_database, asked) == (numbers(1, 2), numbers(3, 4), rest)
+            assert await among(any_database, asked) == (numbers(3, 4), rest)
         async with any_database.connect() as connection:
             wanted = await zoned(connection, Scope(), Wanted(read_filter(asked)))
             assert wanted.among is not None
@@ -217,7 +237,7 @@ async def test_a_property_that_is_changed_is_found_where_it_was_not_noted(
 async def test_a_zone_of_many_keys_may_have_any_property(
     database: Database, exchange: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST_KEYS", 3)
+    monkeypatch.setattr(zone_rows, "MOST_KEYS", 3)
     for keys in (3, 4):
         headers = {f"Helicone-Property-K{number}": "shop" for number in range(keys)}
         await log_all(database, [exchange(headers=headers, received_at=START + n) for n in range(SIZE)])

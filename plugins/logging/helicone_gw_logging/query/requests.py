@@ -22,6 +22,7 @@ from sqlalchemy import (
 from helicone_gw_logging.bodies import unpack
 from helicone_gw_logging.measures import HOUR_MS
 from helicone_gw_logging.objects import Objects, frames_of
+from helicone_gw_logging.query.among import first_among
 from helicone_gw_logging.query.log import Cursor, LoggedBody
 from helicone_gw_logging.query.plan import Question, planned
 from helicone_gw_logging.query.scope import Scope
@@ -80,33 +81,41 @@ async def find(
 
     Raises `nodes.FilterError` for what cannot be asked.
     """
+    by_time = order.name == _BY_TIME.name
+    if wanted.among is not None and by_time and within is None:
+        numbers, _ = await first_among(connection, scope, wanted, order, limit=limit + offset, after=after)
+        return await founds(connection, numbers[offset:])
     # Numbers first: an index has them, and what is sorted is small.
-    table: FromClause = wanted.table if order.name == _BY_TIME.name else REQUEST
+    table: FromClause = wanted.table if by_time else REQUEST
     query = wanted.numbers(scope, order)
     if after is not None:
         query = query.where(beyond(after, order, table))
     if within is not None:
         query = query.where(within)
-    if table is REQUEST and order.name == _BY_TIME.name and await are_few(connection, scope, wanted):
+    if table is REQUEST and by_time and await are_few(connection, scope, wanted):
         # Those first, and then their order: a database would go through all requests in the order that is wanted.
         few = query.with_only_columns(REQUEST.c.seq, REQUEST.c.received_at).limit(NO_LIMIT).subquery()
         query, table = select(few.c.seq), few
     query = query.order_by(*ordering(order, scope, table)).limit(limit)
     if offset:
         query = query.offset(offset)
-    numbers = await _of_most(connection, query, order) if after is None else None
-    if numbers is None or len(numbers) < limit:
-        numbers = [*await connection.scalars(query)]
+    found = await _of_most(connection, query, order) if after is None else None
+    if found is None or len(found) < limit:
+        found = [*await connection.scalars(query)]
+    return await founds(connection, found)
+
+
+async def founds(connection: AsyncConnection, numbers: Sequence[int]) -> list[Found]:
+    """The requests with these numbers, in their order, with all that is beside them."""
     rows = {row["seq"]: row for row in await _rows(connection, numbers)}
     return await _with_the_rest(connection, [rows[seq] for seq in numbers])
 
 
 async def are_few(connection: AsyncConnection, scope: Scope, wanted: Wanted) -> bool:
-    """Whether it is known where few requests are that can be those: a condition leaves fewer than `FEW`, or their
-    numbers are told."""
+    """Whether it is known where few requests are that can be those: a condition leaves fewer than `FEW`."""
     condition = rare(wanted.filter, scope)
-    if condition is None or wanted.among is not None:
-        return wanted.among is not None
+    if condition is None:
+        return False
     some = select(REQUEST.c.seq).where(condition).limit(FEW).subquery()
     return int(await connection.scalar(select(func.count()).select_from(some)) or 0) < FEW
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 from sqlalchemy import ColumnElement, and_, or_, select
 
+from helicone_gw_logging.query.among import first_among
 from helicone_gw_logging.query.log import Cursor
 from helicone_gw_logging.query.nodes import FilterError
 from helicone_gw_logging.query.plan import Question
-from helicone_gw_logging.query.requests import Found, are_few, find
+from helicone_gw_logging.query.requests import Found, are_few, find, founds
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.sorts import Order, beyond
 from helicone_gw_logging.query.spans import Span
@@ -49,14 +50,21 @@ async def search(
     """
     if order.name != "created_at":
         raise FilterError("within: only a list sorted by created_at is looked for piece by piece")
-    found: list[Found] = []
+    until = monotonic() + seconds
+    if wanted.among is not None:
+        numbers, reached = await first_among(
+            connection, scope, wanted, order, limit=limit, after=after, over=lambda: monotonic() >= until
+        )
+        found = await founds(connection, numbers)
+        return found, found[-1].cursor if len(found) == limit else reached
+    found = []
     question = Question(scope, EVER, wanted.filter).narrowed()
-    # What an index leads to, or what is known of zones, is found at once.
+    # What an index leads to is found at once.
     at_once = wanted.table is not REQUEST or await are_few(connection, scope, wanted)
     if not at_once:
         # Times are told once, those of a piece: of two bounds SQLite may take the wider one to find rows by.
         wanted = replace(wanted, filter=question.filter)
-    until, size = monotonic() + seconds, FIRST
+    size = FIRST
     while True:
         end, piece = None, None
         if not at_once:

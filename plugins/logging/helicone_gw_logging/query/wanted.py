@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, CompoundSelect, Select, Table, and_, select, union_all
+from sqlalchemy import ColumnElement, Select, Table, and_, select
 
 from helicone_gw_logging.query.nodes import ALL, Node
+from helicone_gw_logging.query.pieces import Piece, inside
 from helicone_gw_logging.query.plan import Question
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.sorts import Order, is_cached
@@ -24,13 +24,13 @@ _BY_TIME: Final = Order()
 class Wanted(Struct, frozen=True):
     """Which requests: a filter, and what is asked beside it; ``None`` asks nothing.
 
-    ``among``: numbers (from, to) of which one is that of every such request, where these are few.
+    ``among``: pieces of the log in one of which every such request is, where these are known.
     """
 
     filter: Node
     cached: bool | None = None
     scored: bool | None = None
-    among: tuple[tuple[int, int], ...] | None = None
+    among: tuple[Piece, ...] | None = None
 
     @property
     def table(self) -> Table:
@@ -50,7 +50,7 @@ class Wanted(Struct, frozen=True):
         """
         found = led(self.filter)
         if self.among is not None:
-            return select(REQUEST.c.seq).where(REQUEST.c.seq.in_(self._of_ranges(scope, self.among)))
+            return select(REQUEST.c.seq).select_from(inside(self.among)).where(self.where(scope))
         if found is None:
             return select(REQUEST.c.seq).where(self.where(scope))
         (table, told), rest = leading(found[0]), found[1]
@@ -67,12 +67,6 @@ class Wanted(Struct, frozen=True):
             return query
         # Not a join: a database may begin that with the larger table.
         return query.where(select(REQUEST.c.seq).where(same, others).correlate(table).exists())
-
-    def _of_ranges(self, scope: Scope, ranges: Sequence[tuple[int, int]]) -> CompoundSelect[tuple[int]]:
-        """The numbers in ``ranges``, one after the other: of several at once SQLite would go through all requests."""
-        seq = REQUEST.c.seq
-        every = select(seq).where(self.where(scope)).correlate(None)
-        return union_all(*(every.where(seq >= first, seq < last) for first, last in ranges))
 
     def _beside(self) -> list[ColumnElement[bool]]:
         clauses: list[ColumnElement[bool]] = []

@@ -106,7 +106,7 @@ def compare(expression: ColumnElement[Any], condition: Condition) -> ColumnEleme
         return expression.is_(value) if operator == "equals" else expression.is_not(value)
     if condition.field.source == "score":
         return _numbers(expression, operator, literal(float(value), Float))
-    return _integers(expression, operator, _scaled(value, condition.field.scale))
+    return _integers(expression, operator, scaled(value, condition.field.scale))
 
 
 def _members(condition: Condition) -> list[Any]:
@@ -115,7 +115,7 @@ def _members(condition: Condition) -> list[Any]:
         return [text(one, NAME_BYTES if field.source == "request" else TEXT_BYTES) or "" for one in condition.value]
     if field.source == "score":
         return [float(one) for one in condition.value]
-    scaled = (_scaled(one, field.scale) for one in condition.value)
+    scaled = (scaled(one, field.scale) for one in condition.value)
     return [literal(int(one), BigInteger) for one in scaled if int(one) == one and abs(one) <= _LARGEST]
 
 
@@ -160,7 +160,8 @@ def _numbers(expression: ColumnElement[Any], operator: str, value: ColumnElement
             return expression <= value
 
 
-def _scaled(value: int | float, scale: int) -> int | float:
+def scaled(value: int | float, scale: int) -> int | float:
+    """A client's number in the unit of its column."""
     if scale == 1 or isinstance(value, int):
         return value * scale
     # 0.1 dollars are 100,000,000 nano-dollars, whatever a binary fraction makes of them.
@@ -246,7 +247,7 @@ def _needs_most(condition: Condition) -> bool:
     field, value = condition.field, condition.value
     if field.source != "request" or field.column not in MOST or condition.operator not in ("gt", "gte", "equals"):
         return False
-    return value is not None and _scaled(value, field.scale) >= MOST[field.column]
+    return value is not None and scaled(value, field.scale) >= MOST[field.column]
 
 
 def led(node: Node) -> tuple[Condition, Node] | None:

@@ -1,122 +1,180 @@
-"""Zoning: a text that few requests have is looked for in the zones that have it, and in what is not noted yet."""
+"""Zoning: what few requests have is looked for in the zones that have it, and in what is not noted yet."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 from sqlalchemy import select
 
 from helicone_gw_logging.measures import DAY_MS
-from helicone_gw_logging.query.columns import ANSWERED_MODEL
-from helicone_gw_logging.query.nodes import Condition, Node, conditions
+from helicone_gw_logging.query.columns import ANSWERED_MODEL, field
+from helicone_gw_logging.query.nodes import Both, Condition, Node, both, conditions
+from helicone_gw_logging.query.pieces import ALWAYS, Piece
 from helicone_gw_logging.query.plan import Question
+from helicone_gw_logging.query.requests import are_few
 from helicone_gw_logging.query.scope import Scope
+from helicone_gw_logging.query.sorts import HITS
+from helicone_gw_logging.query.told import RECEIVED_AT, intervals, number_column, one_interval, texts
 from helicone_gw_logging.query.wanted import EVER, Wanted
 from helicone_gw_logging.query.where import property_key
 from helicone_gw_logging.tables import REQUEST
-from helicone_gw_logging.texts import TEXT_BYTES, text
 from helicone_gw_logging.totals import SEQUENCE
-from helicone_gw_logging.zones import ANY_PROPERTY, NAMES, PROPERTY_NAME, SIZE, zones_with
+from helicone_gw_logging.zone_notes import Interval, Places, places_of_number
+from helicone_gw_logging.zone_rows import ANY_PROPERTY, PROPERTY_NAME, TEXTS
+from helicone_gw_logging.zones import SIZE, Zone, noted_until, noted_zones, zones_with_text
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 MOST: Final = 16
-"""Zones that are read as a whole: of a text that more have, a page is found sooner in the order that is asked for."""
-_PATTERNS: Final = frozenset({"like", "ilike"})
-_WHOLE: Final = frozenset({"equals", "is"})
+"""Zones that are read as a whole, in any order; of what more have, the first of a list by time alone are found so."""
+SINGLE: Final = 10
+"""Requests that are read one after the other in the time in which one is found by its number."""
+DENSE: Final = 4
+"""Where one of so many requests is in a zone that is read as a whole, a list is as soon read in its own order."""
 
-_Zones = set[int] | None
-"""Zones in which a request can be that is looked for; ``None``: in any."""
+_Zones = dict[int, Places] | None
+"""Zones, and places in them, at which a request can be that is looked for; ``None``: at any."""
+_CACHED: Final = field("request_response_rmt", "cache_status")
 
 
 async def zoned(connection: AsyncConnection, scope: Scope, wanted: Wanted) -> Wanted:
-    """``wanted`` among the numbers of requests that it can have, where texts of zones tell that these are few."""
-    if wanted.table is not REQUEST or not any(map(_parts, conditions(wanted.filter))):
+    """``wanted`` among the pieces of the log that can have it, where what is noted of zones tells which these are."""
+    node = wanted.filter if not wanted.cached else both("and", [wanted.filter, Condition(_CACHED, "in", HITS)])
+    if wanted.table is not REQUEST or not any(map(_is_told, conditions(node))):
         return wanted
     span = Question(scope, EVER, wanted.filter).narrowed().span
-    if span.end - span.start <= DAY_MS:
+    if span.end - span.start <= DAY_MS or await are_few(connection, scope, wanted):
         return wanted
-    found = _Found(connection, scope.organization)
-    zones = await found.of(wanted.filter)
+    until = await noted_until(connection)
     last = await connection.scalar(select(SEQUENCE.c.value).where(SEQUENCE.c.name == REQUEST.name)) or 0
-    if zones is None or len(zones) + (last - found.until * SIZE) // SIZE > MOST:
+    rest = max(0, last + 1 - until * SIZE)
+    if rest > MOST * SIZE:
         return wanted
-    return replace(wanted, among=(*_ranges(zones), (found.until * SIZE, 2**63 - 1)))
+    told = _Told(connection, scope.organization, until, await noted_zones(connection, scope.organization, until))
+    zones = await told.of(node)
+    if zones is None or _is_dense(zones, told.zones, rest):
+        return wanted
+    pieces = [_piece(zone, places, told.zones[zone]) for zone, places in zones.items() if zone in told.zones]
+    # Of what is not noted, nobody knows when it was received.
+    return replace(wanted, among=(*pieces, Piece(((until * SIZE, 2**63 - 1),), *ALWAYS, rest)))
 
 
-class _Found:
-    """What the texts of zones tell of a filter; ``until`` is the first zone of which nothing is known."""
+def _is_told(condition: Condition) -> bool:
+    """Whether what is noted tells of it; times of receipt alone have an index."""
+    return bool(_names(condition)) or number_column(condition) not in (None, RECEIVED_AT)
 
-    def __init__(self, connection: AsyncConnection, organization: str) -> None:
+
+def _is_dense(zones: dict[int, Places], noted: dict[int, Zone], rest: int) -> bool:
+    """Whether so much would be read that all is as well gone through in order: it is nearly everywhere."""
+    whole = [zone for zone, places in zones.items() if places is None and zone in noted]
+    weight = sum(noted[zone].requests for zone in whole)
+    if weight + rest <= MOST * SIZE or DENSE * weight <= sum(zone.requests for zone in noted.values()):
+        return False
+    # It may have been everywhere once, and not of late.
+    newest = sorted(noted, reverse=True)[:MOST]
+    return len({*whole} & {*newest}) > 1
+
+
+def _piece(zone: int, places: Places, noted: Zone) -> Piece:
+    first = zone * SIZE
+    if places is None:
+        return Piece(((first, first + SIZE),), noted.first_at, noted.last_at, noted.requests)
+    ranges = tuple((first + place, first + place + 1) for place in sorted(places))
+    return Piece(ranges, noted.first_at, noted.last_at, SINGLE * len(ranges))
+
+
+class _Told:
+    """What is noted of the zones before ``until``, held against a filter."""
+
+    def __init__(self, connection: AsyncConnection, organization: str, until: int, zones: dict[int, Zone]) -> None:
         self._connection = connection
         self._organization = organization
-        self.until = 2**40
+        self._until = until
+        self.zones = zones
 
     async def of(self, node: Node) -> _Zones:
-        """The zones before ``until`` in which ``node`` can hold for a request."""
+        """Where ``node`` can hold for a request."""
         if isinstance(node, Condition):
             return await self._of_condition(node)
-        several = [await self.of(part) for part in node.parts]
-        known = [each for each in several if each is not None]
-        if node.operator == "and":
-            return set.intersection(*known) if known else None
-        return set().union(*known) if len(known) == len(several) else None
+        if node.operator == "or":
+            several = [await self.of(part) for part in node.parts]
+            return _united([each for each in several if each is not None]) if None not in several else None
+        found: _Zones = None
+        for part in _together(node):
+            there = self._of_numbers(*part) if isinstance(part, tuple) else await self.of(part)
+            if there is not None:
+                found = there if found is None else _both(found, there)
+        return found
 
     async def _of_condition(self, condition: Condition) -> _Zones:
-        parts = _parts(condition)
-        if not parts:
-            return None
-        zones: set[int] = set()
-        for name in _names(condition):
-            some, until = await zones_with(self._connection, self._organization, name, parts)
-            zones |= some
-            # Zones that are noted meanwhile are looked through all the same.
-            self.until = min(self.until, until)
-        return zones
+        column = number_column(condition)
+        if column is not None:
+            return self._of_numbers(column, intervals(condition))
+        wanted = texts(condition)
+        several = [
+            await zones_with_text(self._connection, self._organization, name, wanted, self._until)
+            for name in (_names(condition) if wanted is not None else ())
+            if wanted is not None
+        ]
+        return _united(several) if several else None
+
+    def _of_numbers(self, column: str, wanted: Sequence[Interval]) -> dict[int, Places]:
+        found = dict[int, Places]()
+        for zone, noted in self.zones.items():
+            places = places_of_number(noted.numbers, column, wanted)
+            if places is None or places:
+                found[zone] = places
+        return found
+
+
+def _together(node: Both) -> list[Node | tuple[str, Sequence[Interval]]]:
+    """The parts of an "and", those that say from where to where a number may be made one: between two numbers there may
+    be none although there are less and more."""
+    between: dict[str, Interval] = {}
+    others: list[Node | tuple[str, Sequence[Interval]]] = []
+    for part in node.parts:
+        column = number_column(part) if isinstance(part, Condition) else None
+        one = one_interval(part) if isinstance(part, Condition) and column is not None else None
+        if column is None or one is None:
+            others.append(part)
+            continue
+        (low, high), (least, greatest) = one, between.get(column, (None, None))
+        between[column] = (
+            low if least is None or (low is not None and low > least) else least,
+            high if greatest is None or (high is not None and high < greatest) else greatest,
+        )
+    return [*((column, [interval]) for column, interval in between.items()), *others]
+
+
+def _both(one: dict[int, Places], other: dict[int, Places]) -> dict[int, Places]:
+    found = dict[int, Places]()
+    for zone in one.keys() & other.keys():
+        mine, yours = one[zone], other[zone]
+        places = yours if mine is None else mine if yours is None else mine & yours
+        if places is None or places:
+            found[zone] = places
+    return found
+
+
+def _united(several: Sequence[dict[int, Places]]) -> dict[int, Places]:
+    found = dict[int, Places]()
+    for each in several:
+        for zone, places in each.items():
+            there = found.get(zone, frozenset())
+            found[zone] = None if there is None or places is None else there | places
+    return found
 
 
 def _names(condition: Condition) -> tuple[str, ...]:
-    """The columns, or the property, in one of which the text must be."""
+    """The columns, or the property, in one of which the text must be that a condition asks for."""
+    if texts(condition) is None:
+        return ()
     if condition.field.source == "property" and condition.key is not None:
         return PROPERTY_NAME + property_key(condition.key), ANY_PROPERTY
     if condition.field.source != "request":
         return ()
     names = ("model", "request_model") if condition.field.column == ANSWERED_MODEL else (condition.field.column,)
-    return names if all(name in NAMES for name in names) else ()
-
-
-def _parts(condition: Condition) -> list[str]:
-    """Texts of which a request has one, at least in part, if ``condition`` holds for it; none where nobody knows."""
-    value, operator = condition.value, condition.operator
-    if not value or not _names(condition):
-        return []
-    if operator == "in":
-        parts = [*map(str, value)]
-    elif operator == "contains" or operator in _WHOLE:
-        parts = [str(value)]
-    elif operator in _PATTERNS:
-        # The longest piece without % and _, either of which may be escaped: what is, ends a piece as well.
-        parts = [max(re.split(r"\\.|[%_\\]", str(value), flags=re.DOTALL), key=len)]
-    else:
-        return []
-    cut = [_beginning(part) for part in parts]
-    return cut if all(cut) else []
-
-
-def _beginning(part: str) -> str:
-    # What is stored is cut, without NUL; of what is longer a beginning says enough.
-    return (text(part, TEXT_BYTES) or "")[:200]
-
-
-def _ranges(zones: set[int]) -> list[tuple[int, int]]:
-    """Numbers of requests (from, to) of zones, those side by side together."""
-    found: list[tuple[int, int]] = []
-    for zone in sorted(zones):
-        if found and found[-1][1] == zone * SIZE:
-            found[-1] = found[-1][0], (zone + 1) * SIZE
-        else:
-            found.append((zone * SIZE, (zone + 1) * SIZE))
-    return found
+    return names if all(name in TEXTS for name in names) else ()
