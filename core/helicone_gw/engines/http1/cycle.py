@@ -137,7 +137,7 @@ class Cycle:
             raise BadAnswer("the answer has begun already")
         if connection.fields:
             fields = (*fields, *connection.fields)
-        close = connection.closing or self.request.expects_continue
+        close = connection.closing or not connection.reader.complete
         answer = self.answer = Answer(self.request, status, fields, close=close)
         try:
             framed = answer.begin(body, False)
@@ -162,7 +162,12 @@ class Cycle:
             data = message.get("body", b"")
             more = message.get("more_body", False)
             try:
-                framed = answer.piece(data, more) if self.begun else answer.begin(data, more)
+                if self.begun:
+                    framed = answer.piece(data, more)
+                else:
+                    if not (more or self._connection.reader.complete):
+                        answer.close = True
+                    framed = answer.begin(data, more)
             except BadAnswer:
                 self._connection.unanswered(self)
                 raise
@@ -182,10 +187,11 @@ class Cycle:
         elif kind == "http.response.start":
             if self.answer is not None:
                 raise BadAnswer("the answer has begun already")
-            close = self._connection.closing or self.request.expects_continue
+            connection = self._connection
+            close = connection.closing or (self.request.expects_continue and not connection.reader.complete)
             fields = message.get("headers", ())
-            if self._connection.fields:
-                fields = [*fields, *self._connection.fields]
+            if connection.fields:
+                fields = [*fields, *connection.fields]
             self.answer = Answer(self.request, message["status"], fields, close=close)
         else:
             raise BadAnswer("an answer over HTTP/1.1 has a start and a body, nothing else")

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from helicone_gw.asgi.types import Receive, Scope, Send
 from helicone_gw.engines.http1.limits import Limits
+from helicone_gw.scope_extensions import ANSWER_WHOLE
 from tests.core.engines.http1.serving import (
     HELLO,
     App,
@@ -196,16 +197,24 @@ async def test_continue_is_said_when_the_body_is_wanted() -> None:
             answer = await client.answer()
             assert (answer.status, answer.fields[b"connection"]) == (403, b"close")
             assert await client.closed()
+        async with served.client() as client:
+            await client.send(head % b"/no" + b"hi", head % b"/no" + b"hi")
+            assert [(await client.answer()).status, (await client.answer()).status] == [403, 403]
 
 
-async def test_an_answer_before_the_end_of_the_request_ends_the_connection() -> None:
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_an_answer_before_the_end_of_the_request_ends_the_connection_and_says_so(at_once: bool) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await reply(send, b"too large", status=413)
+        if at_once:
+            scope["extensions"][ANSWER_WHOLE](413, (), b"too large")
+        else:
+            await reply(send, b"too large", status=413)
 
     async with serving(app) as served, served.client() as client:
         await client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50000000\r\n\r\n" + bytes(100_000))
         await client.send(bytes(100_000))
-        assert (await client.answer()).body == b"too large"
+        answer = await client.answer()
+        assert (answer.body, answer.fields[b"connection"]) == (b"too large", b"close")
         assert await client.closed()
 
 
