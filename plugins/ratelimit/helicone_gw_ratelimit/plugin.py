@@ -170,7 +170,11 @@ class RatelimitPlugin(Plugin):
         _unanswered(claims)  # whoever waited in a queue was refused before
         if self.budgeting is not None and charges:
             await self.budgeting.prepare(charges)
+        before = self.settling.unsettled(claims)
         admitted = await self._limits.reserve(self._store, claims)
+        if not admitted and before and await self.settling.settled(before):
+            _unanswered(claims)
+            admitted = await self._limits.reserve(self._store, claims)
         if not admitted and self.budgeting is not None and self.budgeting.accounts.forget(charges):
             _unanswered(claims)
             await self.budgeting.prepare(charges)

@@ -18,6 +18,7 @@ from helicone_gw import (
     hookimpl,
 )
 from helicone_gw.registry import load
+from helicone_gw.store import StoreStats
 from helicone_gw.testing import GatewayFactory, Reply, RunningGateway, ScriptedProvider, ScriptedResponse, VirtualClock
 from helicone_gw.testing.dialects import anthropic, openai_chat
 from helicone_gw_ratelimit.plugin import RatelimitPlugin
@@ -391,6 +392,8 @@ async def test_leases_are_renewed_while_they_run(gateway: GatewayFactory, virtua
 
 class Away:
     """A store that cannot be reached."""
+
+    stats = StoreStats(open=True)
 
     async def run(self, *_: Any) -> Any:
         raise StoreUnavailable("away")
