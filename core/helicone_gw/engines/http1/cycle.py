@@ -165,7 +165,7 @@ class Cycle:
                 if self.begun:
                     framed = answer.piece(data, more)
                 else:
-                    if not (more or self._connection.reader.complete):
+                    if not self._connection.reader.complete:
                         answer.close = True
                     framed = answer.begin(data, more)
             except BadAnswer:
