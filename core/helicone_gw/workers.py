@@ -83,7 +83,9 @@ class _Workers:
             for worker in list(self._born):
                 worker.join(timeout=WATCH_INTERVAL)
                 if not worker.is_alive():
-                    code = code or self._ended(worker)
+                    # Each of them has to be seen to, whatever became of the first.
+                    ended = self._ended(worker)
+                    code = code or ended
         return code
 
     def _ended(self, worker: BaseProcess) -> int:

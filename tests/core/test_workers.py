@@ -22,6 +22,16 @@ def live_for_a_while(path: str, port: int) -> None:
     time.sleep(20)  # long enough to be told, short enough not to hang the tests when nobody tells
 
 
+class Failing:
+    """A worker that is over as soon as it was begun, without a process."""
+
+    pid = None
+    is_alive = join = start = lambda self, **how: False
+
+    def __init__(self, exitcode: int) -> None:
+        self.exitcode = exitcode
+
+
 class Signalled(SpawnProcess):
     """A worker whose maker is told to stop before it has taken down that there is one more."""
 
@@ -51,3 +61,21 @@ def test_a_signal_while_a_worker_is_being_made_ends_that_one_too(monkeypatch: py
     config = GatewayConfig.model_validate({"server": {"port": port, "workers": 2}})
     assert workers.run_workers(config, "gateway.yaml", live_for_a_while, lambda url: None) == 0
     assert [worker.exitcode for worker in made] == [-signal.SIGTERM]
+
+
+def test_workers_that_all_fail_end_the_program_with_the_first_ones_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = iter((3, 4, -signal.SIGTERM))
+    context = SimpleNamespace(Process=lambda **how: Failing(next(codes)))
+    monkeypatch.setattr(workers.multiprocessing, "get_context", lambda method: context)
+    watched = workers._Workers(live_for_a_while, "gateway.yaml", 0)
+    for _ in range(3):
+        watched.start()
+    rounds = 0
+
+    def joined(worker: Failing, timeout: float) -> None:
+        nonlocal rounds
+        rounds += 1
+        assert rounds <= 3, "somebody is watched who is over"
+
+    monkeypatch.setattr(Failing, "join", joined)
+    assert watched.watch() == 3
