@@ -85,7 +85,7 @@ async def admit(gateway: Gateway, exchange: Exchange, arrival: Arrival, body: Re
             whole = decoded(await body.read(limit), headers, limit)
         if exchange.permits is not None and exchange.permits.models is not None:
             _one_model(whole)
-        exchange.request = _json_request(exchange.request, wire, location, headers, credentials, whole)
+        exchange.request = _json_request(exchange.request, wire, arrival, credentials, whole)
         if exchange.request.helicone.gateway_body_mapping is not None:
             exchange.request = mapped(exchange.request, lambda request: _dialect_of(gateway, exchange))
             _check_path(exchange.key, exchange.request.path)
@@ -185,15 +185,15 @@ _TELLING = re.compile(
 
 
 def _json_request(
-    request: Request, wire: WireFormat, location: Location, headers: Headers, credentials: Credentials, body: bytes
+    request: Request, wire: WireFormat, arrival: Arrival, credentials: Credentials, body: bytes
 ) -> Request:
     envelope = wire.envelope(body)
-    helicone = request.helicone
+    helicone, location = request.helicone, arrival.location
     if envelope.metadata:
         _, names = lift_metadata(envelope.metadata)
         if names:
             body = wire.without_metadata(body, names)
-            helicone = parse_helicone_headers(headers, envelope.metadata)
+            helicone = parse_helicone_headers(arrival.headers, envelope.metadata, arrival.head)
     if envelope.prompt is not None and isinstance(wire, ChatFormat):
         body = wire.with_prompt_as_message(body, envelope.prompt)
     return request.replace(

@@ -20,17 +20,18 @@ _NONE: Mapping[str, Any] = {}
 class Arrival:
     """A head, read. Clients send the same one again and again, and one reading then serves them all.
 
-    ``headers`` are without ``Content-Length`` where the head may come again. ``wire`` is the format of the body, if it
-    is JSON of a known operation; ``bearer`` the one credential there is, if it is as plain as that.
+    ``head`` are its bytes, where the server gives them; ``headers`` are without ``Content-Length`` where it may come
+    again. ``wire`` is the format of the body, if it is JSON of a known operation; ``bearer`` the one credential there
+    is, if it is as plain as that.
     """
 
-    __slots__ = ("bearer", "guarded", "headers", "helicone", "is_json", "location", "wire")
+    __slots__ = ("bearer", "guarded", "head", "headers", "helicone", "is_json", "location", "wire")
 
     def __init__(self, scope: Scope, headers: Headers, location: Location) -> None:
         self.headers = headers
         self.location = location
-        head = scope.get("extensions", _NONE).get(HEAD, b"")
-        self.helicone = parse_helicone_headers(headers, head=head)
+        self.head: bytes = scope.get("extensions", _NONE).get(HEAD, b"")
+        self.helicone = parse_helicone_headers(headers, head=self.head)
         self.wire = wire_format(location.dialect, location.operation) if location.json else None
         self.is_json = _is_json(headers.first.get(b"content-type"))
         self.bearer = plain_bearer(location, headers)

@@ -9,7 +9,7 @@ import pytest
 from helicone_gw import GatewayKey
 from helicone_gw.app import App
 from helicone_gw.asgi.arrival import Arrival
-from helicone_gw.scope_extensions import LENGTH, MEMORY
+from helicone_gw.scope_extensions import HEAD, LENGTH, MEMORY
 from helicone_gw.testing import GatewayFactory, RunningGateway
 from helicone_gw.testing.client import http_scope
 from tests.core.asgi import conftest
@@ -25,11 +25,12 @@ class Client:
         self.memory: dict[object, Any] = {}
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
-    async def chat(self, text: bytes = b"Hi", *, path: str = "/v1/chat/completions") -> int:
-        body = BODY % text
+    async def chat(self, text: bytes = b"Hi", *, path: str = "/v1/chat/completions", body: bytes = BODY) -> int:
+        body = body % text
         fields = {"content-type": "application/json", **self.headers, "content-length": str(len(body))}
         scope = http_scope("POST", path, fields)
-        scope["extensions"] = {MEMORY: self.memory, LENGTH: len(body)}
+        head = "".join(f"\r\n{name.title()}: {value}" for name, value in fields.items()).encode()
+        scope["extensions"] = {MEMORY: self.memory, LENGTH: len(body), HEAD: head + b"\r\n\r\n"}
         sent: list[Any] = []
 
         async def receive() -> dict[str, Any]:
@@ -57,6 +58,16 @@ async def test_one_reading_serves_every_request(gateway: GatewayFactory) -> None
             BODY % text for text in (b"one", b"two", b"and three")
         ]
         assert "content-length" not in first.request.headers
+
+
+async def test_properties_keep_their_spelling_whatever_the_body_says_of_others(gateway: GatewayFactory) -> None:
+    with_metadata = BODY.replace(b"{", b'{"metadata": {"Helicone-User-Id": "ann"}, ', 1)
+    async with gateway() as running:
+        client = Client(running, authorization="Bearer sk-own", helicone_property_app="shop")
+        for body in (BODY, with_metadata, with_metadata, BODY):
+            assert await client.chat(body=body) == 200
+        assert [list(each.request.helicone.properties) for each in running.exchanges] == [["App"]] * 4
+        assert [each.request.helicone.user_id for each in running.exchanges] == [None, "ann", "ann", None]
 
 
 async def test_a_key_is_looked_up_every_time(
