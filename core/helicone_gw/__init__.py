@@ -18,6 +18,7 @@ from helicone_gw.background import Background
 from helicone_gw.breaker import BreakerPolicy
 from helicone_gw.chain import Chain
 from helicone_gw.clock import Clock
+from helicone_gw.commands.command_database import CommandDatabase
 from helicone_gw.config import GatewayConfig, ModelConfig, PositiveSeconds, PriceConfig, Seconds, Secret, Size
 from helicone_gw.database import Database
 from helicone_gw.decisions import Fallback, Retry
@@ -103,6 +104,7 @@ __all__ = [
     "Chain",
     "Chunk",
     "Clock",
+    "CommandDatabase",
     "CompiledPrice",
     "ConfigError",
     "Cost",

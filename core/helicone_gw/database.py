@@ -16,13 +16,12 @@ from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
-from sqlalchemy.util import await_only
 
 from helicone_gw.baseline import Baseline, read_baseline
 from helicone_gw.database_thread import DatabaseThread
 from helicone_gw.errors import ConfigError
 from helicone_gw.migrations import MigrationError, Standing, newest_revision, reached_revision
-from helicone_gw.sqlite import begin_sqlite, file_of_uri, is_locked, prepare_sqlite
+from helicone_gw.sqlite import file_of_uri, is_locked, prepare_engine, without_foreign_keys
 
 if TYPE_CHECKING:
     from helicone_gw.revisions import Revisions
@@ -51,14 +50,16 @@ class Database:
     get in turn: do not ask for a second one while holding the first.
 
     ``by_command``: tables of anything but SQLite are brought up to date by ``helicone-gw db upgrade`` alone, as wants a
-    database that several gateways share; `migrate` then refuses where something is left to do.
+    database that several gateways share; `migrate` then refuses where something is left to do. ``reading``: SQLite
+    refuses every change, and the file is left as it is.
 
     Statement parameters never appear in the exceptions and logs of the engine: they may hold prompts and keys.
     """
 
-    def __init__(self, url: str, *, busy_timeout: float = 5.0, by_command: bool = False) -> None:
+    def __init__(self, url: str, *, busy_timeout: float = 5.0, by_command: bool = False, reading: bool = False) -> None:
         self._busy_timeout = busy_timeout
         self._by_command = by_command
+        self._reading = reading
         self._url = _parse(url)
         self._anchor: sqlite3.Connection | None = None
         self._sqlite = self._url.get_backend_name() == "sqlite"
@@ -108,7 +109,7 @@ class Database:
         the view of an `AsyncConnection` that SQLAlchemy's ``run_sync`` gives. It must not touch what belongs to the
         event loop. A caller that is cancelled does not wait for the end of what its thread has begun; `close` does.
         """
-        if not self._sqlite or self.in_memory:
+        if not self._sqlite or self.in_memory or self._reading:
             async with self.begin() as connection:
                 return await connection.run_sync(work)
         return await self.thread.transact(work)
@@ -140,7 +141,7 @@ class Database:
             raise ValueError(f"not a migration branch name: {branch!r}")
         newest = newest_revision(versions)
         try:
-            await asyncio.to_thread(self._probe)
+            await asyncio.to_thread(self.probe)
             async with self.connect() as connection:
                 reached = await connection.run_sync(reached_revision, branch)
                 if newest is not None and reached == newest:
@@ -185,8 +186,8 @@ class Database:
             self._anchor.close()
             self._anchor = None
 
-    def _probe(self) -> None:
-        """Open and close the file once. aiosqlite, when it cannot, leaves a thread behind that outlives the loop."""
+    def probe(self) -> None:
+        """Open a SQLite file once: aiosqlite, where it cannot, leaves a thread behind. Raises `sqlite3.Error`."""
         if self._sqlite and not _in_memory(self._url):
             database = self._url.database or ""
             sqlite3.connect(database, timeout=self._busy_timeout, uri=database.startswith("file:")).close()
@@ -209,7 +210,7 @@ class Database:
             await connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{int(_MIGRATION_TIMEOUT)}s'")
             await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
             return
-        await connection.run_sync(_without_foreign_keys)
+        await connection.run_sync(without_foreign_keys)
         await connection.execution_options(sqlite_begin="BEGIN IMMEDIATE")
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _MIGRATION_TIMEOUT
@@ -245,8 +246,7 @@ class Database:
         )
         if _in_memory(self._url):
             event.listen(engine.sync_engine, "connect", lambda *_: self._drop_anchor(name))
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-        event.listen(engine.sync_engine, "begin", begin_sqlite)
+        prepare_engine(engine.sync_engine, reading=self._reading)
         return engine
 
     def _drop_anchor(self, name: str) -> None:
@@ -287,14 +287,3 @@ def _parse(url: str) -> URL:
 
 def _in_memory(url: URL) -> bool:
     return url.database in (None, "", ":memory:")
-
-
-def _prepare_sqlite(connection: Any, record: object) -> None:
-    prepare_sqlite(connection, lambda seconds: await_only(asyncio.sleep(seconds)))
-
-
-def _without_foreign_keys(connection: Connection) -> None:
-    # Past SQLAlchemy, which would begin a transaction first: inside one this pragma does nothing.
-    cursor = connection.connection.cursor()
-    cursor.execute("PRAGMA foreign_keys=OFF")
-    cursor.close()

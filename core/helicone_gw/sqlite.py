@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from sqlalchemy import URL, Connection
+from sqlalchemy import URL, Connection, Engine, event
+from sqlalchemy.util import await_only
 
 
 def file_of_uri(url: URL) -> Path | None:
@@ -38,6 +40,32 @@ def prepare_sqlite(connection: Any, pause: Callable[[float], object]) -> None:
             pause(0.02)
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def prepare_engine(engine: Engine, *, reading: bool) -> None:
+    """Make the connections of an asynchronous engine's ``sync_engine`` what all are.
+
+    ``reading``: they refuse every change; which journal the file has is for those to say who write.
+    """
+
+    def connected(connection: Any, record: object) -> None:
+        if reading:
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA query_only=ON")
+            cursor.close()
+        else:
+            prepare_sqlite(connection, lambda seconds: await_only(asyncio.sleep(seconds)))
+
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "begin", begin_sqlite)
+
+
+def without_foreign_keys(connection: Connection) -> None:
+    """Check no foreign keys on this connection, which is in no transaction."""
+    # Past SQLAlchemy, which would begin a transaction first: inside one this pragma does nothing.
+    cursor = connection.connection.cursor()
+    cursor.execute("PRAGMA foreign_keys=OFF")
     cursor.close()
 
 

@@ -21,8 +21,8 @@ PLUGINS = sorted(path for path in ROOT.glob("plugins/*/helicone_gw_*") if path.i
 
 PUBLIC = """
 UNITS ApiOperation Asked AskedTotal Asking Attempt Audit AuditEntry AuditSink AuthenticationFailed Background BadRequest
-BreakerPolicy Capture Chain Chunk Clock CompiledPrice ConfigError Cost DashboardCard DashboardPage Database
-DeadlineExceeded Exchange Fallback FallbackTarget Gateway GatewayConfig GatewayError GatewayKey Headers Health
+BreakerPolicy Capture Chain Chunk Clock CommandDatabase CompiledPrice ConfigError Cost DashboardCard DashboardPage
+Database DeadlineExceeded Exchange Fallback FallbackTarget Gateway GatewayConfig GatewayError GatewayKey Headers Health
 HeliconeHeaders InternalError KeyRing KeySource LocalKeys MalformedBody Measurement MessageFilter MethodNotAllowed
 ModelConfig NameOf NotFound Outcome PageRequest PanelQuery Passed PayloadTooLarge PaymentRequired PermissionDenied
 Permits Plugin PluginConfig PluginFault PositiveSeconds PriceConfig PriceSource Prices ProviderCredential ProviderKey

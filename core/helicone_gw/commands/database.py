@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import func, inspect, select, table
-from sqlalchemy.exc import SQLAlchemyError
 
+from helicone_gw.commands.command_database import CommandDatabase
 from helicone_gw.commands.loading import Loaded, build_plugins
 from helicone_gw.database import Database
-from helicone_gw.migrations import MigrationError, Standing
+from helicone_gw.migrations import Standing
 from helicone_gw.registry import audit_command
 
-T = TypeVar("T")
+Standings = tuple[list[Standing], dict[str, int]]
+"""How far the tables of every branch are, and the numbers of rows by table."""
 
 _PART = re.compile(r"_y[0-9]{4}m[0-9]{2}$|_default$|^alembic_version")
 """Tables that are a part of another one on Postgres, or Alembic's own."""
@@ -37,7 +36,9 @@ def database_commands() -> typer.Typer:
         On SQLite a starting gateway does that by itself. On any other database it refuses to start until this was done.
         """
 
-        async def work(database: Database, branches: dict[str, Path]) -> list[str]:
+        branches = _branches(context)
+
+        async def work(database: Database) -> list[str]:
             lines, moved = await _upgraded(database, branches)
             if moved:
                 told = await audit_command(context.obj.config, database, "database.upgrade", "database:*", after=moved)
@@ -45,7 +46,7 @@ def database_commands() -> typer.Typer:
                     typer.echo(told, err=True)
             return lines
 
-        for line in _run(context, work):
+        for line in CommandDatabase().make(context, work):
             typer.echo(line)
 
     @app.command()
@@ -57,19 +58,20 @@ def database_commands() -> typer.Typer:
 
         Exit code 1 when there are none yet, or some are not up to date. A SQLite file that does not exist is not made.
         """
-        missing, standings, rows = _run(context, _standing)
+        branches = _branches(context)
+        nothing: Standings = ([], {})
+        found = CommandDatabase().read(context, lambda database: _standing(database, branches), nothing)
+        standings, rows = found
         if as_json:
             told = {
                 each.branch: {"revision": each.reached, "newest": each.newest, "current": each.current}
                 for each in standings
             }
             typer.echo(json.dumps({"plugins": told, "rows": rows}))
-        elif missing is not None:
-            typer.echo(f"There is no database yet: {missing} is made by the first start, or `db upgrade`.", err=True)
-        elif not rows:
-            typer.echo("There are no tables yet.", err=True)
-        else:
+        elif rows:
             _print(standings, rows)
+        elif found is not nothing:
+            typer.echo("There are no tables yet.", err=True)
         if not rows or not all(each.current for each in standings):
             raise typer.Exit(1)
 
@@ -90,28 +92,12 @@ def _print(standings: list[Standing], rows: dict[str, int]) -> None:
     console.print(counted)
 
 
-def _run(context: typer.Context, work: Callable[[Database, dict[str, Path]], Awaitable[T]]) -> T:
-    """Do ``work`` on the configured database, with the directories of revisions by branch."""
+def _branches(context: typer.Context) -> dict[str, Path]:
+    """The directories of revisions by branch, of every configured plugin."""
     loaded: Loaded = context.obj
-    branches = {
+    return {
         branch: directory for plugin in build_plugins(loaded.config) for branch, directory in plugin.migrations.items()
     }
-
-    async def run() -> T:
-        database = Database(loaded.config.database.url)
-        try:
-            return await work(database, branches)
-        finally:
-            await database.close()
-
-    try:
-        return asyncio.run(run())
-    except MigrationError as problem:
-        typer.echo(str(problem), err=True)
-    except (SQLAlchemyError, OSError) as problem:
-        reason = str(getattr(problem, "orig", problem)).splitlines()[0]
-        typer.echo(f"The database cannot be used: {reason}", err=True)
-    raise typer.Exit(1)
 
 
 async def _upgraded(database: Database, branches: dict[str, Path]) -> tuple[list[str], dict[str, str | None]]:
@@ -129,10 +115,7 @@ async def _upgraded(database: Database, branches: dict[str, Path]) -> tuple[list
     return lines or ["No configured plugin has tables."], moved
 
 
-async def _standing(database: Database, branches: dict[str, Path]) -> tuple[str | None, list[Standing], dict[str, int]]:
-    """The URL of a database that does not exist, standings and numbers of rows."""
-    if database.missing:
-        return database.url, [], {}
+async def _standing(database: Database, branches: dict[str, Path]) -> Standings:
     standings = [await database.standing(branch, directory) for branch, directory in branches.items()]
     async with database.connect() as connection:
         names = await connection.run_sync(lambda it: inspect(it).get_table_names())
@@ -140,4 +123,4 @@ async def _standing(database: Database, branches: dict[str, Path]) -> tuple[str 
         for name in sorted(names):
             if not _PART.search(name):
                 rows[name] = (await connection.scalar(select(func.count()).select_from(table(name)))) or 0
-    return None, standings, rows
+    return standings, rows
