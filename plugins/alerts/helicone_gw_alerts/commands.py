@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import make_url
 
-from helicone_gw import Clock, Database, audit_command
+from helicone_gw import Clock, CommandDatabase, Database, audit_command
 from helicone_gw_alerts.keeping import Keeper
 from helicone_gw_alerts.outbox import Outbox
 
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
 
     from helicone_gw_alerts.config import AlertsConfig
 
-T = TypeVar("T")
 Organization = Annotated[str, typer.Option(help="Whose.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead.")]
 
@@ -45,26 +42,18 @@ def commands(config: AlertsConfig, versions: Path) -> typer.Typer:
     app = typer.Typer(help="Alerts: list, history; dead letters: list and replay.", no_args_is_help=True)
     clock: Clock = _Now()
 
-    def with_database(context: typer.Context, work: Callable[[Keeper, Outbox], Awaitable[T]]) -> T:
-        url = context.obj.config.database.url
-        if make_url(url).database in (None, "", ":memory:"):
-            _fail("The database is in memory (database.url): there is nothing in it.")
+    there = CommandDatabase({"alerts": versions}, "there is nothing in it.", required=True)
 
-        async def run() -> T:
-            database = Database(url, by_command=True)
-            try:
-                await database.migrate("alerts", versions)
-                outbox = Outbox(database, clock, max_pending=config.max_pending, max_dead=config.max_dead)
-                return await work(Keeper(database, clock, config), outbox)
-            finally:
-                await database.close()
+    def keeper_of(database: Database) -> Keeper:
+        return Keeper(database, clock, config)
 
-        return asyncio.run(run())
+    def outbox_of(database: Database) -> Outbox:
+        return Outbox(database, clock, max_pending=config.max_pending, max_dead=config.max_dead)
 
     @app.command("list")
     def every(context: typer.Context, organization: Organization = "default", as_json: AsJson = False) -> None:
         """Show the alerts that there are."""
-        found = with_database(context, lambda keeper, _: keeper.alerts(organization))
+        found = there.read(context, lambda database: keeper_of(database).alerts(organization), [])
         rows = [
             {
                 "id": each.id,
@@ -81,7 +70,7 @@ def commands(config: AlertsConfig, versions: Path) -> typer.Typer:
     @app.command()
     def history(context: typer.Context, organization: Organization = "default", as_json: AsJson = False) -> None:
         """Show when alerts fired, the newest first."""
-        found = with_database(context, lambda keeper, _: keeper.history(organization, limit=100))
+        found = there.read(context, lambda database: keeper_of(database).history(organization, limit=100), [])
         rows = [
             {
                 "alert": each.alert_name,
@@ -102,7 +91,9 @@ def commands(config: AlertsConfig, versions: Path) -> typer.Typer:
         as_json: AsJson = False,
     ) -> None:
         """Show what could not be delivered, to whom, and why."""
-        found = with_database(context, lambda _, outbox: outbox.dead_letters(None, target=target, limit=limit))
+        found = there.read(
+            context, lambda database: outbox_of(database).dead_letters(None, target=target, limit=limit), []
+        )
         rows = [
             {
                 "id": each.id,
@@ -127,17 +118,15 @@ def commands(config: AlertsConfig, versions: Path) -> typer.Typer:
         if not ids and not everything and target is None:
             _fail("Say which: their ids, --target, or --all.")
 
-        async def work(keeper: Keeper, outbox: Outbox) -> int:
-            count = await outbox.replay(None, ids=ids or None, target=target)
+        async def work(database: Database) -> int:
+            count = await outbox_of(database).replay(None, ids=ids or None, target=target)
             after = {"ids": (ids or [])[:100], "target": target, "count": count}
-            told = await audit_command(
-                context.obj.config, keeper.database, "dead_letter.replay", "dead_letter:*", after=after
-            )
+            told = await audit_command(context.obj.config, database, "dead_letter.replay", "dead_letter:*", after=after)
             if told is not None:
                 typer.echo(told, err=True)
             return count
 
-        count = with_database(context, work)
+        count = there.make(context, work)
         typer.echo(f"{count} will be delivered again")
 
     return app

@@ -1,32 +1,17 @@
-"""What the plugin's commands share: work on the configured database, and what the audit log is told of it."""
+"""What the plugin's commands share: the log in the configured database, and what the audit log is told of it."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any, Final
 
 import typer
 
-from helicone_gw import Database, audit_command
+from helicone_gw import CommandDatabase, Database, audit_command
+from helicone_gw_logging.plugin import VERSIONS
 
-T = TypeVar("T")
-
-
-def on_database(context: typer.Context, work: Callable[[Database], Awaitable[T]]) -> T:
-    """Do ``work`` on the database at ``typer.Context.obj.config.database.url``, and close it.
-
-    Raises whatever ``work`` does; `KeyboardInterrupt` when somebody breaks it off.
-    """
-
-    async def run() -> T:
-        database = Database(context.obj.config.database.url)
-        try:
-            return await work(database)
-        finally:
-            await database.close()
-
-    return asyncio.run(run())
+LOG: Final = CommandDatabase({"logging": VERSIONS})
+"""The log, for commands to read and change: a starting gateway makes it, and `db upgrade`."""
 
 
 async def tell(

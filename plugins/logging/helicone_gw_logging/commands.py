@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, NoReturn, TypeVar
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
 
 import msgspec
 import typer
@@ -13,17 +13,16 @@ from sqlalchemy import ColumnElement
 
 from helicone_gw import Database
 from helicone_gw_logging import rendering
-from helicone_gw_logging.command_line import on_database
+from helicone_gw_logging.command_line import LOG
 from helicone_gw_logging.config import LoggingConfig
 from helicone_gw_logging.objects import StorageFailed, opened
-from helicone_gw_logging.query import MAX_LIMIT, AmbiguousId, Filter, follow, get_request, list_requests, ready
+from helicone_gw_logging.query import MAX_LIMIT, AmbiguousId, Filter, follow, get_request, list_requests
 from helicone_gw_logging.query.filters import read_filter
 from helicone_gw_logging.query.nodes import FilterError
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.where import where
 from helicone_gw_logging.times import parse_since
 
-T = TypeVar("T")
 # Without a terminal there is no width to respect; a file or a pipe gets whole lines.
 _WIDE = 240
 
@@ -71,10 +70,13 @@ def commands(config: LoggingConfig) -> typer.Typer:
             since=None if since is None else _since(since),
             where=None if filter_ is None else _where(filter_, organization),
         )
-        if follow_:
-            _run(context, lambda database: _follow(database, wanted, limit, as_json))
-        else:
-            _run(context, lambda database: _list(database, wanted, limit, as_json))
+        try:
+            if follow_:
+                LOG.read(context, lambda database: _follow(database, wanted, limit, as_json), None, waits=True)
+            else:
+                LOG.read(context, lambda database: _list(database, wanted, limit, as_json), None)
+        except KeyboardInterrupt:
+            raise typer.Exit from None
 
     @app.command()
     def show(
@@ -84,22 +86,13 @@ def commands(config: LoggingConfig) -> typer.Typer:
         organization: Annotated[str, typer.Option(help="Whose requests.")] = "default",
     ) -> None:
         """Show one request with its attempts and bodies."""
-        _run(context, lambda database: _show(database, id, organization, config, as_json))
+        if not LOG.read(context, lambda database: _show(database, id, organization, config, as_json), False):
+            raise typer.Exit(1)
 
     return app
 
 
-def _run(context: typer.Context, work: Callable[[Database], Awaitable[T]]) -> T:
-    try:
-        return on_database(context, work)
-    except KeyboardInterrupt:
-        raise typer.Exit from None
-
-
 async def _list(database: Database, wanted: Filter, limit: int, as_json: bool) -> None:
-    if not await ready(database):
-        _nothing_yet(database)
-        return
     requests = await list_requests(database, wanted, limit)
     if as_json:
         for request in requests:
@@ -111,8 +104,6 @@ async def _list(database: Database, wanted: Filter, limit: int, as_json: bool) -
 
 
 async def _follow(database: Database, wanted: Filter, limit: int, as_json: bool) -> None:
-    if not await ready(database):
-        _nothing_yet(database)
     console = _console()
     if not as_json:
         console.print(rendering.header(), soft_wrap=True)
@@ -123,10 +114,7 @@ async def _follow(database: Database, wanted: Filter, limit: int, as_json: bool)
             console.print(rendering.line(request), soft_wrap=True)
 
 
-async def _show(database: Database, id: str, organization: str, config: LoggingConfig, as_json: bool) -> None:
-    if not await ready(database):
-        _nothing_yet(database)
-        raise typer.Exit(1)
+async def _show(database: Database, id: str, organization: str, config: LoggingConfig, as_json: bool) -> bool:
     try:
         detail = await get_request(database, id, organization, opened(config))
     except AmbiguousId:
@@ -137,19 +125,16 @@ async def _show(database: Database, id: str, organization: str, config: LoggingC
         _fail(f"No request {id!r}.")
     if as_json:
         typer.echo(rendering.detail_as_json(detail))
-        return
+        return True
     console = _console()
     for line in rendering.facts(detail):
         console.print(line, soft_wrap=True)
+    return True
 
 
 def _console() -> Console:
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=_WIDE)
-
-
-def _nothing_yet(database: Database) -> None:
-    typer.echo(f"Nothing has been logged in {database.url} yet.", err=True)
 
 
 def _fail(message: str) -> NoReturn:

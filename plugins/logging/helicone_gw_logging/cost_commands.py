@@ -12,9 +12,8 @@ import typer
 from rich.console import Console
 
 from helicone_gw import Cost, Database, Prices, Usage
-from helicone_gw_logging.command_line import tell
-from helicone_gw_logging.database_commands import run
-from helicone_gw_logging.query import ready
+from helicone_gw_logging.command_line import LOG, tell
+from helicone_gw_logging.database_commands import unless_broken_off
 from helicone_gw_logging.report_commands import report
 from helicone_gw_logging.repricing import Progress, recompute
 from helicone_gw_logging.times import parse_since
@@ -58,9 +57,11 @@ def _recompute(
         typer.echo(str(problem), err=True)
         raise typer.Exit(2) from None
     priced = _Priced(open_prices, price_file)
-    progress = run(context, lambda database: _run(context, database, priced, start, organization, dry_run))
+    look = LOG.read if dry_run else LOG.change
+    progress = unless_broken_off(
+        lambda: look(context, lambda database: _run(context, database, priced, start, organization, dry_run), None)
+    )
     if progress is None:
-        typer.echo("There is no log yet.", err=True)
         raise typer.Exit(1)
     if as_json:
         typer.echo(msgspec.json.encode(progress))
@@ -94,8 +95,6 @@ async def _run(
     organization: str | None,
     dry_run: bool,
 ) -> Progress | None:
-    if not await ready(database):
-        return None
     last = None
     now = round(time.time() * 1000)
     with Console(stderr=True).status("Looking for requests ...") as shown:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, TypeVar
 
 import msgspec
 import typer
 from rich.console import Console
-from sqlalchemy import inspect, text
 
 from helicone_gw import Database
-from helicone_gw_logging.command_line import on_database, tell
+from helicone_gw_logging.command_line import LOG, tell
 from helicone_gw_logging.config import LoggingConfig
 from helicone_gw_logging.journal.service import root_of
 from helicone_gw_logging.journal.verify import Report, verify
@@ -35,7 +34,7 @@ def database_commands(config: LoggingConfig, cli: typer.Typer) -> None:
     @app.command("rebuild")
     def rebuild_(context: typer.Context) -> None:
         """Make all sums anew from the requests that are there; those of requests deleted since are lost."""
-        done = run(context, lambda database: _rebuild(context, database, config))
+        done = unless_broken_off(lambda: LOG.change(context, lambda database: _rebuild(context, database, config), 0))
         typer.echo(f"{done:,} requests summed up.")
 
     @app.command("verify")
@@ -47,9 +46,8 @@ def database_commands(config: LoggingConfig, cli: typer.Typer) -> None:
 
         A gateway may run meanwhile. Exit code 0 when all is well, 1 when something is wrong.
         """
-        report = run(context, lambda database: _verify(database, config))
+        report = unless_broken_off(lambda: LOG.read(context, lambda database: _verify(database, config), None))
         if report is None:
-            typer.echo("There is no log yet.", err=True)
             raise typer.Exit(1)
         problems = report.problems()
         if as_json:
@@ -73,33 +71,23 @@ def database_commands(config: LoggingConfig, cli: typer.Typer) -> None:
         if not config.retention.days():
             typer.echo("Everything is kept for ever: `retention` of the plugin logging names nothing.", err=True)
             raise typer.Exit(1)
-        if not run(context, lambda database: _prune(context, database, config, dry_run)):
-            typer.echo("There is no log yet.", err=True)
+        look = LOG.read if dry_run else LOG.change
+        if not unless_broken_off(
+            lambda: look(context, lambda database: _prune(context, database, config, dry_run), False)
+        ):
             raise typer.Exit(1)
 
 
-def run(context: typer.Context, work: Callable[[Database], Awaitable[T]]) -> T:
-    """Do ``work`` on the configured database; broken off, it says so and exits with 130."""
+def unless_broken_off(work: Callable[[], T]) -> T:
+    """What ``work`` returns; broken off, the command says so and exits with 130."""
     try:
-        return on_database(context, work)
+        return work()
     except KeyboardInterrupt:
         typer.echo("Broken off; what was done is done.", err=True)
         raise typer.Exit(130) from None
 
 
-async def _revision(database: Database) -> str | None:
-    if database.missing:
-        return None
-    async with database.connect() as connection:
-        if not await connection.run_sync(lambda it: inspect(it).has_table("alembic_version_logging")):
-            return None
-        revision: str | None = await connection.scalar(text("SELECT version_num FROM alembic_version_logging"))
-        return revision
-
-
-async def _verify(database: Database, config: LoggingConfig) -> Report | None:
-    if await _revision(database) is None:
-        return None
+async def _verify(database: Database, config: LoggingConfig) -> Report:
     days = config.retention.requests
     kept_from = 0 if days is None else round((time.time() - days * 86_400) * 1000)
     return await verify(database, root_of(config, database), kept_from=kept_from)
@@ -114,17 +102,14 @@ def _told(report: Report) -> Iterator[str]:
 
 async def _rebuild(context: typer.Context, database: Database, config: LoggingConfig) -> int:
     done = 0
-    if await _revision(database) is not None:
-        with Console(stderr=True).status("Adding up ...") as shown:
-            async for done, of in rebuild(database, Vocabulary(config.rollup_values)):
-                shown.update(f"{done:,} of {of:,} requests")
-        await tell(context, database, "log.rebuild", "log:*", {"requests": done})
+    with Console(stderr=True).status("Adding up ...") as shown:
+        async for done, of in rebuild(database, Vocabulary(config.rollup_values)):
+            shown.update(f"{done:,} of {of:,} requests")
+    await tell(context, database, "log.rebuild", "log:*", {"requests": done})
     return done
 
 
 async def _prune(context: typer.Context, database: Database, config: LoggingConfig, dry_run: bool) -> bool:
-    if await _revision(database) is None:
-        return False
     console, verb = Console(stderr=True), "would be deleted" if dry_run else "deleted"
     last: dict[str, str] = {}
     deleted: dict[str, int] = {}

@@ -13,8 +13,7 @@ import typer
 from rich.console import Console
 
 from helicone_gw import Database
-from helicone_gw_logging.command_line import on_database
-from helicone_gw_logging.query import ready
+from helicone_gw_logging.command_line import LOG
 from helicone_gw_logging.query.columns import field
 from helicone_gw_logging.query.export import Record, begun, pieces
 from helicone_gw_logging.query.filters import read_filter
@@ -62,8 +61,6 @@ def export(
     names = None if columns is None else [name.strip() for name in columns.split(",") if name.strip()]
 
     async def work(database: Database) -> int:
-        if not await ready(database):
-            raise _NoLog
         if output is None:
             return await _write(database, sys.stdout.buffer)
         with output.open("wb") as file:
@@ -88,10 +85,7 @@ def export(
         return rows
 
     try:
-        rows = on_database(context, work)
-    except _NoLog:
-        typer.echo("There is no log yet.", err=True)
-        raise typer.Exit(1) from None
+        rows = LOG.read(context, work, None)
     except FilterError as problem:
         typer.echo(str(problem), err=True)
         raise typer.Exit(2) from None
@@ -101,11 +95,9 @@ def export(
     except OSError as problem:
         typer.echo(f"The file cannot be written: {problem.strerror}.", err=True)
         raise typer.Exit(1) from None
+    if rows is None:
+        raise typer.Exit(1)
     typer.echo(f"{rows:,} requests exported.", err=True)
-
-
-class _NoLog(Exception):
-    """There is no log."""
 
 
 def _format(format: str | None, output: Path | None) -> Format:

@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from helicone_gw import Database
-from helicone_gw_logging.command_line import on_database
-from helicone_gw_logging.query import ready
+from helicone_gw_logging.command_line import LOG
 from helicone_gw_logging.query.cuts import cuts, zone
 from helicone_gw_logging.query.largest import largest
 from helicone_gw_logging.query.plan import By, Group, Question, planned
@@ -49,9 +48,7 @@ def report(
         raise typer.BadParameter(f"{by!r} is none of day, {', '.join(get_args(By))}", param_hint="--by")
     question = Question(Scope(organization), Span(start, max(start, end)))
 
-    async def work(database: Database) -> tuple[list[tuple[str, Sums]], Sums | None] | None:
-        if not await ready(database):
-            return None
+    async def work(database: Database) -> tuple[list[tuple[str, Sums]], Sums | None]:
         async with database.connect() as connection:
             whole = await answered(connection, question, await planned(connection, question), SHOWN)
             if by == "day":
@@ -66,9 +63,11 @@ def report(
             told = await answered(connection, apart, plan, SHOWN, values)
             return [(_name(value), told[0, value]) for value in values if (0, value) in told], whole.get((0, None))
 
-    result = on_database(context, work)
-    if result is None or not result[0]:
-        typer.echo("There is no log yet." if result is None else "No requests in that time.", err=True)
+    result = LOG.read(context, work, None)
+    if result is None:
+        return
+    if not result[0]:
+        typer.echo("No requests in that time.", err=True)
         return
     rows, total = result
     if as_json:

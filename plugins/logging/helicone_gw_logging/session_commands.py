@@ -13,8 +13,7 @@ from rich.text import Text
 
 from helicone_gw import Database
 from helicone_gw_logging.api.trees import session_row
-from helicone_gw_logging.command_line import on_database
-from helicone_gw_logging.query import ready
+from helicone_gw_logging.command_line import LOG
 from helicone_gw_logging.query import sessions as query
 from helicone_gw_logging.query.requests import Row
 from helicone_gw_logging.query.scope import Scope
@@ -54,15 +53,15 @@ def commands() -> typer.Typer:
             raise typer.BadParameter(str(problem), param_hint="--since") from None
         wanted = Sessions(Scope(organization), span, search=search, name=name)
 
-        async def work(database: Database) -> list[Row] | None:
-            if not await ready(database):
-                return None
+        async def work(database: Database) -> list[Row]:
             async with database.connect() as connection:
                 return await query.find(connection, wanted, [SESSION.c.last_at.desc()], limit, 0)
 
-        found = on_database(context, work)
+        found = LOG.read(context, work, None)
+        if found is None:
+            return
         if not found:
-            typer.echo("There is no log yet." if found is None else "No session matches.", err=True)
+            typer.echo("No session matches.", err=True)
         elif as_json:
             for row in found:
                 typer.echo(msgspec.json.encode(session_row(row)))
@@ -80,12 +79,12 @@ def commands() -> typer.Typer:
         """Show the paths of one session, with what each and all below it come to."""
 
         async def work(database: Database) -> list[Row]:
-            if not await ready(database):
-                return []
             async with database.connect() as connection:
                 return await query.requests_of(connection, Scope(organization), id, name, MAX_REQUESTS)
 
-        rows = on_database(context, work)
+        rows = LOG.read(context, work, None)
+        if rows is None:
+            raise typer.Exit(1)
         if not rows:
             typer.echo(f"No session {id!r}.", err=True)
             raise typer.Exit(1)

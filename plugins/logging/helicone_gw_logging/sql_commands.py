@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 import msgspec
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.table import Table as Shown
 
 from helicone_gw import Database
+from helicone_gw_logging.command_line import LOG
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.sql.execute import execute, tables
 from helicone_gw_logging.sql.guard import SqlError
@@ -29,26 +29,24 @@ def sql(
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV.")] = False,
 ) -> None:
     """Ask the log in SQL, read-only. The database is the configuration's, whether the gateway runs or not."""
-    database = Database(context.obj.config.database.url)
     scope = Scope(organization)
-    try:
-        if database.missing:
-            raise SqlError("NO_LOG", "There is no log yet.")
+
+    async def work(database: Database) -> Result | dict[str, list[tuple[str, str]]]:
         if not statement:
-            _show_tables(tables(database, scope), as_json)
-            return
-        result = asyncio.run(_run(database, scope, statement, Limits(seconds, limit, 1 << 30)))
+            return tables(database, scope)
+        return await execute(database, scope, statement, Limits(seconds, limit, 1 << 30))
+
+    try:
+        result = LOG.read(context, work, None)
     except SqlError as problem:
         typer.echo(str(problem), err=True)
         raise typer.Exit(1) from None
-    _show(result, as_json, as_csv)
-
-
-async def _run(database: Database, scope: Scope, statement: str, limits: Limits) -> Result:
-    try:
-        return await execute(database, scope, statement, limits)
-    finally:
-        await database.close()
+    if result is None:
+        raise typer.Exit(1)
+    if isinstance(result, Result):
+        _show(result, as_json, as_csv)
+    else:
+        _show_tables(result, as_json)
 
 
 def _show(result: Result, as_json: bool, as_csv: bool) -> None:

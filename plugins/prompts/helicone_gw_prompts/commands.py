@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import difflib
 import json
 import time
@@ -13,9 +12,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 import typer
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import make_url
 
-from helicone_gw import Database, audit_command
+from helicone_gw import CommandDatabase, Database, audit_command
 from helicone_gw_prompts import reading, schemas
 from helicone_gw_prompts.editing import Editor
 from helicone_gw_prompts.errors import NoSuch, Refusal
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     from helicone_gw_prompts.config import PromptsConfig
 
 T = TypeVar("T")
+E = TypeVar("E")
 Folder = Annotated[Path | None, typer.Argument(help="The folder; default: `dir` of the plugin's configuration.")]
 Organization = Annotated[str | None, typer.Option(help="Whose prompts; default: the configuration's.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead.")]
@@ -37,24 +36,22 @@ def commands(config: PromptsConfig, versions: Path) -> typer.Typer:
     """The commands; they read the database's URL at ``typer.Context.obj.config.database.url``."""
     app = typer.Typer(help="Prompts: push, pull and compare files; list and show.", no_args_is_help=True)
     bounds = config.bounds()
+    there = CommandDatabase({"prompts": versions}, "there is nothing in it, and nothing would stay.", required=True)
 
-    def with_editor(context: typer.Context, work: Callable[[Editor], Awaitable[T]]) -> T:
-        url = context.obj.config.database.url
-        if make_url(url).database in (None, "", ":memory:"):
-            _fail("The database is in memory (database.url): there is nothing in it, and nothing would stay.")
+    def edit(context: typer.Context, work: Callable[[Editor], Awaitable[T]]) -> T:
+        return there.make(context, editing(work))
 
-        async def run() -> T:
-            database = Database(url, by_command=True)
+    def look(context: typer.Context, work: Callable[[Editor], Awaitable[T]], otherwise: E) -> T | E:
+        return there.read(context, editing(work), otherwise)
+
+    def editing(work: Callable[[Editor], Awaitable[T]]) -> Callable[[Database], Awaitable[T]]:
+        async def working(database: Database) -> T:
             try:
-                await database.migrate("prompts", versions)
                 return await work(Editor(database, time.time, bounds, lambda: None))
-            finally:
-                await database.close()
+            except Refusal as refusal:
+                _fail(str(refusal))
 
-        try:
-            return asyncio.run(run())
-        except Refusal as refusal:
-            _fail(str(refusal))
+        return working
 
     def read(folder: Path | None) -> dict[Path, PromptFile]:
         found, problems = read_folder(_folder(folder), bounds.max_size, bounds.max_prompts)
@@ -101,7 +98,7 @@ def commands(config: PromptsConfig, versions: Path) -> typer.Typer:
                         typer.echo(problem, err=True)
             return done
 
-        done = with_editor(context, work)
+        done = edit(context, work)
         for each in done:
             typer.echo(f"{each.what:8}{each.id} {each.version}")
 
@@ -109,9 +106,12 @@ def commands(config: PromptsConfig, versions: Path) -> typer.Typer:
     def pull(context: typer.Context, folder: Folder = None, organization: Organization = None) -> None:
         """Write every prompt's newest version to its file; files that say the same already stay as they are."""
         where = _folder(folder)
+        found = look(context, lambda editor: all_files(editor, whose(organization)), None)
+        if found is None:
+            return
         where.mkdir(parents=True, exist_ok=True)
         places = {prompt.id: (path, prompt) for path, prompt in read(where).items()}
-        for prompt in with_editor(context, lambda editor: all_files(editor, whose(organization))).values():
+        for prompt in found.values():
             path, there = places.get(prompt.id, (where / f"{prompt.id}.yaml", None))
             if there == prompt:
                 typer.echo(f"same    {path}")
@@ -123,13 +123,13 @@ def commands(config: PromptsConfig, versions: Path) -> typer.Typer:
     def diff(context: typer.Context, folder: Folder = None, organization: Organization = None) -> None:
         """Show how the files differ from the newest versions; the exit status is 1 if they do."""
         files = {prompt.id: prompt for prompt in read(folder).values()}
-        there = with_editor(context, lambda editor: all_files(editor, whose(organization)))
+        stored = look(context, lambda editor: all_files(editor, whose(organization)), dict[str, PromptFile]())
         differ = False
-        for name in sorted({*files, *there}):
-            if files.get(name) == there.get(name):
+        for name in sorted({*files, *stored}):
+            if files.get(name) == stored.get(name):
                 continue
             differ = True
-            before, after = (_lines(each.get(name)) for each in (there, files))
+            before, after = (_lines(each.get(name)) for each in (stored, files))
             typer.echo("".join(difflib.unified_diff(before, after, f"gateway/{name}", f"files/{name}")), nl=False)
         if differ:
             raise typer.Exit(1)
@@ -143,7 +143,7 @@ def commands(config: PromptsConfig, versions: Path) -> typer.Typer:
                 found = await reading.prompts(connection, whose(organization), limit=bounds.max_prompts)
                 return [(each, await reading.latest(connection, whose(organization), each.id)) for each in found]
 
-        found = with_editor(context, work)
+        found = look(context, work, [])
         if as_json:
             rows = [
                 {**schemas.prompt_as_json(prompt), "version": version.number if version else None}
@@ -179,7 +179,10 @@ def commands(config: PromptsConfig, versions: Path) -> typer.Typer:
                 version = await reading.version_in(connection, whose(organization), id, environment)
                 return PromptFile(id, prompt.name, prompt.tags, [*version.environments], version.decoded())
 
-        typer.echo(write_text(with_editor(context, work)), nl=False)
+        shown = look(context, work, None)
+        if shown is None:
+            raise typer.Exit(1)
+        typer.echo(write_text(shown), nl=False)
 
     return app
 

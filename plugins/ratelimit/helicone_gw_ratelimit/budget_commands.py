@@ -2,55 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import make_url
 
-from helicone_gw import Database, audit_command
+from helicone_gw import CommandDatabase, Database, audit_command
 from helicone_gw_ratelimit.backup import LOOK_FOR_RESETS
 from helicone_gw_ratelimit.budget_config import BudgetConfig
 from helicone_gw_ratelimit.budget_report import described, written
-from helicone_gw_ratelimit.budget_table import SpendTable
+from helicone_gw_ratelimit.budget_table import BRANCH, VERSIONS, SpendTable
 from helicone_gw_ratelimit.budgets import Budget, named
 from helicone_gw_ratelimit.config import RatelimitConfig
 
-T = TypeVar("T")
-
 MOST = 10_000
 """Rows that are read at most: those with the largest spending."""
+
+SPENT: Final = CommandDatabase({BRANCH: VERSIONS}, "only the running gateway knows, at GET /v1/budgets.", required=True)
+"""What was spent, as the gateway writes it down."""
 
 
 def commands() -> typer.Typer:
     """The commands. They read the configuration at ``typer.Context.obj.config``."""
     app = typer.Typer(help="Show what was spent of budgets, and begin them anew.", invoke_without_command=True)
 
-    def with_table(context: typer.Context, work: Callable[[SpendTable], Awaitable[T]]) -> T:
-        url = context.obj.config.database.url
-        if make_url(url).database in (None, "", ":memory:"):
-            _fail("The database is in memory (database.url): only the running gateway knows, at GET /v1/budgets.")
-
-        async def run() -> T:
-            database = Database(url, by_command=True)
-            try:
-                table = SpendTable(database)
-                await table.migrate()
-                return await work(table)
-            finally:
-                await database.close()
-
-        return asyncio.run(run())
-
     def show(context: typer.Context, budget: str | None, as_json: bool) -> None:
         budgets = _budgets(context, budget)
         now = time.time()
-        rows = with_table(context, lambda table: table.current(now, MOST, budget))
+        rows = SPENT.read(context, lambda database: SpendTable(database).current(now, MOST, budget), [])
         standings = sorted(written(budgets, rows, now), key=lambda each: (each.place.budget, -each.spent))
         reports = [described(budgets[each.place.budget], each, live=False) for each in standings]
         if as_json:
@@ -90,17 +72,17 @@ def commands() -> typer.Typer:
         """Begin a budget anew, as if nothing had been spent; a running gateway does so within seconds."""
         _budgets(context, budget)
 
-        async def work(table: SpendTable) -> int:
-            count = await table.reset(budget, segment, time.time())
+        async def work(database: Database) -> int:
+            count = await SpendTable(database).reset(budget, segment, time.time())
             if count:
                 after = {"segment": segment, "accounts": count}
                 config = context.obj.config
-                problem = await audit_command(config, table.database, "budget.reset", f"budget:{budget}", after=after)
+                problem = await audit_command(config, database, "budget.reset", f"budget:{budget}", after=after)
                 if problem is not None:
                     typer.echo(problem, err=True)
             return count
 
-        count = with_table(context, work)
+        count = SPENT.make(context, work)
         if not count:
             _fail(f"Nothing was spent of {budget!r}" + ("" if segment is None else f" at {segment!r}") + ".")
         typer.echo(

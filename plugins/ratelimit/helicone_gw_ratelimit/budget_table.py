@@ -123,11 +123,6 @@ class SpendTable:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @property
-    def database(self) -> Database:
-        """Where the table is."""
-        return self._database
-
     async def migrate(self) -> None:
         """Bring the table up to date."""
         await self._database.migrate(BRANCH, VERSIONS)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import delete, make_url
+from sqlalchemy import delete
 from sqlalchemy.exc import SQLAlchemyError
 
-from helicone_gw import AuditEntry, Database
+from helicone_gw import AuditEntry, CommandDatabase, Database
 from helicone_gw_security.audit_log import AuditLog
 from helicone_gw_security.identity_tables import BRANCH, IDENTITY_VERSIONS, SESSION
 from helicone_gw_security.organizations import OrganizationTable, checked_id
@@ -25,6 +24,9 @@ from helicone_gw_security.users import LastAdmin, User, UserTable
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+T = TypeVar("T")
+E = TypeVar("E")
 
 AsJson = Annotated[bool, typer.Option("--json", help="A JSON array instead of a table.")]
 
@@ -86,34 +88,41 @@ class Office:
             await connection.execute(delete(SESSION).where(SESSION.c.holder == f"user:{user.id}"))
 
 
-def office(
-    versions: Path, static: Sequence[User] = ()
-) -> Callable[[typer.Context, Callable[[Office], Awaitable[Any]]], Any]:
-    """What runs a command's work with the database at ``typer.Context.obj.config.database.url``, migrated first.
+class Offices:
+    """What does a command's work in an `Office`.
 
     ``versions`` are the migrations of the tables of keys; those of people are known here. ``static`` are the
     configuration's users.
     """
 
-    def run(context: typer.Context, work: Callable[[Office], Awaitable[Any]]) -> Any:
-        url = context.obj.config.database.url
-        if make_url(url).database in (None, "", ":memory:"):
-            fail("The database is in memory (database.url): what is made there would be gone at once.")
+    def __init__(self, versions: Path, static: Sequence[User] = ()) -> None:
+        self._tables = tables(versions, "what is made there would be gone at once.")
+        self._static = static
 
-        async def working() -> Any:
-            database = Database(url, by_command=True)
+    def make(self, context: typer.Context, work: Callable[[Office], Awaitable[T]]) -> T:
+        """Do ``work``, in tables that are brought up to date first."""
+        return self._tables.make(context, self._within(work))
+
+    def read(self, context: typer.Context, work: Callable[[Office], Awaitable[T]], otherwise: E) -> T | E:
+        """Do ``work``, which only reads; ``otherwise`` where nothing is yet."""
+        return self._tables.read(context, self._within(work), otherwise)
+
+    def _within(self, work: Callable[[Office], Awaitable[T]]) -> Callable[[Database], Awaitable[T]]:
+        async def working(database: Database) -> T:
             try:
-                await database.migrate("security", versions)
-                await database.migrate(BRANCH, IDENTITY_VERSIONS)
-                return await work(Office(database, UserTable(database, static), OrganizationTable(database)))
+                return await work(Office(database, UserTable(database, self._static), OrganizationTable(database)))
             except LastAdmin as problem:
-                return fail(str(problem))
-            finally:
-                await database.close()
+                fail(str(problem))
 
-        return asyncio.run(working())
+        return working
 
-    return run
+
+def tables(versions: Path, in_memory: str) -> CommandDatabase:
+    """The tables of keys, whose migrations ``versions`` are, and those of people.
+
+    ``in_memory`` is said of a database in memory.
+    """
+    return CommandDatabase({"security": versions, BRANCH: IDENTITY_VERSIONS}, in_memory, required=True)
 
 
 def organization_id(text: str) -> str:

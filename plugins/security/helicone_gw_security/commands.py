@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,11 +12,9 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import make_url
 
 from helicone_gw import Database
-from helicone_gw_security.command_line import Told, tell
-from helicone_gw_security.identity_tables import BRANCH, IDENTITY_VERSIONS
+from helicone_gw_security.command_line import Told, tables, tell
 from helicone_gw_security.keys import StoredKey
 from helicone_gw_security.spec import KeySpec, parse_expiry
 from helicone_gw_security.store import LISTS, KeyTable, NameTaken, state
@@ -35,28 +32,19 @@ def commands(static: Sequence[StoredKey], versions: Path) -> typer.Typer:
     They read the database's URL at ``typer.Context.obj.config.database.url``.
     """
     app = typer.Typer(help="Make, list, rotate and revoke gateway keys.", no_args_is_help=True)
+    keys = tables(versions, "a key made there would be gone at once.")
 
     def with_table(
         context: typer.Context,
         work: Callable[[KeyTable], Awaitable[T]],
         told: Callable[[T], Told | None] = lambda _: None,
     ) -> T:
-        url = context.obj.config.database.url
-        if make_url(url).database in (None, "", ":memory:"):
-            _fail("The database is in memory (database.url): a key made there would be gone at once.")
+        async def working(database: Database) -> T:
+            result = await work(KeyTable(database))
+            await tell(database, told(result))
+            return result
 
-        async def run() -> T:
-            database = Database(url, by_command=True)
-            try:
-                await database.migrate("security", versions)
-                await database.migrate(BRANCH, IDENTITY_VERSIONS)
-                result = await work(KeyTable(database))
-                await tell(database, told(result))
-                return result
-            finally:
-                await database.close()
-
-        return asyncio.run(run())
+        return keys.make(context, working)
 
     @app.command()
     def create(
@@ -120,7 +108,7 @@ def commands(static: Sequence[StoredKey], versions: Path) -> typer.Typer:
         """List the keys of the configuration and of the database, never their secrets."""
         now = time.time()
         described = [_describe_static(stored, now) for stored in static]
-        described += [_describe(row, now) for row in with_table(context, lambda table: table.all())]
+        described += [_describe(row, now) for row in keys.read(context, lambda database: KeyTable(database).all(), [])]
         if as_json:
             typer.echo(json.dumps(described, indent=2))
         else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from helicone_gw_security.command_line import AsJson, Office, fail, moment, office, organization_id, show
+from helicone_gw_security.command_line import AsJson, Office, Offices, fail, moment, organization_id, show
 from helicone_gw_security.organizations import OrganizationTaken
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def organization_commands(versions: Path) -> typer.Typer:
     """The commands on organisations."""
     app = typer.Typer(help="Make, list, rename and remove organisations.", no_args_is_help=True)
-    run = office(versions)
+    offices = Offices(versions)
 
     @app.command()
     def create(
@@ -33,7 +33,7 @@ def organization_commands(versions: Path) -> typer.Typer:
             await here.tell("default", "organization.create", f"organization:{made.id}", None, {"name": made.name})
 
         try:
-            run(context, work)
+            offices.make(context, work)
         except OrganizationTaken:
             fail(f"There is an organisation {wanted!r}.")
         typer.echo(f"Organisation {wanted!r} is made.")
@@ -41,7 +41,7 @@ def organization_commands(versions: Path) -> typer.Typer:
     @app.command("list")
     def list_(context: typer.Context, as_json: AsJson = False) -> None:
         """List the organisations: those that were made, and those that keys or users name."""
-        found = run(context, lambda here: here.organizations.all())
+        found = offices.read(context, lambda here: here.organizations.all(), [])
         show([{"id": each.id, "name": each.name, "created": moment(each.created_at)} for each in found], as_json)
 
     @app.command()
@@ -57,7 +57,7 @@ def organization_commands(versions: Path) -> typer.Typer:
             await here.organizations.rename(organization_id(id), name, now=time.time())
             await here.tell(id, "organization.change", f"organization:{id}", {"name": before.name}, {"name": name})
 
-        run(context, work)
+        offices.make(context, work)
         typer.echo(f"Organisation {id!r} is called {name!r}.")
 
     @app.command()
@@ -70,7 +70,7 @@ def organization_commands(versions: Path) -> typer.Typer:
                 await here.tell("default", "organization.remove", f"organization:{id}")
             return removed
 
-        if not run(context, work):
+        if not offices.make(context, work):
             fail(f"There is no organisation {id!r} that was made and has neither users nor valid keys.")
         typer.echo(f"Organisation {id!r} is removed.")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 import time
@@ -14,12 +13,10 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import make_url
 
 from helicone_gw import Database
 from helicone_gw_security.ciphers import Cipher, new_encryption_key
-from helicone_gw_security.command_line import Told, tell
-from helicone_gw_security.identity_tables import BRANCH, IDENTITY_VERSIONS
+from helicone_gw_security.command_line import Told, tables, tell
 from helicone_gw_security.provider_table import NameTaken, ProviderTable, TooMany
 from helicone_gw_security.tables import ProviderKeyRow
 
@@ -36,33 +33,29 @@ def provider_commands(cipher: Cipher | None, versions: Path) -> typer.Typer:
     that they are in no list of processes and in no shell's history.
     """
     app = typer.Typer(help="Keep providers' keys, encrypted, in the database.", no_args_is_help=True)
+    kept = tables(versions, "a key kept there would be gone at once.")
+
+    def known() -> Cipher:
+        if cipher is None:
+            _fail(
+                "There is no encryption key: set security.encryption_keys (`helicone-gw provider-keys "
+                "new-encryption-key` makes one)."
+            )
+        return cipher
 
     def with_table(
         context: typer.Context,
         work: Callable[[ProviderTable], Awaitable[T]],
         told: Callable[[T], Told | None] = lambda _: None,
     ) -> T:
-        if cipher is None:
-            _fail(
-                "There is no encryption key: set security.encryption_keys (`helicone-gw provider-keys "
-                "new-encryption-key` makes one)."
-            )
-        url = context.obj.config.database.url
-        if make_url(url).database in (None, "", ":memory:"):
-            _fail("The database is in memory (database.url): a key kept there would be gone at once.")
+        encryption = known()
 
-        async def run() -> T:
-            database = Database(url, by_command=True)
-            try:
-                await database.migrate("security", versions)
-                await database.migrate(BRANCH, IDENTITY_VERSIONS)
-                result = await work(ProviderTable(database, cipher))
-                await tell(database, told(result))
-                return result
-            finally:
-                await database.close()
+        async def working(database: Database) -> T:
+            result = await work(ProviderTable(database, encryption))
+            await tell(database, told(result))
+            return result
 
-        return asyncio.run(run())
+        return kept.make(context, working)
 
     @app.command("new-encryption-key")
     def new_key() -> None:
@@ -105,7 +98,9 @@ def provider_commands(cipher: Cipher | None, versions: Path) -> typer.Typer:
         organization: Organization = None,
     ) -> None:
         """List the keys, never their secrets."""
-        described = [described_provider_key(row) for row in with_table(context, lambda table: table.all(organization))]
+        encryption = known()
+        rows = kept.read(context, lambda database: ProviderTable(database, encryption).all(organization), [])
+        described = [described_provider_key(row) for row in rows]
         if as_json:
             typer.echo(json.dumps(described, indent=2))
             return

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final, get_args
 import typer
 
 from helicone_gw import Role
-from helicone_gw_security.command_line import AsJson, Office, fail, moment, office, organization_id, show
+from helicone_gw_security.command_line import AsJson, Office, Offices, fail, moment, organization_id, show
 from helicone_gw_security.passwords import TEMPORARY, Passwords, password_problem
 from helicone_gw_security.users import EmailTaken, User, checked_email
 
@@ -28,7 +28,7 @@ Organization = Annotated[str, typer.Option(help="The organisation that is meant.
 def user_commands(static: Sequence[User], versions: Path) -> typer.Typer:
     """The commands. ``static`` are the configuration's users (listed, never changed), ``versions`` the migrations."""
     app = typer.Typer(help="Add, list, change and remove those who log in.", no_args_is_help=True)
-    run = office(versions, static)
+    offices = Offices(versions, static)
 
     @app.command()
     def add(
@@ -61,7 +61,7 @@ def user_commands(static: Sequence[User], versions: Path) -> typer.Typer:
         if any(user.email == address and user.organization == organization for user in static):
             fail(f"{address} is in the configuration already.")
         try:
-            user = run(context, work)
+            user = offices.make(context, work)
         except EmailTaken:
             fail(f"{address} is a user of {organization!r} already.")
         typer.echo(f"{user.email} is {user.role} of {user.organization!r}.")
@@ -74,7 +74,7 @@ def user_commands(static: Sequence[User], versions: Path) -> typer.Typer:
     ) -> None:
         """List those who may log in."""
         users = [user for user in static if organization in (None, user.organization)]
-        users += run(context, lambda here: here.users.all(organization))
+        users += offices.read(context, lambda here: here.users.all(organization), [])
         described = [
             {
                 "email": user.email,
@@ -110,7 +110,7 @@ def user_commands(static: Sequence[User], versions: Path) -> typer.Typer:
             await here.end_sessions(user)
             await here.tell(organization, "user.set_password", f"user:{user.id}")
 
-        run(context, work)
+        offices.make(context, work)
         typer.echo(f"{email} has a new password.")
 
     @app.command("set-role")
@@ -130,7 +130,7 @@ def user_commands(static: Sequence[User], versions: Path) -> typer.Typer:
             after = None if changed is None else changed.described()
             await here.tell(organization, "user.change", f"user:{user.id}", user.described(), after)
 
-        run(context, work)
+        offices.make(context, work)
         typer.echo(f"{email} is {wanted} of {organization!r}.")
 
     @app.command()
@@ -143,7 +143,7 @@ def user_commands(static: Sequence[User], versions: Path) -> typer.Typer:
             await here.end_sessions(user)
             await here.tell(organization, "user.remove", f"user:{user.id}", user.described())
 
-        run(context, work)
+        offices.make(context, work)
         typer.echo(f"{email} is removed.")
 
     @app.command("hash")

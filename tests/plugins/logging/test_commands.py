@@ -67,7 +67,7 @@ def lines(result: Result) -> list[dict[str, Any]]:
 def test_before_anything_was_logged(run: Run, tmp_path: Path) -> None:
     result = run()
     assert result.exit_code == 0
-    assert "Nothing has been logged" in result.stderr
+    assert result.stderr.startswith("There is no database yet: sqlite:///")
     assert result.stdout == ""
     assert list(tmp_path.iterdir()) == []
     assert run("show", "12345678").exit_code == 1
@@ -205,7 +205,9 @@ def test_follow_prints_until_it_is_stopped(
             if first_sleep.is_set():
                 raise KeyboardInterrupt
             first_sleep.set()
-            await write(database, [prepare(record(later), (), 1000)], again=False)
+            writing = Database(database.url)
+            await write(writing, [prepare(record(later), (), 1000)], again=False)
+            await writing.close()
 
         first_sleep = asyncio.Event()
         async for one in real(database, wanted, backlog=backlog, sleep=sleep):
@@ -218,6 +220,23 @@ def test_follow_prints_until_it_is_stopped(
         assert [line["id"] for line in lines(result)] == [first.id, later.id]
     else:
         assert [line.split()[2] for line in result.stdout.splitlines()[1:]] == [first.id[:8], later.id[:8]]
+
+
+def test_follow_waits_for_a_log_and_makes_none(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = query.follow
+
+    async def stopped(database: Database, wanted: Any, backlog: int) -> AsyncIterator[LoggedRequest]:
+        async def sleep(seconds: float) -> None:
+            raise KeyboardInterrupt
+
+        async for one in real(database, wanted, backlog=backlog, sleep=sleep):
+            yield one
+
+    monkeypatch.setattr(commands_module, "follow", stopped)
+    result = run("--follow", "--json")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.startswith("There is no database yet: sqlite:///")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -88,4 +88,4 @@ def test_what_there_is(run: Run) -> None:
 def test_without_a_log(run: Run) -> None:
     refused = run("SELECT 1")
     assert refused.exit_code == 1
-    assert "There is no log yet" in refused.output
+    assert "There is no database yet" in refused.output
