@@ -18,6 +18,10 @@ from helicone_gw_cache.refresh import Refreshes
 from helicone_gw_cache.savings import NO_CHARGE, NO_TOKENS, Savings
 from helicone_gw_cache.visit import CacheCounters, Visit
 
+SHARE = "cache.share"
+"""The annotation by which a plugin outside says (``False``) that it may end this exchange's stream for a reason that
+concerns nobody else: no other request waits for its answer."""
+
 MOST_JOINS = 2
 """Flights that one request waits for; when both are lost, it makes a call of its own."""
 
@@ -196,7 +200,7 @@ class Lookup:
         policy = visit.policy
         if not policy.save:
             return
-        shared = shared and policy.settings.single_flight
+        shared = shared and policy.settings.single_flight and exchange.annotations.get(SHARE) is not False
         visit.flight = self._flights.lead(slot, exchange, self._clock.monotonic(), shared=shared)
         exchange.read_answer()
         if exchange.request.stream:

@@ -177,6 +177,9 @@ class Budgeting:
         self.live.began(exchange, spending)
         if exchange.request.stream:
             exchange.watch_stream()
+            if any(charge.cut for charge in charges):
+                # Who shared this stream would lose it when somebody else's budget ends.
+                exchange.annotate("cache.share", False)
         for charge in charges:
             rule = charge.rule
             if isinstance(rule, Budget) and (text := rule.warning(charge)) is not None:

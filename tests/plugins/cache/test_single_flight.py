@@ -100,6 +100,32 @@ async def test_one_that_was_answered_while_another_looked_is_not_asked_again(
         assert calls(running) == 1
 
 
+async def test_a_stream_that_may_end_for_one_client_alone_is_shared_with_nobody(gateway: GatewayFactory) -> None:
+    class Cutting(Plugin):
+        """Ends the first client's stream, as a budget does that is used up."""
+
+        @hookimpl
+        async def pre_request(self, exchange: Exchange) -> None:
+            if exchange.request.helicone.user_id == "poor":
+                exchange.watch_stream()
+                exchange.annotate("cache.share", False)
+
+        @hookimpl
+        def on_stream_chunk(self, exchange: Exchange, chunk: Chunk) -> None:
+            if exchange.annotations.get("cache.share") is False and b"word6" in chunk.data:
+                exchange.end_stream("budget_exceeded")
+
+    async with gateway(
+        ["cutting", "cache"], classes={"cutting": Cutting}, provider=ScriptedProvider(default=SLOW)
+    ) as running:
+        poor = asyncio.ensure_future(running.chat(stream=True, headers={**ON, "Helicone-User-Id": "poor"}))
+        await asyncio.sleep(2.5)
+        others = await together(running, 2, stream=True, headers=ON)
+        assert b"word11" not in (await poor).body
+        assert [(reply.aborted, b"word11" in reply.body) for reply in others] == [(False, True)] * 2
+        assert calls(running) == 2, "the others share one of their own"
+
+
 async def test_events_without_their_end_stay_apart(gateway: GatewayFactory) -> None:
     class Last(Plugin):
         """Says something after the end."""

@@ -492,6 +492,13 @@ async def test_and_in_anthropics_dialect(start: Start) -> None:
         assert reply.events()[-2].json()["delta"]["stop_reason"] == "max_tokens"
 
 
+async def test_a_stream_that_may_be_cut_is_nobody_elses(start: Start) -> None:
+    async with start({"limit": 1, "cut": True}) as running:
+        await running.chat(stream=True, max_tokens=20)
+        await running.chat(max_tokens=20)
+    assert [exchange.annotations.get("cache.share") for exchange in running.exchanges] == [False, None]
+
+
 async def test_a_stream_is_cut_at_the_largest_request(start: Start) -> None:
     budget = {"limit": 5, "cut": True, "largest_request": 0.05}
     provider = ScriptedProvider(default=long_stream(400))
