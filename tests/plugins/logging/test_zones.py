@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import delete, event, select
 from sqlalchemy.dialects import sqlite
 
 from helicone_gw.database import Database
 from helicone_gw.exchange import Exchange
+from helicone_gw.model import Cost, Usage
 from helicone_gw_logging import zone_notes, zone_rows
 from helicone_gw_logging import zones as module
 from helicone_gw_logging.corrections import set_property
 from helicone_gw_logging.noted import TEXT_ZONE
+from helicone_gw_logging.query import among as first_among
 from helicone_gw_logging.query import zoning
 from helicone_gw_logging.query.filters import read_filter
 from helicone_gw_logging.query.pieces import ALWAYS, Piece
@@ -24,10 +26,14 @@ from helicone_gw_logging.query.searching import search
 from helicone_gw_logging.query.sorts import Order
 from helicone_gw_logging.query.wanted import Wanted
 from helicone_gw_logging.query.zoning import zoned
+from helicone_gw_logging.repricing import recompute
 from helicone_gw_logging.tables import REQUEST
 from helicone_gw_logging.zone_notes import folded
 from helicone_gw_logging.zones import note_zones
 from tests.plugins.logging.asking import START, log_all, many
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 Build = Callable[..., Exchange]
 SIZE = 16
@@ -232,6 +238,80 @@ async def test_a_property_that_is_changed_is_found_where_it_was_not_noted(
             wanted = await zoned(connection, Scope(), Wanted(read_filter(asked)))
             assert wanted.among is not None
             assert await count(connection, Scope(), wanted) == 1
+
+
+async def test_a_zone_that_has_changed_is_noted_anew(
+    any_database: Database, exchange: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = [exchange(received_at=START + n) for n in range(4 * SIZE)]
+    await log_all(any_database, done)
+    assert await noted(any_database) == 4
+    rest = (4 * SIZE, 2**63 - 1)
+    dear = rmt("cost", "gt", 0.001)
+    assert await among(any_database, dear) == (rest,)
+
+    def price(provider: str, model: str | None, usage: Usage, asked: str | None, at: int) -> Cost | None:
+        return Cost(2 * 10**6, (), "anew") if at == (START + 2 * SIZE) * 1000 else Cost(7_500)
+
+    async for _ in recompute(any_database, price, since=0, now=1):
+        pass
+    # Everything has another source, and nobody knows yet what else.
+    assert await among(any_database, dear) == (numbers(0, 4), rest)
+    assert await among(any_database, rmt("cost_source", "equals", "anew")) == (numbers(0, 4), rest)
+    assert await among(any_database, rmt("time_to_first_token", "gt", 10**6)) == (rest,)
+    monkeypatch.setattr(module, "ANEW", 3)
+    assert await noted(any_database) == 3
+    assert await among(any_database, dear) == (numbers(0, 1), numbers(2, 3), rest)
+    assert await noted(any_database) == 1
+    assert await noted(any_database) == 0
+    assert await among(any_database, dear) == (numbers(2, 3), rest)
+    assert await among(any_database, rmt("cost_source", "equals", "anew")) == (numbers(2, 3), rest)
+
+
+async def test_what_changes_while_it_is_noted_is_not_noted(
+    database: Database, exchange: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = [exchange(headers={"Helicone-Property-App": "shop"}, received_at=START + n) for n in range(SIZE)]
+    await log_all(database, done)
+    reading, late = module.read_zone, iter(["late"])
+
+    async def read_zone(connection: AsyncConnection, zone: int, size: int) -> Any:
+        rows = await reading(connection, zone, size)
+        for value in late:
+            assert await set_property(database, "default", done[3].id, "App", value)
+        return rows
+
+    monkeypatch.setattr(module, "read_zone", read_zone)
+    assert await noted(database) == 2  # the first time in vain
+    assert await among(database, {"properties": {"app": {"equals": "nobody"}}}) is None  # its own index has it
+    late_ones = {"properties": {"app": {"contains": "lat"}}}
+    assert await among(database, late_ones) == (numbers(0, 1), (SIZE, 2**63 - 1))
+
+
+async def test_the_newest_zones_are_read_first_and_no_more_than_a_page_needs(
+    database: Database, exchange: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zoning, "MOST", 2)
+    monkeypatch.setattr(zoning, "DENSE", 0)
+    monkeypatch.setattr(first_among, "FIRST", 2 * SIZE)
+    await log_named(database, exchange, ["plain"] * (10 * SIZE))
+    await noted(database)
+    asked = Wanted(read_filter(rmt("session_name", "contains", "lain")))
+    statements: list[str] = []
+    async with database.connect() as connection:
+        wanted = await zoned(connection, Scope(), asked)
+        assert wanted.among is not None
+
+        @event.listens_for(connection.sync_connection, "before_cursor_execute")
+        def _(*arguments: Any) -> None:
+            statements.append(arguments[2])
+
+        for direction, first in (("desc", 10 * SIZE), ("asc", 1)):
+            statements.clear()
+            found = await find(connection, Scope(), wanted, Order(direction=direction), limit=5)  # type: ignore[arg-type]
+            step = -1 if direction == "desc" else 1
+            assert [each.row["seq"] for each in found] == [*range(first, first + 5 * step, step)]
+            assert len([one for one in statements if "json_each" in one]) <= 2
 
 
 async def test_a_zone_of_many_keys_may_have_any_property(

@@ -98,7 +98,7 @@ async def _searched(
 ) -> tuple[list[HeliconeRequest], dict[str, str | None]]:
     seconds, monotonic = (body.within or 0) / 1000, call.service.clock.monotonic
     async with reading(call.database) as connection:
-        wanted = await zoned(connection, call.scope, await known(connection, call.scope, wanted))
+        wanted = await zoned(connection, call.scope, await known(connection, call.scope, wanted), hurried=True)
         found, reached = await search(
             connection, call.scope, wanted, order, limit=body.limit, seconds=seconds, monotonic=monotonic, after=after
         )

@@ -54,16 +54,18 @@ async def first_among(
         if not left:
             break
         following = left[0].last_at if descending else left[0].first_at
-        if len(found) == limit and (found[-1][0] > following if descending else found[-1][0] < following):
+        if len(found) == limit and _is_before(found[-1][0], following, descending):
             break
         # Whoever goes on from there must not come to the same place again.
-        if over() and (
-            after is None or (following < after.received_at) == descending != (following == after.received_at)
-        ):
-            certain = [seq for at, seq in found if (at > following if descending else at < following)]
+        if over() and (after is None or _is_before(after.received_at, following, descending)):
+            certain = [seq for at, seq in found if _is_before(at, following, descending)]
             return certain, Cursor(following, 2**63 - 1 if descending else 0)
         size = min(2 * size, MOST)
     return [seq for _, seq in found], None
+
+
+def _is_before(one: int, other: int, descending: bool) -> bool:
+    return one > other if descending else one < other
 
 
 def _in_turn(pieces: Sequence[Piece], descending: bool, after: Cursor | None) -> list[Piece]:

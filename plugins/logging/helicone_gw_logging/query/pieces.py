@@ -30,32 +30,38 @@ class Piece(Struct, frozen=True):
     weight: int
 
 
-def inside(pieces: Iterable[Piece]) -> FromClause:
-    """``tables.REQUEST``, of which only ``pieces`` are read."""
+def inside(pieces: Iterable[Piece], organization: str) -> FromClause:
+    """``tables.REQUEST``, of which only an organization's requests in ``pieces`` are read."""
     ranges = sorted(chain.from_iterable(piece.ranges for piece in pieces))
     listed = _Listed(msgspec.json.encode(ranges).decode()).table_valued("value", name="piece")
     first, end = _Member(listed.c.value, 0), _Member(listed.c.value, 1)
-    return _InOrder(listed, REQUEST, and_(REQUEST.c.seq >= first, REQUEST.c.seq < end))
+    own = REQUEST.c.organization_id == organization
+    return InOrder(listed, REQUEST, and_(own, REQUEST.c.seq >= first, REQUEST.c.seq < end))
 
 
-class _InOrder(Join):
-    """An inner join that goes through its left side first. SQLite may take the other side for the smaller one."""
+class InOrder(Join):
+    """An inner join that goes through its left side first, and for each of its rows to the right one, a table, by an
+    index. Databases may take the other side for the smaller one."""
 
     inherit_cache = True
 
 
-@compiles(_InOrder, "sqlite")
-def _in_order(element: _InOrder, compiler: SQLCompiler, **options: Any) -> str:
+@compiles(InOrder, "sqlite")
+def _in_order(element: InOrder, compiler: SQLCompiler, **options: Any) -> str:
     left, right = (compiler.process(side, **{**options, "asfrom": True}) for side in (element.left, element.right))
     assert element.onclause is not None
     return f"{left} CROSS JOIN {right} ON {compiler.process(element.onclause, **{**options, 'asfrom': False})}"
 
 
-@compiles(_InOrder)
-def _joined(element: _InOrder, compiler: SQLCompiler, **options: Any) -> str:
-    left, right = (compiler.process(side, **{**options, "asfrom": True}) for side in (element.left, element.right))
+@compiles(InOrder)
+def _joined(element: InOrder, compiler: SQLCompiler, **options: Any) -> str:
+    # What cannot be pulled apart (OFFSET 0) is done once for every row of the left side. Of two numbers between which a
+    # third one is, Postgres would know too little to choose that by itself.
+    left = compiler.process(element.left, **{**options, "asfrom": True})
+    right = compiler.process(element.right, **{**options, "asfrom": True})
     assert element.onclause is not None
-    return f"{left} JOIN {right} ON {compiler.process(element.onclause, **{**options, 'asfrom': False})}"
+    on = compiler.process(element.onclause, **{**options, "asfrom": False})
+    return f"{left} CROSS JOIN LATERAL (SELECT * FROM {right} WHERE {on} OFFSET 0) AS {right}"
 
 
 class _Listed(FunctionElement[str]):

@@ -50,7 +50,7 @@ class Wanted(Struct, frozen=True):
         """
         found = led(self.filter)
         if self.among is not None:
-            return select(REQUEST.c.seq).select_from(inside(self.among)).where(self.where(scope))
+            return select(REQUEST.c.seq).select_from(inside(self.among, scope.organization)).where(self.where(scope))
         if found is None:
             return select(REQUEST.c.seq).where(self.where(scope))
         (table, told), rest = leading(found[0]), found[1]

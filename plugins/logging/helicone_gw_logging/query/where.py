@@ -115,8 +115,8 @@ def _members(condition: Condition) -> list[Any]:
         return [text(one, NAME_BYTES if field.source == "request" else TEXT_BYTES) or "" for one in condition.value]
     if field.source == "score":
         return [float(one) for one in condition.value]
-    scaled = (scaled(one, field.scale) for one in condition.value)
-    return [literal(int(one), BigInteger) for one in scaled if int(one) == one and abs(one) <= _LARGEST]
+    several = (scaled(one, field.scale) for one in condition.value)
+    return [literal(int(one), BigInteger) for one in several if int(one) == one and abs(one) <= _LARGEST]
 
 
 def _texts(expression: ColumnElement[Any], operator: str, value: str) -> ColumnElement[bool]:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from sqlalchemy import select
 
 from helicone_gw_logging.measures import DAY_MS
+from helicone_gw_logging.query.beside import QUICK, is_beside, is_part_of_id, named
 from helicone_gw_logging.query.columns import ANSWERED_MODEL, field
 from helicone_gw_logging.query.nodes import Both, Condition, Node, both, conditions
 from helicone_gw_logging.query.pieces import ALWAYS, Piece
@@ -40,8 +41,11 @@ _Zones = dict[int, Places] | None
 _CACHED: Final = field("request_response_rmt", "cache_status")
 
 
-async def zoned(connection: AsyncConnection, scope: Scope, wanted: Wanted) -> Wanted:
-    """``wanted`` among the pieces of the log that can have it, where what is noted of zones tells which these are."""
+async def zoned(connection: AsyncConnection, scope: Scope, wanted: Wanted, *, hurried: bool = False) -> Wanted:
+    """``wanted`` among the pieces of the log that can have it, where what is noted of zones tells which these are.
+
+    ``hurried``: somebody waits for what is found soon, so that not all ids of a large log are read.
+    """
     node = wanted.filter if not wanted.cached else both("and", [wanted.filter, Condition(_CACHED, "in", HITS)])
     if wanted.table is not REQUEST or not any(map(_is_told, conditions(node))):
         return wanted
@@ -53,7 +57,8 @@ async def zoned(connection: AsyncConnection, scope: Scope, wanted: Wanted) -> Wa
     rest = max(0, last + 1 - until * SIZE)
     if rest > MOST * SIZE:
         return wanted
-    told = _Told(connection, scope.organization, until, await noted_zones(connection, scope.organization, until))
+    ids = not hurried or last <= QUICK
+    told = _Told(connection, scope, until, await noted_zones(connection, scope.organization, until), ids=ids)
     zones = await told.of(node)
     if zones is None or _is_dense(zones, told.zones, rest):
         return wanted
@@ -63,7 +68,9 @@ async def zoned(connection: AsyncConnection, scope: Scope, wanted: Wanted) -> Wa
 
 
 def _is_told(condition: Condition) -> bool:
-    """Whether what is noted tells of it; times of receipt alone have an index."""
+    """Whether what is noted tells of it, or another table; times of receipt alone have an index."""
+    if is_part_of_id(condition) or is_beside(condition):
+        return True
     return bool(_names(condition)) or number_column(condition) not in (None, RECEIVED_AT)
 
 
@@ -87,12 +94,15 @@ def _piece(zone: int, places: Places, noted: Zone) -> Piece:
 
 
 class _Told:
-    """What is noted of the zones before ``until``, held against a filter."""
+    """What is noted of the zones before ``until``, held against a filter; ``ids``: parts of ids are looked for."""
 
-    def __init__(self, connection: AsyncConnection, organization: str, until: int, zones: dict[int, Zone]) -> None:
+    def __init__(
+        self, connection: AsyncConnection, scope: Scope, until: int, zones: dict[int, Zone], *, ids: bool
+    ) -> None:
         self._connection = connection
-        self._organization = organization
+        self._scope = scope
         self._until = until
+        self._ids = ids
         self.zones = zones
 
     async def of(self, node: Node) -> _Zones:
@@ -114,8 +124,12 @@ class _Told:
         if column is not None:
             return self._of_numbers(column, intervals(condition))
         wanted = texts(condition)
+        if is_beside(condition) or (self._ids and is_part_of_id(condition)):
+            numbers = await named(self._connection, self._scope, condition)
+            if numbers is not None:
+                return _at(numbers)
         several = [
-            await zones_with_text(self._connection, self._organization, name, wanted, self._until)
+            await zones_with_text(self._connection, self._scope.organization, name, wanted, self._until)
             for name in (_names(condition) if wanted is not None else ())
             if wanted is not None
         ]
@@ -147,6 +161,13 @@ def _together(node: Both) -> list[Node | tuple[str, Sequence[Interval]]]:
             high if greatest is None or (high is not None and high < greatest) else greatest,
         )
     return [*((column, [interval]) for column, interval in between.items()), *others]
+
+
+def _at(numbers: Sequence[int]) -> dict[int, Places]:
+    places: dict[int, set[int]] = {}
+    for seq in numbers:
+        places.setdefault(seq // SIZE, set()).add(seq % SIZE)
+    return {zone: frozenset(some) for zone, some in places.items()}
 
 
 def _both(one: dict[int, Places], other: dict[int, Places]) -> dict[int, Places]:

@@ -1,0 +1,105 @@
+"""Beside: what tables beside the requests, or an index of ids, know of few requests is asked there, and not of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import ColumnElement, Select, Table, and_, func, select
+
+from helicone_gw_logging.query.nodes import Condition
+from helicone_gw_logging.query.pieces import InOrder
+from helicone_gw_logging.query.scope import Scope
+from helicone_gw_logging.query.where import compare, leading
+from helicone_gw_logging.tables import REQUEST
+from helicone_gw_logging.totals import SESSION, SESSION_TAG, USER
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+MOST: Final = 2000
+"""Requests that are named one by one: of what more have, a page is found as soon in the order that is asked for."""
+QUICK: Final = 2_000_000
+"""Requests up to which all ids are looked through although somebody waits: a tenth of a second a million."""
+OLD: Final = 5000
+"""Requests from before the sessions that are known, up to which these are read beside them."""
+
+_PARTS: Final = frozenset({"contains", "like", "ilike"})
+_WHOLE: Final = frozenset({"equals", "is", "in"})
+_IDS: Final = frozenset({"id", "request_id", "session_id"})
+"""Ids that have an index. Of users' it is known which there are (`helicone_gw_logging.query.known`)."""
+
+
+def is_part_of_id(condition: Condition) -> bool:
+    """Whether all ids would have to be read."""
+    asked = condition.field
+    return asked.source == "request" and asked.column in _IDS and condition.operator in _PARTS and bool(condition.value)
+
+
+def is_beside(condition: Condition) -> bool:
+    """Whether another table knows for which requests ``condition`` holds."""
+    source, operator = condition.field.source, condition.operator
+    if source in ("session", "user"):
+        return True
+    if condition.value is None or operator in ("not-equals", "not-contains"):
+        return False
+    return source in ("feedback", "score", "tag") or (source in ("property", "property-key") and operator in _WHOLE)
+
+
+async def named(connection: AsyncConnection, scope: Scope, condition: Condition) -> list[int] | None:
+    """The numbers of all requests for which ``condition`` can hold; ``None`` where these are more than `MOST`.
+
+    Only for what `is_part_of_id` or `is_beside`.
+    """
+    if is_part_of_id(condition):
+        queries = await _of_sessions(connection, scope, condition) or [_of_ids(scope, condition)]
+    else:
+        queries = [_of_table(scope, condition)]
+    numbers: list[int] = []
+    for query in queries:
+        numbers += await connection.scalars(query.limit(MOST + 1))
+        if len(numbers) > MOST:
+            return None
+    return numbers
+
+
+async def _of_sessions(connection: AsyncConnection, scope: Scope, condition: Condition) -> list[Select[Any]] | None:
+    """Those of the sessions with such an id, and those of sessions that retention may have forgotten, which are as old
+    as the oldest that is left; ``None`` where these are many, or no session is asked for."""
+    if condition.field.column != "session_id":
+        return None
+    columns, own = REQUEST.c, REQUEST.c.organization_id == scope.organization
+    first = select(func.min(SESSION.c.last_at)).where(SESSION.c.organization_id == scope.organization)
+    oldest = await connection.scalar(first)
+    old = and_(own, columns.received_at <= oldest)
+    if oldest is None or await connection.scalar(select(columns.seq).where(old).limit(1).offset(OLD)) is not None:
+        return None
+    such = compare(SESSION.c.session_id, condition)
+    return [_of_summaries(scope, SESSION, such), select(columns.seq).where(old, compare(columns.session_id, condition))]
+
+
+def _of_ids(scope: Scope, condition: Condition) -> Select[Any]:
+    column = REQUEST.c[condition.field.column]
+    query = select(REQUEST.c.seq).where(compare(column, condition))
+    if column is REQUEST.c.session_id:
+        # The index begins with the organization, and has those alone that are known.
+        return query.where(REQUEST.c.organization_id == scope.organization, column.is_not(None))
+    return query
+
+
+def _of_table(scope: Scope, condition: Condition) -> Select[Any]:
+    source = condition.field.source
+    if source not in ("session", "tag", "user"):
+        table, told = leading(condition)
+        return select(table.c.seq).where(table.c.organization_id == scope.organization, told)
+    table = {"session": SESSION, "tag": SESSION_TAG, "user": USER}[source]
+    return _of_summaries(scope, table, compare(table.c[condition.field.column], condition))
+
+
+def _of_summaries(scope: Scope, table: Table, such: ColumnElement[bool]) -> Select[Any]:
+    """The requests of ``such`` sessions or users."""
+    own, column = REQUEST.c, "user_id" if table is USER else "session_id"
+    same = and_(own.organization_id == scope.organization, own[column] == table.c[column])
+    if table is SESSION:
+        same = and_(same, SESSION.c.session_name == func.coalesce(own.session_name, ""))
+    query = select(own.seq).select_from(InOrder(table, REQUEST, same))
+    return query.where(table.c.organization_id == scope.organization, own[column].is_not(None), such)
