@@ -161,7 +161,8 @@ class RatelimitPlugin(Plugin):
             return True
         if any(claim.fields is None for claim in claims):
             self._count("refused", stop.name)
-            raise self.queues.refusal(stop)
+            exchange.annotate(f"{self.name}.refused", [stop.name])
+            raise self.queues.refusal(stop, claims)
         return False
 
     async def _reserve(self, exchange: Exchange, claims: list[Claim], charges: Sequence[Charge]) -> bool:

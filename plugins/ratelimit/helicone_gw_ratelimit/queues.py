@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from helicone_gw import GatewayError, TooManyRequests
+from helicone_gw_ratelimit.headers import LIMIT, POLICY, REMAINING
 from helicone_gw_ratelimit.queueing import Lines, Stop, Waiter
 from helicone_gw_ratelimit.rules import ConcurrencyRule, PolicyRule
 from helicone_gw_ratelimit.segments import segment_value
@@ -79,12 +80,17 @@ class Queues:
                 self._count(outcome, stop.name)
             exchange.annotate(f"{name}.queued_ms", round((self._clock.monotonic() - began) * 1000))
 
-    def refusal(self, stop: Stop) -> TooManyRequests:
+    def refusal(self, stop: Stop, claims: Sequence[Claim]) -> TooManyRequests:
         """What one is told who never came to ask: the line was full, or too long for its patience."""
+        headers = {"Retry-After": "1", "retry-after-ms": "1000"}
+        for claim in claims:
+            if isinstance(claim.rule, PolicyRule | ConcurrencyRule) and claim.rule.name == stop.name:
+                # Whatever there is, or comes, is for those who wait.
+                headers |= {LIMIT: claim.rule.limit, REMAINING: "0", POLICY: claim.rule.text}
         return TooManyRequests(
             f"Too many requests wait at limit {stop.name!r}. Try again in 1 second.",
             code="rate_limit_queue_full",
-            headers={"Retry-After": "1", "retry-after-ms": "1000"},
+            headers=headers,
             details={"name": stop.name, "waiting": self.lines.waiting.get(stop.name, 0), "retryAfterMs": 1000},
         )
 

@@ -59,6 +59,7 @@ class PolicyRule:
     ) -> None:
         self.policy = policy
         self.name = name
+        self.limit, self.text = policy.limit, policy.text
         self._prefix = "".join(f":{word}" for word in words) + ":"
         self._estimates = estimates
         self._unknown_cost = unknown_cost
@@ -203,7 +204,8 @@ class ConcurrencyRule:
         self._most = most
         self._segment = segment
         self._lease = int(lease * 1_000_000)
-        self._text = f"concurrency={most}" + ("" if segment == "global" else f";s={segment}")
+        self.limit = str(most)
+        self.text = f"concurrency={most}" + ("" if segment == "global" else f";s={segment}")
 
     def claim(self, exchange: Exchange) -> Claim:
         """What ``exchange`` asks of this limit: a place until it ends."""
@@ -215,7 +217,7 @@ class ConcurrencyRule:
         assert claim.fields is not None
         left = max(0, self._most - claim.fields[0])
         wait = 0 if claim.admitted else TRY_AGAIN
-        return Standing(self.name, self._text, str(self._most), "at once", left, left / self._most, 0, wait)
+        return Standing(self.name, self.text, self.limit, "at once", left, left / self._most, 0, wait)
 
     def refusal(self, exchange: Exchange, claim: Claim) -> TooManyRequests:
         """See `Rule.refusal`."""

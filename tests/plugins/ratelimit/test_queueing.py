@@ -323,6 +323,12 @@ async def test_only_so_many_may_wait(start: Callable[..., Any]) -> None:
         replies: list[Reply] = await asyncio.gather(*(running.chat() for _ in range(5)))
         assert sorted(reply.status for reply in replies) == [200, 200, 200, 429, 429]
         assert counters(running)["queue_full", "one"] == 2
+        for refused in (reply for reply in replies if reply.status == 429):
+            prefix = "helicone-ratelimit-"
+            told = {name.removeprefix(prefix): text for name, text in refused.headers if name.startswith(prefix)}
+            assert told == {"limit": "1", "remaining": "0", "policy": "concurrency=1"}
+        noted = [exchange.annotations.get("ratelimit.refused") for exchange in running.exchanges]
+        assert noted.count(["one"]) == 2
 
 
 async def test_and_only_so_long(start: Callable[..., Any]) -> None:
