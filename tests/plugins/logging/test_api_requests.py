@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import ProgrammingError
 
 from helicone_gw.exchange import Exchange
 from helicone_gw.testing import GatewayFactory, RunningGateway
@@ -237,6 +238,18 @@ async def test_what_goes_wrong_inside_has_the_envelope_and_no_details(
 
     monkeypatch.setattr("helicone_gw_logging.api.requests.find", broken)
     assert "secret" not in await ask(running, "POST", QUERY, {"filter": "all"}, status=500)
+
+
+async def test_a_question_that_the_database_does_not_understand_is_no_absence_of_it(
+    running: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Postgres answers what only SQLite takes: whoever waits for a 503 to pass waits for ever."""
+
+    async def misunderstood(*arguments: object, **named: object) -> None:
+        raise ProgrammingError("ORDER BY NULL", {}, Exception("non-integer constant"))
+
+    monkeypatch.setattr("helicone_gw_logging.api.requests.find", misunderstood)
+    assert "ORDER" not in await ask(running, "POST", QUERY, {"filter": "all"}, status=500)
 
 
 async def test_a_database_that_is_away_is_said_to_be(running: RunningGateway) -> None:

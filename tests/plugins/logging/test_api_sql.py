@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from helicone_gw.database import Database
 from helicone_gw.testing import GatewayFactory, RunningGateway
+from helicone_gw_logging.plugin import VERSIONS
 from tests.plugins.logging.calling import ALICE, EVE, KEYS, ask, flush
 
 SQL = "/v1/helicone-sql"
@@ -88,3 +90,20 @@ async def test_statements_are_kept_for_their_organization(running: RunningGatewa
     (kept,) = await ask(running, "POST", f"{SQL}/saved-query", body, status=201, headers=ALICE)
     await ask(running, "POST", f"{SQL}/saved-queries/bulk-delete", {"ids": [kept["id"], "unknown"]}, headers=ALICE)
     assert await ask(running, "GET", f"{SQL}/saved-queries", headers=ALICE) == []
+
+
+async def test_postgres_keeps_and_finds_whatever_a_statement_is_called(tmp_path: Path, postgres_url: str) -> None:
+    """It has no text with NUL in it, and takes offence at being asked for one."""
+    database = Database(postgres_url)
+    await database.migrate("logging", VERSIONS)
+    await database.close()
+    config = {"database": {"url": postgres_url}}
+    async with GatewayFactory(tmp_path)(["logging"], config=config) as running:
+        body = {"name": "a\0b", "sql": "SELECT '\0'"}
+        (kept,) = await ask(running, "POST", f"{SQL}/saved-query", body, status=201)
+        assert (kept["name"], kept["sql"]) == ("a\ufffdb", "SELECT '\ufffd'")
+        assert (await ask(running, "PUT", f"{SQL}/saved-query/{kept['id']}", body))["name"] == "a\ufffdb"
+        for method, given in (("GET", None), ("PUT", body), ("DELETE", None)):
+            await ask(running, method, f"{SQL}/saved-query/%00", given, status=404)
+        await ask(running, "POST", f"{SQL}/saved-queries/bulk-delete", {"ids": ["\0", kept["id"]]})
+        assert await ask(running, "GET", f"{SQL}/saved-queries") == []

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 from quart import Blueprint, Response, current_app, request
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, InvalidRequestError, ProgrammingError, SQLAlchemyError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from helicone_gw import PermissionDenied, caller, require_role
@@ -95,16 +95,25 @@ def _view(operation: Operation, service: Service) -> Callable[..., Awaitable[Res
             return _bad(400, "The body is not JSON, or nests too deep.")
         except (TooLong, TimeoutError):
             return _bad(503, "The answer took too long to find; a shorter time or a narrower filter is found sooner.")
-        except (SQLAlchemyError, OSError):
+        except (ProgrammingError, DataError, InvalidRequestError):
+            # The database is there, and was asked what it does not understand. That is never the client's doing.
+            return _fault(operation)
+        except (SQLAlchemyError, OSError) as problem:
+            current_app.logger.warning("%s: the log cannot be reached: %s", operation.name, type(problem).__name__)
             return _bad(503, "The log cannot be reached at the moment.")
         except StorageFailed as problem:
             return _bad(503, f"The bodies cannot be had at the moment: {problem}.")
         except Exception:
-            current_app.logger.exception("%s failed", operation.name)
-            return _bad(500, "Something went wrong in the gateway; its own log says what.")
+            return _fault(operation)
         return _good(operation, result, headers)
 
     return view
+
+
+def _fault(operation: Operation) -> Response:
+    """The answer to what nobody foresaw, which is being handled."""
+    current_app.logger.exception("%s failed", operation.name)
+    return _bad(500, "Something went wrong in the gateway; its own log says what.")
 
 
 async def _body() -> bytes:

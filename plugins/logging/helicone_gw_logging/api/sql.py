@@ -14,6 +14,7 @@ from helicone_gw_logging.query.reading import reading
 from helicone_gw_logging.sql.execute import execute, tables
 from helicone_gw_logging.sql.guard import LONGEST, SqlError
 from helicone_gw_logging.sql.result import DOWNLOAD, Limits, Result
+from helicone_gw_logging.texts import text
 from helicone_gw_logging.times import iso
 from helicone_gw_logging.totals import SAVED_QUERY
 
@@ -101,8 +102,8 @@ async def run(call: Call, body: Sql) -> Answer:
 async def download(call: Call, body: Sql) -> str:
     """Run one SELECT, up to 100,000 rows; the answer is a ``data:`` URL with its CSV."""
     result = await _run(call, body.sql, DOWNLOAD)
-    text = base64.b64encode(result.as_csv().encode()).decode()
-    return f"data:text/csv;charset=utf-8;base64,{text}"
+    encoded = base64.b64encode(result.as_csv().encode()).decode()
+    return f"data:text/csv;charset=utf-8;base64,{encoded}"
 
 
 @ROUTES.get("/v1/helicone-sql/saved-queries", data=list[SavedQuery])
@@ -137,8 +138,7 @@ async def keep(call: Call, body: SavedSql) -> list[SavedQuery]:
                 organization_id=call.scope.organization,
                 id=given,
                 key_id=call.scope.key_id,
-                name=body.name,
-                sql=body.sql,
+                **_kept(body),
                 created_at=call.now,
                 updated_at=call.now,
             )
@@ -153,8 +153,8 @@ async def change(call: Call, body: SavedSql) -> SavedQuery:
     async with call.database.begin() as connection:
         await connection.execute(
             update(SAVED_QUERY)
-            .where(_own(call), SAVED_QUERY.c.id == which)
-            .values(name=body.name, sql=body.sql, updated_at=call.now)
+            .where(_own(call), SAVED_QUERY.c.id == text(which))
+            .values(**_kept(body), updated_at=call.now)
         )
     return await _one(call, which)
 
@@ -182,7 +182,7 @@ async def _run(call: Call, sql: str, limits: Limits) -> Result:
 
 async def _one(call: Call, id: str) -> SavedQuery:
     async with reading(call.database) as connection:
-        found = (await connection.execute(select(SAVED_QUERY).where(_own(call), SAVED_QUERY.c.id == id))).first()
+        found = (await connection.execute(select(SAVED_QUERY).where(_own(call), SAVED_QUERY.c.id == text(id)))).first()
     if found is None:
         raise Refused(404, "[NOT_FOUND] There is no such statement.")
     return _saved(found)
@@ -190,12 +190,16 @@ async def _one(call: Call, id: str) -> SavedQuery:
 
 async def _forget(call: Call, ids: list[str]) -> None:
     async with call.database.begin() as connection:
-        await connection.execute(delete(SAVED_QUERY).where(_own(call), SAVED_QUERY.c.id.in_(ids)))
+        await connection.execute(delete(SAVED_QUERY).where(_own(call), SAVED_QUERY.c.id.in_([*map(text, ids)])))
 
 
 def _own(call: Call) -> ColumnElement[bool]:
     own: ColumnElement[bool] = SAVED_QUERY.c.organization_id == call.scope.organization
     return own if call.scope.key_id is None else and_(own, SAVED_QUERY.c.key_id == call.scope.key_id)
+
+
+def _kept(body: SavedSql) -> dict[str, str | None]:
+    return {"name": text(body.name), "sql": text(body.sql, 4 * LONGEST)}
 
 
 def _saved(row: Row[Any]) -> SavedQuery:
