@@ -204,11 +204,11 @@ def _spans(numbers: Sequence[int | None], places: Sequence[int]) -> list[_Span]:
                     each[number].append(place)
         return [(int(number), int(number), each.get(number)) for number in sorted(different)]
     # Of the middle it is noted where it begins and ends, and nothing more.
-    known = sorted([number for number in numbers if number is not None])
+    known = sorted([int(number) for number in numbers if number is not None])
     first, last = known[min(EDGE, len(known) - 1)], known[max(0, len(known) - EDGE - 1)]
     edges: list[_Span] = sorted(
         [
-            (number, number, [place])
+            (int(number), int(number), [place])
             for number, place in zip(numbers, places, strict=True)
             if number is not None and (number < first or number > last)
         ]
