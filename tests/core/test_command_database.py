@@ -52,7 +52,7 @@ MAKING = {
 """What may make a database, and tables in it."""
 
 ELSEWHERE = {"bench", "check", "cost price", "demo", "moderation measure", "plugin new", "plugins", "schema"} | {
-    *(f"{cache} {name}" for cache in ("cache", "semantic-cache") for name in ("clear", "get", "stats")),
+    *(f"cache {name}" for name in ("clear", "get", "stats")),
     "provider-keys new-encryption-key",
     "users hash",
 }
@@ -95,12 +95,13 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> TyperGroup:
     own = {
         "security": {"encryption_keys": [Fernet.generate_key().decode()]},
         "logging": {"retention": {"requests": 30}},
+        "cache": {"backend": {"url": "disk://data/cache.db"}},
     }
     # Another plugin's commands are added to a group that `logging` may have begun.
     names = sorted(registry.installed(), key=lambda name: (name != "logging", name))
     config = {
         "database": {"url": "sqlite:///data/gateway.db"},
-        "plugins": [{name: own[name]} if name in own else name for name in names if name != "semantic-cache"],
+        "plugins": [{name: own[name]} if name in own else name for name in names],
     }
     file = tmp_path_factory.mktemp("commands") / "gateway.yaml"
     file.write_text(json.dumps(config))
@@ -151,8 +152,7 @@ def only_line(result: Result) -> str:
 
 def test_the_lists_here_name_commands_that_there_are(program: TyperGroup) -> None:
     names = {name for name, _ in walk(program)}
-    optional = {name for name in ELSEWHERE if name.startswith("semantic-cache ")}
-    assert (MAKING | ELSEWHERE | set(ARGUMENTS) | NO_LISTS | set(CHANGING)) - optional <= names
+    assert MAKING | ELSEWHERE | set(ARGUMENTS) | NO_LISTS | set(CHANGING) <= names
     assert {"keys list", "users list", "prompts list", "budgets", "alerts history", "logs", "export"} <= names
 
 
@@ -173,6 +173,13 @@ def test_what_reads_makes_no_database_and_says_what_makes_one(
         if name not in NO_LISTS:
             assert result.stdout.strip() in ("", "[]"), name
         assert there() == before, name
+
+
+@pytest.mark.parametrize("words", ["check", "plugins", "cost price gpt-4o", "cache stats", "cache get a"])
+def test_neither_does_what_looks_elsewhere(run: Run, words: str) -> None:
+    before = there()
+    assert "Traceback" not in run(*words.split()).stderr
+    assert there() == before
 
 
 def test_neither_does_what_only_changes_a_log(run: Run) -> None:

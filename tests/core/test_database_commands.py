@@ -129,8 +129,23 @@ def test_elsewhere_no_other_command_changes_the_tables(
         assert ("cannot use postgresql" if away else "`helicone-gw db upgrade`") in told
         assert "Traceback" not in told
         assert "hidden" not in told
+    for words in (["logs"], ["sql", "SELECT 1"], ["db", "rebuild"]):
+        assert program(words) == (1 if away or words[0] == "sql" else 0)
+        told = capsys.readouterr().err
+        assert ("The database cannot be used: " if away else "they are made by `helicone-gw db upgrade`.\n") in told
+        assert "Traceback" not in told
+        assert "hidden" not in told
     if not away:
         assert status(capsys)[1]["rows"] == {}
+
+
+def test_elsewhere_a_database_that_is_not_there_is_one_line(
+    postgres_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("gateway.yaml").write_text(json.dumps({"database": {"url": f"{postgres_url}_no"}, "plugins": ["logging"]}))
+    assert program(["logs"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("The database cannot be used: database ")
 
 
 async def test_a_migration_that_fails_refuses_the_start_and_leaves_the_data(

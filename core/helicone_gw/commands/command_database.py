@@ -100,7 +100,9 @@ class CommandDatabase:
             async with database.connect() as connection:
                 if not self.tables or await connection.run_sync(self._any):
                     return None
-        except OSError as problem:  # a server that is away
+        except SQLAlchemyError:
+            raise
+        except Exception as problem:  # drivers have errors of their own when they connect
             _fail(f"The database cannot be used: {_reason(problem)}")
         names = " and ".join(repr(branch) for branch in self.tables)
         if database.in_memory:
