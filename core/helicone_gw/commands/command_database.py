@@ -6,7 +6,6 @@ Typer is imported by whoever runs a command: what is public is imported by every
 from __future__ import annotations
 
 import asyncio
-import shlex
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -41,9 +40,9 @@ class CommandDatabase:
     database is in the memory of the running gateway; without it, that is one where nothing is yet. ``required``:
     on a database server the tables must be there and up to date (``helicone-gw db upgrade``) for any of this.
 
-    Every method does ``work`` on the open database and closes it. What keeps it from being done (no database, a locked
-    one, something that is no database, tables of another version) is one line on standard error and exit code 1; what
-    else ``work`` raises is raised.
+    Every method does ``work`` on the open database and closes it. What keeps it from being done (a lock, something that
+    is no database, a server that is away, tables of another version) is one line on standard error and exit code 1;
+    what else ``work`` raises is raised.
     """
 
     tables: Mapping[str, Path] = field(default_factory=dict)
@@ -157,6 +156,8 @@ class CommandDatabase:
 
 def start_command(context: typer.Context) -> str:
     """What starts the gateway with the configuration that this command has read."""
+    from shlex import quote
+
     from helicone_gw.commands.loading import locate
 
     path = getattr(context.obj, "path", None)
@@ -167,7 +168,7 @@ def start_command(context: typer.Context) -> str:
     if path is None or path == found:
         return "helicone-gw"
     here = Path.cwd()
-    return f"helicone-gw --config {shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))}"
+    return f"helicone-gw --config {quote(str(path.relative_to(here) if path.is_relative_to(here) else path))}"
 
 
 def _reason(problem: Exception) -> str:
