@@ -20,7 +20,7 @@ from helicone_gw_logging.packing import pack
 from helicone_gw_logging.presence import note
 from helicone_gw_logging.spreading import note_spreads
 from helicone_gw_logging.zones import note_zones
-from tests.bench.test_log_questions import QUESTIONS
+from tests.bench.test_log_questions import QUESTIONS, strew
 from tests.fixtures.postgres_server import PostgresServer
 from tests.plugins.logging.test_scale import DAYS, START, fill
 
@@ -64,7 +64,7 @@ async def ask(url: str, part: str, rounds: int) -> None:
                 await question(connection)
                 took.append(1000 * (time.process_time() + server_cpu(process) - began))
         told = f"{min(took):9.1f} ms, median {statistics.median(took):9.1f}, first {took[0]:9.1f}, of {bar:.0f}"
-        print(f"{name:42} {told}{' <<<' if min(took) > bar else ''}", flush=True)
+        print(f"{name:48} {told}{' <<<' if min(took) > bar else ''}", flush=True)
     await database.close()
 
 
@@ -88,6 +88,7 @@ def main() -> None:
             url = f"sqlite:///{directory}/log.db" if server is None else server.make()
             took = asyncio.run(fill(url, asked.rows))
             print(f"{asked.rows:,} requests, {asked.rows / took:,.0f} written a second of CPU time of this process")
+            asyncio.run(strew(url, asked.rows))
             asyncio.run(packed(url))
             if server is not None:
                 server.ask("VACUUM ANALYZE", url.rsplit("/", 1)[1])

@@ -6,12 +6,14 @@ CPU time of this process, everything between the question and plain values inclu
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import update
 
 from helicone_gw.database import Database
 from helicone_gw_logging.api.amounts import SHOWN
@@ -32,6 +34,7 @@ from helicone_gw_logging.query.spreads import spreads
 from helicone_gw_logging.query.sums import summed
 from helicone_gw_logging.query.wanted import Wanted
 from helicone_gw_logging.query.zoning import zoned
+from helicone_gw_logging.tables import REQUEST
 from helicone_gw_logging.totals import SESSION, USER
 from tests.plugins.logging.test_scale import DAYS, START, fill
 
@@ -108,6 +111,37 @@ def counting(filter: Any) -> Ask:
     return lambda connection: count(connection, SCOPE, Wanted(filter))
 
 
+def rare(one_of: int) -> dict[str, Ask]:
+    """What one request of so many has: a part of a path, a number, an id at the provider (`strew`)."""
+    name = f"what one of {one_of:,} has"
+    return {
+        f"list: {name}: a path": requests(rmt(path={"contains": f"rare-{one_of}/"})),
+        f"list: {name}: a number": requests(rmt(time_to_first_token={"equals": RARE_NUMBER + one_of})),
+        f"list: {name}: a provider's id": requests(rmt(response_id={"equals": f"chatcmpl-rare{one_of}"})),
+    }
+
+
+async def strew(url: str, rows: int) -> None:
+    """Give some requests what is rare."""
+    database, dice, seq = Database(url), random.Random(1), REQUEST.c.seq
+    async with database.begin() as connection:
+        for one_of in RARE:
+            for _ in range(max(1, rows // one_of)):
+                for values in (
+                    {"path": f"/v1/rare-{one_of}/x"},
+                    {"time_to_first_token": RARE_NUMBER + one_of},
+                    {"provider_request_id": f"chatcmpl-rare{one_of}"},
+                ):
+                    await connection.execute(update(REQUEST).where(seq == dice.randrange(1, rows)).values(values))
+        outage = seq.between(rows // 10, rows * 35 // 100)
+        said = update(REQUEST).where(outage, seq % 150 == 0)
+        await connection.execute(said.values(error_message="outage of the first week"))
+        await connection.execute(update(REQUEST).where(outage, seq % 1500 == 0).values(attempt_count=3))
+    await database.close()
+
+
+RARE = 1000, 8000, 50_000, 1_000_000
+RARE_NUMBER = 10_000_000
 LAST_DAY = {"request_created_at": {"gte": DAY.start}}
 QUESTIONS: dict[str, tuple[Ask, float]] = {
     "series: a day by the hour": (series(DAY, "hour", "Europe/Berlin"), 50),
@@ -157,6 +191,21 @@ QUESTIONS: dict[str, tuple[Ask, float]] = {
     "list: part of a path": (requests(rmt(path={"contains": "nowhere"})), 100),
     "list: part of a path, within 100": (searched(rmt(path={"contains": "nowhere"})), 130),
     "list: part of a path, a day": (requests(rmt(path={"contains": "nowhere"}, **LAST_DAY)), 100),
+    "list: part of a request's id": (requests(rmt(request_id={"contains": "f00dbeef"})), 100),
+    "list: beginning of a request's id": (requests(rmt(request_id={"like": "f00dbeef%"})), 100),
+    "list: part of a session's id": (requests(rmt(session_id={"contains": "f00dbeef"})), 100),
+    **{name: (ask, 100) for one_of in RARE for name, ask in rare(one_of).items()},
+    "list: a number above all": (requests(rmt(time_to_first_token={"gt": 10**9})), 100),
+    "list: a number above all but one of 1,000": (requests(rmt(time_to_first_token={"gt": RARE_NUMBER})), 100),
+    "list: between two numbers": (requests(rmt(prompt_tokens={"gte": 10**6, "lte": 10**6 + 5})), 100),
+    "list: threats": (requests(rmt(threat={"equals": True})), 100),
+    "list: rated bad": (requests(read_filter({"feedback": {"rating": {"equals": False}}})), 100),
+    "list: dear sessions": (
+        requests(read_filter({"sessions_request_response_rmt": {"session_total_cost": {"gt": 1000}}})),
+        100,
+    ),
+    "list: an error of the first week": (requests(rmt(error_message={"contains": "outage"})), 100),
+    "list: three attempts, in the first week": (requests(rmt(attempt_count={"gte": 3})), 100),
     "list: error code": (requests(rmt(error_code={"equals": "nothing"})), 100),
     "list: error code, a day": (requests(rmt(error_code={"equals": "nothing"}, **LAST_DAY)), 100),
     "list: slowest first": (requests(read_filter("all"), Order("latency")), 100),
@@ -171,11 +220,12 @@ QUESTIONS: dict[str, tuple[Ask, float]] = {
 def test_what_charts_and_lists_take(tmp_path: Path, rows: int) -> None:
     path = tmp_path / "log.db"
     took = asyncio.run(fill(path, rows))
+    asyncio.run(strew(f"sqlite:///{path}", rows))
     print(f"\n{rows:,} requests, {rows / took:,.0f} written a second of CPU time")
     measured = asyncio.run(measure(f"sqlite:///{path}", QUESTIONS, ROUNDS if rows > 10_000 else 1))
     assert measured.keys() == QUESTIONS.keys()
     for name, milliseconds in measured.items():
-        print(f"{name:42} {milliseconds:9.1f} ms of {QUESTIONS[name][1]:.0f}")
+        print(f"{name:48} {milliseconds:9.1f} ms of {QUESTIONS[name][1]:.0f}")
 
 
 async def measure(url: str, questions: dict[str, tuple[Ask, float]], rounds: int) -> dict[str, float]:

@@ -21,7 +21,7 @@ from helicone_gw_logging.tables import REQUEST
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-FIRST: Final = 16_384
+FIRST: Final = 10_000
 """Requests that are read at first, at least a piece; twice as many each time after."""
 MOST: Final = 131_072
 """Requests that are read at once at most, unless a piece has more."""
