@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
+import sys
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -153,7 +154,7 @@ class Database:
                 revisions = _revisions(branch, versions)
                 if await connection.run_sync(revisions.current):
                     return
-        except (DBAPIError, sqlite3.Error, OSError) as problem:
+        except _unusable() as problem:
             reason = problem.orig if isinstance(problem, DBAPIError) else problem
             raise MigrationError(branch, None, f"cannot use {self.url}: {reason}") from problem
         if self._by_command and not self._sqlite:
@@ -283,6 +284,13 @@ def _parse(url: str) -> URL:
     if backend not in drivers or parsed.drivername not in drivers[backend]:
         raise ConfigError([f"database.url: {parsed.drivername!r} is not supported; use sqlite or postgresql"])
     return parsed.set(drivername=drivers[backend][1])
+
+
+def _unusable() -> tuple[type[Exception], ...]:
+    """What says that a database cannot be used: what drivers raise when they connect, SQLAlchemy does not translate."""
+    asyncpg: Any = sys.modules.get("asyncpg")
+    own: tuple[type[Exception], ...] = () if asyncpg is None else (asyncpg.PostgresError,)
+    return (DBAPIError, sqlite3.Error, OSError, *own)
 
 
 def _in_memory(url: URL) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from urllib.parse import unquote
 
 from sqlalchemy import URL, Connection, Engine, event
 from sqlalchemy.util import await_only
+
+_PATIENCE = 2.0
+"""Seconds after which a file that somebody else has for himself is not asked for again."""
 
 
 def file_of_uri(url: URL) -> Path | None:
@@ -29,13 +33,14 @@ def file_of_uri(url: URL) -> Path | None:
 def prepare_sqlite(connection: Any, pause: Callable[[float], object]) -> None:
     """Make a new connection what all are. ``pause`` waits so many seconds. Raises `sqlite3.Error`."""
     cursor = connection.cursor()
-    for attempt in range(100):
+    until = time.monotonic() + _PATIENCE
+    while True:
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
             break
         except sqlite3.OperationalError as problem:
             # The first change to WAL wants the file alone and does not always wait for it on its own.
-            if not is_locked(problem) or attempt == 99:
+            if not is_locked(problem) or time.monotonic() >= until:
                 raise
             pause(0.02)
     cursor.execute("PRAGMA synchronous=NORMAL")

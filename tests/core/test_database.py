@@ -189,6 +189,19 @@ class TestTransactions:
         assert is_locked(caught.value)
         assert not is_locked(ValueError("locked"))
 
+    async def test_a_file_that_somebody_keeps_for_himself_is_not_asked_for_for_ever(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("helicone_gw.sqlite._PATIENCE", 0.05)
+        other = sqlite3.connect(tmp_path / "gateway.db", isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        database = Database(f"sqlite:///{tmp_path}/gateway.db", busy_timeout=0.01)
+        with pytest.raises(OperationalError, match="locked"):
+            async with database.connect():
+                pass
+        other.close()
+        await database.close()
+
 
 class TestMemory:
     async def test_everyone_sees_the_same_data_and_transactions_do_not_mix(self) -> None:

@@ -142,10 +142,12 @@ def test_elsewhere_no_other_command_changes_the_tables(
 def test_elsewhere_a_database_that_is_not_there_is_one_line(
     postgres_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Path("gateway.yaml").write_text(json.dumps({"database": {"url": f"{postgres_url}_no"}, "plugins": ["logging"]}))
-    assert program(["logs"]) == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("The database cannot be used: database ")
+    url = f"{postgres_url}_no"
+    Path("gateway.yaml").write_text(json.dumps({"database": {"url": url}, "plugins": ["logging", "alerts"]}))
+    for words, said in (("logs", "The database cannot be used: database "), ("alerts list", "cannot use postgres")):
+        assert program(words.split()) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert said in line
 
 
 async def test_a_migration_that_fails_refuses_the_start_and_leaves_the_data(
