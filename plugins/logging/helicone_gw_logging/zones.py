@@ -9,10 +9,10 @@ zone is noted anew. What is noted, `helicone_gw_logging.zone_notes` says.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
-from sqlalchemy import and_, delete, func, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, select, update
 
 from helicone_gw_logging.insert import take_numbers
 from helicone_gw_logging.noted import NUMBER_ZONE, TEXT_ZONE
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SIZE: Final = 8192
 """Requests of a zone, of all organizations together."""
-ANEW: Final = 100
+ANEW: Final = 300
 """Zones that are noted anew at once at most, those that changed last first; the others wait for the next time."""
 _PLACE: Final = "texts"
 
@@ -132,12 +132,12 @@ async def unnote(
 
 
 async def zones_with_text(
-    connection: AsyncConnection, organization: str, name: str, wanted: Wanted, until: int
+    connection: AsyncConnection, organization: str, name: str, wanted: Wanted, span: tuple[int, int]
 ) -> dict[int, Places]:
-    """The zones before ``until`` in which a request may have a text as it is ``wanted`` in column ``name``, and where
-    in these."""
+    """The zones of ``span`` (from, to) in which a request may have a text as it is ``wanted`` in column ``name``, and
+    where in these."""
     columns = TEXT_ZONE.c
-    own = and_(columns.organization_id == organization, columns.name == name, columns.zone < until)
+    own = and_(columns.organization_id == organization, columns.name == name, _inside(columns, span))
     found = dict[int, Places]()
     for zone, texts, places_of in await connection.execute(
         select(columns.zone, columns.texts, columns.places).where(own)
@@ -148,12 +148,16 @@ async def zones_with_text(
     return found
 
 
-async def noted_zones(connection: AsyncConnection, organization: str, until: int) -> dict[int, Zone]:
-    """What is noted of the numbers of an organization's requests, zone by zone before ``until``."""
+async def noted_zones(connection: AsyncConnection, organization: str, span: tuple[int, int]) -> dict[int, Zone]:
+    """What is noted of the numbers of an organization's requests, by zone, in those of ``span`` (from, to)."""
     columns = NUMBER_ZONE.c
     noted = select(columns.zone, columns.requests, columns.first_at, columns.last_at, columns.numbers)
-    own = and_(columns.organization_id == organization, columns.zone < until)
+    own = and_(columns.organization_id == organization, _inside(columns, span))
     return {zone: Zone(*rest) for zone, *rest in await connection.execute(noted.where(own))}
+
+
+def _inside(columns: Any, span: tuple[int, int]) -> ColumnElement[bool]:
+    return and_(columns.zone >= span[0], columns.zone < span[1])
 
 
 async def _given(connection: AsyncConnection) -> int:

@@ -136,7 +136,7 @@ def trees(dice: random.Random, rows: list[Any], properties: list[Any], count: in
     return found
 
 
-@pytest.mark.parametrize(("seed", "questions"), [(2, 18), pytest.param(1, 300, marks=pytest.mark.full)])
+@pytest.mark.parametrize(("seed", "questions"), [(2, 14), pytest.param(1, 120, marks=pytest.mark.full)])
 async def test_the_same_requests_are_found(any_database: Database, exchange: Build, seed: int, questions: int) -> None:
     dice = random.Random(seed)
     await log_all(any_database, many(exchange, REQUESTS, seed))

@@ -60,12 +60,15 @@ async def zoned(connection: AsyncConnection, scope: Scope, wanted: Wanted, *, hu
     if connection.dialect.name != "sqlite":
         # Postgres takes what is read by numbers for much, and compiles it first: thirty milliseconds for a few rows.
         await connection.exec_driver_sql("SET LOCAL jit = off")
-    ids = not hurried or last <= QUICK
-    told = _Told(connection, scope, until, await noted_zones(connection, scope.organization, until), ids=ids)
-    zones = await told.of(node)
-    if zones is None or _is_dense(zones, told.zones, rest):
+    told = _Told(connection, scope, (max(0, until - MOST), until), ids=not hurried or last <= QUICK)
+    if not any(is_part_of_id(one) or is_beside(one) for one in conditions(node)) and _is_common(await told.of(node)):
         return wanted
-    pieces = [_piece(zone, places, told.zones[zone]) for zone, places in zones.items() if zone in told.zones]
+    told.span = 0, until
+    zones = await told.of(node)
+    if zones is None or _is_dense(zones, await told.zones(), rest):
+        return wanted
+    noted = await told.zones()
+    pieces = [_piece(zone, places, noted[zone]) for zone, places in zones.items() if zone in noted]
     # Of what is not noted, nobody knows when it was received.
     return replace(wanted, among=(*pieces, Piece(((until * SIZE, 2**63 - 1),), *ALWAYS, rest)))
 
@@ -75,6 +78,12 @@ def _is_told(condition: Condition) -> bool:
     if is_part_of_id(condition) or is_beside(condition):
         return True
     return bool(_names(condition)) or number_column(condition) not in (None, RECEIVED_AT)
+
+
+def _is_common(newest: _Zones) -> bool:
+    """Whether nothing is known, or so many of the newest zones would be read as a whole that the others need not be
+    looked at: a page is found at once."""
+    return newest is None or 2 * [*newest.values()].count(None) >= MOST
 
 
 def _is_dense(zones: dict[int, Places], noted: dict[int, Zone], rest: int) -> bool:
@@ -97,16 +106,23 @@ def _piece(zone: int, places: Places, noted: Zone) -> Piece:
 
 
 class _Told:
-    """What is noted of the zones before ``until``, held against a filter; ``ids``: parts of ids are looked for."""
+    """What is noted of the zones of ``span`` (from, to), held against a filter.
 
-    def __init__(
-        self, connection: AsyncConnection, scope: Scope, until: int, zones: dict[int, Zone], *, ids: bool
-    ) -> None:
+    ``ids``: parts of ids are looked for.
+    """
+
+    def __init__(self, connection: AsyncConnection, scope: Scope, span: tuple[int, int], *, ids: bool) -> None:
         self._connection = connection
         self._scope = scope
-        self._until = until
         self._ids = ids
-        self.zones = zones
+        self._noted: dict[tuple[int, int], dict[int, Zone]] = {}
+        self.span = span
+
+    async def zones(self) -> dict[int, Zone]:
+        """What is noted of the numbers of each zone."""
+        if self.span not in self._noted:
+            self._noted[self.span] = await noted_zones(self._connection, self._scope.organization, self.span)
+        return self._noted[self.span]
 
     async def of(self, node: Node) -> _Zones:
         """Where ``node`` can hold for a request."""
@@ -117,7 +133,7 @@ class _Told:
             return _united([each for each in several if each is not None]) if None not in several else None
         found: _Zones = None
         for part in _together(node):
-            there = self._of_numbers(*part) if isinstance(part, tuple) else await self.of(part)
+            there = await self._of_numbers(*part) if isinstance(part, tuple) else await self.of(part)
             if there is not None:
                 found = there if found is None else _both(found, there)
         return found
@@ -125,22 +141,22 @@ class _Told:
     async def _of_condition(self, condition: Condition) -> _Zones:
         column = number_column(condition)
         if column is not None:
-            return self._of_numbers(column, intervals(condition))
+            return await self._of_numbers(column, intervals(condition))
         wanted = texts(condition)
         if is_beside(condition) or (self._ids and is_part_of_id(condition)):
             numbers = await named(self._connection, self._scope, condition)
             if numbers is not None:
                 return _at(numbers)
         several = [
-            await zones_with_text(self._connection, self._scope.organization, name, wanted, self._until)
+            await zones_with_text(self._connection, self._scope.organization, name, wanted, self.span)
             for name in (_names(condition) if wanted is not None else ())
             if wanted is not None
         ]
         return _united(several) if several else None
 
-    def _of_numbers(self, column: str, wanted: Sequence[Interval]) -> dict[int, Places]:
+    async def _of_numbers(self, column: str, wanted: Sequence[Interval]) -> dict[int, Places]:
         found = dict[int, Places]()
-        for zone, noted in self.zones.items():
+        for zone, noted in (await self.zones()).items():
             places = places_of_number(noted.numbers, column, wanted)
             if places is None or places:
                 found[zone] = places
