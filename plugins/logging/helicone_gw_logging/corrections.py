@@ -18,7 +18,7 @@ from helicone_gw_logging.rollups import gather
 from helicone_gw_logging.statements import Values, put
 from helicone_gw_logging.tables import FEEDBACK, PROPERTY, REQUEST, SCORE
 from helicone_gw_logging.texts import KEY_BYTES, NAME_BYTES, TEXT_BYTES, VALUE_START_BYTES, text
-from helicone_gw_logging.zone_rows import PROPERTY_NAME
+from helicone_gw_logging.zone_notes import PROPERTY_NAME
 from helicone_gw_logging.zones import unnote
 
 if TYPE_CHECKING:

@@ -18,6 +18,10 @@ from typing import Final
 
 import msgspec
 
+PROPERTY_NAME: Final = "property:"
+"""What the key of a property (in lower case) follows in the name of its texts."""
+ANY_PROPERTY: Final = "property"
+"""The name whose texts are unknown where a zone has more keys than are noted."""
 MOST: Final = 1000
 """Different texts of a zone that are noted at most."""
 MOST_TEXT: Final = 32_768

@@ -16,7 +16,7 @@ from helicone_gw_logging.query.where import LOGGED_STATUS
 from helicone_gw_logging.statements import Values
 from helicone_gw_logging.tables import PROPERTY, REQUEST
 from helicone_gw_logging.values import text_places
-from helicone_gw_logging.zone_notes import Texts, pack_numbers, pack_texts
+from helicone_gw_logging.zone_notes import ANY_PROPERTY, PROPERTY_NAME, Texts, pack_numbers, pack_texts
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -38,10 +38,6 @@ NUMBERS: Final = (
 )
 """Columns whose numbers are noted, truth being 1: all but those that follow from others, and what stands for a status
 that was never sent."""
-PROPERTY_NAME: Final = "property:"
-"""What the key of a property (in lower case) follows in the name of its texts."""
-ANY_PROPERTY: Final = "property"
-"""The name whose texts are unknown where a zone has more keys than are noted."""
 MOST_KEYS: Final = 200
 """Keys of properties of a zone and an organization that are noted at most."""
 _AT_ONCE: Final = 500

@@ -20,12 +20,12 @@ from helicone_gw_logging.statements import put
 from helicone_gw_logging.tables import REQUEST
 from helicone_gw_logging.totals import SEQUENCE
 from helicone_gw_logging.zone_notes import Places, Wanted, pack_numbers, places_of_text, without
-from helicone_gw_logging.zone_rows import NUMBERS, Rows, read_zone
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from helicone_gw import Database
+    from helicone_gw_logging.zone_rows import Rows
 
 SIZE: Final = 8192
 """Requests of a zone, of all organizations together."""
@@ -75,9 +75,11 @@ async def note_zones(database: Database) -> AsyncIterator[int]:
 
 async def _note(database: Database, zone: int, *, new: bool) -> bool:
     """Note a zone; False where it changed meanwhile, or somebody else has noted it."""
+    from helicone_gw_logging import zone_rows  # what reads filters is no business of a starting gateway
+
     async with database.connect() as connection:
         before = await _changes(connection, zone)
-        rows = await read_zone(connection, zone, SIZE)
+        rows = await zone_rows.read_zone(connection, zone, SIZE)
     async with database.begin() as connection:
         # Whoever else notes zones, or changes requests, waits from here to the commit.
         await connection.run_sync(take_numbers, 0)
@@ -113,6 +115,8 @@ async def unnote(
 
     Belongs into the transaction that changes them, behind `insert.take_numbers`.
     """
+    from helicone_gw_logging.zone_rows import NUMBERS
+
     texts, numbers = TEXT_ZONE.c, NUMBER_ZONE.c
     for zone in sorted({seq // SIZE for seq in requests}):
         own = and_(texts.organization_id == organization, texts.name.in_(names), texts.zone == zone)

@@ -274,7 +274,7 @@ async def test_what_changes_while_it_is_noted_is_not_noted(
 ) -> None:
     done = [exchange(headers={"Helicone-Property-App": "shop"}, received_at=START + n) for n in range(SIZE)]
     await log_all(database, done)
-    reading, late = module.read_zone, iter(["late"])
+    reading, late = zone_rows.read_zone, iter(["late"])
 
     async def read_zone(connection: AsyncConnection, zone: int, size: int) -> Any:
         rows = await reading(connection, zone, size)
@@ -282,7 +282,7 @@ async def test_what_changes_while_it_is_noted_is_not_noted(
             assert await set_property(database, "default", done[3].id, "App", value)
         return rows
 
-    monkeypatch.setattr(module, "read_zone", read_zone)
+    monkeypatch.setattr(zone_rows, "read_zone", read_zone)
     assert await noted(database) == 2  # the first time in vain
     assert await among(database, {"properties": {"app": {"equals": "nobody"}}}) is None  # its own index has it
     late_ones = {"properties": {"app": {"contains": "lat"}}}

@@ -22,8 +22,8 @@ from helicone_gw_logging.query.wanted import EVER, Wanted
 from helicone_gw_logging.query.where import property_key
 from helicone_gw_logging.tables import REQUEST
 from helicone_gw_logging.totals import SEQUENCE
-from helicone_gw_logging.zone_notes import Interval, Places, places_of_number
-from helicone_gw_logging.zone_rows import ANY_PROPERTY, PROPERTY_NAME, TEXTS
+from helicone_gw_logging.zone_notes import ANY_PROPERTY, PROPERTY_NAME, Interval, Places, places_of_number
+from helicone_gw_logging.zone_rows import TEXTS
 from helicone_gw_logging.zones import SIZE, Zone, noted_until, noted_zones, zones_with_text
 
 if TYPE_CHECKING:
