@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from helicone_gw import Plugin, StashKey, hookimpl, measured
 from helicone_gw_cache import names
-from helicone_gw_cache.backends import Backend, open_backend
+from helicone_gw_cache.backends import NO_REDIS, Backend, lacks_redis, open_backend
 from helicone_gw_cache.config import CacheConfig
 from helicone_gw_cache.flights import Flights
 from helicone_gw_cache.keeping import Keeping
@@ -19,12 +19,12 @@ from helicone_gw_cache.shielding import shielded
 from helicone_gw_cache.visit import CacheCounters, Visit, slots
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator, Sequence
+    from collections.abc import Awaitable, Iterable, Iterator, Sequence
 
     import typer
     from quart import Blueprint
 
-    from helicone_gw import ApiOperation, Chunk, Exchange, Gateway, GatewayError, Measurement, Response
+    from helicone_gw import ApiOperation, Chunk, Exchange, Gateway, GatewayConfig, GatewayError, Measurement, Response
 
 
 def _described() -> Sequence[ApiOperation]:
@@ -56,6 +56,10 @@ class CachePlugin(Plugin):
         self._lookup: Lookup
         self._keeping: Keeping
         self._refreshes: Refreshes
+
+    def warnings(self, config: GatewayConfig) -> Iterable[str]:
+        """A place for entries that there is not: the gateway will not start."""
+        return (NO_REDIS,) if lacks_redis(self.config.backend, config) else ()
 
     @hookimpl
     async def startup(self, gateway: Gateway) -> None:

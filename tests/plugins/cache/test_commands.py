@@ -167,6 +167,13 @@ def test_a_store_in_memory_has_nothing_to_look_at() -> None:
     assert "needs a Redis" in result.output
 
 
+@pytest.mark.parametrize(("url", "store", "warned"), [("store://", "memory:", True), ("memory://", "memory:", False)])
+def test_check_warns_of_it(url: str, store: str, warned: bool) -> None:
+    plugin = CachePlugin(CacheConfig(backend=BackendConfig(url=url)), "cache")
+    config: Any = SimpleNamespace(store=SimpleNamespace(url=f"{store}//"))
+    assert any("needs a Redis" in warning for warning in plugin.warnings(config)) is warned
+
+
 class Answering(BaseHTTPRequestHandler):
     """A gateway, as far as the commands see one."""
 

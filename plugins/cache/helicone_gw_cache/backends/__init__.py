@@ -2,10 +2,11 @@
 
 from helicone_gw_cache.backends.base import Backend, Counters, Unreachable
 from helicone_gw_cache.backends.config import BackendConfig
-from helicone_gw_cache.backends.opening import open_backend
+from helicone_gw_cache.backends.opening import NO_REDIS, lacks_redis, open_backend
 from helicone_gw_cache.backends.selection import Group, Selection, Stats
 
 __all__ = [
+    "NO_REDIS",
     "Backend",
     "BackendConfig",
     "Counters",
@@ -13,5 +14,6 @@ __all__ = [
     "Selection",
     "Stats",
     "Unreachable",
+    "lacks_redis",
     "open_backend",
 ]

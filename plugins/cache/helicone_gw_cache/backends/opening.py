@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
-from helicone_gw import ConfigError, Gateway
+from helicone_gw import ConfigError, Gateway, GatewayConfig
 from helicone_gw_cache.backends.base import Backend
 from helicone_gw_cache.backends.config import BackendConfig
 from helicone_gw_cache.backends.disk import DiskBackend
 from helicone_gw_cache.backends.memory import MemoryBackend
 from helicone_gw_cache.backends.redis import RedisBackend
+
+NO_REDIS: Final = "backend.url: store:// needs a Redis in the section store:, which says memory://"
+
+
+def lacks_redis(config: BackendConfig, gateway: GatewayConfig) -> bool:
+    """Whether entries are to be in the gateway's store, and that is no Redis."""
+    return config.url == "store://" and gateway.store.url.startswith("memory:")
 
 
 def open_backend(config: BackendConfig, gateway: Gateway, name: str) -> Backend:
@@ -31,6 +39,6 @@ def open_backend(config: BackendConfig, gateway: Gateway, name: str) -> Backend:
             deadline=config.deadline,
             **bounds,
         )
-    if gateway.config.store.url.startswith("memory:"):
-        raise ConfigError(["backend.url: store:// needs a Redis in the section store:, which says memory://"])
+    if lacks_redis(config, gateway.config):
+        raise ConfigError([NO_REDIS])
     return RedisBackend(gateway.store.scope(name), gateway.clock, **bounds)
