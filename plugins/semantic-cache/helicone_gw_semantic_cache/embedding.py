@@ -57,6 +57,7 @@ class Embedder:
 
     def __init__(self, gateway: Gateway, config: EmbeddingsConfig, purpose: str) -> None:
         self._ask = gateway.ask
+        self._log = gateway.log
         self._config = config
         self._purpose = purpose
         self._in_flight = 0
@@ -92,22 +93,32 @@ class Embedder:
             )
         except DeadlineExceeded:
             counts.late += 1
-            self._rest.failed()
+            self._failed("late")
             return None
-        except GatewayError:
+        except GatewayError as problem:
             counts.failed += 1
-            self._rest.failed()
+            self._failed(problem.code)
             return None
         finally:
             self._in_flight -= 1
         vectors = _vectors(asked.body, len(texts))
         if vectors is None:
             counts.failed += 1
-            self._rest.failed()
+            self._failed("no vector")
             return None
         counts.made += 1
         self._rest.succeeded()
         return vectors
+
+    def _failed(self, problem: str) -> None:
+        rest = self._rest.failed()
+        if rest is not None:
+            self._log.warning(
+                "the embedding model is left alone; until then nothing is found",
+                plugin=self._purpose,
+                problem=problem,
+                seconds=rest,
+            )
 
 
 class _Rest:
@@ -128,12 +139,14 @@ class _Rest:
         self._until = now + REST
         return True
 
-    def failed(self) -> None:
-        """It did not answer, not in time, or nonsense."""
+    def failed(self) -> float | None:
+        """It did not answer, not in time, or nonsense. Seconds for which it is to rest; ``None``: not yet."""
         self._failures += 1
-        if self._failures >= FAILURES:
-            rest = min(LONGEST_REST, REST * 2.0 ** min(self._failures - FAILURES, 10))
-            self._until = self._clock.monotonic() + rest
+        if self._failures < FAILURES:
+            return None
+        rest: float = min(LONGEST_REST, REST * 2.0 ** min(self._failures - FAILURES, 10))
+        self._until = self._clock.monotonic() + rest
+        return rest
 
     def succeeded(self) -> None:
         """It answered."""

@@ -6,7 +6,7 @@ import hashlib
 import random
 from typing import TYPE_CHECKING
 
-from helicone_gw import Plugin, StashKey, hookimpl, measured
+from helicone_gw import ConfigError, Plugin, StashKey, hookimpl, measured
 from helicone_gw_semantic_cache.config import SemanticCacheConfig
 from helicone_gw_semantic_cache.counts import CacheCounts
 from helicone_gw_semantic_cache.embedding import Embedder
@@ -55,12 +55,18 @@ class SemanticCachePlugin(Plugin):
         self._pending: StashKey[Pending] = StashKey(f"{name}.pending")
 
     def measurements(self) -> Iterator[Measurement]:
-        """What became of requests and answers."""
+        """What became of requests, vectors, answers and samples: of those, ``other`` were wrong and ``same`` right."""
         yield from measured(self.name, self.counts, "Answers by meaning")
+        yield from measured(f"{self.name}_vectors", self.embedder.counts, "Vectors of questions")
+        yield from measured(f"{self.name}_index", self.index.counts, "Answers that went")
+        yield from measured(f"{self.name}_meter", self.meter.counts, "Hits that were asked again")
 
     @hookimpl
     async def startup(self, gateway: Gateway) -> None:
-        """See what the plugins inside are, and look at."""
+        """See what the plugins inside are, and look at. Raises `ConfigError` for a provider that there is not."""
+        provider = self.config.embeddings.provider
+        if provider is not None and gateway.catalogue.get(provider) is None:
+            raise ConfigError([f"embeddings.provider: no provider is named {provider!r}"])
         config, name, index = self.config, self.name, self.index
         inside = gateway.plugins[gateway.plugins.index(self) + 1 :]
         vary = [fact for plugin in inside for fact in plugin.vary]

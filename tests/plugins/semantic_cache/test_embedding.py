@@ -84,12 +84,15 @@ async def test_base64_is_read_as_well(gateway: GatewayFactory) -> None:
     assert vector.tolist() == pytest.approx([0.6, 0.8])
 
 
-async def test_a_model_that_keeps_failing_is_left_alone(gateway: GatewayFactory, virtual_time: VirtualClock) -> None:
+async def test_a_model_that_keeps_failing_is_left_alone(
+    gateway: GatewayFactory, virtual_time: VirtualClock, capsys: pytest.CaptureFixture[str]
+) -> None:
     provider = ScriptedProvider(default=embeddings.error(503))
     async with embedding(gateway, provider) as (embedder, _):
         for _ in range(10):
             assert await embedder(["x"], "embedding") is None
         assert (len(provider.requests), embedder.counts.resting) == (FAILURES, 10 - FAILURES)
+        assert capsys.readouterr().out.count("the embedding model is left alone") == 1
         virtual_time.advance(REST)
         for _ in range(3):
             await embedder(["x"], "embedding")

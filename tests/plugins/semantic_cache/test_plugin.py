@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helicone_gw import Exchange, Fallback, PermissionDenied, Plugin, Request, Response, hookimpl
+from helicone_gw import ConfigError, Exchange, Fallback, PermissionDenied, Plugin, Request, Response, hookimpl
 from helicone_gw.registry import load
 from helicone_gw.testing import (
     GatewayFactory,
@@ -648,3 +648,18 @@ async def test_what_was_not_asked_of_the_provider_at_all_counts_as_no_sample_of_
             assert (await chat(running, ASKED)).status == 429
         assert plugin(running).counts.not_stored == 2
         assert len(plugin(running).index) == 0
+
+
+async def test_a_provider_that_there_is_not_is_told_at_the_start(gateway: GatewayFactory) -> None:
+    with pytest.raises(ConfigError, match=r"embeddings\.provider: no provider is named 'nosuch'"):
+        async with gateway([caching(embeddings={"provider": "nosuch"})]):
+            pass
+
+
+async def test_the_rate_of_wrong_hits_is_measured(gateway: GatewayFactory) -> None:
+    async with gateway([caching()]) as running:
+        plugin(running).meter.counts.other = 2
+        measured = {each.name: each.value for each in plugin(running).measurements()}
+    assert measured["semantic_cache_meter_other"] == 2
+    assert measured["semantic_cache_meter_same"] == 0
+    assert measured["semantic_cache_index_evicted"] == measured["semantic_cache_vectors_late"] == 0
