@@ -393,6 +393,24 @@ async def test_a_message_of_helicones_own_gateway(told: Ingesting) -> None:
     assert {"tier": "gold", "App": "x"}.items() <= (await told.properties(row)).items()
 
 
+@pytest.mark.parametrize("reference", ["6f9619ff-8b86-4d01-b42d-00c04fc964ff", "00000000-0000-0000-0000-000000000000"])
+async def test_what_a_message_says_of_caches_threats_and_prompts(told: Ingesting, reference: str) -> None:
+    asked = {
+        "requestCreatedAt": round((told.now - 60) * 1000),
+        "cacheEnabled": True,
+        "cacheReferenceId": reference,
+        "threat": True,
+    }
+    response = {"status": 200, "delayMs": 5, "cachedLatency": 812}
+    message = {"heliconeMeta": {"promptVersionId": "v-7"}, "log": {"request": asked, "response": response}}
+    row = await told.log("/v1/log/request", message)
+    assert (row["cache_enabled"], row["threat"]) == (True, True)
+    assert row["annotations"]["prompts.version_id"] == "v-7"
+    columns = ("cache_status", "cache_reference_id", "saved_ms", "cost_nano_usd", "cost_source", "prompt_tokens")
+    hit = ("hit", reference, 812, 0, "cache", 0)
+    assert tuple(row[name] for name in columns) == (hit if reference.startswith("6") else (None,) * 6)
+
+
 @pytest.mark.parametrize("part", ["heliconeMeta", "request", "response", "requestCreatedAt", "status"])
 async def test_a_message_with_something_missing_is_400(told: Ingesting, part: str) -> None:
     log: dict[str, Any] = {"request": {"requestCreatedAt": round(told.now)}, "response": {"status": 200}}

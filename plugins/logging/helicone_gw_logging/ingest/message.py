@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
-from helicone_gw import Headers, parse_helicone_headers
+from helicone_gw import Headers, Usage, parse_helicone_headers
 from helicone_gw_logging.ingest.checks import Problem, Refused
 from helicone_gw_logging.ingest.helicone_log import Catalogue, provider_name
 from helicone_gw_logging.ingest.instants import in_range, instant, number
@@ -16,6 +16,8 @@ from helicone_gw_logging.ingest.told import CUSTOM, UNKNOWN_PATH, Told
 _FLAGS = {"omitRequestLog": "Helicone-Omit-Request", "omitResponseLog": "Helicone-Omit-Response"}
 _TEXTS = {"modelOverride": "Helicone-Model-Override", "promptId": "Helicone-Prompt-Id"}
 _MODELS = ("gatewayModel", "providerModelId")
+_NO_REFERENCE = "00000000-0000-0000-0000-000000000000"
+"""What stands for the request that a cache answered with, where none did."""
 _MOST_DOLLARS = 1_000_000
 
 
@@ -39,6 +41,8 @@ def told_of_message(body: Any, catalogue: Catalogue, now: float) -> Told:
     first = number(response.get("timeToFirstToken"))
     url = _text(request.get("targetUrl"))
     provider = _text(request.get("provider"))
+    notes = dict(_notes(meta, request, response))
+    hit = notes.get("cache.status") == "hit"
     model = next((found for name in _MODELS if (found := _text(meta.get(name)))), None)
     return Told(
         source="async",
@@ -54,10 +58,29 @@ def told_of_message(body: Any, catalogue: Catalogue, now: float) -> Told:
         stream=request.get("isStream") is True,
         status=int(status) if isinstance(status, int) else None,
         first_token_at=None if first is None or first < 0 else started + first / 1000,
-        cost=_nano_dollars(response.get("cost")),
+        # What a cache answered used nothing and costs nothing (contract 4.6).
+        usage=Usage(input_tokens=0, output_tokens=0) if hit else None,
+        cost=0 if hit else _nano_dollars(response.get("cost")),
         country_code=_text(request.get("countryCode")),
         secrets=tuple(found for found in (_text(body.get("authorization")),) if found),
+        notes=notes,
     )
+
+
+def _notes(meta: dict[str, Any], request: dict[str, Any], response: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What the message says of checks, caches and prompts, as the plugins here note it."""
+    if isinstance(request.get("threat"), bool):
+        yield "threat", request["threat"]
+    version = _text(meta.get("promptVersionId"))
+    if version is not None:
+        yield "prompts.version_id", version
+    reference = _text(request.get("cacheReferenceId"))
+    if reference is not None and reference != _NO_REFERENCE:
+        yield "cache.status", "hit"
+        yield "cache.reference_id", reference
+        saved = number(response.get("cachedLatency"))
+        if saved is not None and saved >= 0:
+            yield "cache.saved_ms", round(saved)
 
 
 def _parts(body: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -82,6 +105,8 @@ def _headers(meta: dict[str, Any], request: dict[str, Any]) -> Iterator[tuple[st
             yield header, "true"
     for name, header in _TEXTS.items():
         yield header, meta.get(name, request.get(name))
+    if request.get("cacheEnabled") is True:
+        yield "Helicone-Cache-Enabled", "true"
     properties = request.get("properties")
     for key, value in properties.items() if isinstance(properties, dict) else ():
         # Some of these gateways keep the prefix of the header.

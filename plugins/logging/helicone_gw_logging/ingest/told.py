@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -47,7 +48,8 @@ class Told(Struct, frozen=True):
     ``provider`` is the name to record, ``dialect`` and ``operation`` say how the bodies read ("custom" where nobody
     knows). ``status`` is the provider's, or one of Helicone's own below zero (-2 timeout, -3 the client left, -4 a
     threat); ``error`` is what went wrong, ``None`` where nothing did. ``secrets`` are credentials that came along, to
-    be taken out wherever they were repeated. ``cost`` is a figure that came along, in nano-dollars.
+    be taken out wherever they were repeated. ``cost`` is a figure that came along, in nano-dollars. ``notes`` are what
+    plugins would have noted, had it gone through.
     """
 
     source: Source
@@ -78,6 +80,7 @@ class Told(Struct, frozen=True):
     parent_span_id: str | None = None
     country_code: str | None = None
     secrets: tuple[str, ...] = ()
+    notes: Mapping[str, Any] = {}
 
 
 def record_of(told: Told, key: GatewayKey | None, prices: Prices, *, max_body: int, bodies: bool) -> LogRecord:
@@ -117,6 +120,7 @@ def exchange_of(told: Told, key: GatewayKey | None, prices: Prices, *, max_body:
     if key is not None:
         exchange.key, exchange.organization = key, key.organization
     exchange.secrets = told.secrets
+    exchange.annotate_all(told.notes)
     target = Target(told.provider, told.asked_model, base_url=told.url)
     attempt = Attempt(1, target, told.started_at, told.first_token_at, told.ended_at, _http_status(told.status))
     attempt.model = told.model or told.asked_model
@@ -164,7 +168,7 @@ def _message(told: Told) -> str:
 
 def _cost(told: Told, prices: Prices) -> Cost | None:
     if told.cost is not None:
-        return Cost(told.cost, source="provider")
+        return Cost(told.cost, source="cache" if told.notes.get("cache.status") == "hit" else "provider")
     if told.usage is None:
         return _NOT_BILLED if _refused(told) else None
     # A client that says no provider tells of a model of its dialect's own, as far as there is a price under that name.
