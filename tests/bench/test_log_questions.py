@@ -23,6 +23,7 @@ from helicone_gw_logging.query.cuts import cuts, zone
 from helicone_gw_logging.query.filters import read_filter
 from helicone_gw_logging.query.known import known
 from helicone_gw_logging.query.largest import ranked
+from helicone_gw_logging.query.nodes import both
 from helicone_gw_logging.query.percentiles import counted
 from helicone_gw_logging.query.plan import By, Group, Question, planned
 from helicone_gw_logging.query.requests import count, find
@@ -52,6 +53,13 @@ DAY = Span(MONTH.end - 24 * HOUR, MONTH.end)
 
 def rmt(**columns: Any) -> Any:
     return read_filter({"request_response_rmt": columns})
+
+
+def words(said: str) -> Any:
+    """As the dashboard searches."""
+    names = "user_id", "session_id", "session_name", "model", "error_message"
+    node = rmt(request_id={"equals": said})
+    return both("or", [node, *(rmt(**{name: {"contains": said}}) for name in names)])
 
 
 def series(span: Span, increment: Increment, where: str, filter: Any = None) -> Ask:
@@ -194,6 +202,7 @@ QUESTIONS: dict[str, tuple[Ask, float]] = {
     "list: part of a request's id": (requests(rmt(request_id={"contains": "f00dbeef"})), 100),
     "list: beginning of a request's id": (requests(rmt(request_id={"like": "f00dbeef%"})), 100),
     "list: part of a session's id": (requests(rmt(session_id={"contains": "f00dbeef"})), 100),
+    "list: words that nobody has": (requests(words("nobody has this")), 100),
     **{name: (ask, 100) for one_of in RARE for name, ask in rare(one_of).items()},
     "list: a number above all": (requests(rmt(time_to_first_token={"gt": 10**9})), 100),
     "list: a number above all but one of 1,000": (requests(rmt(time_to_first_token={"gt": RARE_NUMBER})), 100),

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, Table, and_, func, select
 from helicone_gw_logging.query.nodes import Condition
 from helicone_gw_logging.query.pieces import InOrder
 from helicone_gw_logging.query.scope import Scope
-from helicone_gw_logging.query.where import compare, leading
+from helicone_gw_logging.query.where import compare, leading, leaf
 from helicone_gw_logging.tables import REQUEST
 from helicone_gw_logging.totals import SESSION, SESSION_TAG, USER
 
@@ -25,14 +25,27 @@ OLD: Final = 5000
 
 _PARTS: Final = frozenset({"contains", "like", "ilike"})
 _WHOLE: Final = frozenset({"equals", "is", "in"})
-_IDS: Final = frozenset({"id", "request_id", "session_id"})
-"""Ids that have an index. Of users' it is known which there are (`helicone_gw_logging.query.known`)."""
+_IDS: Final = frozenset({"id", "request_id", "session_id", "user_id"})
+"""Ids that have an index."""
+_SUMMARIES: Final = {"session_id": SESSION, "user_id": USER}
+"""Tables that have each of these ids once."""
 
 
 def is_part_of_id(condition: Condition) -> bool:
     """Whether all ids would have to be read."""
+    return _is_of_id(condition, _PARTS)
+
+
+def is_id(condition: Condition) -> bool:
+    """Whether an index of ids is asked, which tells at once."""
+    return _is_of_id(condition, _WHOLE)
+
+
+def _is_of_id(condition: Condition, operators: frozenset[str]) -> bool:
     asked = condition.field
-    return asked.source == "request" and asked.column in _IDS and condition.operator in _PARTS and bool(condition.value)
+    return (
+        asked.source == "request" and asked.column in _IDS and condition.operator in operators and bool(condition.value)
+    )
 
 
 def is_beside(condition: Condition) -> bool:
@@ -48,10 +61,12 @@ def is_beside(condition: Condition) -> bool:
 async def named(connection: AsyncConnection, scope: Scope, condition: Condition) -> list[int] | None:
     """The numbers of all requests for which ``condition`` can hold; ``None`` where these are more than `MOST`.
 
-    Only for what `is_part_of_id` or `is_beside`.
+    Only for what `is_id`, `is_part_of_id` or `is_beside`.
     """
-    if is_part_of_id(condition):
-        queries = await _of_sessions(connection, scope, condition) or [_of_ids(scope, condition)]
+    if is_id(condition):
+        queries = [_of_ids(scope, condition)]
+    elif is_part_of_id(condition):
+        queries = await _of_known(connection, scope, condition) or [_of_ids(scope, condition)]
     else:
         queries = [_of_table(scope, condition)]
     numbers: list[int] = []
@@ -62,25 +77,27 @@ async def named(connection: AsyncConnection, scope: Scope, condition: Condition)
     return numbers
 
 
-async def _of_sessions(connection: AsyncConnection, scope: Scope, condition: Condition) -> list[Select[Any]] | None:
-    """Those of the sessions with such an id, and those of sessions that retention may have forgotten, which are as old
-    as the oldest that is left; ``None`` where these are many, or no session is asked for."""
-    if condition.field.column != "session_id":
+async def _of_known(connection: AsyncConnection, scope: Scope, condition: Condition) -> list[Select[Any]] | None:
+    """Those of the sessions, or users, with such an id, and those whose session or user retention may have forgotten,
+    which are as old as the oldest that is left; ``None`` where these are many, or another id is asked for."""
+    name = condition.field.column
+    table = _SUMMARIES.get(name)
+    if table is None:
         return None
     columns, own = REQUEST.c, REQUEST.c.organization_id == scope.organization
-    first = select(func.min(SESSION.c.last_at)).where(SESSION.c.organization_id == scope.organization)
+    first = select(func.min(table.c.last_at)).where(table.c.organization_id == scope.organization)
     oldest = await connection.scalar(first)
     old = and_(own, columns.received_at <= oldest)
     if oldest is None or await connection.scalar(select(columns.seq).where(old).limit(1).offset(OLD)) is not None:
         return None
-    such = compare(SESSION.c.session_id, condition)
-    return [_of_summaries(scope, SESSION, such), select(columns.seq).where(old, compare(columns.session_id, condition))]
+    such = compare(table.c[name], condition)
+    return [_of_summaries(scope, table, such), select(columns.seq).where(old, compare(columns[name], condition))]
 
 
 def _of_ids(scope: Scope, condition: Condition) -> Select[Any]:
     column = REQUEST.c[condition.field.column]
-    query = select(REQUEST.c.seq).where(compare(column, condition))
-    if column is REQUEST.c.session_id:
+    query = select(REQUEST.c.seq).where(leaf(condition, scope))
+    if condition.field.column in _SUMMARIES:
         # The index begins with the organization, and has those alone that are known.
         return query.where(REQUEST.c.organization_id == scope.organization, column.is_not(None))
     return query

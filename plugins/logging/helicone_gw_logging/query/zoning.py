@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from sqlalchemy import select
 
 from helicone_gw_logging.measures import DAY_MS
-from helicone_gw_logging.query.beside import QUICK, is_beside, is_part_of_id, named
+from helicone_gw_logging.query.beside import QUICK, is_beside, is_id, is_part_of_id, named
 from helicone_gw_logging.query.columns import ANSWERED_MODEL, field
 from helicone_gw_logging.query.nodes import Both, Condition, Node, both, conditions
 from helicone_gw_logging.query.pieces import ALWAYS, Piece
@@ -61,7 +61,7 @@ async def zoned(connection: AsyncConnection, scope: Scope, wanted: Wanted, *, hu
         # Postgres takes what is read by numbers for much, and compiles it first: thirty milliseconds for a few rows.
         await connection.exec_driver_sql("SET LOCAL jit = off")
     told = _Told(connection, scope, (max(0, until - MOST), until), ids=not hurried or last <= QUICK)
-    if not any(is_part_of_id(one) or is_beside(one) for one in conditions(node)) and _is_common(await told.of(node)):
+    if _is_common(await told.of(node)):
         return wanted
     told.span = 0, until
     zones = await told.of(node)
@@ -116,6 +116,7 @@ class _Told:
         self._scope = scope
         self._ids = ids
         self._noted: dict[tuple[int, int], dict[int, Zone]] = {}
+        self._named: dict[Condition, list[int] | None] = {}
         self.span = span
 
     async def zones(self) -> dict[int, Zone]:
@@ -143,8 +144,10 @@ class _Told:
         if column is not None:
             return await self._of_numbers(column, intervals(condition))
         wanted = texts(condition)
-        if is_beside(condition) or (self._ids and is_part_of_id(condition)):
-            numbers = await named(self._connection, self._scope, condition)
+        if is_id(condition) or is_beside(condition) or (self._ids and is_part_of_id(condition)):
+            if condition not in self._named:
+                self._named[condition] = await named(self._connection, self._scope, condition)
+            numbers = self._named[condition]
             if numbers is not None:
                 return _at(numbers)
         several = [
