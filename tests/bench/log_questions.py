@@ -18,6 +18,7 @@ from sqlalchemy import text
 from helicone_gw.database import Database
 from helicone_gw_logging.packing import pack
 from helicone_gw_logging.presence import note
+from helicone_gw_logging.session_notes import note_hours
 from helicone_gw_logging.spreading import note_spreads
 from helicone_gw_logging.zones import note_zones
 from tests.bench.test_log_questions import QUESTIONS, strew
@@ -34,8 +35,9 @@ async def packed(url: str) -> None:
     for work in (pack, note):
         async for _ in work(database, OVER):
             pass
-    async for _ in note_spreads(database, OVER):
-        pass
+    for work in (note_spreads, note_hours):
+        async for _ in work(database, OVER):
+            pass
     async for _ in note_zones(database):
         pass
     await database.close()

@@ -1,4 +1,8 @@
-"""Janitor: once an hour, beside the requests, packs what is over and deletes what retention does not keep."""
+"""Janitor: once an hour, beside the requests, packs what is over and deletes what retention does not keep.
+
+What the sessions of the last hours come to is noted four times an hour: whoever asks for a time that ends now reads the
+sessions since, which are those of an hour and a half at the most.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from helicone_gw_logging.packing import pack
 from helicone_gw_logging.presence import note
 from helicone_gw_logging.retention import PAUSE, prune
+from helicone_gw_logging.session_notes import note_hours
 from helicone_gw_logging.spreading import note_spreads
 from helicone_gw_logging.zones import note_zones
 
@@ -21,13 +26,19 @@ if TYPE_CHECKING:
 
 EVERY = 3600.0
 """Seconds from one time to the next."""
+QUARTER = EVERY / 4
+"""Seconds from one time to the next at which hours of sessions are noted."""
+LAST_DAYS = 2
+"""Days whose hours are looked at then."""
 AT_FIRST = 60.0
 """Seconds from the start to the first time: a starting gateway has other things to do."""
 
 
 class Janitor:
-    """Runs `pack`, `note`, `note_spreads`, `note_zones` and `prune` from time to time. What fails is logged, and tried
-    again later."""
+    """Runs `pack`, `note`, `note_spreads`, `note_hours`, `note_zones` and `prune` from time to time.
+
+    What fails is logged, and tried again later.
+    """
 
     def __init__(
         self,
@@ -76,8 +87,10 @@ class Janitor:
             async for so_far in note_spreads(self._database, self._clock.now()):
                 spreads = so_far
                 await self._clock.sleep(PAUSE)
-            if histograms or days or zones or spreads:
-                done = {"histograms": histograms, "days_of_users": days, "days_of_sessions": spreads, "zones": zones}
+            hours = await self._hours()
+            if histograms or days or zones or spreads or hours:
+                of_sessions = {"days_of_sessions": spreads, "hours_of_sessions": hours}
+                done = {"histograms": histograms, "days_of_users": days, **of_sessions, "zones": zones}
                 self._log.info("what is over is packed", **done)
         except Exception as problem:
             self._log.error("what is over could not be packed", problem=type(problem).__name__)
@@ -94,9 +107,26 @@ class Janitor:
         except Exception as problem:
             self._log.error("what is too old could not be deleted", problem=type(problem).__name__)
 
+    async def last_hours(self) -> None:
+        """Note what the sessions of the last hours come to."""
+        try:
+            await self._hours(LAST_DAYS)
+        except Exception as problem:
+            self._log.error("hours of sessions could not be noted", problem=type(problem).__name__)
+
+    async def _hours(self, days: int | None = None) -> int:
+        noted = 0
+        async for so_far in note_hours(self._database, self._clock.now(), days):
+            noted = so_far
+            await self._clock.sleep(PAUSE)
+        return noted
+
     async def _run(self) -> None:
         # Several workers share the work, and do not begin at once.
         await self._clock.sleep(AT_FIRST * random.uniform(1, 5))
         while True:
             await self.once()
-            await self._clock.sleep(EVERY * random.uniform(0.9, 1.1))
+            for number in range(4):
+                await self._clock.sleep(QUARTER * random.uniform(0.9, 1.1))
+                if number < 3:
+                    await self.last_hours()

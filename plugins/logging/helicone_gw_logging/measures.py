@@ -16,6 +16,8 @@ DAY_MS = 24 * HOUR_MS
 """Milliseconds of a day."""
 GRACE_MS = HOUR_MS
 """Milliseconds after the end of a day in which it is left alone: much may still come."""
+LATE_MS = 600_000
+"""Milliseconds after the end of an hour in which most of what still belongs to it comes."""
 _MAX_INTEGER = 2**63 - 1
 
 
@@ -36,6 +38,11 @@ def duration(start: float, end: float | None) -> int | None:
 def days_over(now: float) -> int:
     """The day (since the epoch, in UTC) before which all are over, at ``now`` (epoch seconds), with what came late."""
     return (round(now * 1000) - GRACE_MS) // DAY_MS
+
+
+def hours_over(now: float) -> int:
+    """The hour (since the epoch) before which all are over, at ``now`` (epoch seconds)."""
+    return (round(now * 1000) - LATE_MS) // HOUR_MS
 
 
 def count(value: int | None) -> int | None:

@@ -1,5 +1,5 @@
 """The tables of what is noted of the log once it will not change: texts and numbers of its zones, how sessions of days
-are spread.
+are spread, and what those of hours come to.
 
 Whoever looks for something reads these, and then only what they do not tell of.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Boolean, Column, LargeBinary, String, Table
 
 from helicone_gw_logging.tables import METADATA
+from helicone_gw_logging.totals import NAME_SUMS
 
 TEXT_ZONE = Table(
     "text_zone",
@@ -56,3 +57,36 @@ SESSION_SPREAD = Table(
 """How the sessions that were last heard of on a day (UTC) are spread (`helicone_gw_logging.spreading`): those with one
 name, or all of them (not ``named``, the name being ""). ``sessions``, ``requests`` and ``cost_nano_usd`` are those of
 `totals.NAME_DAY` at that time: where these are others by now, it says nothing."""
+
+SESSION_HOUR = Table(
+    "session_hour",
+    METADATA,
+    Column("organization_id", String, primary_key=True),
+    Column("named", Boolean, primary_key=True),
+    Column("hour", BigInteger, primary_key=True, autoincrement=False),
+    Column("session_name", String, primary_key=True),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in NAME_SUMS),
+    Column("number", BigInteger, nullable=False),
+    Column("counts", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""What the sessions that were last heard of in an hour come to, and how they are spread
+(`helicone_gw_logging.session_hours`): those with one name, or all of them (not ``named``, the name being ""). Changes
+up to ``number`` are part of it."""
+
+SESSION_CHANGE = Table(
+    "session_change",
+    METADATA,
+    Column("organization_id", String, primary_key=True),
+    Column("hour", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("session_name", String, nullable=False),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in (*NAME_SUMS, "unknown_costs")),
+    sqlite_with_rowid=False,
+)
+"""What is to be added to an hour of `SESSION_HOUR`: a session that came late (``sessions`` is 1), or one that left (-1;
+all that it came to is negative, too)."""

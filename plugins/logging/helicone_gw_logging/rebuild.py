@@ -9,7 +9,8 @@ from sqlalchemy import delete, func, select
 
 from helicone_gw_logging.corrections import read
 from helicone_gw_logging.insert import take_numbers
-from helicone_gw_logging.noted import SESSION_SPREAD
+from helicone_gw_logging.leaving import BOUND, NUMBER
+from helicone_gw_logging.noted import SESSION_CHANGE, SESSION_HOUR, SESSION_SPREAD
 from helicone_gw_logging.rollups import gather
 from helicone_gw_logging.tables import REQUEST
 from helicone_gw_logging.totals import (
@@ -22,6 +23,7 @@ from helicone_gw_logging.totals import (
     PROPERTY_KEY,
     ROLLUP,
     ROLLUP_DAY,
+    SEQUENCE,
     SESSION,
     USER,
     USER_PRESENCE,
@@ -37,7 +39,7 @@ AT_ONCE = 2000
 _SUMS = (
     *(ROLLUP, ROLLUP_DAY, DIMENSION, DIMENSION_DAY),
     *(HISTOGRAM, HISTOGRAM_DAY, HISTOGRAM_PACKED, SESSION, NAME_DAY, USER, USER_PRESENCE, PROPERTY_KEY),
-    SESSION_SPREAD,
+    *(SESSION_SPREAD, SESSION_HOUR, SESSION_CHANGE),
 )
 
 
@@ -60,6 +62,7 @@ async def rebuild(database: Database, vocabulary: Vocabulary) -> AsyncIterator[t
         await connection.run_sync(take_numbers, 0)
         for table in _SUMS:
             await connection.execute(delete(table))
+        await connection.execute(delete(SEQUENCE).where(SEQUENCE.c.name.in_((BOUND, NUMBER))))
         of = (await connection.scalar(select(func.count()).select_from(REQUEST))) or 0
         done, last = 0, 0
         while True:

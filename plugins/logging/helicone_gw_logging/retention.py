@@ -10,7 +10,7 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, Table, and_, delete, func, select, text, tuple_
 
 from helicone_gw_logging.measures import HOUR_MS
-from helicone_gw_logging.noted import SESSION_SPREAD
+from helicone_gw_logging.noted import SESSION_CHANGE, SESSION_HOUR, SESSION_SPREAD
 from helicone_gw_logging.partitions import beginning, make_ahead, months, partition
 from helicone_gw_logging.tables import ATTEMPT, BODY, FEEDBACK, PARTITIONED, PROPERTY, REQUEST, SCORE
 from helicone_gw_logging.totals import (
@@ -101,7 +101,8 @@ def _what(kind: str, before: int) -> tuple[Sequence[Table], Callable[[Table], Co
         return (REQUEST,), lambda table: table.c.received_at < before
     hours = before // HOUR_MS
     if kind == "summaries":
-        return (SESSION, USER_NUMBER, USER, NAME_DAY, SESSION_SPREAD), lambda table: _summed_up(table, hours // 24)
+        noted = SESSION_SPREAD, SESSION_HOUR, SESSION_CHANGE
+        return (SESSION, USER_NUMBER, USER, NAME_DAY, *noted), lambda table: _summed_up(table, hours // 24)
 
     def old(table: Table) -> ColumnElement[bool]:
         return table.c.hour < hours if "hour" in table.c else table.c.day < hours // 24
@@ -118,6 +119,8 @@ def _summed_up(table: Table, day: int) -> ColumnElement[bool]:
         # them still; whoever comes back is somebody new.
         same = and_(USER.c.organization_id == table.c.organization_id, USER.c.user_id == table.c.user_id)
         return ~select(USER.c.user_id).where(same, USER.c.last_at >= before).exists()
+    if "hour" in table.c:
+        return table.c.hour < day * 24
     return table.c.day < day if "day" in table.c else table.c.last_at < before
 
 

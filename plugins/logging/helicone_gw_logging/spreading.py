@@ -10,15 +10,16 @@ from __future__ import annotations
 import struct
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from operator import add
 from typing import TYPE_CHECKING, Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 from sqlalchemy import ColumnElement, Select, and_, case, delete, func, null, or_, select
 
 from helicone_gw_logging.histograms import bucket
 from helicone_gw_logging.insert import take_numbers
-from helicone_gw_logging.measures import DAY_MS, days_over
+from helicone_gw_logging.measures import DAY_MS, days_over, is_known
 from helicone_gw_logging.noted import SESSION_SPREAD
 from helicone_gw_logging.packing import packed, unpacked
 from helicone_gw_logging.statements import Values, put
@@ -45,20 +46,50 @@ MEASURES: Final = (SESSION.c.requests, SESSION.c.last_at - SESSION.c.first_at, C
 """What sessions are distributed by: requests, milliseconds, nano-dollars."""
 
 
-class _Day(Struct):
-    """What the sessions of a day with one name, or of any, come to."""
+def nothing_counted() -> Counts:
+    """Histograms of no session."""
+    return [Counter(), Counter(), Counter()]
 
-    sums: tuple[int, int, int] = (0, 0, 0)
-    counts: Counts = []
 
-    def add(self, requests: int, milliseconds: int, cost: int | None, sum_of_costs: int) -> None:
-        """Add a session."""
-        self.counts = self.counts or [Counter(), Counter(), Counter()]
-        sessions, every, costs = self.sums
-        self.sums = sessions + 1, every + requests, costs + sum_of_costs
-        for counts, number in zip(self.counts, (requests, milliseconds, cost), strict=True):
-            if number is not None:
-                counts[bucket(number)] += 1
+class Spreading(Struct):
+    """What some sessions come to: how many they are, what is summed up of them, and how they are distributed."""
+
+    sums: tuple[int, ...] = (0, 0, 0)
+    counts: Counts = field(default_factory=nothing_counted)
+
+    def add(self, measures: Sequence[Sequence[int | None]], *sums: Sequence[int]) -> None:
+        """Add sessions, column by column: what they are distributed by, and what is summed up of them."""
+        self.sums = self.sums[0] + len(measures[0]), *map(add, self.sums[1:], map(sum, sums))
+        for counts, numbers in zip(self.counts, measures, strict=True):
+            counts.update(map(bucket, filter(is_known, numbers)))
+
+    def merge(self, others: Spreading) -> None:
+        """Add what others come to."""
+        self.sums = tuple(map(add, self.sums, others.sums))
+        for counts, more in zip(self.counts, others.counts, strict=True):
+            counts.update(more)
+
+    def packed(self) -> bytes:
+        """Its histograms as bytes."""
+        pieces = [*map(packed, self.counts)]
+        return zlib.compress(_LENGTHS.pack(*map(len, pieces)) + b"".join(pieces), 1)
+
+
+def by_name(rows: Iterable[Sequence[Any]]) -> dict[str, list[Sequence[Any]]]:
+    """What is behind the first value of each row, by this."""
+    found: dict[str, list[Sequence[Any]]] = {}
+    for name, *rest in rows:
+        found.setdefault(name, []).append(rest)
+    return found
+
+
+def add_packed(counts: Counts, data: bytes) -> None:
+    """Add histograms that were packed to ``counts``."""
+    plain, at = zlib.decompress(data), _LENGTHS.size
+    for into, length in zip(counts, _LENGTHS.unpack_from(plain), strict=True):
+        for index, number in zip(*unpacked(plain[at : at + length]), strict=True):
+            into[index] += number
+        at += length
 
 
 async def note_spreads(database: Database, now: float) -> AsyncIterator[int]:
@@ -99,13 +130,11 @@ async def noted_spreads(
     left: dict[int, Sequence[int]] = {}
     for day, *come_to in await connection.execute(there):
         left[day] = [*map(int, come_to)]
-    counts: Counts = [Counter(), Counter(), Counter()]
+    counts = nothing_counted()
     for day, *come_to, data in await connection.execute(noted):
         if left.get(day) == come_to:
             del left[day]
-            for into, (buckets, numbers) in zip(counts, _unpacked(data), strict=True):
-                for index, number in zip(buckets, numbers, strict=True):
-                    into[index] += number
+            add_packed(counts, data)
     return counts, {day: sessions for day, (sessions, *_) in left.items() if sessions > 0}
 
 
@@ -132,32 +161,20 @@ def _changed(before: int) -> Select[Any]:
 
 async def _rows(connection: AsyncConnection, organization: str, day: int) -> list[Values]:
     """The rows of `SESSION_SPREAD` for one day, with the sums of the very sessions that were read."""
-    columns, days = SESSION.c, defaultdict[str, _Day](_Day)
-    every = _Day()
+    columns, days = SESSION.c, defaultdict[str, Spreading](Spreading)
     own = and_(
         columns.organization_id == organization, columns.last_at >= day * DAY_MS, columns.last_at < (day + 1) * DAY_MS
     )
     query = select(columns.session_name, *MEASURES, columns.cost_nano_usd).where(own)
     async with connection.stream(query) as result:
         async for some in result.partitions(_AT_ONCE):
-            for name, *measures in some:
-                every.add(*measures)
-                days[name].add(*measures)
-    named: Mapping[tuple[bool, str], _Day] = {(False, ""): every}
+            for name, sessions in by_name(some).items():
+                *measures, costs = zip(*sessions, strict=True)
+                days[name].add(measures, measures[0], costs)
+    every = Spreading()
+    for each in days.values():
+        every.merge(each)
+    named: Mapping[tuple[bool, str], Spreading] = {(False, ""): every}
     if len(days) <= MOST_NAMES:
         named = {**named, **{(True, name): each for name, each in days.items()}}
-    return [(organization, day, *key, *each.sums, _packed(each.counts)) for key, each in named.items() if each.counts]
-
-
-def _packed(counts: Counts) -> bytes:
-    pieces = [*map(packed, counts)]
-    return zlib.compress(_LENGTHS.pack(*map(len, pieces)) + b"".join(pieces), 1)
-
-
-def _unpacked(data: bytes) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-    plain = zlib.decompress(data)
-    found, at = [], _LENGTHS.size
-    for length in _LENGTHS.unpack_from(plain):
-        found.append(unpacked(plain[at : at + length]))
-        at += length
-    return found
+    return [(organization, day, *key, *each.sums, each.packed()) for key, each in named.items() if each.sums[0]]

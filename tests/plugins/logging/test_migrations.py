@@ -206,6 +206,8 @@ async def undo_newer(connection: AsyncConnection) -> None:
         "text_zone",
         "session_spread",
         "number_zone",
+        "session_hour",
+        "session_change",
     )
     for table in newer:
         await connection.execute(text(f"DROP TABLE {table}"))

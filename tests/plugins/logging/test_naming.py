@@ -12,7 +12,7 @@ from sqlalchemy import delete, func, select
 from helicone_gw.database import Database
 from helicone_gw.exchange import Exchange
 from helicone_gw.model import Cost
-from helicone_gw_logging.query import sessions
+from helicone_gw_logging.query import heard
 from helicone_gw_logging.query.nodes import ALL
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.sessions import Sessions, names
@@ -80,7 +80,7 @@ async def test_names_are_those_of_the_sessions_of_any_time(
     async with any_database.connect() as connection:
         for number, span in enumerate([*SPANS, *SPANS]):
             if number == len(SPANS):
-                monkeypatch.setattr(sessions, "FEW_SESSIONS", 2)
+                monkeypatch.setattr(heard, "FEW_SESSIONS", 2)
             for part in ("", "r")[: 1 + number % 2]:
                 found = await names(connection, Sessions(Scope(), span), part, 50)
                 told = [{**row, "avg_latency": row["avg_latency"] and float(row["avg_latency"])} for row in found]

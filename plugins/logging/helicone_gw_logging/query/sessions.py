@@ -20,7 +20,8 @@ from sqlalchemy import (
     union_all,
 )
 
-from helicone_gw_logging.measures import DAY_MS
+from helicone_gw_logging.noted import SESSION_CHANGE, SESSION_HOUR
+from helicone_gw_logging.query.heard import frame
 from helicone_gw_logging.query.nodes import ALL, Both, Condition, Node
 from helicone_gw_logging.query.patterns import contains
 from helicone_gw_logging.query.requests import Row
@@ -39,9 +40,6 @@ if TYPE_CHECKING:
 
 _OWN: Final = {"session_id": SESSION.c.session_id, "session_name": func.nullif(SESSION.c.session_name, "")}
 
-FEW_SESSIONS: Final = 100_000
-"""Sessions beside whole days up to which these are asked for."""
-
 
 class Sessions(Struct, frozen=True):
     """Which sessions: those that had requests in ``span`` (``None``: ever) and at least one for which ``filter`` holds.
@@ -54,6 +52,11 @@ class Sessions(Struct, frozen=True):
     filter: Node = ALL
     search: str = ""
     name: str | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether all sessions of a time are asked for, or all with one name."""
+        return self.filter == ALL and not self.search
 
     def where(self) -> ColumnElement[bool]:
         """As a condition over `totals.SESSION`."""
@@ -153,51 +156,22 @@ def _whole(where: ColumnElement[bool]) -> Select[Any]:
 
 
 async def _summed_up(connection: AsyncConnection, wanted: Sessions) -> list[Select[Any]]:
-    """The same by whole days, and by the sessions that are beside those; none where that does not answer."""
-    days = None if wanted.name is not None else await whole_days(connection, wanted)
-    if days is None:
+    """The same by whole days, by hours, and by the sessions beside those; none where that does not answer."""
+    plain = wanted.name is None and wanted.plain
+    inside = await frame(connection, wanted.scope, wanted.span) if plain and wanted.span is not None else None
+    heard = None if inside is None else await inside.heard(connection, by_name=True)
+    if inside is None or heard is None:
         return []
-    columns = NAME_DAY.c
-    sums = [columns[name] for name in ("session_name", "first_at", "last_at", *NAME_SUMS)]
-    found = [select(*sums).where(wanted.scope.of(NAME_DAY), columns.day >= days.first, columns.day < days.behind)]
+    names = ("session_name", "first_at", "last_at", *NAME_SUMS)
+    first, behind = inside.days
+    days, hours, changes = [[table.c[name] for name in names] for table in (NAME_DAY, SESSION_HOUR, SESSION_CHANGE)]
+    found = [select(*days).where(wanted.scope.of(NAME_DAY), NAME_DAY.c.day >= first, NAME_DAY.c.day < behind)]
+    if heard.hours:
+        found.append(select(*hours).where(heard.noted(wanted.scope, SESSION_HOUR), SESSION_HOUR.c.named.is_(True)))
+        found.append(select(*changes).where(heard.noted(wanted.scope, SESSION_CHANGE)))
     one = literal_column("1", BigInteger).label("sessions")
-    told = [one if each.name == "sessions" else SESSION.c[each.name] for each in sums]
-    return [*found, *(select(*told).where(wanted.scope.of(SESSION), each) for each in days.beside)]
-
-
-class WholeDays(Struct, frozen=True):
-    """The days (UTC) from ``first`` to ``behind`` (exclusive), and the sessions that are beside those."""
-
-    first: int
-    behind: int
-    beside: tuple[ColumnElement[bool], ...]
-
-
-async def whole_days(connection: AsyncConnection, wanted: Sessions) -> WholeDays | None:
-    """The time of ``wanted`` by whole days; ``None`` where sums of these do not answer, or leave too many sessions.
-
-    Sessions count on the day when they were last heard of: those since some day are asked for, and of them those taken
-    out that began behind the end.
-    """
-    span = wanted.span
-    if span is None or span.start >= span.end or wanted.filter != ALL or wanted.search:
-        return None
-    own, at = wanted.scope.of(SESSION), SESSION.c.last_at
-    last = await connection.scalar(select(at).where(own).order_by(at.desc()).limit(1))
-    if last is None:
-        return None
-    # Whether one began behind the end is not known of a day as a whole.
-    first_day, behind = -(-span.start // DAY_MS), (span.end if span.end <= last else last + DAY_MS) // DAY_MS
-    if first_day >= behind:
-        return None
-    beside = [and_(at >= span.start, at < first_day * DAY_MS)]
-    if span.end <= last:
-        beside.append(and_(at >= behind * DAY_MS, SESSION.c.first_at < span.end))
-    for each in beside:
-        some = select(at).where(own, each).limit(FEW_SESSIONS).subquery()
-        if int(await connection.scalar(select(func.count()).select_from(some)) or 0) == FEW_SESSIONS:
-            return None
-    return WholeDays(first_day, behind, tuple(beside))
+    told = [one if name == "sessions" else SESSION.c[name] for name in names]
+    return [*found, *(select(*told).where(wanted.scope.of(SESSION), each) for each in heard.beside)]
 
 
 async def exist(connection: AsyncConnection, scope: Scope) -> bool:

@@ -1,19 +1,21 @@
-"""Spreads: how sessions are distributed: by what is noted of days that are over, and by the sessions beside these."""
+"""Spreads: how sessions are distributed: by what is noted of days and hours that are over, and by the
+sessions beside these."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 from sqlalchemy import ColumnElement, and_, select
 
 from helicone_gw_logging.histograms import bucket, value
-from helicone_gw_logging.measures import DAY_MS
 from helicone_gw_logging.query.columns import NANO
-from helicone_gw_logging.query.sessions import Sessions, whole_days
+from helicone_gw_logging.query.heard import Frame, frame
+from helicone_gw_logging.query.sessions import Sessions
 from helicone_gw_logging.query.spread import MOST_SPREAD, Percentile, Spread, numbers_of, spread
-from helicone_gw_logging.spreading import MEASURES, Counts, noted_spreads
+from helicone_gw_logging.session_hours import hour_counts
+from helicone_gw_logging.spreading import MEASURES, Counts, noted_spreads, nothing_counted
 from helicone_gw_logging.texts import text
 from helicone_gw_logging.totals import SESSION
 
@@ -40,12 +42,15 @@ async def spreads(
 
     Of more than `EXACT` sessions within one per cent; with a filter, of those `MOST_SPREAD` that were last heard of.
     """
-    noted = await _noted(connection, wanted)
-    counted = noted if noted is not None else await _counted(connection, wanted.where())
-    found = []
+    noted, found = False, []
+    inside = await frame(connection, wanted.scope, wanted.span) if wanted.plain and wanted.span is not None else None
+    if inside is None:
+        counted = await _counted(connection, wanted.where())
+    else:
+        counted, noted = await counted_inside(connection, wanted, inside)
     for each, scale in zip(counted, _SCALES, strict=True):
         numbers: dict[float, int] = {
-            (number if noted is None else value(number)) / scale: times for number, times in each.items() if times
+            (value(number) if noted else number) / scale: times for number, times in each.items() if times
         }
         found.append(spread(numbers, percentile, interquartile=interquartile))
     return Spreads(*found)
@@ -58,32 +63,33 @@ async def _counted(connection: AsyncConnection, where: ColumnElement[bool]) -> C
     return await numbers_of(connection, query)
 
 
-async def _noted(connection: AsyncConnection, wanted: Sessions) -> Counts | None:
-    """The buckets of histograms; ``None`` where sessions are few, or days do not tell what is asked."""
-    days = await whole_days(connection, wanted)
-    if days is None:
-        return None
-    own, name = wanted.scope.of(SESSION), None
+async def counted_inside(connection: AsyncConnection, wanted: Sessions, inside: Frame) -> tuple[Counts, bool]:
+    """The numbers of the sessions of a time, or their buckets, and whether they are these."""
+    organization, own, name = wanted.scope.organization, wanted.scope.of(SESSION), None
     if wanted.name is not None:
         name = text(wanted.name) or ""
         own = and_(own, SESSION.c.session_name == name)
-    counts, left = await noted_spreads(connection, wanted.scope.organization, (days.first, days.behind), name)
-    if sum(counts[0].values()) + sum(left.values()) <= EXACT:
-        return None
-    for each in (*days.beside, *_on(left)):
-        for into, numbers in zip(counts, await _counted(connection, and_(own, each)), strict=True):
-            for number, times in numbers.items():
-                into[bucket(number)] += times
-    return counts
+    counts, left = await noted_spreads(connection, organization, inside.days, name)
+    heard = await inside.heard(connection, left, by_name=name is not None)
+    if heard is None:
+        return await _counted(connection, wanted.where()), False
+    _add(counts, await hour_counts(connection, organization, heard.hours, name))
+    noted = sum(counts[0].values()) > EXACT
+    if not noted:
+        counts = nothing_counted()
+    for each in heard.beside if noted else heard.every:
+        found = await _counted(connection, and_(own, each))
+        _add(counts, [*map(_in_buckets, found)] if noted else found)
+    return counts, noted
 
 
-def _on(days: Iterable[int]) -> list[ColumnElement[bool]]:
-    """The sessions that were last heard of on one of ``days``, those that follow each other together."""
-    found: list[tuple[int, int]] = []
-    for day in sorted(days):
-        if found and found[-1][1] == day:
-            found[-1] = found[-1][0], day + 1
-        else:
-            found.append((day, day + 1))
-    at = SESSION.c.last_at
-    return [and_(at >= first * DAY_MS, at < behind * DAY_MS) for first, behind in found]
+def _add(counts: Counts, more: Counts) -> None:
+    for into, numbers in zip(counts, more, strict=True):
+        into.update(numbers)
+
+
+def _in_buckets(numbers: Counter[int]) -> Counter[int]:
+    found: Counter[int] = Counter()
+    for number, times in numbers.items():
+        found[bucket(number)] += times
+    return found
