@@ -15,7 +15,7 @@ from helicone_gw.model import Cost, Usage
 from helicone_gw_logging import zone_notes, zone_rows
 from helicone_gw_logging import zones as module
 from helicone_gw_logging.corrections import set_feedback, set_property, set_scores
-from helicone_gw_logging.query import among, beside, zoning
+from helicone_gw_logging.query import among, beside, requests, zoning
 from helicone_gw_logging.query.columns import KEYED, TABLES
 from helicone_gw_logging.query.nodes import OPERATORS, Both, Condition, Field, FilterError, Node, condition
 from helicone_gw_logging.query.requests import count, find
@@ -48,6 +48,8 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(each, "SIZE", SIZE)
     monkeypatch.setattr(zoning, "MOST", 3)
     monkeypatch.setattr(zoning, "DENSE", 1)
+    monkeypatch.setattr(zoning, "SINGLE", 2)
+    monkeypatch.setattr(requests, "MOST_AMONG", 70)
     monkeypatch.setattr(beside, "MOST", 12)
     monkeypatch.setattr(beside, "OLD", 30)
     monkeypatch.setattr(among, "FIRST", 20)

@@ -22,6 +22,7 @@ from sqlalchemy import (
 from helicone_gw_logging.bodies import unpack
 from helicone_gw_logging.measures import HOUR_MS
 from helicone_gw_logging.objects import Objects, frames_of
+from helicone_gw_logging.query.among import MOST as MOST_AMONG
 from helicone_gw_logging.query.among import first_among
 from helicone_gw_logging.query.log import Cursor, LoggedBody
 from helicone_gw_logging.query.plan import Question, planned
@@ -85,6 +86,7 @@ async def find(
     if wanted.among is not None and by_time and within is None:
         numbers, _ = await first_among(connection, scope, wanted, order, limit=limit + offset, after=after)
         return await founds(connection, numbers[offset:])
+    wanted = _unless_many(wanted)
     # Numbers first: an index has them, and what is sorted is small.
     table: FromClause = wanted.table if by_time else REQUEST
     query = wanted.numbers(scope, order)
@@ -109,6 +111,13 @@ async def founds(connection: AsyncConnection, numbers: Sequence[int]) -> list[Fo
     """The requests with these numbers, in their order, with all that is beside them."""
     rows = {row["seq"]: row for row in await _rows(connection, numbers)}
     return await _with_the_rest(connection, [rows[seq] for seq in numbers])
+
+
+def _unless_many(wanted: Wanted) -> Wanted:
+    """Without pieces that are many: who needs all of them reads what is wanted as well by another index."""
+    if wanted.among is None or sum(piece.weight for piece in wanted.among) <= MOST_AMONG:
+        return wanted
+    return replace(wanted, among=None)
 
 
 async def are_few(connection: AsyncConnection, scope: Scope, wanted: Wanted) -> bool:
@@ -146,7 +155,8 @@ async def count(connection: AsyncConnection, scope: Scope, wanted: Wanted) -> in
                 plan = replace(plan, exact=False)
                 sums = await answered(connection, question, plan, ("requests",))
                 return sum(each["requests"] for each in sums.values())
-    found = await connection.scalar(select(func.count()).select_from(wanted.numbers(scope).subquery()))
+    query = _unless_many(wanted).numbers(scope)
+    found = await connection.scalar(select(func.count()).select_from(query.subquery()))
     return int(found or 0)
 
 

@@ -65,10 +65,18 @@ async def zoned(connection: AsyncConnection, scope: Scope, wanted: Wanted, *, hu
         return wanted
     told.span = 0, until
     zones = await told.of(node)
-    if zones is None or _is_dense(zones, await told.zones(), rest):
-        return wanted
     noted = await told.zones()
-    pieces = [_piece(zone, places, noted[zone]) for zone, places in zones.items() if zone in noted]
+    if zones is None:
+        return wanted
+    # Many of a zone are not gone to one by one.
+    zones = {
+        zone: None if places is None or SINGLE * len(places) >= noted[zone].requests else places
+        for zone, places in zones.items()
+        if zone in noted
+    }
+    if _is_dense(zones, noted, rest):
+        return wanted
+    pieces = [_piece(zone, places, noted[zone]) for zone, places in zones.items()]
     # Of what is not noted, nobody knows when it was received.
     return replace(wanted, among=(*pieces, Piece(((until * SIZE, 2**63 - 1),), *ALWAYS, rest)))
 
@@ -88,7 +96,7 @@ def _is_common(newest: _Zones) -> bool:
 
 def _is_dense(zones: dict[int, Places], noted: dict[int, Zone], rest: int) -> bool:
     """Whether so much would be read that all is as well gone through in order: it is nearly everywhere."""
-    whole = [zone for zone, places in zones.items() if places is None and zone in noted]
+    whole = [zone for zone, places in zones.items() if places is None]
     weight = sum(noted[zone].requests for zone in whole)
     if weight + rest <= MOST * SIZE or DENSE * weight <= sum(zone.requests for zone in noted.values()):
         return False
