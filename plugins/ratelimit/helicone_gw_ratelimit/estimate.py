@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from importlib import resources
+from math import ceil, isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -117,7 +118,7 @@ class Estimator:
             return Expected(by_size(body), usual, False)
         most = longest_answer(decoded)
         tokens = self._input(decoded, request.model or "", body)
-        return Expected(tokens, usual if most is None else most, most is not None)
+        return Expected(tokens, usual * answers(decoded) if most is None else most, most is not None)
 
     def _input(self, decoded: dict[str, Any], model: str, body: bytes) -> int:
         found = _Prompt()
@@ -177,10 +178,32 @@ class _Prompt:
 def longest_answer(body: dict[str, Any]) -> int | None:
     """The most output tokens that a request's decoded body allows, all of its answers together; ``None``: it sets no
     maximum."""
+    most = [whole for each in _settings(body) for name in FIELDS.longest if (whole := _whole(each.get(name))) > 0]
+    return max(most) * answers(body) if most else None
+
+
+def answers(body: dict[str, Any]) -> int:
+    """How many answers a request's decoded body asks for: so many to each of its prompts, of which there is mostly one.
+
+    Those of which only the best is given (``best_of``) are billed as well.
+    """
+    counts = [_whole(each.get(name)) for each in _settings(body) for name in FIELDS.answers]
+    prompts = body.get("prompt")
+    each = max([1, *(count for count in counts if count <= MAX_ANSWERS)])
+    return (
+        each * len(prompts) if isinstance(prompts, list) and prompts and isinstance(prompts[0], (str, list)) else each
+    )
+
+
+def _settings(body: dict[str, Any]) -> list[dict[str, Any]]:
     nested = [body.get(name) for name in FIELDS.settings]
-    settings = [body, *(each for each in nested if isinstance(each, dict))]
-    most = [value for each in settings for name in FIELDS.longest if type(value := each.get(name)) is int and value > 0]
-    if not most:
-        return None
-    answers = [each.get(name) for each in settings for name in FIELDS.answers]
-    return max(most) * max([1, *(count for count in answers if type(count) is int and count <= MAX_ANSWERS)])
+    return [body, *(each for each in nested if isinstance(each, dict))]
+
+
+def _whole(value: Any) -> int:
+    """A number as lenient providers read it, who take ``100.0`` and ``"100"`` for 100; 0: it is none."""
+    if type(value) is int:
+        return value
+    if isinstance(value, float) and isfinite(value):
+        return ceil(value)
+    return int(value) if isinstance(value, str) and len(value) <= 20 and value.isascii() and value.isdecimal() else 0

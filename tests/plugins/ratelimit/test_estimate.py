@@ -66,6 +66,31 @@ def test_the_text_and_the_longest_answer_of_every_dialect(body: dict[str, Any], 
     assert (expected.output_tokens, expected.asked) == (most, True)
 
 
+@pytest.mark.parametrize(
+    ("body", "most"),
+    [
+        ({"max_tokens": 1e5}, 100_000),
+        ({"max_tokens": "5000"}, 5_000),
+        ({"max_tokens": 10, "n": 2.0}, 20),
+        ({"prompt": "a", "max_tokens": 10, "best_of": 20}, 200),
+        ({"prompt": ["a", "b", "c"], "max_tokens": 10, "n": 2}, 60),
+        ({"prompt": [[1, 2], [3]], "max_tokens": 10}, 20),
+        ({"prompt": [1, 2, 3], "max_tokens": 10}, 10),
+        ({"prompt": [], "max_tokens": 10}, 10),
+        ({"max_tokens": "many"}, None),
+        ({"max_tokens": True}, None),
+        ({"max_tokens": -5.0}, None),
+    ],
+)
+def test_all_that_may_be_billed_is_expected_however_it_is_asked_for(body: dict[str, Any], most: int | None) -> None:
+    assert longest_answer(body) == most
+
+
+def test_several_answers_without_a_maximum_are_that_many_times_the_configured_one() -> None:
+    it = exchange({"messages": [{"role": "user", "content": TEXT}], "n": 3})
+    assert estimator(output_tokens=77).expected(it).output_tokens == 231
+
+
 def test_without_a_maximum_the_configured_one_is_expected() -> None:
     it = exchange({"messages": [{"role": "user", "content": TEXT}]})
     assert estimator(output_tokens=77).expected(it).output_tokens == 77
