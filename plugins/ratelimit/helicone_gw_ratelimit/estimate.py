@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 MAX_DECODED: Final = 2 * 1024 * 1024
 """Largest body that is decoded, in bytes; of a larger one so much is looked at, and all but base64 counts as text."""
 
+EDGE: Final = 64 * 1024
+"""Bytes at either end of such a body in which the longest answer is looked for."""
+
 MAX_NODES: Final = 20_000
 """Values of a body that are looked at; where there are more, its bytes are what is counted."""
 
@@ -59,6 +62,10 @@ class Fields(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 FIELDS: Final = msgspec.json.decode((resources.files(__package__) / "fields.json").read_bytes(), type=Fields)
+
+
+_LONGEST: Final = re.compile(rb'(?<!\\)"(?:%b)"\s*:\s*"?([0-9]{1,12})' % "|".join(FIELDS.longest).encode())
+"""Where JSON sets the longest answer; in a string it would have a backslash before the quote."""
 
 
 class Expected(Struct, frozen=True):
@@ -109,7 +116,8 @@ class Estimator:
         if not body or request.operation == COUNTING:
             return Expected(0, usual, False)
         if len(body) > MAX_DECODED:
-            return Expected(by_size(body), usual, False)
+            said = longest_said(body)
+            return Expected(by_size(body), usual if said is None else said, said is not None)
         try:
             decoded = msgspec.json.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -127,6 +135,12 @@ class Estimator:
                 found.add(decoded[name])
         tokens = self._counter.count("\n".join(found.texts), model) + found.tokens
         return tokens if found.whole else max(tokens, by_size(body))
+
+
+def longest_said(body: bytes) -> int | None:
+    """The longest answer that the ends of ``body`` ask for, where settings stand beside a long conversation."""
+    found = _LONGEST.findall(body[:EDGE] + b" " + body[-EDGE:])
+    return max(map(int, found), default=0) or None
 
 
 def by_size(body: bytes) -> int:

@@ -86,6 +86,16 @@ def test_all_that_may_be_billed_is_expected_however_it_is_asked_for(body: dict[s
     assert longest_answer(body) == most
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_the_longest_answer_is_read_beside_a_picture_too_large_to_decode(first: bool) -> None:
+    said = 'They said: "max_tokens": 99999'
+    messages = {"messages": [{"role": "user", "content": [said, {"image_url": "iVBORw0KGgo" * (MAX_DECODED // 10)}]}]}
+    body = {"max_tokens": 4000, **messages} if first else {**messages, "max_tokens": 4000}
+    expected = estimator().expected(exchange(body))
+    assert (expected.output_tokens, expected.asked) == (4000, True)
+    assert estimator(output_tokens=77).expected(exchange(messages)).output_tokens == 77
+
+
 def test_several_answers_without_a_maximum_are_that_many_times_the_configured_one() -> None:
     it = exchange({"messages": [{"role": "user", "content": TEXT}], "n": 3})
     assert estimator(output_tokens=77).expected(it).output_tokens == 231
