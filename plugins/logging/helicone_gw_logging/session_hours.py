@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Table, and_, func, or_, select
+from sqlalchemy import ColumnElement, Table, and_, false, func, or_, select
 
 from helicone_gw_logging.histograms import bucket
 from helicone_gw_logging.leaving import BOUND
@@ -29,6 +29,7 @@ SUMMED: Final = ("sessions", "requests", "cost_nano_usd")
 Sums = tuple[int, ...]
 """Sessions, requests and nano-dollars."""
 NOTHING: Final[Sums] = (0, 0, 0)
+_MOST_LISTED: Final = 10_000
 
 
 class Noted(Struct):
@@ -49,22 +50,26 @@ class Noted(Struct):
         self.first_at = first_at if self.first_at is None else min(first_at, self.first_at)
 
 
-async def noted_hours(connection: AsyncConnection, organization: str, days: Iterable[int]) -> dict[int, Noted]:
-    """The hours of ``days`` of which notes and their changes tell."""
-    bound = await told_value(connection, BOUND) or 0
+async def noted_hours(
+    connection: AsyncConnection, organization: str, days: Iterable[int], *, by_name: bool = True
+) -> dict[int, Noted]:
+    """The hours of ``days`` of which notes and their changes tell; ``by_name``: with whether each name has its own."""
+    pieces = ranges(days)
+    bound = await told_value(connection, BOUND)
+    if not pieces or bound is None:
+        return {}
+    columns = NAME_DAY.c
+    there = await days_of(connection, columns.organization_id == organization, _within(columns.day, pieces))
+    hours = [(first * HOURS, behind * HOURS) for first, behind in pieces]
+    known = await notes_of(connection, organization, hours, by_name=by_name)
     found: dict[int, Noted] = {}
-    for first, behind in ranges(days):
-        hours = await notes_of(connection, organization, (first * HOURS, behind * HOURS))
-        there = await days_of(
-            connection, NAME_DAY.c.organization_id == organization, *_from(NAME_DAY.c.day, first, behind)
-        )
-        for day in range(first, behind):
-            own = range(day * HOURS, (day + 1) * HOURS)
-            if own[-1] >= bound:
-                # Of a day that is not over nobody knows what all noted hours come to.
-                found.update((hour, hours[hour]) for hour in own if hour < bound and hours[hour].noted)
-            elif added(hours[hour].sums for hour in own) == there.get((organization, day), NOTHING):
-                found.update((hour, hours[hour]) for hour in own)
+    for day in (day for piece in pieces for day in range(*piece)):
+        own = range(day * HOURS, (day + 1) * HOURS)
+        if own[-1] >= bound:
+            # Of a day that is not over nobody knows what all noted hours come to.
+            found.update((hour, known[hour]) for hour in own if hour < bound and known[hour].noted)
+        elif added(known[hour].sums for hour in own) == there.get((organization, day), NOTHING):
+            found.update((hour, known[hour]) for hour in own)
     return found
 
 
@@ -95,8 +100,7 @@ async def hour_counts(
 
 def of_hours(table: Table, organization: str, hours: Sequence[tuple[int, int]]) -> ColumnElement[bool]:
     """The rows of ``table`` of some hours, each from the first to the last (exclusive)."""
-    inside = [and_(*_from(table.c.hour, *each)) for each in hours]
-    return and_(table.c.organization_id == organization, or_(*inside))
+    return and_(table.c.organization_id == organization, _within(table.c.hour, hours))
 
 
 def ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
@@ -118,13 +122,15 @@ def added(several: Iterable[Sums]) -> Sums:
     return sessions, requests, cost
 
 
-async def notes_of(connection: AsyncConnection, organization: str, hours: tuple[int, int]) -> dict[int, Noted]:
-    """What is known of each hour from the first to the last (exclusive)."""
-    found = {hour: Noted() for hour in range(*hours)}
+async def notes_of(
+    connection: AsyncConnection, organization: str, hours: Sequence[tuple[int, int]], *, by_name: bool = True
+) -> dict[int, Noted]:
+    """What is known of ``hours``, each from the first to the last (exclusive)."""
+    found = {hour: Noted() for piece in hours for hour in range(*piece)}
     every, change = SESSION_HOUR.c, SESSION_CHANGE.c
-    for named in (False, True):
+    for named in (False, True) if by_name else (False,):
         sums = [func.sum(every[name]) for name in SUMMED]
-        own = and_(of_hours(SESSION_HOUR, organization, [hours]), every.named.is_(named))
+        own = and_(of_hours(SESSION_HOUR, organization, hours), every.named.is_(named))
         query = select(every.hour, func.min(every.first_at), *sums).where(own).group_by(every.hour)
         for hour, first, *come_to in await connection.execute(query):
             if not named:
@@ -133,7 +139,7 @@ async def notes_of(connection: AsyncConnection, organization: str, hours: tuple[
             else:
                 found[hour].by_name = int(come_to[0]) == found[hour].sums[0]
     sums = [func.sum(change[name]) for name in SUMMED]
-    query = select(change.hour, func.min(change.first_at), *sums).where(of_hours(SESSION_CHANGE, organization, [hours]))
+    query = select(change.hour, func.min(change.first_at), *sums).where(of_hours(SESSION_CHANGE, organization, hours))
     for hour, first, *come_to in await connection.execute(query.group_by(change.hour)):
         found[hour].add(come_to, first)
     return found
@@ -155,5 +161,9 @@ async def told_value(connection: AsyncConnection, name: str) -> int | None:
     return found
 
 
-def _from(column: ColumnElement[int], first: int, behind: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return column >= first, column < behind
+def _within(column: ColumnElement[int], pieces: Sequence[tuple[int, int]]) -> ColumnElement[bool]:
+    """Whether a whole number is in one of ``pieces``."""
+    if len(pieces) == 1 or sum(behind - first for first, behind in pieces) > _MOST_LISTED:
+        return or_(false(), *(and_(column >= first, column < behind) for first, behind in pieces))
+    # SQLite reads all of a table without row numbers where one of two ranges is asked for.
+    return column.in_([number for piece in pieces for number in range(*piece)])

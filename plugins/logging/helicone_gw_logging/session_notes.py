@@ -123,7 +123,7 @@ async def _hours(connection: AsyncConnection, organization: str, day: int, bound
     hour = (at // HOUR_MS).label("hour")
     query = select(hour, func.count().label("number")).where(own).group_by(hour)
     there: dict[int, int] = {row.hour: row.number for row in await connection.execute(query)}
-    hours = await notes_of(connection, organization, (first, behind))
+    hours = await notes_of(connection, organization, [(first, behind)])
     columns = SESSION_CHANGE.c
     changes = select(columns.hour, func.count().label("number")).where(
         of_hours(SESSION_CHANGE, organization, [(first, behind)])

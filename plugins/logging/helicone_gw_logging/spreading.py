@@ -87,8 +87,9 @@ def add_packed(counts: Counts, data: bytes) -> None:
     """Add histograms that were packed to ``counts``."""
     plain, at = zlib.decompress(data), _LENGTHS.size
     for into, length in zip(counts, _LENGTHS.unpack_from(plain), strict=True):
+        known = into.get
         for index, number in zip(*unpacked(plain[at : at + length]), strict=True):
-            into[index] += number
+            into[index] = known(index, 0) + number
         at += length
 
 

@@ -23,6 +23,7 @@ from helicone_gw_logging.counters import Counters
 from helicone_gw_logging.database_commands import database_commands
 from helicone_gw_logging.insert import Knowledge, prepare, write
 from helicone_gw_logging.janitor import Janitor
+from helicone_gw_logging.noted import SESSION_HOUR, SESSION_SPREAD
 from helicone_gw_logging.partitions import months
 from helicone_gw_logging.plugin import VERSIONS
 from helicone_gw_logging.query import requests
@@ -222,13 +223,30 @@ async def test_the_janitor_packs_and_deletes_and_says_so(database: Database, exc
     assert 60 <= clock.slept[0] <= 300
 
 
+async def test_hours_of_sessions_are_noted_four_times_an_hour(database: Database, exchange: Build) -> None:
+    clock, now = Clock(), NOW - DAY
+    clock.now = lambda: now  # type: ignore[method-assign]
+    janitor = Janitor(database, Retention(), clock, Log(), Counters())
+    janitor.start()
+    while not any(800 < each < 1000 for each in clock.slept):
+        await asyncio.sleep(0.001)
+    await log(database, exchange, 98.9)
+    while await count(database, SESSION_HOUR) != [2]:
+        await asyncio.sleep(0.001)
+    await janitor.close()
+    assert await count(database, SESSION_SPREAD) == [0], "days are noted by the hour"
+
+
 async def test_a_janitor_that_fails_says_so_and_tries_again_later(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/without-tables.db")
     written = Log()
-    await Janitor(database, Retention(requests=30), Clock(), written, Counters()).once()
+    janitor = Janitor(database, Retention(requests=30), Clock(), written, Counters())
+    await janitor.once()
+    await janitor.last_hours()
     assert [event for event, _ in written.events] == [
         "what is over could not be packed",
         "what is too old could not be deleted",
+        "hours of sessions could not be noted",
     ]
     await database.close()
 

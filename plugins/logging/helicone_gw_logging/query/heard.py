@@ -76,7 +76,8 @@ class Frame(Struct, frozen=True):
         wanted = {*range(self.first, self.behind)}.difference(range(first * HOURS, last * HOURS))
         wanted.update(hour for day in days for hour in range(day * HOURS, (day + 1) * HOURS))
         later = self._hours_behind()
-        noted = await noted_hours(connection, self.scope.organization, {hour // HOURS for hour in (*wanted, *later)})
+        asked = {hour // HOURS for hour in (*wanted, *later)}
+        noted = await noted_hours(connection, self.scope.organization, asked, by_name=by_name)
         told = {hour for hour in wanted if hour in noted and (noted[hour].by_name or not by_name)}
         beside = [and_(a * HOUR_MS <= _AT, b * HOUR_MS > _AT) for a, b in ranges(wanted - told)]
         edge = min(self.first, self.behind) * HOUR_MS
@@ -107,15 +108,13 @@ class Frame(Struct, frozen=True):
     def _since(self, hours: tuple[int, int]) -> ColumnElement[bool]:
         return and_(max(self.start, hours[0] * HOUR_MS) <= _AT, hours[1] * HOUR_MS > _AT)
 
-    async def _number(self, connection: AsyncConnection, pieces: Iterable[ColumnElement[bool]]) -> int:
-        """How many sessions these are, up to `FEW_SESSIONS`."""
-        number = 0
+    async def _number(self, connection: AsyncConnection, pieces: Sequence[ColumnElement[bool]]) -> int:
+        """How many sessions these are, each of ``pieces`` up to `FEW_SESSIONS`."""
+        numbers: list[ColumnElement[int]] = []
         for each in pieces:
-            some = select(_AT).where(self.scope.of(SESSION), each).limit(FEW_SESSIONS - number).subquery()
-            number += int(await connection.scalar(select(func.count()).select_from(some)) or 0)
-            if number >= FEW_SESSIONS:
-                break
-        return number
+            some = select(_AT).where(self.scope.of(SESSION), each).limit(FEW_SESSIONS).subquery()
+            numbers.append(select(func.count()).select_from(some).scalar_subquery())
+        return sum(map(int, (await connection.execute(select(*numbers))).one())) if numbers else 0
 
 
 async def frame(connection: AsyncConnection, scope: Scope, span: Span) -> Frame | None:

@@ -15,7 +15,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from msgspec import Struct
-from sqlalchemy import Select, select
+from sqlalchemy import CompoundSelect, Select, select
 
 from helicone_gw_logging.query.patterns import Listed
 
@@ -72,7 +72,7 @@ def spread(
     return Spread([*map(Step, [first, *ends], [*ends, last], steps)], average)
 
 
-async def numbers_of(connection: AsyncConnection, query: Select[Any]) -> list[Counter[int]]:
+async def numbers_of(connection: AsyncConnection, query: Select[Any] | CompoundSelect[Any]) -> list[Counter[int]]:
     """The whole numbers in each column of ``query``, with how often they are there; what is unknown is left out."""
     every = query.subquery()
     # One text for a column: rows of their own take five times as long.

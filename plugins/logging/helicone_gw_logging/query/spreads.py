@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import ColumnElement, and_, select, union_all
 
 from helicone_gw_logging.histograms import bucket, value
 from helicone_gw_logging.query.columns import NANO
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 EXACT: Final = 5000
 """Sessions of whole days up to which each of them is looked at."""
 _SCALES: Final = (1, 1000, NANO)
+_NAMED: Final = [
+    column.label(name) for column, name in zip(MEASURES, ("requests", "milliseconds", "cost"), strict=True)
+]
 
 
 class Spreads(Struct, frozen=True):
@@ -58,8 +61,7 @@ async def spreads(
 
 async def _counted(connection: AsyncConnection, where: ColumnElement[bool]) -> Counts:
     """The numbers of sessions themselves."""
-    named = [column.label(name) for column, name in zip(MEASURES, ("requests", "milliseconds", "cost"), strict=True)]
-    query = select(*named).where(where).order_by(SESSION.c.last_at.desc()).limit(MOST_SPREAD)
+    query = select(*_NAMED).where(where).order_by(SESSION.c.last_at.desc()).limit(MOST_SPREAD)
     return await numbers_of(connection, query)
 
 
@@ -77,8 +79,9 @@ async def counted_inside(connection: AsyncConnection, wanted: Sessions, inside: 
     noted = sum(counts[0].values()) > EXACT
     if not noted:
         counts = nothing_counted()
-    for each in heard.beside if noted else heard.every:
-        found = await _counted(connection, and_(own, each))
+    pieces = [select(*_NAMED).where(own, each) for each in (heard.beside if noted else heard.every)]
+    if pieces:
+        found = await numbers_of(connection, union_all(*pieces))
         _add(counts, [*map(_in_buckets, found)] if noted else found)
     return counts, noted
 
