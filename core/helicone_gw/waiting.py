@@ -25,6 +25,11 @@ async def within(seconds: float, awaitable: Awaitable[T]) -> T:
         return await _Begun(steps, waits_for)
 
 
+def seconds_until(when: float) -> float:
+    """Seconds until ``when``, in time of the event loop; 0 behind it."""
+    return max(0.0, when - asyncio.get_running_loop().time())
+
+
 class Deadline:
     """`asyncio.timeout` for the task that makes it, at a third of its cost: `close` must be called, whatever happens.
 

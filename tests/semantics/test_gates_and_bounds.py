@@ -204,6 +204,43 @@ async def test_the_deadline_bounds_what_a_layer_makes_of_an_early_refusal(plain:
 
 
 @pytest.mark.virtual_time
+async def test_the_deadline_bounds_what_layers_make_of_the_answer() -> None:
+    heard: list[str] = []
+
+    async def think(exchange, response):
+        heard.append("inner")
+        await asyncio.sleep(1000)
+
+    layers = [
+        plugin("outer", on_error=lambda exchange, error: heard.append(error.code)),
+        plugin("inner", on_response=think),
+    ]
+    one = exchange()
+    sink = await handle(gateway(layers, ScriptedProvider(openai_chat.reply("Hello!")), deadline=30), one)
+    assert sink.status == 504
+    assert heard == ["inner", "deadline_exceeded"]
+    assert one.outcome is not None
+    assert one.outcome.kind == "timeout"
+    assert asyncio.get_running_loop().time() == pytest.approx(30, abs=1)
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("early", [False, True])
+async def test_nobody_waits_for_what_layers_say_of_an_answer_that_is_late(early: bool) -> None:
+    async def think(exchange, error):
+        await asyncio.sleep(1000)
+
+    async def never(exchange):
+        await asyncio.sleep(1000)
+
+    layers = [plugin("outer", on_error=think), plugin("inner", pre_request=never) if early else plugin("inner")]
+    provider = ScriptedProvider(openai_chat.reply("Hello!").delayed(1000))
+    sink = await handle(gateway(layers, provider, deadline=30), exchange())
+    assert sink.status == 504
+    assert asyncio.get_running_loop().time() == pytest.approx(31, abs=1)
+
+
+@pytest.mark.virtual_time
 async def test_the_deadline_never_cuts_a_running_stream() -> None:
     script = openai_chat.stream("Hello", include_usage=False).paced(20)
     sink = await handle(gateway([], ScriptedProvider(script), deadline=30), exchange(stream=True))

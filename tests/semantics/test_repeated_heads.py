@@ -54,7 +54,7 @@ FIELDS = [
     (b"Upgrade", b"h2c"),
 ]
 LENGTHS = [b"%d"] * 9 + [b"0%d", b"%d ", b"+%d"]
-ANY = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+ANY = re.compile(rb'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|"created":[0-9]+')
 UNLIKE = {b"helicone-overhead-ms", b"age", b"helicone-cache-latency"}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from types import CoroutineType
 
@@ -17,8 +16,12 @@ from helicone_gw.pipeline.hedging import hedged
 from helicone_gw.pipeline.hooks import Raised
 from helicone_gw.pipeline.rendering import render_error
 from helicone_gw.pipeline.services import MakeAttempt, Services
+from helicone_gw.waiting import seconds_until, within
 
 log = structlog.get_logger("helicone_gw.pipeline")
+
+LAST_WORDS = 1.0
+"""Seconds for which ``on_error`` of all layers may wait when the deadline is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +131,17 @@ class Conversation:
         return self._exchange.attempts[told:]
 
     async def answer_to(self, error: GatewayError, layer: int) -> Answer:
-        """What the client gets for ``error``, which came from ``layer`` and from no attempt."""
-        answer = await self._ask(error, layer, None)
+        """What the client gets for ``error``, which came from ``layer`` and from no attempt.
+
+        Layers are not waited for longer than `LAST_WORDS` behind the deadline.
+        """
+        seconds = seconds_until(self._exchange._deadline) + LAST_WORDS
+        try:
+            answer = await within(seconds, self._ask(error, layer, None))
+        except TimeoutError:
+            log.warning("what follows an error was not said in time", request_id=self._exchange.request_id)
+            self._exchange.error = error
+            return self.final(error)
         assert isinstance(answer, Answer)
         return answer
 
@@ -174,7 +186,7 @@ class Conversation:
             return None if target is None else Step(target)
         if not health.available(failed) and (other := self._next_target()) is not None:
             return Step(other)
-        if asyncio.get_running_loop().time() + decision.after >= exchange._deadline:
+        if decision.after >= seconds_until(exchange._deadline):
             return None
         return Step(failed, decision.after)
 

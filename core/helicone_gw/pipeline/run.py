@@ -26,7 +26,7 @@ from helicone_gw.pipeline.relay import Relay
 from helicone_gw.pipeline.rendering import error_facts, outcome_headers
 from helicone_gw.pipeline.services import LONG_DEADLINE, MakeAttempt, Services
 from helicone_gw.pipeline.sink import Sink
-from helicone_gw.waiting import Deadline
+from helicone_gw.waiting import Deadline, seconds_until, within
 
 log = structlog.get_logger("helicone_gw.pipeline")
 
@@ -59,17 +59,14 @@ class Run:
 
     async def answer(self) -> None:
         """The whole way, from the first ``pre_request`` to the last byte."""
-        exchange = self.exchange
-        seconds = LONG_DEADLINE if exchange.request.helicone.increase_timeout else self.services.deadline
-        deadline = Deadline(seconds)
-        exchange._deadline = deadline.when
+        deadline = Deadline(self._seconds)
+        self.exchange._deadline = deadline.when
         try:
             answer = await self._obtain(deadline)
         except asyncio.CancelledError:
             if not deadline.reached():
                 raise
-            late = DeadlineExceeded(f"No answer within {seconds:g} seconds (limits.deadline).")
-            answer = await self._conversation.answer_to(late, self.depth)
+            answer = await self._conversation.answer_to(self._late(), self.depth)
         finally:
             deadline.close()
         await self._ascend(answer)
@@ -77,7 +74,15 @@ class Run:
     async def send_error(self, error: GatewayError) -> None:
         """Answer with ``error``, asking nobody."""
         self.exchange.error = error
+        self.exchange._deadline = asyncio.get_running_loop().time() + self._seconds
         await self._ascend(self._conversation.final(error))
+
+    @property
+    def _seconds(self) -> float:
+        return LONG_DEADLINE if self.exchange.request.helicone.increase_timeout else self.services.deadline
+
+    def _late(self) -> DeadlineExceeded:
+        return DeadlineExceeded(f"No answer within {self._seconds:g} seconds (limits.deadline).")
 
     # DOWN
 
@@ -147,7 +152,10 @@ class Run:
         for hook in services.chain.responding(exchange._readers):
             if hook.index >= min(answer.layer, self.depth):
                 continue
-            result = await services.caller.call(hook, exchange, response)
+            try:
+                result = await within(seconds_until(exchange._deadline), services.caller.call(hook, exchange, response))
+            except TimeoutError:
+                raise Raised(self._late(), hook.index) from None
             if result is None:
                 continue
             if not isinstance(result, Response):
