@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 FEW_SESSIONS: Final = 100_000
 """Sessions beside whole days and noted hours up to which these are asked for."""
+SEARCHED: Final = 5
+"""Sessions heard of later, among which those that began before the end are looked for, that cost as much as one."""
 _MOST_PIECES: Final = 8
 
 _AT: Final = SESSION.c.last_at
@@ -87,7 +89,9 @@ class Frame(Struct, frozen=True):
         if len(pieces) > _MOST_PIECES:
             pieces = [(pieces[0][0], pieces[-1][1])]
         # How many were heard of is told by an index, how many of them began before the end is not.
-        if await self._number(connection, [*beside, *(self._since(piece) for piece in pieces)]) >= FEW_SESSIONS:
+        number = await self._number(connection, beside, FEW_SESSIONS)
+        searched = await self._number(connection, [*map(self._since, pieces)], SEARCHED * FEW_SESSIONS)
+        if number + searched // SEARCHED >= FEW_SESSIONS:
             return None
         behind = [and_(self._since(piece), SESSION.c.first_at < self.end) for piece in pieces]
         inside = and_(self.start <= _AT, self.behind * HOUR_MS > _AT)
@@ -108,11 +112,11 @@ class Frame(Struct, frozen=True):
     def _since(self, hours: tuple[int, int]) -> ColumnElement[bool]:
         return and_(max(self.start, hours[0] * HOUR_MS) <= _AT, hours[1] * HOUR_MS > _AT)
 
-    async def _number(self, connection: AsyncConnection, pieces: Sequence[ColumnElement[bool]]) -> int:
-        """How many sessions these are, each of ``pieces`` up to `FEW_SESSIONS`."""
+    async def _number(self, connection: AsyncConnection, pieces: Sequence[ColumnElement[bool]], most: int) -> int:
+        """How many sessions these are, each of ``pieces`` up to ``most``."""
         numbers: list[ColumnElement[int]] = []
         for each in pieces:
-            some = select(_AT).where(self.scope.of(SESSION), each).limit(FEW_SESSIONS).subquery()
+            some = select(_AT).where(self.scope.of(SESSION), each).limit(most).subquery()
             numbers.append(select(func.count()).select_from(some).scalar_subquery())
         return sum(map(int, (await connection.execute(select(*numbers))).one())) if numbers else 0
 
