@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import pytest
@@ -18,7 +20,8 @@ from helicone_gw_logging.query.filters import read_filter
 from helicone_gw_logging.query.nodes import ALL, Both, Condition, FilterError, conditions
 from helicone_gw_logging.query.requests import count, find
 from helicone_gw_logging.query.scope import Scope
-from helicone_gw_logging.query.sorts import Order
+from helicone_gw_logging.query.sorts import Order, RequestSort, chosen
+from helicone_gw_logging.query.told import intervals
 from helicone_gw_logging.query.wanted import Wanted
 from helicone_gw_logging.query.where import where
 from helicone_gw_logging.tables import PROPERTY, REQUEST
@@ -96,7 +99,9 @@ class TestReading:
             (rmt("colour", "equals", "red"), "'colour'"),
             (rmt("status", "like", "2%"), "'like'"),
             (rmt("status", "equals", "many"), "'many'"),
-            (rmt("status", "equals", 1e400), "'inf'"),
+            (rmt("status", "equals", math.nan), "'nan'"),
+            (rmt("latency", "gt", "NaN"), "'NaN'"),
+            (rmt("request_created_at", "lt", math.nan), "'nan'"),
             (rmt("status", "gt", None), "gt null"),
             (rmt("user_id", "equals", 5), "'5'"),
             (rmt("user_id", "equals", "x" * 10_001), "'xxx"),
@@ -319,6 +324,111 @@ async def test_sql_says_what_the_filter_says(any_database: Database, exchange: B
             node = read_filter([{"request_response_rmt": asked}, {"request_response_rmt": during}])
             number = sum(start <= row.received_at < end for row in rows if row.seq in there)
             assert 0 < number == await count(connection, Scope(), Wanted(node)) < len(there)
+
+
+FAR = [1e300, -(10**400), 2**63, -math.inf, "1e999"]
+"""Numbers beyond all that is stored, of which most have no place in a column."""
+
+
+async def test_a_number_beyond_all_is_compared_as_such(any_database: Database, exchange: Build) -> None:
+    made = many(exchange, 40)
+    await log_all(any_database, made)
+    async with any_database.connect() as connection:
+        rows = [row for row in await connection.execute(select(REQUEST)) if row.organization_id == "default"]
+    scored = rows[:9]
+    for row in scored:
+        assert await set_scores(any_database, "default", row.id, {"good": 1.0}, now=row.received_at)
+
+    def of(held: list[Any]) -> tuple[int, int]:
+        return len(rows), sum(one is not None for one in held)
+
+    fields = {
+        "cost": of([row.cost_nano_usd for row in rows]),
+        "total_tokens": of([row.total_tokens for row in rows]),
+        "latency": of([row.latency for row in rows]),
+        "status": (len(rows), len(rows)),
+        "scores": (len(rows), len(scored)),
+        "session_total_cost": (sum(row.session_id is not None for row in rows),) * 2,
+        "user_total_requests": (sum(row.user_id is not None for row in rows),) * 2,
+        "request_created_at": (len(rows), len(rows)),
+    }
+    tables = {"session_total_cost": "sessions_request_response_rmt", "user_total_requests": "users_view"}
+    async with any_database.connect() as connection:
+        for (name, (every, known)), value in product(fields.items(), FAR):
+            above = float(value) > 0 if isinstance(value, str | float) else value > 0
+            expected = {"gt": 0, "gte": 0, "equals": 0, "lt": known, "lte": known}
+            if not above:
+                expected |= {"gt": known, "gte": known, "lt": 0, "lte": 0}
+            if name != "request_created_at":
+                expected |= {"not-equals": every, "in": 0}
+            elif isinstance(value, str):
+                continue
+            for operator, number in expected.items():
+                said = {operator: [value] if operator == "in" else value}
+                asked = {"good": said} if name == "scores" else said
+                node = read_filter({tables.get(name, "request_response_rmt"): {name: asked}})
+                told_of = f"{name} {operator} {str(value)[:9]}"
+                assert await count(connection, Scope(), Wanted(node)) == number, told_of
+                if operator == "lt":
+                    assert len(await find(connection, Scope(), Wanted(node), Order(), limit=100)) == number, told_of
+
+
+@pytest.mark.parametrize("value", FAR)
+@pytest.mark.parametrize("operator", ["gt", "gte", "lt", "lte", "equals", "in"])
+def test_a_number_beyond_all_has_its_place_where_zones_are_left_out(operator: str, value: Any) -> None:
+    condition = read_filter(rmt("cost", operator, [value] if operator == "in" else value))
+    assert isinstance(condition, Condition)
+    ((start, end),) = intervals(condition)
+    assert all(abs(one) < 2**63 for one in (start, end) if one is not None)
+    if operator in ("gt", "gte"):
+        assert start == (2**63 - 1 if condition.value > 0 else start)
+
+
+async def test_every_sort_is_served(any_database: Database, exchange: Build) -> None:
+    await log_all(any_database, many(exchange, 20))
+    keyed = {"properties": "app", "values": "input", "scores": "good"}
+    async with any_database.connect() as connection:
+        whole = [
+            one.row["seq"] for one in await find(connection, Scope(), Wanted(ALL), Order(direction="asc"), limit=99)
+        ]
+        for name in RequestSort.__struct_fields__:
+            for direction in ("asc", "desc"):
+                said: Any = {keyed[name]: direction} if name in keyed else name == "random" or direction
+                if name in ("request_prompt", "response_text"):
+                    with pytest.raises(FilterError, match=name):
+                        chosen(RequestSort(**{name: said}))
+                    continue
+                order = chosen(RequestSort(**{name: said}))
+                # Also where an index of a property leads.
+                for node in (ALL, read_filter({"properties": {"stage": {"equals": "prod"}}})):
+                    found = [one.row["seq"] for one in await find(connection, Scope(), Wanted(node), order, limit=99)]
+                    assert len(found) == await count(connection, Scope(), Wanted(node)) > 0, name
+                    if name == "values":  # of which no request has any
+                        assert found == sorted(found, reverse=direction == "desc")
+                    elif node == ALL:
+                        assert sorted(found) == sorted(whole), name
+
+
+async def test_all_scores_as_one_column(any_database: Database, exchange: Build) -> None:
+    await log_all(any_database, [exchange() for _ in range(5)])
+    async with any_database.connect() as connection:
+        rows = [*await connection.execute(select(REQUEST).order_by(REQUEST.c.seq))]
+    for row, name in zip(rows, ("good", "fast", "Goodness"), strict=False):
+        assert await set_scores(any_database, "default", row.id, {name: 1.0}, now=row.received_at)
+
+    async def found(operator: str, value: Any) -> int:
+        async with any_database.connect() as connection:
+            return await count(connection, Scope(), Wanted(read_filter(rmt("scores_column", operator, value))))
+
+    assert [await found("not-equals", none) for none in ("{}", "null", None)] == [3, 3, 3]
+    assert [await found("equals", none) for none in ("{}", "null", None)] == [2, 2, 2]
+    assert [await found("contains", "good"), await found("not-contains", "good")] == [2, 3]
+    assert [await found("equals", "fast"), await found("in", ["fast", "good"])] == [1, 2]
+    field = {"table": "request_response_rmt", "column": "scores_column"}
+    said = {"type": "condition", "field": field, "operator": "neq", "value": "{}"}
+    assert read_filter(said) == read_filter(rmt("scores_column", "not-equals", "{}"))
+    of_one = {"type": "condition", "field": {**field, "key": "good"}, "operator": "gte", "value": 0.5}
+    assert read_filter(of_one) == read_filter({"request_response_rmt": {"scores": {"good": {"gte": 0.5}}}})
 
 
 async def test_a_key_may_be_all_that_is_seen(any_database: Database, exchange: Build) -> None:

@@ -78,6 +78,8 @@ def _rmt() -> dict[str, Field]:
         fields[name] = Field(table, name, "text", "property", keyed=True)
     fields["property_keys"] = Field(table, "property_keys", "text", "property-key", "key_lower")
     fields["scores"] = Field(table, "scores", "number", "score", keyed=True)
+    # All scores as one: clients ask whether it is "{}". Texts are looked for in their names.
+    fields["scores_column"] = Field(table, "scores_column", "text", "score-name", "name", empty="{}")
     return fields
 
 

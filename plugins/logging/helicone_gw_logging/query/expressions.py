@@ -78,7 +78,7 @@ def _condition(expression: dict[str, Any]) -> Condition:
         # Some name the property as the column.
         key = key or (column if column not in ("properties", "search_properties") else None)
         return condition(field(_RMT, "properties"), operator, expression["value"], key)
-    if name.subtype == "score" or column == "scores":
+    if name.subtype == "score" or column == "scores" or (column == "scores_column" and key):
         key = key or (column if column not in ("scores", "scores_column") else None)
         return condition(field(_RMT, "scores"), operator, expression["value"], key)
     if name.subtype == "sessions" and not column.startswith("session_"):

@@ -10,7 +10,9 @@ from typing import Any, Final, Literal
 from msgspec import Struct
 
 Kind = Literal["text", "number", "timestamp", "boolean", "body"]
-Source = Literal["request", "property", "property-key", "score", "feedback", "tag", "session", "user", "nothing"]
+Source = Literal[
+    "request", "property", "property-key", "score", "score-name", "feedback", "tag", "session", "user", "nothing"
+]
 Operator = Literal[
     "equals", "not-equals", "like", "ilike", "contains", "not-contains", "gt", "gte", "lt", "lte", "in", "is"
 ]
@@ -35,6 +37,10 @@ MAX_PATTERN: Final = 10_000
 """Longest text to be looked for, in characters."""
 
 
+_FAR: Final = 2**53
+"""Epoch milliseconds that no request has, before and after all that there are."""
+
+
 class FilterError(ValueError):
     """What was asked does not exist or makes no sense; the message names it, for whoever asked."""
 
@@ -44,7 +50,8 @@ class Field(Struct, frozen=True):
 
     ``source`` says what holds it: a table of the log ("request", "session", ...), or "nothing" for what Helicone has
     and this gateway does not: it is unknown for every request. ``column`` is that table's, ``scale`` what a client's
-    number is multiplied by to be compared with it. ``keyed``: there is one for every key, as of properties.
+    number is multiplied by to be compared with it. ``keyed``: there is one for every key, as of properties. ``empty``
+    is how clients write that there is none, beside ``"null"``.
     """
 
     table: str
@@ -54,6 +61,7 @@ class Field(Struct, frozen=True):
     column: str = ""
     scale: int = 1
     keyed: bool = False
+    empty: str = "null"
 
 
 class Condition(Struct, frozen=True):
@@ -132,7 +140,7 @@ def condition(field: Field, operator: str, value: Any, key: str | None = None) -
             raise FilterError(f"{where}: 'in' needs a list of at most {MAX_VALUES} values")
         return Condition(field, "in", tuple(_value(where, field, convert, one) for one in value), key)
     of_equality = operator in ("equals", "not-equals", "is")
-    if value is None or (value == "null" and of_equality):
+    if value is None or (of_equality and isinstance(value, str) and value in ("null", field.empty)):
         if not of_equality:
             raise FilterError(f"{where}: nothing is known to be {operator} null")
         return Condition(field, operator, None, key)
@@ -164,14 +172,14 @@ def _number(value: Any) -> int | float:
         value = float(value) if not value.strip().lstrip("+-").isdecimal() else int(value)
     if isinstance(value, int):
         return value
-    if not isinstance(value, float) or not math.isfinite(value):
+    if not isinstance(value, float) or math.isnan(value):
         raise ValueError(value)
-    return value
+    return value  # it may be infinite: larger or smaller than all that is known
 
 
 def _timestamp(value: Any) -> int:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return round(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value:
+        return round(max(-_FAR, min(_FAR, value)))
     if not isinstance(value, str):
         raise ValueError(value)
     moment = datetime.fromisoformat(value.strip())

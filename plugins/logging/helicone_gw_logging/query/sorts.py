@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, FromClause, and_, case, func, null, or_, select
+from sqlalchemy import ColumnElement, FromClause, and_, case, func, or_, select
 
 from helicone_gw_logging.query.log import Cursor
 from helicone_gw_logging.query.nodes import FilterError, shown
@@ -88,6 +88,8 @@ def ordering(order: Order, scope: Scope, table: FromClause = REQUEST) -> list[Co
     if order.name == "created_at":
         at = table.c.received_at
         return [at.asc(), seq.asc()] if order.direction == "asc" else [at.desc(), seq.desc()]
+    if order.name == "values":  # prompt inputs: no request has any, so that all are alike
+        return [seq.asc() if order.direction == "asc" else seq.desc()]
     expression = _keyed(order, scope) if order.key is not None else _EXPRESSIONS[order.name](scope)
     if order.direction == "asc":
         return [expression.asc().nulls_last(), seq.asc()]
@@ -131,8 +133,6 @@ def is_cached() -> ColumnElement[bool]:
 
 def _keyed(order: Order, scope: Scope) -> ColumnElement[Any]:
     key = order.key or ""
-    if order.name == "values":  # prompt inputs: no request has any
-        return null()
     table, named = (
         (SCORE, SCORE.c.name == text(key))
         if order.name == "scores"

@@ -7,7 +7,7 @@ import re
 from typing import Final
 
 from helicone_gw_logging.query.nodes import Condition
-from helicone_gw_logging.query.where import scaled
+from helicone_gw_logging.query.numbers import LARGEST, scaled
 from helicone_gw_logging.texts import NAME_BYTES, TEXT_BYTES, text
 from helicone_gw_logging.zone_notes import Interval, Wanted
 from helicone_gw_logging.zone_rows import NUMBERS
@@ -16,7 +16,6 @@ RECEIVED_AT: Final = "received_at"
 _PATTERNS: Final = frozenset({"like", "ilike"})
 _WHOLE: Final = frozenset({"equals", "is"})
 _NUMBERS: Final = frozenset({*_WHOLE, "gt", "gte", "lt", "lte", "in"})
-_LARGEST: Final = 2**63 - 1
 
 
 def texts(condition: Condition) -> Wanted | None:
@@ -59,7 +58,7 @@ def intervals(condition: Condition) -> list[Interval]:
     value, scale = condition.value, condition.field.scale
     if condition.operator == "in":
         return [(_clamped(scaled(one, scale)), _clamped(scaled(one, scale))) for one in value]
-    number = scaled(int(value) if isinstance(value, bool) else value, scale)
+    number = _clamped(scaled(int(value) if isinstance(value, bool) else value, scale))
     match condition.operator:
         case "gt":
             return [(_clamped(math.floor(number) + 1), None)]
@@ -75,7 +74,7 @@ def intervals(condition: Condition) -> list[Interval]:
 
 def _clamped(number: float) -> float:
     # What is larger than any number that is stored, the database takes for the largest.
-    return max(-_LARGEST, min(_LARGEST, number))
+    return max(-LARGEST, min(LARGEST, number))
 
 
 def _stored(value: object) -> frozenset[str]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Float,
     String,
     Table,
     and_,
@@ -25,6 +23,7 @@ from sqlalchemy import (
 
 from helicone_gw_logging.query.columns import ANSWERED_MODEL, STATUS
 from helicone_gw_logging.query.nodes import Both, Condition, FilterError, Node
+from helicone_gw_logging.query.numbers import floats, integers, of_floats, of_integers, scaled
 from helicone_gw_logging.query.patterns import contains, ilike, like
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.tables import FEEDBACK, MOST, PROPERTY, REQUEST, SCORE
@@ -34,7 +33,6 @@ from helicone_gw_logging.totals import SESSION, SESSION_TAG, USER
 Leaf = Callable[[Condition], ColumnElement[bool]]
 
 _NEGATIVE: Final = {"not-equals": "equals", "not-contains": "contains"}
-_LARGEST: Final = 2**63 - 1
 
 LOGGED_STATUS: Final[ColumnElement[int]] = func.coalesce(
     REQUEST.c.status,
@@ -80,7 +78,7 @@ def leaf(condition: Condition, scope: Scope) -> ColumnElement[bool]:
                 condition.operator not in _NEGATIVE if condition.value is None else condition.operator in _NEGATIVE
             )
             return true() if unknown else false()
-        case "property" | "property-key" | "score" | "feedback":
+        case "property" | "property-key" | "score" | "score-name" | "feedback":
             return _beside(condition, scope)
         case "session" | "tag":
             return _of_session(condition, scope)
@@ -105,8 +103,8 @@ def compare(expression: ColumnElement[Any], condition: Condition) -> ColumnEleme
     if condition.field.kind == "boolean":
         return expression.is_(value) if operator == "equals" else expression.is_not(value)
     if condition.field.source == "score":
-        return _numbers(expression, operator, literal(float(value), Float))
-    return _integers(expression, operator, scaled(value, condition.field.scale))
+        return of_floats(expression, operator, value)
+    return of_integers(expression, operator, scaled(value, condition.field.scale))
 
 
 def _members(condition: Condition) -> list[Any]:
@@ -114,9 +112,8 @@ def _members(condition: Condition) -> list[Any]:
     if field.kind == "text":
         return [text(one, NAME_BYTES if field.source == "request" else TEXT_BYTES) or "" for one in condition.value]
     if field.source == "score":
-        return [float(one) for one in condition.value]
-    several = (scaled(one, field.scale) for one in condition.value)
-    return [literal(int(one), BigInteger) for one in several if int(one) == one and abs(one) <= _LARGEST]
+        return floats(condition.value)
+    return [literal(one, BigInteger) for one in integers(scaled(one, field.scale) for one in condition.value)]
 
 
 def _texts(expression: ColumnElement[Any], operator: str, value: str) -> ColumnElement[bool]:
@@ -132,40 +129,6 @@ def _texts(expression: ColumnElement[Any], operator: str, value: str) -> ColumnE
         return ilike(expression, said)
     found = contains(expression, said)
     return found if operator == "contains" else or_(expression.is_(None), ~found)
-
-
-def _integers(expression: ColumnElement[Any], operator: str, value: int | float) -> ColumnElement[bool]:
-    """Whole numbers against any number: one between two of them is moved to the right side."""
-    if isinstance(value, float) and not value.is_integer():
-        if operator in ("equals", "not-equals"):
-            return false() if operator == "equals" else true()
-        value = math.floor(value) if operator in ("gt", "lte") else math.ceil(value)
-    clamped = max(-_LARGEST, min(_LARGEST, int(value)))
-    return _numbers(expression, operator, literal(clamped, BigInteger))
-
-
-def _numbers(expression: ColumnElement[Any], operator: str, value: ColumnElement[Any]) -> ColumnElement[bool]:
-    match operator:
-        case "equals":
-            return expression == value
-        case "not-equals":
-            return expression.is_distinct_from(value)
-        case "gt":
-            return expression > value
-        case "gte":
-            return expression >= value
-        case "lt":
-            return expression < value
-        case _:
-            return expression <= value
-
-
-def scaled(value: int | float, scale: int) -> int | float:
-    """A client's number in the unit of its column."""
-    if scale == 1 or isinstance(value, int):
-        return value * scale
-    # 0.1 dollars are 100,000,000 nano-dollars, whatever a binary fraction makes of them.
-    return round(value * scale, 3)
 
 
 def _of_request(condition: Condition) -> ColumnElement[bool]:
@@ -211,6 +174,8 @@ def _place(condition: Condition) -> tuple[Table, ColumnElement[bool], ColumnElem
             return PROPERTY, true(), PROPERTY.c.key_lower
         case "score":
             return SCORE, SCORE.c.name == (text(key) or ""), SCORE.c.value
+        case "score-name":
+            return SCORE, true(), SCORE.c.name
         case _:
             return FEEDBACK, FEEDBACK.c.rating.is_not(None), FEEDBACK.c[condition.field.column]
 
