@@ -35,6 +35,11 @@ def duration(start: float, end: float | None) -> int | None:
     return max(0, round((end - start) * 1000))
 
 
+def known_sum(total: int, unknown: int, requests: int) -> int | None:
+    """A sum over requests; ``None`` where it is ``unknown`` of all that there are, which then add nothing to it."""
+    return None if 0 < requests <= unknown and not total else total
+
+
 def days_over(now: float) -> int:
     """The day (since the epoch, in UTC) before which all are over, at ``now`` (epoch seconds), with what came late."""
     return (round(now * 1000) - GRACE_MS) // DAY_MS

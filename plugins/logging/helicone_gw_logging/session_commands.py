@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -14,6 +14,7 @@ from rich.text import Text
 from helicone_gw import Database
 from helicone_gw_logging.api.trees import session_row
 from helicone_gw_logging.command_line import LOG
+from helicone_gw_logging.measures import known_sum
 from helicone_gw_logging.query import sessions as query
 from helicone_gw_logging.query.requests import Row
 from helicone_gw_logging.query.scope import Scope
@@ -22,7 +23,7 @@ from helicone_gw_logging.query.spans import Span
 from helicone_gw_logging.query.tree import Node, tree
 from helicone_gw_logging.rendering import dollars, printable
 from helicone_gw_logging.times import local, parse_since
-from helicone_gw_logging.totals import SESSION
+from helicone_gw_logging.totals import SESSION, TOKENS
 
 _WIDE = 240
 _EVER = 1 << 62
@@ -91,8 +92,7 @@ def commands() -> typer.Typer:
         nodes = tree(rows)
         if as_json:
             for node in nodes:
-                own = [rows[place]["id"] for place in node.own]
-                typer.echo(msgspec.json.encode({**msgspec.structs.asdict(node), "own": own}))
+                typer.echo(msgspec.json.encode(_object(node, rows)))
             return
         _console().print(_tree(nodes, rows))
 
@@ -118,7 +118,7 @@ def _table(found: list[Row]) -> Table:
             printable(row["tag"] or ""),
             f"{row['requests']:,}",
             f"{row['errors']:,}",
-            f"{row['total_tokens']:,}",
+            _tokens(row["total_tokens"], row["unknown_tokens"], row["requests"]),
             _cost(row["cost_nano_usd"], row["unknown_costs"], row["requests"]),
             f"{(row['last_at'] - row['first_at']) / 1000:,.1f}",
         )
@@ -140,14 +140,26 @@ def _tree(nodes: list[Node], rows: list[Row]) -> Table:
             f"{(node.ended_at - node.started_at) / 1000:,.1f}",
             f"{node.requests:,}",
             f"{node.errors:,}",
-            f"{node.total_tokens:,}",
+            _tokens(node.total_tokens, node.unknown_tokens, node.requests),
             _cost(node.cost_nano_usd, node.unknown_costs, node.requests),
         )
     return shown
 
 
+def _object(node: Node, rows: list[Row]) -> dict[str, Any]:
+    """A node for ``--json``: what is unknown is null."""
+    known = {name: known_sum(getattr(node, name), node.unknown_tokens, node.requests) for name in TOKENS[:3]}
+    cost = known_sum(node.cost_nano_usd, node.unknown_costs, node.requests)
+    own = [rows[place]["id"] for place in node.own]
+    return msgspec.structs.asdict(node) | known | {"cost_nano_usd": cost, "own": own}
+
+
 def _cost(nano_usd: int, unknown: int, requests: int) -> str:
     """What is known of a cost; with a question mark behind it where that is not all."""
-    if unknown >= requests and not nano_usd:
-        return "?"
-    return dollars(nano_usd) + (" + ?" if unknown else "")
+    known = known_sum(nano_usd, unknown, requests)
+    return "?" if known is None else dollars(known) + (" + ?" if unknown else "")
+
+
+def _tokens(total: int, unknown: int, requests: int) -> str:
+    known = known_sum(total, unknown, requests)
+    return "?" if known is None else f"{known:,}"

@@ -11,11 +11,12 @@ from typing import Any, get_args
 import pytest
 
 from helicone_gw.exchange import Exchange
+from helicone_gw.model import Cost
 from helicone_gw.testing import GatewayFactory, RunningGateway
 from helicone_gw_logging.query.buckets import Increment, bucket_start
 from helicone_gw_logging.query.filters import read_filter
 from helicone_gw_logging.query.nodes import ALL
-from helicone_gw_logging.query.properties import over_time, spent
+from helicone_gw_logging.query.properties import Spent, over_time, spent
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.spans import Span
 from tests.plugins.logging.asking import START, log_all, many
@@ -74,7 +75,31 @@ async def test_the_largest_and_the_others(running: RunningGateway, exchange: Bui
     assert counts[-1] == {"value": "Other", "count": 2}
     assert sum(one["count"] for one in counts) == 20
     costs = await ask(running, "POST", "/v1/property/app/top-costs/query", at)
-    assert costs[0] == {"value": "11", "cost": pytest.approx(9 * 7_500e-9)}
+    assert costs[0] == {"value": "11", "cost": pytest.approx(9 * 7_500e-9), "unknown_costs": 0}
+
+
+async def test_a_cost_that_nobody_knows_is_null(running: RunningGateway, exchange: Build) -> None:
+    def of(value: str, *costs: Cost | None) -> list[Exchange]:
+        return [exchange(headers={"Helicone-Property-App": value}, cost=cost) for cost in costs]
+
+    # Twelve values: the last two are summed up.
+    made = [*of("dear", Cost(10**9), None), *of("free", Cost(0)), *of("dark", None, None)]
+    for number in range(9):
+        made += of(f"e{number}", None)
+    await log_all(running.gateway.database, made)
+    at = {"timeFilter": {"start": "2026-01-01T00:00:00Z", "end": "2026-01-01T01:00:00Z"}}
+    costs = await ask(running, "POST", "/v1/property/app/top-costs/query", at)
+    assert costs[:3] == [
+        {"value": "dear", "cost": 1.0, "unknown_costs": 1},
+        {"value": "free", "cost": 0.0, "unknown_costs": 0},
+        {"value": "dark", "cost": None, "unknown_costs": 2},
+    ]
+    assert costs[10:] == [{"value": "Other", "cost": None, "unknown_costs": 2}]
+    for asked in ("all", {"request_response_rmt": {"latency": {"gte": 0}}}):  # told by sums, and by rows
+        body = {**at, "propertyKey": "app", "userFilter": asked}
+        found = await ask(running, "POST", "/v1/property/properties/over-time", body)
+        told = {one["property"]: (one["total_cost"], one["unknown_costs"], one["request_count"]) for one in found}
+        assert (told["dear"], told["free"], told["dark"]) == ((1.0, 1, 2), (0.0, 0, 1), (None, 2, 2))
 
 
 @pytest.mark.parametrize(
@@ -95,14 +120,16 @@ async def test_sums_and_rows_tell_the_same(any_database: Any, exchange: Build, s
     await log_all(any_database, made)
     requests: Counter[str] = Counter()
     costs: Counter[str] = Counter()
+    unknown: Counter[str] = Counter()
     for one in made:
         value = {name.lower(): value for name, value in one.request.helicone.properties.items()}.get(key)
         if value and one.organization == "default" and span.start <= round(one.received_at * 1000) < span.end:
             requests[value] += 1
             costs[value] += one.cost.nano_usd if one.cost and one.cost.nano_usd else 0
+            unknown[value] += one.cost is None
     async with any_database.connect() as connection:
         found = await spent(connection, Scope(), key, span)
-    assert found == {value: (requests[value], costs[value]) for value in requests}
+    assert found == {value: Spent(requests[value], costs[value], unknown[value]) for value in requests}
 
 
 async def test_over_time_sums_and_rows_tell_the_same(any_database: Any, exchange: Build) -> None:
@@ -119,7 +146,7 @@ async def test_over_time_sums_and_rows_tell_the_same(any_database: Any, exchange
         for increment, ahead, asked in product(get_args(Increment), (0, -300, 330, 345, 7), (ALL, everything)):
             expected = Counter((bucket_start(at, increment, ahead), value) for at, value in inside)
             found = await over_time(connection, Scope(), "App", span, asked, increment, ahead)
-            assert {place: requests for place, (requests, _) in found.items()} == expected
+            assert {place: sums.requests for place, sums in found.items()} == expected
 
 
 @pytest.mark.parametrize(
@@ -147,7 +174,12 @@ async def test_buckets_begin_where_the_clock_says(
         "timeZoneDifference": ahead,
     }
     found = await ask(running, "POST", "/v1/property/properties/over-time", body)
-    shown = {"property": "shop", "request_count": 1, "created_at_trunc": start, "total_cost": pytest.approx(7_500e-9)}
+    shown = {
+        "property": "shop",
+        "request_count": 1,
+        "created_at_trunc": start,
+        "total_cost": pytest.approx(7_500e-9),
+    } | {"unknown_costs": 0}
     assert found == [shown]
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helicone_gw.exchange import Exchange
-from helicone_gw.model import Cost, Outcome
+from helicone_gw.model import Cost, Outcome, Usage
 from helicone_gw.testing import GatewayFactory, RunningGateway
 from helicone_gw_logging.query.tree import MAX_DEPTH, labels, tree, written
 from tests.plugins.logging.asking import START, log_all
@@ -138,6 +138,30 @@ async def test_a_session_is_a_tree_of_its_paths(running: RunningGateway, exchang
     assert (session["session_name"], session["total_requests"]) == ("Course", 5)
     await ask(running, "GET", "/v1/session/s/tree?name=Other", status=404)
     await ask(running, "GET", "/v1/session/nothing/tree", status=404)
+
+
+async def test_what_is_unknown_of_a_session_is_null(running: RunningGateway, exchange: Build) -> None:
+    done = [
+        of_session(exchange, "s", "/dark", received_at=START, usage=None, cost=None),
+        of_session(exchange, "s", "/light", received_at=START + 1, usage=Usage(0, 0), cost=Cost(0)),
+        of_session(exchange, "dark", "/", received_at=START, usage=None, cost=None),
+    ]
+    await log_all(running.gateway.database, done)
+
+    def told(row: dict[str, Any], cost: str) -> list[Any]:
+        return [row[name] for name in (cost, "prompt_tokens", "completion_tokens", "total_tokens", "unknown_tokens")]
+
+    sessions = await ask(running, "POST", "/v1/session/query", {"timeFilter": EVER})
+    assert {row["session_id"]: told(row, "total_cost") for row in sessions} == {
+        "s": [0, 0, 0, 0, 1],
+        "dark": [None, None, None, None, 1],
+    }
+    tree = await ask(running, "GET", "/v1/session/s/tree")
+    assert {node["path"]: told(node, "cost") for node in tree["nodes"]} == {
+        "/": [0, 0, 0, 0, 1],
+        "/dark": [None, None, None, None, 1],
+        "/light": [0, 0, 0, 0, 0],
+    }
 
 
 @given(st.lists(st.lists(st.sampled_from("abc"), max_size=MAX_DEPTH + 3), min_size=1, max_size=8))

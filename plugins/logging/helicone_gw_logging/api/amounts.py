@@ -8,6 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from helicone_gw_logging.api.rows import dollars
+from helicone_gw_logging.measures import known_sum
 from helicone_gw_logging.query.sums import Sums
 from helicone_gw_logging.totals import SUMS, TOKENS
 
@@ -66,10 +67,9 @@ def amounts(sums: Mapping[str, int] | None) -> dict[str, int | float | None]:
     known: Sums = {**_NOTHING, **(sums or {})}
     requests = known["requests"]
     made: dict[str, int | float | None] = {name: known[name] for name in SUMS if name in _SHOWN}
-    nothing_known = 0 < requests <= known["unknown_costs"] and not known["cost_nano_usd"]
     return made | {
         "error_rate": _part(known["errors"], requests),
-        "cost": None if nothing_known else dollars(known["cost_nano_usd"]),
+        "cost": dollars(known_sum(known["cost_nano_usd"], known["unknown_costs"], requests)),
         "latency": _part(known["latency_sum"], known["latency_count"]),
         "time_to_first_token": _part(known["first_token_sum"], known["first_token_count"]),
         "cache_hit_rate": _part(known["cache_hits"], requests),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -13,7 +14,7 @@ from helicone_gw_logging.api.schemas import FilterBody
 from helicone_gw_logging.api.times import TimeFilter
 from helicone_gw_logging.query.buckets import Increment, most_buckets
 from helicone_gw_logging.query.filters import read_filter
-from helicone_gw_logging.query.properties import hide, keys, over_time, restore, search, spent
+from helicone_gw_logging.query.properties import Spent, hide, keys, over_time, restore, search, spent
 from helicone_gw_logging.query.reading import reading
 from helicone_gw_logging.times import iso
 
@@ -63,10 +64,14 @@ class OverTime(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PropertyOverTime(Struct, frozen=True):
-    """What the requests of a bucket with a value are: known costs in dollars, the bucket's beginning in UTC."""
+    """What the requests of a bucket with a value are; the bucket's beginning in UTC.
+
+    ``total_cost`` is what is known, in dollars, and null where nothing is; of ``unknown_costs`` requests it is not.
+    """
 
     property: str
-    total_cost: float
+    total_cost: float | None
+    unknown_costs: int
     request_count: int
     created_at_trunc: str
 
@@ -84,10 +89,14 @@ class Done(Struct, frozen=True):
 
 
 class Cost(Struct, frozen=True):
-    """What the requests with a value cost, in dollars, as far as it is known."""
+    """What the requests with a value cost, in dollars, as far as it is known; null where nothing is known.
+
+    Of ``unknown_costs`` requests it is not known.
+    """
 
     value: str
-    cost: float
+    cost: float | None
+    unknown_costs: int
 
 
 class Count(Struct, frozen=True):
@@ -140,17 +149,15 @@ async def through_time(call: Call, body: OverTime) -> list[PropertyOverTime]:
         ahead = body.timeZoneDifference
         found = await over_time(connection, call.scope, body.propertyKey, span, wanted, increment, ahead)
     totals: Counter[str] = Counter()
-    for (_, value), (requests, _) in found.items():
-        totals[value] += requests
+    for (_, value), sums in found.items():
+        totals[value] += sums.requests
     largest = {value for value, _ in totals.most_common(MAX_VALUES)}
-    folded: dict[tuple[int, str], tuple[int, int]] = {}
-    for (at, value), (requests, cost) in found.items():
-        place = (at, value if value in largest else OTHERS)
-        before = folded.get(place, (0, 0))
-        folded[place] = before[0] + requests, before[1] + cost
+    folded: dict[tuple[int, str], Spent] = defaultdict(Spent)
+    for (at, value), sums in found.items():
+        folded[at, value if value in largest else OTHERS].add(sums.requests, sums.cost, sums.unknown_costs)
     return [
-        PropertyOverTime(value, dollars(cost) or 0.0, requests, iso(at) or "")
-        for (at, value), (requests, cost) in sorted(folded.items())
+        PropertyOverTime(value, dollars(sums.known), sums.unknown_costs, sums.requests, iso(at) or "")
+        for (at, value), sums in sorted(folded.items(), key=lambda one: one[0])
     ]
 
 
@@ -164,19 +171,26 @@ async def values(call: Call, body: Search) -> list[str]:
 @ROUTES.post("/v1/property/{key}/top-costs/query", body=During, data=list[Cost])
 async def top_costs(call: Call, body: During) -> list[Cost]:
     """The ten values whose requests cost most, and what all others cost."""
-    return [Cost(value, dollars(cost) or 0.0) for value, cost in await _top(call, body, 1)]
+    # What is unknown comes behind what is known, were it nothing.
+    top = await _top(call, body, lambda sums: -1 if sums.known is None else sums.cost)
+    return [Cost(value, dollars(sums.known), sums.unknown_costs) for value, sums in top]
 
 
 @ROUTES.post("/v1/property/{key}/top-requests/query", body=During, data=list[Count])
 async def top_requests(call: Call, body: During) -> list[Count]:
     """The ten values with most requests, and how many have others."""
-    return [Count(value, count) for value, count in await _top(call, body, 0)]
+    return [Count(value, sums.requests) for value, sums in await _top(call, body, lambda sums: sums.requests)]
 
 
-async def _top(call: Call, body: During, which: int) -> list[tuple[str, int]]:
+async def _top(call: Call, body: During, measure: Callable[[Spent], int]) -> list[tuple[str, Spent]]:
+    """The values of which ``measure`` is largest, and all others as one."""
     span = body.timeFilter.span()
     async with reading(call.database) as connection:
         found = await spent(connection, call.scope, call.path["key"], span)
-    ranked = sorted(((value, sums[which]) for value, sums in found.items()), key=lambda one: (-one[1], one[0]))
-    others = ranked[TOP:]
-    return ranked[:TOP] + ([(OTHERS, sum(number for _, number in others))] if others else [])
+    ranked = sorted(found.items(), key=lambda one: (-measure(one[1]), one[0]))
+    if len(ranked) <= TOP:
+        return ranked
+    others = Spent()
+    for _, sums in ranked[TOP:]:
+        others.add(sums.requests, sums.cost, sums.unknown_costs)
+    return [*ranked[:TOP], (OTHERS, others)]

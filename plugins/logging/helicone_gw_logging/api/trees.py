@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from helicone_gw_logging.api.routes import Call, Refused, Routes
 from helicone_gw_logging.api.rows import dollars, logged_status
+from helicone_gw_logging.measures import known_sum
 from helicone_gw_logging.query import sessions as query
 from helicone_gw_logging.query.reading import reading
 from helicone_gw_logging.query.requests import Row
@@ -23,7 +24,7 @@ MAX_REQUESTS: Final = 2000
 
 
 class SessionRow(Struct, frozen=True, kw_only=True):
-    """A session: its requests with one id and one name. ``total_cost`` is what is known, null where nothing is.
+    """A session: its requests with one id and one name. Cost and tokens are what is known, null where nothing is.
 
     ``duration`` is seconds from the first request to the last, ``avg_latency`` milliseconds.
     """
@@ -37,9 +38,9 @@ class SessionRow(Struct, frozen=True, kw_only=True):
     errors: int
     total_cost: float | None
     unknown_costs: int
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    total_tokens: int | None
     unknown_tokens: int
     avg_latency: float | None
     tag: str | None = None
@@ -56,6 +57,7 @@ class TreeNode(Struct, frozen=True, kw_only=True):
 
     ``parent`` is the path above, null at the root. ``request_ids`` are its own, by their ``id``. ``duration_ms`` runs
     from the beginning of the first request to the end of the last answer, ``latency_ms`` is all latencies together.
+    Cost and tokens are what is known, null where there are requests and nothing is.
     """
 
     path: str
@@ -71,9 +73,9 @@ class TreeNode(Struct, frozen=True, kw_only=True):
     errors: int
     cost: float | None
     unknown_costs: int
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    total_tokens: int | None
     unknown_tokens: int
 
 
@@ -143,20 +145,24 @@ async def one(call: Call) -> SessionTree:
 
 def session_row(row: Row) -> SessionRow:
     """A session as the API shows it; ``row`` is by column, and has its ``tag``."""
-    known = row["unknown_costs"] < row["requests"] or row["cost_nano_usd"]
+    requests = row["requests"]
+    prompt, completion, total = (
+        known_sum(row[name], row["unknown_tokens"], requests)
+        for name in ("prompt_tokens", "completion_tokens", "total_tokens")
+    )
     return SessionRow(
         session_id=row["session_id"],
         session_name=row["session_name"],
         created_at=iso(row["first_at"]) or "",
         latest_request_created_at=iso(row["last_at"]) or "",
         duration=(row["last_at"] - row["first_at"]) / 1000,
-        total_requests=row["requests"],
+        total_requests=requests,
         errors=row["errors"],
-        total_cost=dollars(row["cost_nano_usd"]) if known else None,
+        total_cost=dollars(known_sum(row["cost_nano_usd"], row["unknown_costs"], requests)),
         unknown_costs=row["unknown_costs"],
-        prompt_tokens=row["prompt_tokens"],
-        completion_tokens=row["completion_tokens"],
-        total_tokens=row["total_tokens"],
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        total_tokens=total,
         unknown_tokens=row["unknown_tokens"],
         avg_latency=row["latency_sum"] / row["latency_count"] if row["latency_count"] else None,
         tag=row["tag"],
@@ -164,7 +170,7 @@ def session_row(row: Row) -> SessionRow:
 
 
 def _node(node: Node, rows: list[Row], begun: int) -> TreeNode:
-    known = node.unknown_costs < node.requests or node.cost_nano_usd or not node.requests
+    unknown, requests = node.unknown_tokens, node.requests
     return TreeNode(
         path=node.path,
         parent=node.parent,
@@ -175,14 +181,14 @@ def _node(node: Node, rows: list[Row], begun: int) -> TreeNode:
         offset_ms=node.started_at - begun if node.requests else 0,
         duration_ms=node.ended_at - node.started_at,
         latency_ms=node.latency,
-        requests=node.requests,
+        requests=requests,
         errors=node.errors,
-        cost=dollars(node.cost_nano_usd) if known else None,
+        cost=dollars(known_sum(node.cost_nano_usd, node.unknown_costs, requests)),
         unknown_costs=node.unknown_costs,
-        prompt_tokens=node.prompt_tokens,
-        completion_tokens=node.completion_tokens,
-        total_tokens=node.total_tokens,
-        unknown_tokens=node.unknown_tokens,
+        prompt_tokens=known_sum(node.prompt_tokens, unknown, requests),
+        completion_tokens=known_sum(node.completion_tokens, unknown, requests),
+        total_tokens=known_sum(node.total_tokens, unknown, requests),
+        unknown_tokens=unknown,
     )
 
 

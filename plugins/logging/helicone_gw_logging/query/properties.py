@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec import Struct
 from sqlalchemy import BigInteger, ColumnElement, Select, delete, func, literal_column, select
 
-from helicone_gw_logging.measures import HOUR_MS
+from helicone_gw_logging.measures import HOUR_MS, known_sum
 from helicone_gw_logging.query.buckets import Increment, bucket_start, grain
 from helicone_gw_logging.query.nodes import ALL, Node
 from helicone_gw_logging.query.patterns import contains
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.spans import Span
+from helicone_gw_logging.query.sums import of_rows
 from helicone_gw_logging.query.where import property_key, where
 from helicone_gw_logging.rollups import UNTOLD
 from helicone_gw_logging.statements import put
@@ -25,12 +27,15 @@ from helicone_gw_logging.totals import DIMENSION, HIDDEN_PROPERTY, OTHER, PROPER
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
     from helicone_gw import Database
 
 MAX_KEYS: Final = 1000
 MAX_HIDDEN: Final = 1000
 """Most keys that an organization may hide."""
+_SPENT: Final = ("requests", "cost_nano_usd", "unknown_costs")
+"""The sums that `Spent` is made of."""
 
 
 async def keys(connection: AsyncConnection, scope: Scope, *, hidden: bool = False) -> list[str]:
@@ -90,15 +95,34 @@ async def search(connection: AsyncConnection, scope: Scope, key: str, term: str,
     return [*await connection.scalars(query.order_by(value).limit(limit))]
 
 
-async def spent(connection: AsyncConnection, scope: Scope, key: str, span: Span) -> dict[str, tuple[int, int]]:
-    """What requests with each value of a property were: how many, and what they cost (known costs, nano-dollars)."""
+class Spent(Struct):
+    """What some requests were: how many, what they cost (known costs, nano-dollars), of how many that is unknown."""
+
+    requests: int = 0
+    cost: int = 0
+    unknown_costs: int = 0
+
+    @property
+    def known(self) -> int | None:
+        """The cost; ``None`` where there are requests and nothing is known of it."""
+        return known_sum(self.cost, self.unknown_costs, self.requests)
+
+    def add(self, requests: int | None, cost: int | None, unknown_costs: int | None) -> None:
+        """Count others in."""
+        self.requests += int(requests or 0)
+        self.cost += int(cost or 0)
+        self.unknown_costs += int(unknown_costs or 0)
+
+
+async def spent(connection: AsyncConnection, scope: Scope, key: str, span: Span) -> dict[str, Spent]:
+    """What requests with each value of a property were."""
     lower = property_key(key)
-    sums: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    sums: dict[str, Spent] = defaultdict(Spent)
     queries: list[Select[Any]] = []
     if await _told(connection, scope, lower, span):
         columns = DIMENSION.c
         queries.append(
-            select(columns.value, func.sum(columns.requests), func.sum(columns.cost_nano_usd))
+            select(columns.value, *_summed(columns))
             .where(scope.of(DIMENSION), columns.dimension == f"property:{lower}", span.of_sums(DIMENSION))
             .group_by(columns.value)
         )
@@ -107,21 +131,20 @@ async def spent(connection: AsyncConnection, scope: Scope, key: str, span: Span)
     else:
         queries.append(_of_rows(scope, lower).where(span.whole(PROPERTY)))
     for query in queries:
-        for value, requests, cost in await connection.execute(query):
-            sums[value][0] += int(requests)
-            sums[value][1] += int(cost or 0)
-    return {value: (requests, cost) for value, (requests, cost) in sums.items() if requests}
+        for value, *numbers in await connection.execute(query):
+            sums[value].add(*numbers)
+    return {value: found for value, found in sums.items() if found.requests}
 
 
 async def over_time(
     connection: AsyncConnection, scope: Scope, key: str, span: Span, filter: Node, increment: Increment, ahead: int
-) -> dict[tuple[int, str], tuple[int, int]]:
-    """By bucket (its beginning) and value: how many requests, and what they cost (known costs, nano-dollars).
+) -> dict[tuple[int, str], Spent]:
+    """What requests were by bucket (its beginning) and value.
 
     ``ahead``: minutes that the reader's clocks are ahead of UTC.
     """
     lower, piece = property_key(key), grain(increment, ahead)
-    sums: dict[tuple[int, str], list[int]] = defaultdict(lambda: [0, 0])
+    sums: dict[tuple[int, str], Spent] = defaultdict(Spent)
     rows = _of_rows(scope, lower).where(where(filter, scope))
     number = _piece(piece)
     rows = rows.add_columns(number).group_by(number)
@@ -129,7 +152,7 @@ async def over_time(
     if filter == ALL and piece == HOUR_MS and await _told(connection, scope, lower, span):
         columns = DIMENSION.c
         queries.append(
-            select(columns.value, func.sum(columns.requests), func.sum(columns.cost_nano_usd), columns.hour)
+            select(columns.value, *_summed(columns), columns.hour)
             .where(scope.of(DIMENSION), columns.dimension == f"property:{lower}", span.of_sums(DIMENSION))
             .group_by(columns.value, columns.hour)
         )
@@ -138,11 +161,9 @@ async def over_time(
     else:
         queries.append(rows.where(span.whole(PROPERTY)))
     for query in queries:
-        for value, requests, cost, at in await connection.execute(query):
-            found = sums[bucket_start(int(at) * piece, increment, ahead), value]
-            found[0] += int(requests)
-            found[1] += int(cost or 0)
-    return {place: (requests, cost) for place, (requests, cost) in sums.items() if requests}
+        for value, *numbers, at in await connection.execute(query):
+            sums[bucket_start(int(at) * piece, increment, ahead), value].add(*numbers)
+    return {place: found for place, found in sums.items() if found.requests}
 
 
 def _piece(length: int) -> ColumnElement[int]:
@@ -151,9 +172,13 @@ def _piece(length: int) -> ColumnElement[int]:
     return PROPERTY.c.received_at // literal_column(str(length), BigInteger)
 
 
+def _summed(columns: ReadOnlyColumnCollection[str, Any]) -> list[ColumnElement[int]]:
+    return [func.sum(columns[name]) for name in _SPENT]
+
+
 def _of_rows(scope: Scope, lower: str) -> Select[Any]:
     return (
-        select(PROPERTY.c.value_start, func.count(), func.sum(func.coalesce(REQUEST.c.cost_nano_usd, 0)))
+        select(PROPERTY.c.value_start, *map(of_rows, _SPENT))
         .select_from(PROPERTY.join(REQUEST, PROPERTY.c.seq == REQUEST.c.seq))
         .where(scope.of(REQUEST), PROPERTY.c.organization_id == scope.organization, PROPERTY.c.key_lower == lower)
         .group_by(PROPERTY.c.value_start)
