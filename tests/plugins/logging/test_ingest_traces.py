@@ -315,10 +315,18 @@ async def test_exporters_compress_and_name_protobuf_at_either_address(told: Inge
 
 
 async def test_what_is_no_trace_is_400(told: Ingesting) -> None:
-    for body in ({}, {"resourceSpans": 5}, payload(span(told, GENAI, startTimeUnixNano="x"))):
+    for body in ([], {"resourceSpans": 5}, payload(span(told, GENAI, startTimeUnixNano="x"))):
         assert (await told.post("/v1/trace/log", body)).status == 400
     reply = await told.post("/v1/trace/log-python", b"\xff\xff\xff", {"content-type": "application/x-protobuf"})
     assert reply.status == 400
+    assert await told.rows() == []
+
+
+@pytest.mark.parametrize("body", [{}, {"resourceSpans": None}, {"resourceSpans": []}])
+async def test_a_call_without_spans_is_well_answered(told: Ingesting, body: dict[str, Any]) -> None:
+    reply = await told.post("/v1/trace/log", body)
+    assert (reply.status, reply.json()) == (200, {})
+    assert (await told.post("/v1/trace/log", b"", {"content-type": "application/x-protobuf"})).status == 200
     assert await told.rows() == []
 
 

@@ -24,11 +24,15 @@ _LATEST = 1 << 63
 
 
 def spans_of(body: Any) -> list[Span]:
-    """The spans in a decoded ``ExportTraceServiceRequest``. Raises `Malformed`."""
-    if not isinstance(body, dict) or not isinstance(body.get("resourceSpans"), list):
+    """The spans in a decoded ``ExportTraceServiceRequest``. Raises `Malformed`.
+
+    One without ``resourceSpans`` has none: in protobuf's JSON what is empty may be left out, or be null.
+    """
+    groups = body.get("resourceSpans") if isinstance(body, dict) else body
+    if not isinstance(body, dict) or not isinstance(groups, list | None):
         raise Malformed("The body must be an object with resourceSpans, an array.")
     found: list[Span] = []
-    for group in _objects(body["resourceSpans"]):
+    for group in _objects(groups):
         resource = _attributes(_object(group.get("resource")).get("attributes"))
         for scope in _objects(group.get("scopeSpans") or group.get("instrumentationLibrarySpans")):
             for raw in _objects(scope.get("spans")):
