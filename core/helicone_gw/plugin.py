@@ -41,7 +41,8 @@ class Plugin:
     "session", "key", "header:<name>", "property:<name>"; a cache outside it then tells such requests apart.
 
     ``migrations`` are the directories of Alembic revisions of its tables, by branch, for ``helicone-gw db``;
-    ``startup`` brings them up to date with ``gateway.database.migrate(branch, directory)``.
+    ``startup`` brings them up to date with ``gateway.database.migrate(branch, directory)``. ``unused_tables`` (set it
+    on the instance) names branches that its configuration does without: ``helicone-gw db status`` does not miss them.
     """
 
     Config: ClassVar[type[PluginConfig]] = PluginConfig
@@ -53,6 +54,7 @@ class Plugin:
     answers_on_request: ClassVar[bool] = False
     migrations: ClassVar[Mapping[str, Path]] = {}
     unused_hooks: tuple[str, ...] = ()
+    unused_tables: tuple[str, ...] = ()
     vary: tuple[str, ...] = ()
     after: ClassVar[tuple[str, ...]] = ()
     before: ClassVar[tuple[str, ...]] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
 import shutil
@@ -19,6 +20,7 @@ from helicone_gw.commands.loading import build_gateway, build_plugins, load
 from helicone_gw.database import Database
 from helicone_gw.errors import ConfigError
 from helicone_gw_logging.plugin import LoggingPlugin
+from helicone_gw_ratelimit.plugin import RatelimitPlugin
 from tests.program import free_port
 
 PLUGINS = ["logging", "security", {"ratelimit": {"budgets": {"all": {"limit": 1, "period": "day"}}}}, "prompts"]
@@ -94,6 +96,42 @@ async def test_on_sqlite_a_start_brings_the_tables_up_to_date() -> None:
     gateway = build_gateway(load(Path("gateway.yaml")).config)
     await gateway.start()
     await gateway.stop()
+
+
+def test_tables_that_the_configuration_does_without_are_not_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configured: dict[str, Any] = {"database": {"url": "sqlite:///gateway.db"}, "plugins": ["logging", "ratelimit"]}
+    Path("gateway.yaml").write_text(json.dumps(configured))
+
+    async def started() -> None:
+        gateway = build_gateway(load(Path("gateway.yaml")).config)
+        await gateway.start()
+        await gateway.stop()
+
+    asyncio.run(started())
+    code, told = status(capsys)
+    assert (code, [*told["plugins"]]) == (0, ["logging"])
+    # Where one of two instances needs them, they are missed.
+    budgets = {"name": "other", "budgets": {"all": {"limit": 1, "period": "day"}}}
+    Path("gateway.yaml").write_text(
+        json.dumps(configured | {"plugins": [*configured["plugins"], {"ratelimit": budgets}]})
+    )
+    code, told = status(capsys)
+    assert (code, told["plugins"]["ratelimit"]["current"]) == (1, False)
+    assert program(["db", "upgrade"]) == 0
+    capsys.readouterr()
+    assert status(capsys)[0] == 0
+    # And what is there is shown, but may be older where nothing needs it.
+    before = told["plugins"]["ratelimit"]["newest"]
+    copied = tmp_path / "versions"
+    shutil.copytree(RatelimitPlugin.migrations["ratelimit"], copied)
+    (copied / "9999_newer.py").write_text(BROKEN.format(down=before))
+    monkeypatch.setattr(RatelimitPlugin, "migrations", {"ratelimit": copied})
+    assert status(capsys)[0] == 1
+    Path("gateway.yaml").write_text(json.dumps(configured))
+    code, told = status(capsys)
+    assert (code, told["plugins"]["ratelimit"]["revision"]) == (0, before)
 
 
 async def test_elsewhere_a_start_refuses_and_names_the_command(postgres_url: str) -> None:

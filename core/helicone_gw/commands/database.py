@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from helicone_gw.commands.command_database import CommandDatabase
 from helicone_gw.commands.loading import Loaded, build_plugins
 from helicone_gw.database import Database
 from helicone_gw.migrations import Standing
+from helicone_gw.plugin import Plugin
 from helicone_gw.registry import audit_command
 
 Standings = tuple[list[Standing], dict[str, int]]
@@ -36,7 +38,7 @@ def database_commands() -> typer.Typer:
         On SQLite a starting gateway does that by itself. On any other database it refuses to start until this was done.
         """
 
-        branches = _branches(context)
+        branches = _branches(_plugins(context))
 
         async def work(database: Database) -> list[str]:
             lines, moved = await _upgraded(database, branches)
@@ -56,11 +58,13 @@ def database_commands() -> typer.Typer:
     ) -> None:
         """Show the revision of every plugin's tables and how many rows they have.
 
-        Exit code 1 when there are none yet, or some are not up to date. A SQLite file that does not exist is not made.
+        Exit code 1 when there are none yet, or some are not up to date. Tables that the configuration does without are
+        left out where they were never made, and may be older. A SQLite file that does not exist is not made.
         """
-        branches = _branches(context)
+        plugins = _plugins(context)
+        branches, needed = _branches(plugins), _needed(plugins)
         nothing: Standings = ([], {})
-        found = CommandDatabase().read(context, lambda database: _standing(database, branches), nothing)
+        found = CommandDatabase().read(context, lambda database: _standing(database, branches, needed), nothing)
         standings, rows = found
         if as_json:
             told = {
@@ -72,7 +76,7 @@ def database_commands() -> typer.Typer:
             _print(standings, rows)
         elif found is not nothing:
             typer.echo("There are no tables yet.", err=True)
-        if not rows or not all(each.current for each in standings):
+        if not rows or not all(each.current for each in standings if each.branch in needed):
             raise typer.Exit(1)
 
     return app
@@ -92,12 +96,19 @@ def _print(standings: list[Standing], rows: dict[str, int]) -> None:
     console.print(counted)
 
 
-def _branches(context: typer.Context) -> dict[str, Path]:
-    """The directories of revisions by branch, of every configured plugin."""
+def _plugins(context: typer.Context) -> list[Plugin]:
     loaded: Loaded = context.obj
-    return {
-        branch: directory for plugin in build_plugins(loaded.config) for branch, directory in plugin.migrations.items()
-    }
+    return build_plugins(loaded.config)
+
+
+def _branches(plugins: Iterable[Plugin]) -> dict[str, Path]:
+    """The directories of revisions by branch."""
+    return {branch: directory for plugin in plugins for branch, directory in plugin.migrations.items()}
+
+
+def _needed(plugins: Iterable[Plugin]) -> set[str]:
+    """The branches without whose tables one of the plugins, as it is configured, cannot do."""
+    return {branch for plugin in plugins for branch in plugin.migrations if branch not in plugin.unused_tables}
 
 
 async def _upgraded(database: Database, branches: dict[str, Path]) -> tuple[list[str], dict[str, str | None]]:
@@ -115,8 +126,9 @@ async def _upgraded(database: Database, branches: dict[str, Path]) -> tuple[list
     return lines or ["No configured plugin has tables."], moved
 
 
-async def _standing(database: Database, branches: dict[str, Path]) -> Standings:
-    standings = [await database.standing(branch, directory) for branch, directory in branches.items()]
+async def _standing(database: Database, branches: dict[str, Path], needed: set[str]) -> Standings:
+    every = [await database.standing(branch, directory) for branch, directory in branches.items()]
+    standings = [each for each in every if each.branch in needed or each.reached is not None]
     async with database.connect() as connection:
         names = await connection.run_sync(lambda it: inspect(it).get_table_names())
         rows = {}

@@ -62,6 +62,7 @@ class RatelimitPlugin(Plugin):
         if not counts_dollars:
             # Budgets alone listen to attempts, and a hook that is not there costs nothing.
             vars(self)["on_attempt"] = None
+            self.unused_tables = (BRANCH,)
 
     def remarks(self, config: GatewayConfig) -> Iterable[str]:
         """How far spending can pass each budget at worst."""
