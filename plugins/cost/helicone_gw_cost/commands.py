@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -53,6 +54,7 @@ def commands(config: CostConfig) -> typer.Typer:
             str | None, typer.Option(help="One provider; left out: every one that has a price.")
         ] = None,
         service_tier: Annotated[str | None, typer.Option(help="batch, flex, priority or fast.")] = None,
+        as_json: Annotated[bool, typer.Option("--json", help="One JSON object per provider and line.")] = False,
     ) -> None:
         """Show what MODEL costs now, and whose price that is."""
         models = context.find_root().obj.config.models
@@ -68,6 +70,10 @@ def commands(config: CostConfig) -> typer.Typer:
             typer.echo(f"No price for {model!r} {whose}: its cost is recorded as unknown.", err=True)
             typer.echo("Set one under `prices` of the cost plugin, or as `price` under `models`.", err=True)
             raise typer.Exit(1)
+        if as_json:
+            for name, known in found.items():
+                typer.echo(json.dumps({"provider": name, "model": model, **price_object(known)}))
+            return
         console = Console()
         for name, known in found.items():
             console.print(price_table(f"{name}/{model}", known))
@@ -122,6 +128,24 @@ def every_provider(config: CostConfig, models: Mapping[str, Any]) -> list[str]:
     return [name for name in dict.fromkeys(named) if not set(name) & set("*?[")]
 
 
+def price_object(price: CompiledPrice) -> dict[str, Any]:
+    """The price for ``--json``.
+
+    ``tiers`` go upwards, each for requests with more input tokens than ``above_input_tokens`` (null: for all). ``usd``
+    has dollars per million of each unit, of web searches and requests per thousand; null is unknown. ``valid_until``,
+    in epoch seconds: when the price may change (null: nobody knows of that).
+    """
+    tiers = [
+        {
+            "above_input_tokens": None if threshold < 0 else threshold,
+            "usd": {unit: _usd(rate, price.scale, _per(unit)) for unit, rate in zip(UNITS, rates, strict=True)},
+        }
+        for threshold, rates in price.tiers
+    ]
+    told = {"source": price.source, "version": price.version or None, "valid_until": price.valid_until}
+    return {**told, "tiers": tiers}
+
+
 def price_table(title: str, price: CompiledPrice) -> Table:
     """The price, one row per unit: US dollars per million tokens, or per thousand."""
     shown = Table(title=title, caption=_caption(price), title_justify="left", caption_justify="left")
@@ -132,14 +156,25 @@ def price_table(title: str, price: CompiledPrice) -> Table:
         rates = [rates[index] for _, rates in price.tiers]
         if unit == "requests" and not any(rates):
             continue
-        per = 1000 if unit in ("web_searches", "requests") else 1_000_000
+        per = _per(unit)
         name = f"{unit.replace('_', ' ')} (per {'thousand' if per == 1000 else 'million'})"
         shown.add_row(name, *_dollars(rates, price.scale, per))
     return shown
 
 
+def _per(unit: str) -> int:
+    """How many of a unit prices are shown for."""
+    return 1000 if unit in ("web_searches", "requests") else 1_000_000
+
+
+def _usd(rate: int | None, scale: int, per: int) -> float | None:
+    return None if rate is None else float(Fraction(rate * per, scale * 10**9))
+
+
 def _dollars(rates: Iterable[int | None], scale: int, per: int) -> list[str]:
-    return ["unknown" if rate is None else f"{float(Fraction(rate * per, scale * 10**9)):.12g}" for rate in rates]
+    return [
+        "unknown" if dollars is None else f"{dollars:.12g}" for dollars in (_usd(rate, scale, per) for rate in rates)
+    ]
 
 
 def _caption(price: CompiledPrice) -> str:

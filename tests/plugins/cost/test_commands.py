@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -60,6 +61,22 @@ def test_the_configurations_prices_are_shown_as_such() -> None:
     assert "0.25" in result.output
     assert "config" in result.output
     assert "unknown" in result.output  # web searches
+
+
+def test_prices_as_json_have_every_rate_as_a_number_and_what_is_unknown_as_null() -> None:
+    found = [json.loads(line) for line in run("gpt-4o", "--json").output.splitlines()]
+    assert {"openai", "azure"} <= {each["provider"] for each in found}
+    (price,) = [each for each in found if each["provider"] == "openai"]
+    assert (price["model"], price["source"], price["valid_until"]) == ("gpt-4o", "genai-prices", None)
+    (tier,) = price["tiers"]
+    assert tier["above_input_tokens"] is None
+    assert (tier["usd"]["input"], tier["usd"]["output"]) == (2.5, 10)
+    tiers = json.loads(run("gemini-2.5-pro", "--provider", "gemini", "--json").output)["tiers"]
+    assert [each["above_input_tokens"] for each in tiers] == [None, 200_000]
+    own = {"m": {"providers": ["local"], "price": {"input_mtok": 0.25, "output_mtok": 0}}}
+    usd = json.loads(run("m", "--json", config={"catalogue": False}, models=own).output)["tiers"][0]["usd"]
+    assert (usd["input"], usd["output"], usd["web_searches"]) == (0.25, 0, None)
+    assert run("a-model-of-tomorrow", "--json").exit_code == 1
 
 
 def test_a_service_tier_may_be_asked_for() -> None:
