@@ -43,6 +43,8 @@ MOST_NAMES: Final = 200
 """Names of sessions of one hour that are noted each by itself; where there are more, only all together are."""
 CHANGED: Final = 32
 """An hour is noted anew that has more than one change for so many sessions."""
+MOST_HOURS: Final = 2000
+"""Hours that are noted at one time, some minutes: retention waits for these. The others are noted next time."""
 _AT_ONCE: Final = 1000
 
 
@@ -63,6 +65,8 @@ async def note_hours(database: Database, now: float, days: int | None = None) ->
             await _note(database, organization, hour)
             done += 1
             yield done
+            if done >= MOST_HOURS:
+                return
 
 
 async def _tell_writers(database: Database, wanted: int) -> int:

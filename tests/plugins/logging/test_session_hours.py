@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import ColumnElement, and_, func, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, select, update
 
 from helicone_gw.database import Database
 from helicone_gw.exchange import Exchange
@@ -162,7 +162,9 @@ async def told(database: Database) -> set[int]:
     return {hour - AT // HOUR for hour in found}
 
 
-async def test_hours_are_noted_once_and_again_where_much_has_changed(database: Database, exchange: Build) -> None:
+async def test_hours_are_noted_once_and_again_where_much_has_changed(
+    database: Database, exchange: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def one(session: str, hour: float) -> Exchange:
         return exchange(headers={"Helicone-Session-Id": session}, received_at=START + hour * 3600)
 
@@ -171,6 +173,10 @@ async def test_hours_are_noted_once_and_again_where_much_has_changed(database: D
     assert await note(database, 2.5) == 1
     assert await note(database, 2.5) == 0
     assert await told(database) == {0, 1}
+    async with database.begin() as connection:
+        await connection.execute(delete(SESSION_HOUR))
+    monkeypatch.setattr(session_notes, "MOST_HOURS", 1)
+    assert [await note(database, 2.5) for _ in range(3)] == [1, 1, 0], "the newest first, and others next time"
     await log_all(database, [one("new", 2.6)])
     assert await rows(database, SESSION_HOUR, SESSION_CHANGE) == [4, 0], "nobody left an hour that is noted"
     await log_all(database, [one("s7", 2.7)])
