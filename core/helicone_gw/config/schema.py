@@ -60,9 +60,23 @@ def schema_text(plugins: Mapping[str, type[Plugin]]) -> str:
 _ANNOTATIONS = frozenset({"title", "description"})
 
 
+def _dedent(part: Any) -> None:
+    """Take the indentation of the source out of descriptions, as Python does since 3.13."""
+    if isinstance(part, dict):
+        for key, value in part.items():
+            if key == "description" and isinstance(value, str):
+                part[key] = inspect.cleandoc(value)
+            else:
+                _dedent(value)
+    elif isinstance(part, list):
+        for each in part:
+            _dedent(each)
+
+
 def _collect(model: type[BaseModel], prefix: str, definitions: dict[str, Any]) -> dict[str, Any]:
     """``model``'s schema, its definitions moved to ``definitions`` under names that start with ``prefix``."""
     schema = model.model_json_schema(ref_template=f"#/$defs/{prefix}{{model}}")
+    _dedent(schema)
     for name, definition in schema.pop("$defs", {}).items():
         definitions[f"{prefix}{name}"] = definition
     return schema
