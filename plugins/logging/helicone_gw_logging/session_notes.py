@@ -149,7 +149,8 @@ async def _hours(connection: AsyncConnection, organization: str, day: int, bound
 
 
 async def _note(database: Database, organization: str, hour: int) -> None:
-    own = and_(*(SESSION_HOUR.c[name] == value for name, value in (("organization_id", organization), ("hour", hour))))
+    this = [(hour, hour + 1)]
+    own = of_hours(SESSION_HOUR, organization, this)
     async with database.connect() as connection:
         # One view of both: what is changed up to this number is in the sessions.
         number = await told_value(connection, NUMBER) or 0
@@ -161,8 +162,7 @@ async def _note(database: Database, organization: str, hour: int) -> None:
         if (noted or 0) > number or bound is None or hour >= bound:
             return  # somebody was quicker, or hours are noted no more
         await connection.execute(delete(SESSION_HOUR).where(own))
-        changes = SESSION_CHANGE.c
-        part = and_(changes.organization_id == organization, changes.hour == hour, changes.number <= number)
+        part = and_(of_hours(SESSION_CHANGE, organization, this), SESSION_CHANGE.c.number <= number)
         await connection.execute(delete(SESSION_CHANGE).where(part))
         await connection.run_sync(put, SESSION_HOUR, rows)
 
