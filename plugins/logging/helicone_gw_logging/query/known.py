@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from sqlalchemy import func, select
 
 from helicone_gw_logging.presence import all_users_are_kept
+from helicone_gw_logging.query.beside import is_part_of_id
 from helicone_gw_logging.query.columns import field
 from helicone_gw_logging.query.nodes import Both, Condition, Node, both
 from helicone_gw_logging.query.requests import FEW
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 MOST: Final = 500
 """Users that are named one by one."""
-_PARTS: Final = frozenset({"contains", "like", "ilike"})
 _TIME: Final = field("request_response_rmt", "request_created_at")
 
 
@@ -30,7 +30,7 @@ async def known(connection: AsyncConnection, scope: Scope, wanted: Wanted) -> Wa
     of many it is added since when and until when there were any."""
     parts = wanted.filter.parts if isinstance(wanted.filter, Both) and wanted.filter.operator == "and" else None
     asked: list[Node] = [wanted.filter] if parts is None else [*parts]
-    places = [number for number, part in enumerate(asked) if isinstance(part, Condition) and _is_part_of_id(part)]
+    places = [number for number, part in enumerate(asked) if isinstance(part, Condition) and _is_part_of_users_id(part)]
     if not places or not await all_users_are_kept(connection, scope.organization):
         return wanted
     for number in places:
@@ -38,9 +38,8 @@ async def known(connection: AsyncConnection, scope: Scope, wanted: Wanted) -> Wa
     return replace(wanted, filter=both("and", asked))
 
 
-def _is_part_of_id(condition: Condition) -> bool:
-    place = condition.field.source, condition.field.column
-    return place == ("request", "user_id") and condition.operator in _PARTS and bool(condition.value)
+def _is_part_of_users_id(condition: Condition) -> bool:
+    return is_part_of_id(condition) and condition.field.column == "user_id"
 
 
 async def _named(connection: AsyncConnection, scope: Scope, condition: Condition) -> Node:
