@@ -134,11 +134,13 @@ class LoggingConfig(PluginConfig):
         "(CF-IPCountry, X-Vercel-IP-Country); the proxy must not let clients send it themselves.",
     )
     queue_max_rows: Annotated[int, Field(ge=1, le=100_000_000)] = Field(
-        default=100_000, description="Rows that may wait for the database; when it is reached, new rows are dropped."
+        default=100_000,
+        description="Rows that may wait for the database in memory (those that the journal has wait there); when it is "
+        "reached, new ones are dropped.",
     )
     queue_max_bytes: Size = Field(
         default=ByteSize(256 << 20),
-        description="Memory that waiting rows may take; above it, new rows wait without their bodies.",
+        description="Memory that rows which wait may take; above it, new ones wait without their bodies.",
     )
     batch_rows: Annotated[int, Field(ge=1, le=10_000)] = Field(
         default=2000, description="Most rows that one transaction inserts."

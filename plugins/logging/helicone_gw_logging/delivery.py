@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, InternalError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from helicone_gw_logging.counters import Counters
-from helicone_gw_logging.insert import Knowledge, Rows, prepare, request_only, write
+from helicone_gw_logging.insert import AT_A_TIME, Knowledge, Rows, prepare, request_only, write
 from helicone_gw_logging.journal.position import note
 from helicone_gw_logging.record import LogRecord
 from helicone_gw_logging.vocabulary import Vocabulary
@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 
     from helicone_gw import Database
     from helicone_gw_logging.config import LoggingConfig
-    from helicone_gw_logging.journal.journal import Journal, Ticket
+    from helicone_gw_logging.journal.journal import Journal
     from helicone_gw_logging.objects import Objects
 
-_AT_ONCE = 16  # rows that are made before the event loop gets its turn: about half a millisecond
 _FIRST_DELAY = 0.05
 _LONGEST_DELAY = 5.0
 _ALARM_INTERVAL = 10.0
@@ -71,8 +70,8 @@ class Delivery:
         """Note in the database how far ``journal`` is, from now on."""
         self._journal = journal
 
-    async def write(self, rows: list[Rows], tickets: Sequence[Ticket] = (), *, again: bool = False) -> None:
-        """Write rows until the database takes or refuses them; ``tickets`` are where the journal holds them.
+    async def write(self, rows: list[Rows], sequences: Sequence[int] = (), *, again: bool = False) -> None:
+        """Write rows until the database takes or refuses them; ``sequences`` are where the journal has them.
 
         ``again``: some may be there already. Only a cancellation gets out.
         """
@@ -80,19 +79,19 @@ class Delivery:
             await self._objects.put(rows)
         async with self._turn:
             try:
-                self.counters.rows_written += await self._insist_on_new(rows, tickets, again=again)
+                self.counters.rows_written += await self._insist_on_new(rows, sequences, again=again)
             except Exception as problem:
                 # One of them is at fault; the others must not suffer for it.
                 self.alarm("a batch was refused; its rows are written one by one", problem=type(problem).__name__)
                 for one in rows:
                     await self._write_one(one)
 
-    async def _insist_on_new(self, rows: list[Rows], tickets: Sequence[Ticket], *, again: bool) -> int:
+    async def _insist_on_new(self, rows: list[Rows], sequences: Sequence[int], *, again: bool) -> int:
         try:
-            return await self._insist(rows, tickets, again=again)
+            return await self._insist(rows, sequences, again=again)
         except IntegrityError:
             # Somebody else (another instance of this plugin) has written some of them: the others are still to be.
-            return await self._insist(rows, tickets, again=True)
+            return await self._insist(rows, sequences, again=True)
 
     async def _write_one(self, rows: Rows) -> None:
         counters = self.counters
@@ -106,12 +105,12 @@ class Delivery:
                 counters.rows_failed += 1
                 self.alarm("a row was refused", id=rows.id, problem=type(problem).__name__)
 
-    async def _insist(self, rows: list[Rows], tickets: Sequence[Ticket] = (), *, again: bool = False) -> int:
+    async def _insist(self, rows: list[Rows], sequences: Sequence[int] = (), *, again: bool = False) -> int:
         """Write until the database takes or refuses it. Raises what a refusal raises; returns how many were new."""
         delay = _FIRST_DELAY
         while True:
             try:
-                beside = self._reaching(tickets)
+                beside = self._reaching(sequences)
                 written = await write(self._database, rows, self._knowledge, again=again, beside=beside)
                 self.counters.values_folded = self._knowledge.vocabulary.folded
                 return written
@@ -124,11 +123,11 @@ class Delivery:
             await self._sleep(delay * random.uniform(0.5, 1.0))
             delay = min(delay * 2, _LONGEST_DELAY if not self.closing else 0.25)
 
-    def _reaching(self, tickets: Sequence[Ticket]) -> Callable[[Connection], None] | None:
-        """What notes how far the journal is in the database, once what ``tickets`` stand for is."""
-        if self._journal is None or not tickets:
+    def _reaching(self, sequences: Sequence[int]) -> Callable[[Connection], None] | None:
+        """What notes how far the journal is in the database, once what is in it at ``sequences`` is."""
+        if self._journal is None or not sequences:
             return None
-        return partial(note, journal=self._journal.id, sequence=self._journal.watermark(tickets), now=self._now())
+        return partial(note, journal=self._journal.id, sequence=self._journal.watermark(sequences), now=self._now())
 
     async def prepared(self, records: Sequence[tuple[LogRecord, bool]]) -> list[Rows]:
         """The rows of ``records``, each with whether it was searched for credentials and has none."""
@@ -144,7 +143,7 @@ class Delivery:
                 self._log.error("bodies cannot be stored", id=record.id, problem=type(problem).__name__)
                 self.counters.bodies_failed += 1
                 rows.append(prepare(record.without_bodies(), self._secrets, self._config.max_body))
-            if number % _AT_ONCE == 0:
+            if number % AT_A_TIME == 0:
                 # The event loop would have to wait for the interpreter, for longer than it has to.
                 time.sleep(0)
         return rows

@@ -1,4 +1,4 @@
-"""Writer: a bounded queue between the exchanges and the database, and the one task that empties it."""
+"""Writer: what waits for the database, in the journal or in memory, and the one task that brings it there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -19,36 +18,39 @@ from helicone_gw_logging.record import LogRecord
 if TYPE_CHECKING:
     from helicone_gw import Database
     from helicone_gw_logging.config import LoggingConfig
-    from helicone_gw_logging.journal.journal import Journal, Ticket
+    from helicone_gw_logging.journal.journal import Journal
     from helicone_gw_logging.journal.keeping import Kept
     from helicone_gw_logging.objects import Objects
 
 _BATCH_BYTES = 8 << 20
-# What is asked of every row of a batch, on the event loop.
-_ticket, _rows, _made = attrgetter("ticket"), attrgetter("rows"), attrgetter("record", "clean")
+_UNREADABLE_DELAY = 1.0
+"""Seconds until a journal that cannot be read is tried again."""
 
 
 class _Waiting(Struct, gc=False):
-    """A record on its way, or its rows already. ``ticket``: the journal holds it until it is written. ``clean``: it
-    was searched for credentials, and has none."""
+    """A record in memory, or its rows already. ``sequence``: the journal has it, too, and holds it until it is written.
+    ``clean``: it was searched for credentials, and has none."""
 
     size: int
     record: LogRecord | None
     rows: Rows | None = None
-    ticket: Ticket | None = None
+    sequence: int = 0
     clean: bool = False
 
 
 class Writer:
     """Writes records in the background, in batches. `put` neither waits nor raises.
 
-    A batch is written when ``batch_rows`` records wait or ``batch_ms`` have passed since the first came. While the
-    database is locked or away the batch is tried again, for as long as it takes, and the queue grows: up to
-    ``queue_max_bytes`` with bodies, then without, and at ``queue_max_rows`` new records are dropped. Each of that is
-    counted in ``counters`` and logged at most every ten seconds. ``secrets`` are credentials that must not be stored.
+    What ``journal`` has as it is to be written waits there alone, and is read from there: it takes no memory, and what
+    is not written at the end is left to whoever starts next. Everything else waits in memory: all records where there
+    is no journal (or a full one), those with long bodies, of which a journal keeps the beginning, and those that ended
+    otherwise than it said.
 
-    What ``journal`` holds is not lost: past those bounds it waits there alone and is read back, and what is not written
-    at the end is left to whoever starts next. How far it is in the database is noted with every batch.
+    A batch is written when ``batch_rows`` records wait or ``batch_ms`` have passed since the first came. While the
+    database is locked or away the batch is tried again, for as long as it takes. Memory is used up to
+    ``queue_max_bytes`` with bodies, then without, and at ``queue_max_rows`` new records are dropped, unless the journal
+    has them. Each of that is counted in ``counters`` and logged at most every ten seconds. ``secrets`` are credentials
+    that must not be stored. How far the journal is in the database is noted with every batch.
     """
 
     def __init__(
@@ -81,11 +83,14 @@ class Writer:
             sleep=sleep,
         )
         self._alarm = self._delivery.alarm
+        self._sleep = sleep
         self._queue: deque[_Waiting] = deque()
+        self._taken_rows = self._taken_bytes = 0
+        """Of the batch that is being written, what is in memory."""
         self._unsafe = 0
         """How many of those that wait would be lost with the process."""
-        self._taken = 0
-        """Bytes of the batch that is being written."""
+        self._idle = True
+        """Whether nothing waits."""
         self._arrived = asyncio.Event()
         self._ready = asyncio.Event()
         self._empty = asyncio.Event()
@@ -107,78 +112,59 @@ class Writer:
 
     def put(self, record: LogRecord, kept: Kept | None = None) -> None:
         """Take a record for writing; ``kept`` is what the journal has of it."""
-        counters, size, journal = self.counters, record.size, self._journal
+        counters, journal = self.counters, self._journal
         if (
             kept is None
-            or kept.ticket is None
-            or kept.rows is not None
-            or counters.queue_bytes + size > self._most_bytes
-            or counters.queue_rows >= self._most_rows
-            or self._over
             or journal is None
-            or journal.overflow.next
+            or kept.ticket is None
+            or kept.changed
+            or not (kept.whole or self._crowded(record.size))
+            or not journal.leave(kept.ticket)
         ):
-            one = self._in_need(record, kept)
+            one = self._in_memory(record, kept)
             if one is None:
                 return
-        else:
-            one = _Waiting(size, record, None, kept.ticket, True)
-        queue = self._queue
-        if not queue:
+            self._queue.append(one)
+            counters.queue_bytes += one.size
+        counters.queue_rows = waiting = counters.queue_rows + 1
+        if self._idle:
+            self._idle = False
             self._empty.clear()
             self._arrived.set()
-        queue.append(one)
-        counters.queue_rows += 1
-        counters.queue_bytes += one.size
-        if len(queue) >= self._batch_rows or counters.queue_bytes - self._taken >= _BATCH_BYTES:
+        if waiting >= self._batch_rows or counters.queue_bytes - self._taken_bytes >= _BATCH_BYTES:
             self._ready.set()
 
-    def _in_need(self, record: LogRecord, kept: Kept | None) -> _Waiting | None:
-        """What waits where there may be no room or no journal, or where that does not have the record as it is."""
+    def _crowded(self, size: int) -> bool:
+        """Whether there is no room in memory, so that the beginning of a long body has to do."""
+        rows = len(self._queue) + self._taken_rows
+        return self.counters.queue_bytes + size > self._most_bytes or rows >= self._most_rows
+
+    def _in_memory(self, record: LogRecord, kept: Kept | None) -> _Waiting | None:
+        """What waits in memory; ``None``: nothing has to, or there is no room."""
         counters, size, ticket = self.counters, record.size, None if kept is None else kept.ticket
         if self._over:
             if ticket is None:
                 counters.rows_lost_at_shutdown += 1
                 self._alarm("row lost: it came after the shutdown", id=record.id)
             return None
-        crowded = counters.queue_bytes + size > self._most_bytes
-        if kept is not None and ticket is not None and self._spilled(kept, ticket, crowded):
-            return None
-        # One that ended otherwise than the journal can say at once may take a place more.
-        if counters.queue_rows >= self._most_rows * (1 if ticket is None else 2):
+        # One that the journal has, and that ended otherwise than it said, may take a place more.
+        if len(self._queue) + self._taken_rows >= self._most_rows * (1 if ticket is None else 2):
             counters.rows_dropped += 1
             self._alarm("rows dropped: the queue is full", rows_dropped=counters.rows_dropped)
-            if ticket is not None:
-                self._settle([ticket])
+            if ticket is not None and self._journal is not None:
+                self._journal.settled([ticket.sequence])
             return None
         rows = kept.rows if kept is not None and kept.whole else None
         clean = kept is not None and kept.rows is None
-        if crowded and record.bodies is not None:
+        if counters.queue_bytes + size > self._most_bytes and record.bodies is not None:
             record, rows = record.without_bodies(), None
             counters.bodies_dropped += 1
             self._alarm("bodies dropped: the queue is full", bodies_dropped=counters.bodies_dropped)
             size = record.size
         if ticket is None:
             self._unsafe += 1
-        return _Waiting(size, record if rows is None else None, rows, ticket, clean)
-
-    def _spilled(self, kept: Kept, ticket: Ticket, crowded: bool) -> bool:
-        """Whether a record waits in the journal alone from now on."""
-        journal = self._journal
-        if journal is None or kept.changed:
-            return False
-        if not (crowded or self.counters.queue_rows >= self._most_rows or journal.spills(ticket)):
-            return False
-        if not journal.spill(ticket):
-            return False
-        self._alarm("rows wait in the journal alone: the queue is full", rows=journal.counters.spilled)
-        self._empty.clear()
-        self._arrived.set()
-        return True
-
-    def _settle(self, tickets: Sequence[Ticket]) -> None:
-        if self._journal is not None:
-            self._journal.settled(tickets)
+            return _Waiting(size, record if rows is None else None, rows, 0, clean)
+        return _Waiting(size, record if rows is None else None, rows, ticket.sequence, clean)
 
     async def flush(self) -> None:
         """Write everything that waits, now. Returns at once when the writer does not run."""
@@ -210,7 +196,7 @@ class Writer:
             raise
 
     def _full(self) -> bool:
-        return len(self._queue) >= self._batch_rows or self.counters.queue_bytes >= _BATCH_BYTES
+        return self.counters.queue_rows >= self._batch_rows or self.counters.queue_bytes >= _BATCH_BYTES
 
     async def _run_to_the_end(self) -> None:
         try:
@@ -220,10 +206,8 @@ class Writer:
 
     async def _run(self) -> None:
         while True:
-            if not self._queue:
-                if self._journal is not None and self._journal.spilling:
-                    await self._read_back(self._journal)
-                    continue
+            if not (self._queue or (self._journal is not None and self._journal.backlog.next)):
+                self._idle = True
                 self._empty.set()
                 if self._closing.is_set():
                     return
@@ -231,7 +215,8 @@ class Writer:
                 await self._arrived.wait()
                 continue
             await self._linger()
-            await self._write(self._take())
+            batch = self._take()
+            await self._write(batch, await self._returned(self._batch_rows - len(batch)))
 
     async def _linger(self) -> None:
         if self._full() or self._hurry or self._closing.is_set():
@@ -244,47 +229,49 @@ class Writer:
             pass
 
     def _take(self) -> list[_Waiting]:
-        queue, waiting = self._queue, self.counters.queue_bytes
-        if len(queue) <= self._batch_rows and waiting < _BATCH_BYTES:
-            batch, self._taken = [*queue], waiting
-            queue.clear()
-            return batch
-        batch, size = [], 0
+        """Some of what waits in memory."""
+        batch: list[_Waiting] = []
+        queue, size = self._queue, 0
         while queue and len(batch) < self._batch_rows and size < _BATCH_BYTES:
             one = queue.popleft()
             size += one.size
             batch.append(one)
-        self._taken = size
+        self._taken_rows, self._taken_bytes = len(batch), size
         return batch
 
-    async def _write(self, batch: list[_Waiting]) -> None:
-        """Write a batch, whatever it takes; the counters say what became of it. Only a cancellation gets out."""
-        tickets: list[Ticket] = [*filter(None, map(_ticket, batch))]
+    async def _returned(self, most: int) -> list[tuple[int, Rows]]:
+        """Up to ``most`` of what waits in the journal, with the sequences under which it is there."""
+        if self._journal is None or not self._journal.backlog.next or not most:
+            return []
         try:
-            rows: list[Rows] = [*filter(None, map(_rows, batch))]
-            made = batch if not rows else [one for one in batch if one.record is not None]
-            rows += await self._delivery.prepared([*map(_made, made)])
-            await self._delivery.write(rows, tickets)
-        except Exception as problem:
-            self.counters.rows_failed += len(batch)
-            self._log.error("rows lost", rows=len(batch), exc_info=problem)
-        self.counters.queue_rows -= len(batch)
-        self.counters.queue_bytes -= self._taken
-        self._taken = 0
-        self._unsafe -= len(batch) - len(tickets)
-        self._settle(tickets)
+            return await self._journal.returned(most)
+        except OSError as problem:
+            self._alarm("the journal cannot be read; trying again", problem=type(problem).__name__)
+            await self._sleep(_UNREADABLE_DELAY)
+            return []
 
-    async def _read_back(self, journal: Journal) -> None:
-        """Write some of what waits in the journal alone."""
-        found = await journal.returned(self._config.batch_rows)
-        tickets = [ticket for ticket, _ in found]
+    async def _write(self, batch: list[_Waiting], returned: list[tuple[int, Rows]]) -> None:
+        """Write a batch, whatever it takes; the counters say what became of it. Only a cancellation gets out."""
+        sequences = [sequence for sequence, _ in returned]
+        sequences += [one.sequence for one in batch if one.sequence]
         try:
-            if found:
-                await self._delivery.write([rows for _, rows in found], tickets, again=True)
+            rows = [made for _, made in returned]
+            rows += [one.rows for one in batch if one.rows is not None]
+            rows += await self._delivery.prepared([(one.record, one.clean) for one in batch if one.record is not None])
+            if rows:
+                await self._delivery.write(rows, sequences)
         except Exception as problem:
-            self.counters.rows_failed += len(found)
-            self._log.error("rows lost", rows=len(found), exc_info=problem)
-        self._settle(tickets)
+            self.counters.rows_failed += len(batch) + len(returned)
+            self._log.error("rows lost", rows=len(batch) + len(returned), exc_info=problem)
+        self._unsafe -= sum([not one.sequence for one in batch])
+        self._taken_rows = 0
+        self.counters.queue_bytes -= self._taken_bytes
+        self._taken_bytes = 0
+        if self._journal is not None:
+            self._journal.settled(sequences)
+            self.counters.queue_rows = len(self._queue) + self._journal.backlog.count
+        else:
+            self.counters.queue_rows = len(self._queue)
 
     async def write_left(self, rows: Sequence[Rows]) -> None:
         """Write what a process that died left, but for what is in the database already; returns when it is there."""

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from helicone_gw.model import Capture
+from helicone_gw_logging.journal import backlog
 from helicone_gw_logging.journal import journal as module
-from helicone_gw_logging.journal.format import AMENDED, OPENED, RECORD, Frame, frames
+from helicone_gw_logging.journal.format import AMENDED, OPENED, RECORD, Frame, frame, frames
 from helicone_gw_logging.journal.journal import Journal
 from helicone_gw_logging.journal.locking import LOCK, locked
 from helicone_gw_logging.journal.segment import Segment, segments
@@ -36,8 +38,8 @@ def test_a_record_is_in_the_file_as_soon_as_it_is_kept(tmp_path: Path, log: Any,
     assert ticket is not None
     assert kinds(journal) == [RECORD]
     assert journal.watermark() == ticket.sequence - 1
-    assert journal.watermark([ticket]) == journal.last
-    journal.settled([ticket])
+    assert journal.watermark([ticket.sequence]) == journal.last
+    journal.settled([ticket.sequence])
     assert journal.watermark() == journal.last
     assert journal.counters.lag == 0
     assert journal.close()
@@ -51,7 +53,7 @@ def test_a_stream_is_held_from_its_beginning_to_its_end(tmp_path: Path, log: Any
     first = ticket.sequence
     other = journal.keep(payload(exchange()))
     assert other is not None
-    journal.settled([other])
+    journal.settled([other.sequence])
     assert journal.watermark() == first - 1
     assert journal.keep(payload(exchange()), ticket) is ticket
     assert ticket.sequence > other.sequence
@@ -71,9 +73,9 @@ def test_segments_go_when_nothing_in_them_is_waited_for(tmp_path: Path, log: Any
     assert files > 2
     on_disk = sum(path.stat().st_size for path in segments(journal.directory))
     assert journal.counters.bytes == on_disk
-    journal.settled(held[1:])
+    journal.settled([each.sequence for each in held[1:]])
     assert len(segments(journal.directory)) == files  # the oldest is waited for
-    journal.settled(held[:1])
+    journal.settled([held[0].sequence])
     assert len(segments(journal.directory)) == 1
     assert journal.counters.bytes == sum(path.stat().st_size for path in segments(journal.directory))
 
@@ -86,7 +88,7 @@ def test_a_stream_that_goes_on_for_long_keeps_no_old_segment(tmp_path: Path, log
     for _ in range(100):
         kept = journal.keep(payload(exchange()))
         assert kept is not None
-        journal.settled([kept])
+        journal.settled([kept.sequence])
     assert journal.counters.carried > 0
     assert len(segments(journal.directory)) <= 3
     assert journal.watermark() == ticket.sequence - 1
@@ -99,7 +101,7 @@ def test_more_streams_than_a_segment_holds_are_carried_on(tmp_path: Path, log: A
     for _ in range(40):
         kept = journal.keep(payload(exchange()))
         assert kept is not None
-        journal.settled([kept])
+        journal.settled([kept.sequence])
     assert journal.counters.failures == 0
     assert journal.counters.carried > 0
     held = [each.sequence for each in streams if each is not None]
@@ -108,7 +110,7 @@ def test_more_streams_than_a_segment_holds_are_carried_on(tmp_path: Path, log: A
     for stream in streams:
         assert stream is not None
         assert journal.keep(payload(exchange()), stream) is stream
-    journal.settled([each for each in streams if each is not None])
+    journal.settled([each.sequence for each in streams if each is not None])
     assert journal.watermark() == journal.last
     assert journal.close()
 
@@ -165,7 +167,7 @@ def test_a_disk_that_refuses_costs_no_answer(
     assert journal.keep(payload(exchange()), begun) is begun  # that it began is still there
     monkeypatch.undo()
     assert begun is not None
-    journal.settled([begun])
+    journal.settled([begun.sequence])
     assert journal.close()
 
 
@@ -178,7 +180,7 @@ def test_a_full_disk_has_the_room_again_that_is_not_needed_any_more(
     monkeypatch.setattr(os, "write", lambda file, data: 0)
     assert journal.keep(payload(exchange())) is None
     assert len(segments(journal.directory)) == 1
-    journal.settled([ticket])
+    journal.settled([ticket.sequence])
     assert segments(journal.directory) == []
     assert journal.counters.bytes == 0
     monkeypatch.undo()
@@ -199,35 +201,108 @@ def test_what_is_always_forced_onto_the_disk_is_so_before_it_is_kept(
     die(journal)
 
 
-async def test_records_wait_in_the_journal_alone_and_are_given_back(
-    tmp_path: Path, log: Any, exchange: Build, small: None
-) -> None:
+@pytest.mark.usefixtures("small")
+async def test_records_wait_in_the_journal_alone_and_are_given_back(tmp_path: Path, log: Any, exchange: Build) -> None:
     journal = opened(tmp_path, log)
     exchanges = [exchange() for _ in range(30)]
     tickets = [journal.keep(payload(one)) for one in exchanges]
     held = [each for each in tickets if each is not None]
     early, running, rest = held[0], held[10], [each for each in held[1:] if each is not held[10]]
     for ticket in rest:
-        assert journal.spill(ticket)
-    assert not journal.spill(early)  # others are on their way already
-    assert journal.spilling
-    assert journal.spills(running)
-    journal.settled([early])
+        assert journal.leave(ticket)
+    assert not journal.leave(early)  # others that came after it wait already
+    assert journal.backlog.count == 28
+    journal.settled([early.sequence])
     assert journal.watermark() == rest[0].sequence - 1
     given: list[Any] = []
     while found := await journal.returned(8):
         assert len(found) <= 8
         given += found
-        assert journal.watermark() < found[0][0].sequence
-        journal.settled([ticket for ticket, _ in found])
-    assert not journal.spilling
+        assert journal.backlog.count == 28 - len(given)
+        assert journal.watermark() < found[0][0]
+        journal.settled([sequence for sequence, _ in found])
+    assert journal.backlog.next == 0
     expected = [one.id for one in exchanges[1:] if one is not exchanges[10]]
     assert [rows.id for _, rows in given] == expected
     assert given[0][1] == rows_of(exchanges[1])
-    assert not journal.spills(running)  # what ended since goes the ordinary way
-    journal.settled([running])
+    assert not journal.leave(running)  # it was passed by
+    journal.settled([running.sequence])
+    later = journal.keep(payload(exchanges[0]))
+    assert later is not None
+    assert journal.leave(later)
+    assert [sequence for sequence, _ in await journal.returned(8)] == [later.sequence]
+    journal.settled([later.sequence])
     assert journal.watermark() == journal.last
     assert journal.close()
+
+
+async def test_records_longer_than_what_is_read_at_once_are_given_back(
+    tmp_path: Path, log: Any, exchange: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backlog, "_READ_BYTES", 100)
+    journal = opened(tmp_path, log)
+    for _ in range(5):
+        ticket = journal.keep(payload(exchange()))
+        assert ticket is not None
+        assert journal.leave(ticket)
+    assert len(await journal.returned(3)) == 3
+    assert len(await journal.returned(3)) == 2
+    assert journal.counters.damaged == 0
+    die(journal)
+
+
+async def test_what_looks_like_a_record_in_a_body_is_none(tmp_path: Path, log: Any, exchange: Build) -> None:
+    journal = opened(tmp_path, log)
+    forged = frame(journal.last + 2, RECORD, payload(exchange(user="mallory")))
+    body = b"x" * (1 << 18) + forged + b"x" * 1000
+    ticket = journal.keep(payload(exchange(body=body, request_capture=Capture(body, False, len(body)))))
+    assert ticket is not None
+    assert journal.leave(ticket)
+    [(_, rows)] = await journal.returned(8)
+    assert "mallory" not in rows.request
+    die(journal)
+
+
+async def test_a_damaged_record_costs_itself_alone(tmp_path: Path, log: Any, exchange: Build) -> None:
+    journal = opened(tmp_path, log)
+    exchanges = [exchange() for _ in range(3)]
+    starts = []
+    for one in exchanges:
+        [path] = segments(journal.directory)
+        starts.append(path.stat().st_size)
+        ticket = journal.keep(payload(one))
+        assert ticket is not None
+        assert journal.leave(ticket)
+    with path.open("r+b") as file:
+        file.seek(starts[1] + 100)
+        file.write(b"\0\1\2\3")
+    found = await journal.returned(8)
+    assert [rows.id for _, rows in found] == [exchanges[0].id, exchanges[2].id]
+    assert journal.counters.damaged == 1
+    assert ("records in the journal are damaged", {"journal": journal.id, "records": 1}) in log.events
+    journal.settled([sequence for sequence, _ in found])
+    assert journal.backlog.next == 0
+    die(journal)
+
+
+async def test_a_journal_that_cannot_be_read_is_tried_again(
+    tmp_path: Path, log: Any, exchange: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = opened(tmp_path, log)
+    ticket = journal.keep(payload(exchange()))
+    assert ticket is not None
+    assert journal.leave(ticket)
+
+    def fails(self: Segment, start: int, size: int) -> bytes:
+        raise OSError(errno.EIO, "the disk is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Segment, "read", fails)
+        with pytest.raises(OSError, match="away"):
+            await journal.returned(8)
+    assert journal.backlog.count == 1
+    assert [sequence for sequence, _ in await journal.returned(8)] == [ticket.sequence]
+    die(journal)
 
 
 def test_a_journal_is_its_processs_alone(tmp_path: Path, log: Any) -> None:

@@ -185,7 +185,7 @@ async def test_a_stop_while_rows_are_made_leaves_them_to_the_next_start(
         go_on.wait(10)
         return prepare(*arguments, **options)
 
-    monkeypatch.setattr("helicone_gw_logging.delivery.prepare", slow)
+    monkeypatch.setattr("helicone_gw_logging.journal.format.prepare", slow)
     config = LoggingConfig(batch_ms=0)
     service = JournalService(tmp_path / "journals", config, (), log)
     writer = Writer(database, config, log, journal=service.journal)
@@ -309,9 +309,9 @@ async def test_a_database_in_trouble_loses_nothing_and_keeps_nobody_waiting(
                 assert reply.status == 200
             counters = running.plugin.counters
             assert counters.rows_dropped == 0
-            assert counters.queue_rows <= 8
+            assert counters.queue_rows > 25
+            assert counters.queue_bytes == 0  # none of them takes memory
             assert running.plugin._journal is not None
-            assert running.plugin._journal.counters.spilled > 25
         await running.plugin.flush()
         assert running.plugin._journal.counters.lag == 0
         rows = await list_requests(database, limit=200)

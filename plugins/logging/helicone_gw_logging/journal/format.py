@@ -20,12 +20,12 @@ from zlib import crc32
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import astuple, replace
+from msgspec.structs import astuple
 from sqlalchemy import Table
 
 from helicone_gw import Cost, Usage
 from helicone_gw_logging.columns import changed, columns
-from helicone_gw_logging.facts import AS_IN_ALL, KNOWN, KNOWN_OF_ATTEMPT, Facts
+from helicone_gw_logging.facts import AS_IN_ALL, KNOWN, KNOWN_OF_ATTEMPT, AttemptFacts, Facts
 from helicone_gw_logging.insert import Rows, prepare
 from helicone_gw_logging.record import LogRecord, RawBody
 from helicone_gw_logging.statements import Values
@@ -46,9 +46,6 @@ FRAME_BYTES = _FRAME.size
 _PRIME = 0xFFFFFFFB  # the largest of 32 bits: a sequence that is wrong in one bit makes another checksum
 MAX_PAYLOAD = 1 << 28
 """Bytes of the largest payload; what says that it is larger is damaged."""
-
-AT_A_TIME = 8
-"""Records that a thread reads before the event loop gets its turn: rows are made of them, which takes a while."""
 
 _BEHIND_SEQUENCE = re.compile(rb"(?=(?!\x00{5}).{5}\x00{3}[\x00-\x04])", re.DOTALL)
 """Where the sequence and the kind of a record may be, as long as there were fewer than 2**40 of them."""
@@ -124,22 +121,25 @@ def frame(sequence: int, kind: int, payload: bytes) -> bytes:
     return _FRAME.pack(len(payload), check, sequence, kind) + payload
 
 
-def frames(data: bytes, start: int = HEADER_BYTES) -> Iterator[Frame | Damage]:
-    """What is in a segment's bytes from the offset ``start`` on. Behind one that is damaged it goes on if it can."""
+def frames(data: bytes, start: int = HEADER_BYTES, begin: int = 0) -> Iterator[Frame | Damage]:
+    """What is in a segment's bytes from the offset ``start`` on. Behind one that is damaged it goes on if it can.
+
+    ``begin`` is the offset in the file at which ``data`` begins.
+    """
     at, end, last = start, len(data), 0
     while at < end:
-        found = _frame_at(data, at)
+        found = frame_at(data, at, begin)
         if found is None:
             behind = _next_frame(data, at, last)
-            yield Damage(at, torn=behind == end)
+            yield Damage(begin + at, torn=behind == end)
             at = behind
         else:
             yield found
-            at, last = found.end, found.sequence
+            at, last = found.end - begin, found.sequence
 
 
-def _frame_at(data: bytes, at: int) -> Frame | None:
-    """The record at the offset ``at``, if there is one and it is whole."""
+def frame_at(data: bytes, at: int, begin: int = 0) -> Frame | None:
+    """The record at the offset ``at`` of ``data``, if there is one and it is whole. ``begin`` is as for `frames`."""
     if len(data) - at < FRAME_BYTES:
         return None
     length, check, sequence, kind = _FRAME.unpack_from(data, at)
@@ -148,7 +148,17 @@ def _frame_at(data: bytes, at: int) -> Frame | None:
     if not sequence or length > MAX_PAYLOAD or behind > len(data):
         return None
     payload = data[at + FRAME_BYTES : behind]
-    return Frame(sequence, kind, payload, behind) if crc32(payload, (sequence << 3 | kind) % _PRIME) == check else None
+    if crc32(payload, (sequence << 3 | kind) % _PRIME) != check:
+        return None
+    return Frame(sequence, kind, payload, begin + behind)
+
+
+def frame_bytes(data: bytes, at: int) -> int:
+    """How many bytes the record at the offset ``at`` has, or has at least, where ``data`` does not say."""
+    if len(data) - at < FRAME_BYTES:
+        return FRAME_BYTES
+    length: int = _FRAME.unpack_from(data, at)[0]
+    return FRAME_BYTES + length
 
 
 def _next_frame(data: bytes, damaged: int, last: int) -> int:
@@ -157,7 +167,7 @@ def _next_frame(data: bytes, damaged: int, last: int) -> int:
     looked_at = 0
     for found in _BEHIND_SEQUENCE.finditer(data, damaged + 1 + before):
         at = found.start() - before
-        following = _frame_at(data, at)
+        following = frame_at(data, at)
         if following is not None and following.sequence > last:
             return at
         # What only looks like records must not take minutes: each may claim to be as long as everything that follows.
@@ -217,7 +227,7 @@ class Reading:
         for name, (known, table) in _KNOWN.items():
             self._pick(name, written.get(name, known), known, table)
         self._id = list(written.get(_FACTS, KNOWN)).index("id")
-        self._fields = {name: written.get(name, fields) for name, fields in _FIELDS.items()}
+        self._fields = {name: tuple(written.get(name, fields)) for name, fields in _FIELDS.items()}
 
     def _pick(self, name: str, written: Sequence[str], wanted: Sequence[str], table: Table) -> None:
         """Note where to find what is ``wanted`` in what was ``written`` under ``name``, unless that is the same."""
@@ -236,10 +246,10 @@ class Reading:
         except (TypeError, LookupError) as problem:
             raise ValueError("not a record") from problem
 
-    def rows(self, payload: bytes) -> Rows:
-        """The rows of a payload. Raises `ValueError`."""
+    def rows(self, payload: bytes, *, clean: bool = False) -> Rows:
+        """The rows of a payload. ``clean``: it was searched for credentials as they are now. Raises `ValueError`."""
         if payload.startswith(_AS_IT_IS):
-            return self._restored(payload)
+            return self._restored(payload, clean=clean)
         stored = _decode_rows(payload)
         return Rows(
             stored.id,
@@ -258,35 +268,39 @@ class Reading:
             return values
         return tuple([default if at is None or at >= len(values) else values[at] for at, default in picks])
 
-    def _restored(self, payload: bytes) -> Rows:
+    def _restored(self, payload: bytes, *, clean: bool) -> Rows:
         """The rows of a record that was taken down as it is."""
         facts, bodies = _decode_record(payload)
         try:
             usage, cost = self._known(Usage, facts.usage), self._known(Cost, facts.cost)
-            attempts = [
-                replace(
-                    attempt,
-                    known=self._picked(_ATTEMPT_FACTS, attempt.known, len(KNOWN_OF_ATTEMPT)),
-                    usage=usage if attempt.usage is AS_IN_ALL else self._known(Usage, attempt.usage),
-                    cost=cost if attempt.cost is AS_IN_ALL else self._known(Cost, attempt.cost),
-                )
-                for attempt in facts.attempts
-            ]
-            facts = replace(
-                facts,
-                known=self._picked(_FACTS, facts.known, len(KNOWN)),
-                usage=usage,
-                cost=cost,
-                attempts=attempts,
+            facts = Facts(
+                self._picked(_FACTS, facts.known, len(KNOWN)),
+                facts.times,
+                usage,
+                cost,
+                [self._attempt(attempt, usage, cost) for attempt in facts.attempts],
+                facts.properties,
+                facts.annotations,
             )
-            return prepare(LogRecord(facts, bodies, (), 0), (), MAX_PAYLOAD)
+            return prepare(LogRecord(facts, bodies, (), 0), (), MAX_PAYLOAD, clean=clean)
         except (TypeError, AttributeError) as problem:
             raise ValueError("not a record") from problem
+
+    def _attempt(self, said: AttemptFacts, usage: Usage | None, cost: Cost | None) -> AttemptFacts:
+        return AttemptFacts(
+            self._picked(_ATTEMPT_FACTS, said.known, len(KNOWN_OF_ATTEMPT)),
+            said.times,
+            usage if said.usage is AS_IN_ALL else self._known(Usage, said.usage),
+            cost if said.cost is AS_IN_ALL else self._known(Cost, said.cost),
+        )
 
     def _known(self, kind: type[T], said: Any) -> T | None:
         """An object as it was: what is in it is not checked, as it was not before."""
         if isinstance(said, list):
-            said = dict(zip(self._fields[kind.__name__], said, strict=False))
+            fields = self._fields[kind.__name__]
+            if fields == kind.__struct_fields__ and len(said) == len(fields):
+                return kind(*said)
+            said = dict(zip(fields, said, strict=False))
         if not isinstance(said, dict):  # those of an attempt have their names
             return None
         return kind(**{name: said[name] for name in kind.__struct_fields__ if name in said})

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import filterfalse, repeat
-from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from helicone_gw_logging.journal.backlog import Backlog
 from helicone_gw_logging.journal.format import OPENED, RECORD, frame
 from helicone_gw_logging.journal.locking import LOCK, locked
-from helicone_gw_logging.journal.overflow import Overflow
 from helicone_gw_logging.journal.segment import Segment
 
 if TYPE_CHECKING:
@@ -37,17 +37,16 @@ class JournalCounters:
     """What a journal went through since the start.
 
     ``records``: what was written; ``carried``: streams taken from old segments into a new one; ``failures``: writes
-    that the disk refused; ``without``: records that had to do without, because it was full; ``spilled``: records that
-    waited in the journal alone, because the queue was full; ``replayed``: rows of dead processes that were written;
-    ``interrupted``: those of them that had begun to answer and did not end; ``damaged``: records that could not be
-    read; ``bytes``: what is on the disk now; ``lag``: records that are not yet known to be in the database.
+    that the disk refused; ``without``: records that had to do without, because it was full; ``replayed``: rows of dead
+    processes that were written; ``interrupted``: those of them that had begun to answer and did not end; ``damaged``:
+    records that could not be read; ``bytes``: what is on the disk now; ``lag``: records that are not yet known to be in
+    the database.
     """
 
     records: int = 0
     carried: int = 0
     failures: int = 0
     without: int = 0
-    spilled: int = 0
     replayed: int = 0
     interrupted: int = 0
     damaged: int = 0
@@ -60,9 +59,6 @@ class Ticket(Struct, gc=False):
 
     sequence: int
     opened: bytes | None = None
-
-
-_sequence = attrgetter("sequence")
 
 
 class Journal:
@@ -90,10 +86,13 @@ class Journal:
         self._segments: list[Segment] = []
         self._segment: Segment | None = None
         self._held: dict[int, Ticket] = {}
-        self._returned: dict[int, Ticket] = {}
-        self.overflow = Overflow(self)
+        self._returned: dict[int, None] = {}
+        """What was given back and is being written."""
+        self.backlog = Backlog(self)
         """What waits here alone."""
         self._unsynced = False
+        self._rolled: list[Segment] = []
+        """Former segments that were written since `sync`."""
 
     @classmethod
     def open(cls, root: Path, config: JournalConfig, log: Any, counters: JournalCounters | None = None) -> Journal:
@@ -155,58 +154,54 @@ class Journal:
         """Note that something held turned out differently: ``kind`` is `AMENDED` or `REPLACED`."""
         self._append(kind, payload)
 
-    def settled(self, tickets: Iterable[Ticket]) -> None:
-        """What these stood for is in the database, or never will be."""
-        sequences = [*map(_sequence, tickets)]
-        if not all([*map(self._held.pop, sequences, repeat(None))]):
-            for sequence in sequences:
-                self._returned.pop(sequence, None)
+    def settled(self, sequences: Sequence[int]) -> None:
+        """What these records stood for is in the database, or never will be."""
+        for held in (self._held, self._returned):
+            if held:
+                deque(map(held.pop, sequences, repeat(None)), 0)
         self._prune(self.watermark())
 
-    def watermark(self, tickets: Iterable[Ticket] = ()) -> int:
-        """The sequence up to which everything is in the database once ``tickets`` are."""
-        without = frozenset(map(_sequence, tickets))
+    def watermark(self, sequences: Iterable[int] = ()) -> int:
+        """The sequence up to which everything is in the database once these records are."""
+        without = frozenset(sequences)
         firsts = [next(filterfalse(without.__contains__, held), 0) for held in (self._held, self._returned)]
-        firsts.append(self.overflow.next)
+        firsts.append(self.backlog.next)
         return min((first for first in firsts if first), default=self.last + 1) - 1
 
-    # Records that wait here because there is no room for them elsewhere
+    # Records that wait here alone
 
-    def spill(self, ticket: Ticket) -> bool:
-        """Let a record wait in the journal alone; whether it can. `returned` gives it back."""
-        if ticket.opened is not None or not self.overflow.take(ticket.sequence):
+    def leave(self, ticket: Ticket) -> bool:
+        """Have a record whose exchange is over wait here alone; whether it can. `returned` gives its rows back."""
+        if ticket.opened is not None or not self.backlog.take(ticket.sequence):
             return False
         self._held.pop(ticket.sequence, None)
-        self.counters.spilled += 1
         return True
 
-    @property
-    def spilling(self) -> bool:
-        """Whether records wait in the journal alone."""
-        return self.overflow.next > 0
+    async def returned(self, most: int) -> list[tuple[int, Rows]]:
+        """The next up to ``most`` of the records that wait here alone: sequences and rows. None: there are no more.
 
-    def spills(self, ticket: Ticket) -> bool:
-        """Whether a record that ended now has to wait behind others that do."""
-        return 0 < self.overflow.next <= ticket.sequence
-
-    async def returned(self, most: int) -> list[tuple[Ticket, Rows]]:
-        """The next up to ``most`` of the records that wait here alone. None: there are no more."""
-        found = await self.overflow.read(most, self._held)
-        tickets = [(Ticket(sequence), rows) for sequence, rows in found]
-        self._returned.update({ticket.sequence: ticket for ticket, _ in tickets})
-        return tickets
+        Raises `OSError` where they cannot be read now.
+        """
+        found = await self.backlog.read(most, self._held)
+        self._returned.update(dict.fromkeys([sequence for sequence, _ in found]))
+        return found
 
     def holding(self, sequence: int) -> Segment | None:
         """The segment in which the record ``sequence`` is, or the first one behind it."""
         return next((each for each in self._segments if sequence <= each.last), None)
 
+    def unreadable(self, records: int) -> None:
+        """This many records were damaged after they were written: they are lost."""
+        self.counters.damaged += records
+        self._log.error("records in the journal are damaged", journal=self.id, records=records)
+
     # Files
 
     def sync(self) -> None:
         """Have everything on the disk itself. Meant for a thread."""
-        segment, self._unsynced = self._segment, False
-        if segment is not None:
-            with suppress(OSError):  # closed meanwhile, and synchronized; or the disk will say so at the next write
+        rolled, self._rolled, self._unsynced = self._rolled, [], False
+        for segment in filter(None, (*rolled, self._segment)):
+            with suppress(OSError):  # done with meanwhile, and gone; or the disk will say so at the next write
                 segment.sync()
 
     @property
@@ -218,7 +213,7 @@ class Journal:
         """Write no more; the directory goes, if nothing in it is waited for. Returns whether it did."""
         for segment in self._segments:
             segment.close()
-        empty = not (self._held or self._returned or self.spilling)
+        empty = not (self._held or self._returned or self.backlog.next)
         if empty:
             for segment in self._segments:
                 segment.unlink()
@@ -267,9 +262,8 @@ class Journal:
         self.last = segment.last
         self.counters.bytes += segment.size
         if before is not None:
-            if self._config.fsync != "never":
-                before.sync()
-            before.close()
+            if self._config.fsync == "interval":
+                self._rolled.append(before)
             self._carry(before.first)
         return segment
 
@@ -296,9 +290,7 @@ class Journal:
         if not self.failing:
             self._log.error("the journal cannot be written", problem=type(problem).__name__)
         self.failing = True
-        if self._segment is not None:
-            self._segment.close()
-            self._segment = None
+        self._segment = None  # not closed: what is in it may still be read
 
     def _try_again(self) -> None:
         with suppress(OSError):

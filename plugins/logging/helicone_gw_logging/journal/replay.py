@@ -9,10 +9,9 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from helicone_gw_logging.insert import Rows
+from helicone_gw_logging.insert import AT_A_TIME, Rows
 from helicone_gw_logging.journal.format import (
     AMENDED,
-    AT_A_TIME,
     COLUMNS,
     FRAME_BYTES,
     OPENED,

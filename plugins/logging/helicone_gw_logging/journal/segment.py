@@ -1,4 +1,4 @@
-"""Segment: one file of a journal, written at its end and never changed."""
+"""Segment: one file of a journal, written at its end and never changed, and read while it is there."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Segment:
     def create(cls, directory: Path, journal: bytes, first: int) -> Segment:
         """A new file in ``directory``, whose first record names the columns. Raises `OSError`."""
         path = directory / f"{first:016x}{SUFFIX}"
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         segment = cls(path, file, first)
         try:
             segment.append(header(journal, first) + frame(first, COLUMNS, names_payload()), first)
@@ -47,6 +47,10 @@ class Segment:
         self.size += written
         self.last = sequence
         return written
+
+    def read(self, start: int, size: int) -> bytes:
+        """Up to ``size`` bytes from the offset ``start`` on. Raises `OSError`."""
+        return os.pread(self._file, size, start)
 
     def sync(self) -> None:
         """Have everything that was written on the disk itself, not only with the operating system. Raises `OSError`."""
