@@ -230,7 +230,8 @@ class Route(Struct, frozen=True):
 class Attempt(Struct):
     """One call of one target. Times are epoch seconds; ``status`` is the provider's, ``None`` when there was none.
 
-    ``provider_request_id`` is the id that the provider's answer gives itself in its headers, where it does.
+    ``provider_request_id`` is the id that the provider's answer gives itself in its headers, where it does; ``url`` is
+    where the call went, without the query (a key may be in it), ``None`` when it did not come so far.
     """
 
     number: int
@@ -244,6 +245,7 @@ class Attempt(Struct):
     cost: Cost | None = None
     model: str | None = None
     provider_request_id: str | None = None
+    url: str | None = None
 
     @property
     def ok(self) -> bool:

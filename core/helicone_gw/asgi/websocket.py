@@ -124,6 +124,7 @@ class _TunnelCall:
         with attempts.opened(exchange, target) as attempt:
             _check_permits(exchange, target)
             call = (await attempts.prepare(exchange, target)).request
+            attempt.url = call.url.partition("?")[0]
             connection = await connect(
                 call.url,
                 call.headers,

@@ -71,6 +71,7 @@ class Attempts:
         opened = self.opened(exchange, target)
         with opened as attempt:
             call = await self.prepare(exchange, target)
+            attempt.url = call.request.url.partition("?")[0]
             try:
                 answer = await self._answering.answer(opened, call, layer, gated)
             except UpstreamStatus as refusal:

@@ -7,6 +7,7 @@ is all that a client waits for.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
@@ -121,7 +122,7 @@ def facts_of(exchange: Exchange, annotations: bytes, status: int | None = None, 
     sent, kept = exchange.request_capture, exchange.response_capture
     url, attempts = None, []
     for attempt in exchange.attempts:
-        failed, url = attempt.error, attempt.target.base_url
+        failed, url = attempt.error, attempt.url
         attempts.append(
             AttemptFacts(
                 (*_attempt(attempt), None, None)
@@ -163,8 +164,9 @@ def facts_of(exchange: Exchange, annotations: bytes, status: int | None = None, 
     )
 
 
+@lru_cache(maxsize=256)
 def _without_credentials(url: str) -> str | None:
-    """The URL that the client chose as its target, without credentials, query and fragment."""
+    """The URL of an upstream without credentials, query and fragment."""
     try:
         parts = urlsplit(url)
         return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

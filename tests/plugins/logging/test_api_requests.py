@@ -51,6 +51,18 @@ async def test_a_request_as_the_contract_shows_it(running: RunningGateway) -> No
     assert row["request_created_at"].endswith("+00:00")
     assert row["signed_body_url"] == f"http://{HOST}/v1/request/{row['id']}/body"
     assert row["request_body"] is None
+    assert row["target_url"] == "https://api.openai.com/v1/chat/completions"
+
+
+async def test_where_a_request_went_is_said_without_the_key_in_its_query(running: RunningGateway) -> None:
+    path = "/v1beta/models/gemini-2.0-flash:generateContent?key=AIza-a-key-of-the-client"
+    sent = await running.request("POST", path, json={"contents": [{"role": "user", "parts": [{"text": "Hi!"}]}]})
+    assert sent.status == 200
+    await flush(running)
+    (row,) = await query(running)
+    assert (
+        row["target_url"] == "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.0-flash:generateContent"
+    )
 
 
 async def test_the_version_of_a_prompt_is_what_the_plugin_prompts_noted(

@@ -295,7 +295,7 @@ def test_without_bodies(exchange: Build) -> None:
 
 def test_a_target_url_without_its_credentials(exchange: Build) -> None:
     done = exchange()
-    done.attempts[0].target = Target("custom", base_url="https://user:pw@llm.example:8443/v1?key=abc#part")
+    done.attempts[0].url = "https://user:pw@llm.example:8443/v1?key=abc#part"
     assert row_of(record(done))["target_url"] == "https://llm.example:8443/v1"
 
 
