@@ -43,13 +43,12 @@ class LogRecord(Struct, frozen=True, gc=False):
     """Everything that is to be written about one exchange, not yet redacted.
 
     ``bodies`` are request and response, ``None`` when bodies are not stored at all. ``secrets`` are credentials of this
-    exchange, to be found wherever they were repeated. ``size`` estimates the bytes of memory that the record takes.
+    exchange, to be found wherever they were repeated.
     """
 
     facts: Facts
     bodies: tuple[RawBody, RawBody] | None
     secrets: tuple[str, ...]
-    size: int
     dropped: bool = False
 
     @property
@@ -62,8 +61,15 @@ class LogRecord(Struct, frozen=True, gc=False):
         if self.bodies is None:
             return self
         lost = tuple(replace(body, data=b"") for body in self.bodies)
-        size = self.size - sum(len(body.data) for body in self.bodies)
-        return replace(self, bodies=(lost[0], lost[1]), size=size, dropped=True)
+        return replace(self, bodies=(lost[0], lost[1]), dropped=True)
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory the record takes."""
+        facts = self.facts
+        size = _ROW_BYTES + len(facts.annotations) + 512 * len(facts.attempts)
+        size += sum([128 + len(value) for value in facts.properties.values()])
+        return size + sum([len(body.data) for body in self.bodies or ()])
 
     def __repr__(self) -> str:
         return f"LogRecord({self.id})"
@@ -82,13 +88,7 @@ def record(
     notes, warnings = exchange.annotations, exchange.request.helicone.warnings
     annotations = _annotations(notes, warnings) if notes or warnings else b"{}"
     facts = facts_of(exchange, annotations, status, country)
-    size = _ROW_BYTES + len(annotations) + 512 * len(facts.attempts)
-    if facts.properties:
-        size += sum(128 + len(value) for value in facts.properties.values())
-    if not bodies:
-        return LogRecord(facts, None, _secrets(exchange), size)
-    kept = _bodies(exchange)
-    return LogRecord(facts, kept, _secrets(exchange), size + len(kept[0].data) + len(kept[1].data))
+    return LogRecord(facts, _bodies(exchange) if bodies else None, _secrets(exchange))
 
 
 def _country(said: str | None) -> str | None:

@@ -43,6 +43,7 @@ _HEADER_CRC = struct.Struct("<I")
 HEADER_BYTES = _HEADER.size + _HEADER_CRC.size
 _FRAME = struct.Struct("<IIQB")
 FRAME_BYTES = _FRAME.size
+_pack = _FRAME.pack
 _PRIME = 0xFFFFFFFB  # the largest of 32 bits: a sequence that is wrong in one bit makes another checksum
 MAX_PAYLOAD = 1 << 28
 """Bytes of the largest payload; what says that it is larger is damaged."""
@@ -117,8 +118,7 @@ def read_header(data: bytes) -> int:
 
 def frame(sequence: int, kind: int, payload: bytes) -> bytes:
     """A record."""
-    check = crc32(payload, (sequence << 3 | kind) % _PRIME)
-    return _FRAME.pack(len(payload), check, sequence, kind) + payload
+    return _pack(len(payload), crc32(payload, (sequence << 3 | kind) % _PRIME), sequence, kind) + payload
 
 
 def frames(data: bytes, start: int = HEADER_BYTES, begin: int = 0) -> Iterator[Frame | Damage]:
@@ -282,7 +282,7 @@ class Reading:
                 facts.properties,
                 facts.annotations,
             )
-            return prepare(LogRecord(facts, bodies, (), 0), (), MAX_PAYLOAD, clean=clean)
+            return prepare(LogRecord(facts, bodies, ()), (), MAX_PAYLOAD, clean=clean)
         except (TypeError, AttributeError) as problem:
             raise ValueError("not a record") from problem
 

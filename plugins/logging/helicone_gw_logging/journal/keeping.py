@@ -76,7 +76,8 @@ class Keeper:
     def before_end(self, exchange: Exchange) -> None:
         """A client is about to have its whole answer."""
         stash = exchange.stash
-        stash[self._ended] = kept = self.keep(self._record(exchange), stash.get(self._opened))
+        made = record(exchange, bodies=self._bodies, country=self._country)
+        stash[self._ended] = kept = self.keep(made, stash.get(self._opened))
         notes = exchange.annotations
         kept.known = _known(exchange), len(exchange.attempts), dict(notes) if notes else _NO_NOTES
 
