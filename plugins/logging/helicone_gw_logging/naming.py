@@ -25,7 +25,7 @@ _CHUNK: Final = 500
 _NAMES: Final = columns(SESSION)
 _KEY: Final = 3
 _FIRST, _LAST = _NAMES.index("first_at"), _NAMES.index("last_at")
-_SUMMED: Final = [_NAMES.index(name) for name in (*NAME_SUMS[1:], "unknown_costs")]
+_SUMMED: Final = [_NAMES.index(name) for name in NAME_SUMS[1:]]
 
 
 def moved(connection: Connection, sessions: Sequence[Values]) -> list[Values]:
@@ -45,12 +45,12 @@ def moved(connection: Connection, sessions: Sequence[Values]) -> list[Values]:
         if there is not None:
             was_first, was_last, *had = there
             away = was_first, was_last, -1, *[-n for n in had]
-            changed[organization, was_last // DAY_MS, name].append(away[:-1])
+            changed[organization, was_last // DAY_MS, name].append(away)
             if was_last < bound:
                 told.append((organization, was_last // HOUR_MS, name, *away))
             first, last = min(first, was_first), max(last, was_last)
             sums = [now + before for now, before in zip(sums, had, strict=True)]
-        changed[organization, last // DAY_MS, name].append((first, last, 1, *sums[:-1]))
+        changed[organization, last // DAY_MS, name].append((first, last, 1, *sums))
         if last < bound:
             told.append((organization, last // HOUR_MS, name, first, last, 1, *sums))
     tell(connection, told)

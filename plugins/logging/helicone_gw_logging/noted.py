@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Boolean, Column, LargeBinary, String, Table
 
 from helicone_gw_logging.tables import METADATA
-from helicone_gw_logging.totals import NAME_SUMS
+from helicone_gw_logging.totals import NAME_SUMS, NOTED_SUMS
 
 TEXT_ZONE = Table(
     "text_zone",
@@ -48,15 +48,13 @@ SESSION_SPREAD = Table(
     Column("day", BigInteger, primary_key=True, autoincrement=False),
     Column("named", Boolean, primary_key=True),
     Column("session_name", String, primary_key=True),
-    Column("sessions", BigInteger, nullable=False),
-    Column("requests", BigInteger, nullable=False),
-    Column("cost_nano_usd", BigInteger, nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in NOTED_SUMS),
     Column("counts", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
 )
 """How the sessions that were last heard of on a day (UTC) are spread (`helicone_gw_logging.spreading`): those with one
-name, or all of them (not ``named``, the name being ""). ``sessions``, ``requests`` and ``cost_nano_usd`` are those of
-`totals.NAME_DAY` at that time: where these are others by now, it says nothing."""
+name, or all of them (not ``named``, the name being ""). The sums are those of `totals.NAME_DAY` at that time: where
+these are others by now, it says nothing."""
 
 SESSION_HOUR = Table(
     "session_hour",
@@ -85,7 +83,7 @@ SESSION_CHANGE = Table(
     Column("session_name", String, nullable=False),
     Column("first_at", BigInteger, nullable=False),
     Column("last_at", BigInteger, nullable=False),
-    *(Column(name, BigInteger, nullable=False) for name in (*NAME_SUMS, "unknown_costs")),
+    *(Column(name, BigInteger, nullable=False) for name in NAME_SUMS),
     sqlite_with_rowid=False,
 )
 """What is to be added to an hour of `SESSION_HOUR`: a session that came late (``sessions`` is 1), or one that left (-1;

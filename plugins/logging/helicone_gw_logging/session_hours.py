@@ -18,17 +18,16 @@ from helicone_gw_logging.histograms import bucket
 from helicone_gw_logging.leaving import BOUND
 from helicone_gw_logging.noted import SESSION_CHANGE, SESSION_HOUR
 from helicone_gw_logging.spreading import Counts, add_packed, nothing_counted
-from helicone_gw_logging.totals import NAME_DAY, SEQUENCE
+from helicone_gw_logging.totals import NAME_DAY, NOTED_SUMS, SEQUENCE
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 HOURS: Final = 24
-SUMMED: Final = ("sessions", "requests", "cost_nano_usd")
 
 Sums = tuple[int, ...]
-"""Sessions, requests and nano-dollars."""
-NOTHING: Final[Sums] = (0, 0, 0)
+"""A number for every name of `totals.NOTED_SUMS`."""
+NOTHING: Final[Sums] = (0,) * len(NOTED_SUMS)
 _MOST_LISTED: Final = 10_000
 
 
@@ -39,7 +38,7 @@ class Noted(Struct):
     is none), whether there is a note, and one of each name.
     """
 
-    sums: Sums = (0, 0, 0)
+    sums: Sums = NOTHING
     first_at: int | None = None
     noted: bool = False
     by_name: bool = True
@@ -116,10 +115,7 @@ def ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
 
 def added(several: Iterable[Sums]) -> Sums:
     """Sums of sums."""
-    sessions = requests = cost = 0
-    for each in several:
-        sessions, requests, cost = sessions + each[0], requests + each[1], cost + each[2]
-    return sessions, requests, cost
+    return tuple(map(sum, zip(NOTHING, *several, strict=True)))
 
 
 async def notes_of(
@@ -129,7 +125,7 @@ async def notes_of(
     found = {hour: Noted() for piece in hours for hour in range(*piece)}
     every, change = SESSION_HOUR.c, SESSION_CHANGE.c
     for named in (False, True) if by_name else (False,):
-        sums = [func.sum(every[name]) for name in SUMMED]
+        sums = [func.sum(every[name]) for name in NOTED_SUMS]
         own = and_(of_hours(SESSION_HOUR, organization, hours), every.named.is_(named))
         query = select(every.hour, func.min(every.first_at), *sums).where(own).group_by(every.hour)
         for hour, first, *come_to in await connection.execute(query):
@@ -138,7 +134,7 @@ async def notes_of(
                 found[hour].noted, found[hour].by_name = True, False
             else:
                 found[hour].by_name = int(come_to[0]) == found[hour].sums[0]
-    sums = [func.sum(change[name]) for name in SUMMED]
+    sums = [func.sum(change[name]) for name in NOTED_SUMS]
     query = select(change.hour, func.min(change.first_at), *sums).where(of_hours(SESSION_CHANGE, organization, hours))
     for hour, first, *come_to in await connection.execute(query.group_by(change.hour)):
         found[hour].add(come_to, first)
@@ -148,7 +144,7 @@ async def notes_of(
 async def days_of(connection: AsyncConnection, *where: ColumnElement[bool]) -> dict[tuple[str, int], Sums]:
     """What the sessions of some days come to, by organization and day; days that come to nothing are left out."""
     columns = NAME_DAY.c
-    sums = [func.sum(columns[name]) for name in SUMMED]
+    sums = [func.sum(columns[name]) for name in NOTED_SUMS]
     query = select(columns.organization_id, columns.day, *sums).where(*where)
     rows = await connection.execute(query.group_by(columns.organization_id, columns.day))
     found = {(organization, day): tuple(map(int, come_to)) for organization, day, *come_to in rows}

@@ -22,7 +22,6 @@ from helicone_gw_logging.noted import SESSION_CHANGE, SESSION_HOUR
 from helicone_gw_logging.session_hours import (
     HOURS,
     NOTHING,
-    SUMMED,
     Sums,
     added,
     days_of,
@@ -32,7 +31,7 @@ from helicone_gw_logging.session_hours import (
 )
 from helicone_gw_logging.spreading import COST, Spreading, by_name
 from helicone_gw_logging.statements import Values, put
-from helicone_gw_logging.totals import NAME_DAY, SEQUENCE, SESSION
+from helicone_gw_logging.totals import NAME_DAY, NAME_SUMS, NOTED_SUMS, SEQUENCE, SESSION
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -99,7 +98,7 @@ async def _days(connection: AsyncConnection, bound: int, first: int | None) -> l
     changed: Counter[tuple[str, int]] = Counter()
     for table in (SESSION_HOUR, SESSION_CHANGE):
         columns = table.c
-        sums = [func.sum(columns[name]) for name in SUMMED]
+        sums = [func.sum(columns[name]) for name in NOTED_SUMS]
         query = select(columns.organization_id, columns.hour, func.count(), *sums)
         if first is not None:
             query = query.where(columns.hour >= first * HOURS)
@@ -171,8 +170,8 @@ async def _rows(connection: AsyncConnection, organization: str, hour: int, numbe
     """The rows of `SESSION_HOUR` for one hour."""
     columns = SESSION.c
     at = columns.last_at
-    told = [columns[name] for name in ("session_name", "first_at", "last_at", "requests", "cost_nano_usd")]
-    query = select(*told, columns.latency_sum, columns.latency_count, COST).where(
+    told = [columns[name] for name in ("session_name", "first_at", "last_at", *NAME_SUMS[1:])]
+    query = select(*told, COST).where(
         columns.organization_id == organization, at >= hour * HOUR_MS, at < (hour + 1) * HOUR_MS
     )
     names = defaultdict[str, _Hour](_Hour)
@@ -197,7 +196,7 @@ async def _rows(connection: AsyncConnection, organization: str, hour: int, numbe
 class _Hour(Spreading):
     """What the sessions of an hour with one name, or of any, come to."""
 
-    sums: tuple[int, ...] = (0, 0, 0, 0, 0)
+    sums: tuple[int, ...] = (0,) * len(NAME_SUMS)
     first_at: int = 2**63
     last_at: int = -(2**63)
 
@@ -205,8 +204,8 @@ class _Hour(Spreading):
         """Be at least from the first time to the last."""
         self.first_at, self.last_at = min(first, self.first_at), max(last, self.last_at)
 
-    def add_sessions(self, firsts: Values, lasts: Values, requests: Values, costs: Values, *others: Values) -> None:
-        """Add some, column by column: ``others`` are sums and numbers of latencies, and costs that are known."""
-        *latencies, known = others
+    def add_sessions(self, firsts: Values, lasts: Values, requests: Values, *others: Values) -> None:
+        """Add some, column by column: ``others`` are what else is summed up of a name, and costs that are known."""
+        *sums, known = others
         self.reach(min(firsts), max(lasts))
-        self.add((requests, [*map(sub, lasts, firsts)], known), requests, costs, *latencies)
+        self.add((requests, [*map(sub, lasts, firsts)], known), requests, *sums)

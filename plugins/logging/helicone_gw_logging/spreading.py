@@ -23,7 +23,7 @@ from helicone_gw_logging.measures import DAY_MS, days_over, is_known
 from helicone_gw_logging.noted import SESSION_SPREAD
 from helicone_gw_logging.packing import packed, unpacked
 from helicone_gw_logging.statements import Values, put
-from helicone_gw_logging.totals import NAME_DAY, SESSION
+from helicone_gw_logging.totals import NAME_DAY, NOTED_SUMS, SESSION
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -54,7 +54,7 @@ def nothing_counted() -> Counts:
 class Spreading(Struct):
     """What some sessions come to: how many they are, what is summed up of them, and how they are distributed."""
 
-    sums: tuple[int, ...] = (0, 0, 0)
+    sums: tuple[int, ...] = (0,) * len(NOTED_SUMS)
     counts: Counts = field(default_factory=nothing_counted)
 
     def add(self, measures: Sequence[Sequence[int | None]], *sums: Sequence[int]) -> None:
@@ -120,11 +120,11 @@ async def noted_spreads(
 ) -> tuple[Counts, dict[int, int]]:
     """What is noted of the days from the first to the last (exclusive), of sessions of one name or of all (``None``),
     and the others among them that have any, with how many."""
-    sums = [func.sum(NAME_DAY.c[each]) for each in ("sessions", "requests", "cost_nano_usd")]
+    sums = [func.sum(NAME_DAY.c[each]) for each in NOTED_SUMS]
     own = _inside(NAME_DAY.c, organization, days)
     there = select(NAME_DAY.c.day, *sums).where(own).group_by(NAME_DAY.c.day)
     columns = SESSION_SPREAD.c
-    noted = select(columns.day, columns.sessions, columns.requests, columns.cost_nano_usd, columns.counts)
+    noted = select(columns.day, *(columns[each] for each in NOTED_SUMS), columns.counts)
     noted = noted.where(_inside(columns, organization, days), columns.named.is_(name is not None))
     if name is not None:
         there, noted = there.where(NAME_DAY.c.session_name == name), noted.where(columns.session_name == name)
@@ -146,7 +146,7 @@ def _inside(columns: Any, organization: str, days: tuple[int, int]) -> ColumnEle
 def _changed(before: int) -> Select[Any]:
     """Organizations and days of which nothing is noted, or other sums than there are now."""
     named, every = NAME_DAY.c, SESSION_SPREAD.c
-    sums = [func.sum(named[each]).label(each) for each in ("sessions", "requests", "cost_nano_usd")]
+    sums = [func.sum(named[each]).label(each) for each in NOTED_SUMS]
     there = (
         select(named.organization_id, named.day, *sums)
         .where(named.day < before)
@@ -155,7 +155,7 @@ def _changed(before: int) -> Select[Any]:
         .subquery()
     )
     same = and_(every.organization_id == there.c.organization_id, every.day == there.c.day, every.named.is_(False))
-    others = or_(*(every[each] != there.c[each] for each in ("sessions", "requests", "cost_nano_usd")))
+    others = or_(*(every[each] != there.c[each] for each in NOTED_SUMS))
     query = select(there.c.organization_id, there.c.day).select_from(there.outerjoin(SESSION_SPREAD, same))
     return query.where(or_(every.sessions.is_(None), others)).order_by(there.c.organization_id, there.c.day)
 
@@ -166,12 +166,12 @@ async def _rows(connection: AsyncConnection, organization: str, day: int) -> lis
     own = and_(
         columns.organization_id == organization, columns.last_at >= day * DAY_MS, columns.last_at < (day + 1) * DAY_MS
     )
-    query = select(columns.session_name, *MEASURES, columns.cost_nano_usd).where(own)
+    query = select(columns.session_name, *MEASURES, columns.cost_nano_usd, columns.unknown_costs).where(own)
     async with connection.stream(query) as result:
         async for some in result.partitions(_AT_ONCE):
             for name, sessions in by_name(some).items():
-                *measures, costs = zip(*sessions, strict=True)
-                days[name].add(measures, measures[0], costs)
+                *measures, costs, unknown = zip(*sessions, strict=True)
+                days[name].add(measures, measures[0], costs, unknown)
     every = Spreading()
     for each in days.values():
         every.merge(each)

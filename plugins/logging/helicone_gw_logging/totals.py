@@ -76,7 +76,10 @@ SUMMARY_SUMS = (
 )
 """The sums of a session and of a user."""
 
-NAME_SUMS = ("sessions", "requests", "cost_nano_usd", "latency_sum", "latency_count")  # of a session name
+NAME_SUMS = ("sessions", "requests", "cost_nano_usd", "latency_sum", "latency_count", "unknown_costs")
+"""The sums of a session name."""
+NOTED_SUMS = ("sessions", "requests", "cost_nano_usd", "unknown_costs")
+"""Those by which it is known that what is noted of sessions is still so."""
 
 
 def _key(name: str) -> Column[str]:
@@ -177,13 +180,9 @@ SESSION = Table(
     Column("first_at", BigInteger, nullable=False),
     Column("last_at", BigInteger, nullable=False),
     *_sums(SUMMARY_SUMS),
-    Index("ix_session_summary_last_at", "organization_id", "last_at"),
+    Index("ix_session_summary_last_at", "organization_id", "last_at", "first_at"),
     # All that lists of names say, in the order of names.
-    Index(
-        "ix_session_summary_name",
-        *("organization_id", "session_name", "last_at", "first_at"),
-        *("requests", "cost_nano_usd", "latency_sum", "latency_count"),
-    ),
+    Index("ix_session_summary_name", "organization_id", "session_name", "last_at", "first_at", *NAME_SUMS[1:]),
 )
 """A session: the requests with one id and one name ("": none). Times are those of receipt."""
 

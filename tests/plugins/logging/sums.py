@@ -22,6 +22,7 @@ from helicone_gw_logging.totals import (
     HISTOGRAM,
     HISTOGRAM_DAY,
     NAME_DAY,
+    NAME_SUMS,
     PROPERTY_KEY,
     ROLLUP,
     ROLLUP_DAY,
@@ -204,7 +205,7 @@ async def check(database: Database) -> None:
     assert told_of.keys() == names.keys()
     for key, group in names.items():
         assert told_of[key].sessions == len(group)
-        for name in ("requests", "cost_nano_usd", "latency_sum", "latency_count"):
+        for name in NAME_SUMS[1:]:
             assert getattr(told_of[key], name) == sum(getattr(each, name) for each in group)
         later = [each for whose, some in names.items() if (whose[0], whose[2]) == key[::2] for each in some]
         assert min(each.first_at for each in later) <= told_of[key].first_at <= min(each.first_at for each in group)

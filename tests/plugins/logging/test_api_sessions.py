@@ -145,6 +145,7 @@ async def test_what_is_unknown_of_a_session_is_null(running: RunningGateway, exc
         of_session(exchange, "s", "/dark", received_at=START, usage=None, cost=None),
         of_session(exchange, "s", "/light", received_at=START + 1, usage=Usage(0, 0), cost=Cost(0)),
         of_session(exchange, "dark", "/", received_at=START, usage=None, cost=None),
+        of_session(exchange, "night", "/", "Night", received_at=START, usage=None, cost=None),
     ]
     await log_all(running.gateway.database, done)
 
@@ -155,6 +156,12 @@ async def test_what_is_unknown_of_a_session_is_null(running: RunningGateway, exc
     assert {row["session_id"]: told(row, "total_cost") for row in sessions} == {
         "s": [0, 0, 0, 0, 1],
         "dark": [None, None, None, None, 1],
+        "night": [None, None, None, None, 1],
+    }
+    names = await ask(running, "POST", "/v1/session/name/query", {"timeFilter": EVER})
+    assert {row["name"]: (row["total_cost"], row["unknown_costs"], row["total_requests"]) for row in names} == {
+        "Course": (0, 2, 3),
+        "Night": (None, 1, 1),
     }
     tree = await ask(running, "GET", "/v1/session/s/tree")
     assert {node["path"]: told(node, "cost") for node in tree["nodes"]} == {

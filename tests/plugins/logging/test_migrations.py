@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -20,9 +21,18 @@ from helicone_gw.exchange import Exchange
 from helicone_gw_logging import get_request
 from helicone_gw_logging.insert import prepare, take_numbers, write
 from helicone_gw_logging.plugin import VERSIONS
+from helicone_gw_logging.query.scope import Scope
+from helicone_gw_logging.query.sessions import Sessions, names
+from helicone_gw_logging.query.spans import Span
 from helicone_gw_logging.record import record
+from helicone_gw_logging.session_hours import noted_hours
+from helicone_gw_logging.session_notes import note_hours
+from helicone_gw_logging.spreading import note_spreads
 from helicone_gw_logging.tables import METADATA
 from tests.plugins.logging import sums
+from tests.plugins.logging.asking import START, log_all
+from tests.plugins.logging.test_naming import AT, DAY, HOUR, plainly
+from tests.plugins.logging.test_session_hours import some as some_sessions
 
 NEWEST = max(path.name[:4] for path in VERSIONS.glob("0*.py"))
 BROKEN = f"""
@@ -229,3 +239,41 @@ async def test_failures_of_an_older_version_are_summed_up_by_their_error(
         await connection.execute(text("UPDATE alembic_version_logging SET version_num = '0007'"))
     await any_database.migrate("logging", VERSIONS)
     await sums.check(any_database)
+
+
+async def test_unknown_costs_of_names_of_an_older_version_are_counted(
+    any_database: Database, exchange: Callable[..., Exchange]
+) -> None:
+    dice = random.Random(8)
+    await log_all(any_database, some_sessions(exchange, dice, (0, 40)))
+    for work in (note_hours, note_spreads):
+        async for _ in work(any_database, START + 60 * 3600):
+            pass
+    await log_all(any_database, some_sessions(exchange, dice, (0, 40), 5))
+    async with any_database.begin() as connection:
+        for table in ("session_name_day", "session_hour", "session_spread"):
+            await connection.execute(text(f"ALTER TABLE {table} DROP COLUMN unknown_costs"))
+        for name, columns in (("last_at", "last_at"), ("name", "session_name, last_at")):
+            await connection.execute(text(f"DROP INDEX ix_session_summary_{name}"))
+            on = f"session_summary (organization_id, {columns})"
+            await connection.execute(text(f"CREATE INDEX ix_session_summary_{name} ON {on}"))
+        await connection.execute(text("UPDATE alembic_version_logging SET version_num = '0013'"))
+    await any_database.migrate("logging", VERSIONS)
+    await sums.check(any_database)
+    for noted in (False, True):
+        for span in (Span(AT, AT + 2 * DAY), Span(AT + 3 * HOUR, AT + 30 * HOUR)):
+            async with any_database.connect() as connection:
+                found = await names(connection, Sessions(Scope(), span), "", 50)
+            told = [{**row, "avg_latency": row["avg_latency"] and float(row["avg_latency"])} for row in found]
+            assert told == await plainly(any_database, span, ""), (span, noted)
+            assert any(row["unknown_costs"] for row in told)
+        assert await notes(any_database) == ([] if not noted else [*range(AT // HOUR, AT // HOUR + 48)])
+        # They are noted anew, as what the version before never noted is.
+        async for _ in note_hours(any_database, START + 60 * 3600):
+            pass
+
+
+async def notes(database: Database) -> list[int]:
+    """The hours of which is noted what their sessions come to."""
+    async with database.connect() as connection:
+        return sorted(await noted_hours(connection, "default", [AT // DAY, AT // DAY + 1]))

@@ -61,11 +61,12 @@ async def plainly(database: Database, span: Span, part: str) -> list[dict[str, A
             )
             told["first_used"] = min(told["first_used"], row.first_at)
             told["last_used"] = max(told["last_used"], row.last_at)
-            told["sums"].append((1, row.requests, row.cost_nano_usd, row.latency_sum, row.latency_count))
+            cost = row.cost_nano_usd, row.unknown_costs
+            told["sums"].append((1, row.requests, *cost, row.latency_sum, row.latency_count))
     rows = []
     for name, told in found.items():
-        count, requests, cost, latency, latencies = map(sum, zip(*told.pop("sums"), strict=True))
-        figures = {"session_count": count, "requests": requests, "cost_nano_usd": cost}
+        count, requests, cost, unknown, latency, latencies = map(sum, zip(*told.pop("sums"), strict=True))
+        figures = {"session_count": count, "requests": requests, "cost_nano_usd": cost, "unknown_costs": unknown}
         rows.append({"name": name, **told, **figures, "avg_latency": latency / latencies if latencies else None})
     return sorted(rows, key=lambda row: (-row["last_used"], row["name"]))
 

@@ -16,6 +16,7 @@ from helicone_gw_logging.api.rows import dollars
 from helicone_gw_logging.api.schemas import FilterBody
 from helicone_gw_logging.api.trees import SessionRow, session_row
 from helicone_gw_logging.corrections import set_property
+from helicone_gw_logging.measures import known_sum
 from helicone_gw_logging.query import sessions as query
 from helicone_gw_logging.query.filters import read_filter
 from helicone_gw_logging.query.reading import reading
@@ -133,7 +134,10 @@ class NamesQuery(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class SessionName(Struct, frozen=True, kw_only=True):
-    """The sessions with one name."""
+    """The sessions with one name.
+
+    ``total_cost`` is dollars as far as it is known, null where it is known of none of the requests.
+    """
 
     name: str
     created_at: str
@@ -141,7 +145,8 @@ class SessionName(Struct, frozen=True, kw_only=True):
     last_used: str
     session_count: int
     total_requests: int
-    total_cost: float
+    total_cost: float | None
+    unknown_costs: int
     avg_latency: float | None
 
 
@@ -158,7 +163,8 @@ async def named(call: Call, body: NamesQuery) -> list[SessionName]:
             last_used=iso(row["last_used"]) or "",
             session_count=row["session_count"],
             total_requests=int(row["requests"]),
-            total_cost=dollars(int(row["cost_nano_usd"])) or 0.0,
+            total_cost=dollars(known_sum(*(int(row[name]) for name in ("cost_nano_usd", "unknown_costs", "requests")))),
+            unknown_costs=int(row["unknown_costs"]),
             avg_latency=None if row["avg_latency"] is None else float(row["avg_latency"]),
         )
         for row in found

@@ -135,6 +135,7 @@ async def names(connection: AsyncConnection, wanted: Sessions, part: str, limit:
             func.sum(columns.sessions).label("session_count"),
             func.sum(columns.requests).label("requests"),
             func.sum(columns.cost_nano_usd).label("cost_nano_usd"),
+            func.sum(columns.unknown_costs).label("unknown_costs"),
             (func.sum(columns.latency_sum) * 1.0 / latencies).label("avg_latency"),
         )
         .group_by(columns.session_name)
