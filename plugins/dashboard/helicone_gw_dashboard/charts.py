@@ -14,11 +14,13 @@ def chart(times: Sequence[Any], bucket: int, unit: str, *lanes: Mapping[str, Any
     """A chart over ``times`` (ISO 8601), each the beginning of a bucket of ``bucket`` milliseconds.
 
     ``unit`` is count, money or duration (milliseconds). A lane has ``name``, ``values``, ``look`` (bars, line, before:
-    a thin line for the previous period) and ``colour``, a number. ``known`` says whether there is anything to be drawn.
+    a thin line for the previous period) and ``colour``, a number. ``known`` says whether there is anything to be drawn,
+    ``unknown`` whether a value is not known, which is drawn as a gap.
     """
     x = [round(at.timestamp()) if (at := instant(time)) else 0 for time in times]
-    known = any(value for lane in lanes for value in lane["values"] if lane["look"] != "before")
-    return {"x": x, "bucket": bucket, "unit": unit, "lanes": list(lanes), "known": known}
+    values = [value for lane in lanes if lane["look"] != "before" for value in lane["values"]]
+    known, unknown = any(values), None in values
+    return {"x": x, "bucket": bucket, "unit": unit, "lanes": list(lanes), "known": known, "unknown": unknown}
 
 
 def lane(name: str, values: Sequence[float | None], look: str = "line", colour: int = 0) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from helicone_gw import Database
 from helicone_gw_logging.command_line import LOG
+from helicone_gw_logging.measures import known_sum
 from helicone_gw_logging.query.cuts import cuts, zone
 from helicone_gw_logging.query.largest import largest
 from helicone_gw_logging.query.plan import By, Group, Question, planned
@@ -22,7 +23,8 @@ from helicone_gw_logging.query.sums import Sums, answered
 from helicone_gw_logging.rendering import dollars, printable
 from helicone_gw_logging.times import parse_since
 
-SHOWN = ("requests", "errors", "prompt_tokens", "completion_tokens", "cost_nano_usd", "unknown_costs", "saved_nano_usd")
+_TOKENS = ("prompt_tokens", "completion_tokens")
+SHOWN = ("requests", "errors", *_TOKENS, "unknown_tokens", "cost_nano_usd", "unknown_costs", "saved_nano_usd")
 
 
 def report(
@@ -72,7 +74,7 @@ def report(
     rows, total = result
     if as_json:
         for value, sums in rows:
-            typer.echo(msgspec.json.encode({by: value, **sums}))
+            typer.echo(msgspec.json.encode({by: value, **sums, **_known(sums)}))
         return
     _show(by, rows, total)
 
@@ -99,7 +101,15 @@ def _show(by: str, rows: list[tuple[str, Sums]], total: Sums | None) -> None:
 
 
 def _cells(sums: Sums) -> list[str]:
-    counts = [f"{sums[name]:,}" for name in SHOWN[:4]]
-    known = sums["unknown_costs"] < sums["requests"] or sums["cost_nano_usd"]
-    cost = dollars(sums["cost_nano_usd"] if known else None)
-    return [*counts, cost, f"{sums['unknown_costs']:,}", dollars(sums["saved_nano_usd"])]
+    known = _known(sums)
+    counts = [f"{sums[name]:,}" for name in ("requests", "errors")]
+    tokens = ["?" if known[name] is None else f"{known[name]:,}" for name in _TOKENS]
+    cost = dollars(known["cost_nano_usd"])
+    return [*counts, *tokens, cost, f"{sums['unknown_costs']:,}", dollars(sums["saved_nano_usd"])]
+
+
+def _known(sums: Sums) -> dict[str, int | None]:
+    """Tokens and cost as far as they are known; ``None`` where nothing of one is."""
+    requests, unknown = sums["requests"], sums["unknown_tokens"]
+    cost = known_sum(sums["cost_nano_usd"], sums["unknown_costs"], requests)
+    return {"cost_nano_usd": cost, **{name: known_sum(sums[name], unknown, requests) for name in _TOKENS}}

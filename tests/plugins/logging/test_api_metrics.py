@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from helicone_gw.database import Database
 from helicone_gw.exchange import Exchange
-from helicone_gw.model import Cost, Outcome
+from helicone_gw.model import Cost, Outcome, Usage
 from helicone_gw.testing import GatewayFactory, RunningGateway
 from helicone_gw_logging.packing import pack
 from helicone_gw_logging.plugin import VERSIONS
@@ -293,6 +293,50 @@ async def test_a_series_has_every_bucket_and_the_time_before(tmp_path: Path, exc
     (group,) = data["groups"]
     assert (group["value"], group["totals"]["requests"]) == ("gpt-4o-2024-08-06", 3)
     assert data["source"] == "sums"
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+async def test_what_is_unknown_of_a_bucket_is_null(
+    request: pytest.FixtureRequest, tmp_path: Path, exchange: Build, kind: str
+) -> None:
+    url = f"sqlite:///{tmp_path}/api.db" if kind == "sqlite" else request.getfixturevalue("postgres_url")
+    hours: list[list[tuple[Usage | None, Cost | None]]] = [
+        [(None, None), (None, None)],
+        [(None, None), (Usage(10, 5, reasoning_tokens=4), Cost(10**9))],
+        [(None, None), (Usage(0, 0), Cost(0))],
+        [],
+    ]
+    done = [
+        exchange(received_at=START + 3600 * hour + place, usage=usage, cost=cost)
+        for hour, each in enumerate(hours)
+        for place, (usage, cost) in enumerate(each)
+    ]
+    names = "cost", "prompt_tokens", "completion_tokens", "total_tokens", "reasoning_tokens", "prompt_audio_tokens"
+
+    def told(amounts: dict[str, Any]) -> list[Any]:
+        assert amounts["unknown_tokens"] == amounts["unknown_costs"]
+        return [amounts["unknown_tokens"], *(amounts[name] for name in names)]
+
+    async with migrated(url), GatewayFactory(tmp_path)(["logging"], config={"database": {"url": url}}) as running:
+        await log_all(running.gateway.database, done)
+        at = {"start": "2026-01-01T00:00:00Z", "end": "2026-01-01T04:00:00Z"}
+        asked: dict[str, Any] = {"timeFilter": at, "dbIncrement": "hour", "by": "model"}
+        rows = {"request_response_rmt": {"latency": {"gte": 0}}}
+        for source, filter_ in (("sums", "all"), ("rows", rows)):
+            data = await ask(running, "POST", "/v1/metrics/series/query", {**asked, "userFilter": filter_})
+            assert data["source"] == source
+            (group,) = data["groups"]
+            for lane in (data, group):
+                assert [told(bucket) for bucket in lane["buckets"]] == [
+                    [2, None, None, None, None, None, None],
+                    [1, 1, 10, 5, 15, 4, 0],
+                    [1, 0, 0, 0, 0, 0, 0],
+                    [0, 0, 0, 0, 0, 0, 0],
+                ]
+                assert told(lane["totals"]) == [4, 1, 10, 5, 15, 4, 0]
+        during = {"start": "2026-01-01T00:00:00Z", "end": "2026-01-01T01:00:00Z"}
+        top = await ask(running, "POST", "/v1/metrics/top/query", {"timeFilter": during, "by": "model"})
+        assert told(top["values"][0]) == told(top["totals"]) == [2, None, None, None, None, None, None]
 
 
 async def test_percentiles_in_all_over_time_and_by_model(tmp_path: Path, exchange: Build) -> None:

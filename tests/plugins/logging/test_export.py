@@ -192,3 +192,23 @@ def test_costs_are_reported(run: Callable[..., Result]) -> None:
     assert json.loads(by_property.stdout)["property"] == "shop"
     assert run("cost", "report", "--by", "property").exit_code == 2
     assert run("cost", "report", "--by", "colour").exit_code == 2
+
+
+def test_a_report_says_what_is_not_known(run: Callable[..., Result], tmp_path: Path, exchange: Build) -> None:
+    async def more() -> None:
+        database = Database(f"sqlite:///{tmp_path}/gateway.db")
+        await log_all(database, [exchange(received_at=START, user="bob", usage=None, cost=None)])
+        await database.close()
+
+    asyncio.run(more())
+    by_user = "cost", "report", "--since", "2025-01-01", "--by", "user"
+    rows = [line.split() for line in run(*by_user).stdout.splitlines()]
+    assert rows[1:] == [
+        ["ann", "3", "0", "30", "15", "$3", "1", "$0"],
+        ["bob", "1", "0", "?", "?", "?", "1", "$0"],
+        ["all", "4", "0", "30", "15", "$3", "2", "$0"],
+    ]
+    ann, bob = [json.loads(line) for line in run(*by_user, "--json").stdout.splitlines()]
+    names = "cost_nano_usd", "unknown_costs", "prompt_tokens", "completion_tokens", "unknown_tokens"
+    assert [ann[name] for name in names] == [3 * 10**9, 1, 30, 15, 0]
+    assert [bob[name] for name in names] == [None, 1, None, None, 1]

@@ -9,6 +9,7 @@ from sqlalchemy import case, func, select, update
 
 from helicone_gw.database import Database
 from helicone_gw.exchange import Exchange
+from helicone_gw.model import Cost
 from helicone_gw_logging import spreading
 from helicone_gw_logging.config import Retention
 from helicone_gw_logging.noted import SESSION_SPREAD
@@ -18,6 +19,7 @@ from helicone_gw_logging.query.sessions import Sessions
 from helicone_gw_logging.query.spans import Span
 from helicone_gw_logging.query.spread import Spread, Step, spread
 from helicone_gw_logging.query.spreads import Spreads, spreads
+from helicone_gw_logging.repricing import recompute
 from helicone_gw_logging.retention import prune
 from helicone_gw_logging.spreading import note_spreads
 from tests.plugins.logging.asking import START, log_all
@@ -113,6 +115,19 @@ async def test_days_are_read_and_not_their_sessions(
         await connection.execute(update(SESSION_SPREAD).values(requests=wrong))
     changed = await by(monkeypatch, database, 0, Sessions(Scope(), EVER))
     assert before.requests.steps[-1].end < 500 < changed.requests.steps[-1].end
+
+
+async def test_a_cost_of_nothing_that_was_unknown_changes_what_is_noted(
+    any_database: Database, exchange: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = [exchange(headers={"Helicone-Session-Id": f"s{number}"}, cost=None) for number in range(3)]
+    await log_all(any_database, [*done, exchange(headers={"Helicone-Session-Id": "known"}, cost=Cost(10**9))])
+    assert await noted(any_database) == 1
+    recomputed = recompute(any_database, lambda *_: Cost(0), since=0, now=AT + DAY, organization="default")
+    assert [progress.changed async for progress in recomputed][-1] == 4
+    told = [await by(monkeypatch, any_database, exact, Sessions(Scope(), EVER)) for exact in (0, MANY)]
+    assert told[0].dollars == told[1].dollars == Spread([Step(0, 0, 4)], 0)
+    assert await noted(any_database) == 1
 
 
 async def test_many_names_of_a_day_are_noted_together(

@@ -18,10 +18,10 @@ _NOTHING: Final = dict.fromkeys(SUMS, 0)
 class Amounts(Struct, frozen=True, kw_only=True):
     """What requests come to.
 
-    ``cost`` is what is known of it, in dollars, and null where there are requests and nothing is known;
-    ``unknown_costs`` and ``unknown_tokens`` say of how many requests it is not known, ``estimated_tokens`` of how many
-    it was estimated. Tokens are the providers' totals: cached and audio input is part of ``prompt_tokens``, reasoning
-    of ``completion_tokens``. ``latency`` and ``time_to_first_token`` are averages in milliseconds. ``errors`` ended
+    ``cost`` and tokens are what is known of them, cost in dollars, and null where there are requests and nothing is
+    known; ``unknown_costs`` and ``unknown_tokens`` say of how many requests it is not known, ``estimated_tokens`` of how
+    many it was estimated. Tokens are the providers' totals: cached and audio input is part of ``prompt_tokens``,
+    reasoning of ``completion_tokens``. ``latency`` and ``time_to_first_token`` are averages in milliseconds. ``errors`` ended
     otherwise than well, ``rate_limited`` were refused by a limit of the gateway. ``saved...`` is what caches spared.
     """
 
@@ -30,14 +30,14 @@ class Amounts(Struct, frozen=True, kw_only=True):
     error_rate: float | None
     cost: float | None
     unknown_costs: int
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-    reasoning_tokens: int
-    prompt_cache_read_tokens: int
-    prompt_cache_write_tokens: int
-    prompt_audio_tokens: int
-    completion_audio_tokens: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    total_tokens: int | None
+    reasoning_tokens: int | None
+    prompt_cache_read_tokens: int | None
+    prompt_cache_write_tokens: int | None
+    prompt_audio_tokens: int | None
+    completion_audio_tokens: int | None
     unknown_tokens: int
     estimated_tokens: int
     latency: float | None
@@ -53,10 +53,11 @@ class Amounts(Struct, frozen=True, kw_only=True):
 
 
 _SHOWN: Final = frozenset(Amounts.__struct_fields__)
+_TOKENS: Final = tuple(name for name in TOKENS if name in _SHOWN)
 SHOWN: Final = (
     "requests",
     "errors",
-    *(name for name in TOKENS if name in _SHOWN),
+    *_TOKENS,
     *(name for name in SUMS[SUMS.index("unknown_tokens") :]),
 )
 """The sums that `Amounts` are made of."""
@@ -67,6 +68,7 @@ def amounts(sums: Mapping[str, int] | None) -> dict[str, int | float | None]:
     known: Sums = {**_NOTHING, **(sums or {})}
     requests = known["requests"]
     made: dict[str, int | float | None] = {name: known[name] for name in SUMS if name in _SHOWN}
+    made |= {name: known_sum(known[name], known["unknown_tokens"], requests) for name in _TOKENS}
     return made | {
         "error_rate": _part(known["errors"], requests),
         "cost": dollars(known_sum(known["cost_nano_usd"], known["unknown_costs"], requests)),
