@@ -36,7 +36,7 @@ from helicone_gw_logging.query.sums import summed
 from helicone_gw_logging.query.wanted import Wanted
 from helicone_gw_logging.query.zoning import zoned
 from helicone_gw_logging.tables import REQUEST
-from helicone_gw_logging.totals import SESSION, USER
+from helicone_gw_logging.totals import USER
 from tests.plugins.logging.test_scale import DAYS, START, fill
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ ROUNDS = 3
 SCOPE, HOUR = Scope(), 3_600_000
 MONTH = Span(START + 123_456, START + DAYS * 24 * HOUR - 7 * 60_000)
 DAY = Span(MONTH.end - 24 * HOUR, MONTH.end)
+PAST = Span(MONTH.start + 24 * HOUR, MONTH.start + 48 * HOUR)
 
 
 def rmt(**columns: Any) -> Any:
@@ -109,6 +110,10 @@ def searched(filter: Any) -> Ask:
         return await search(connection, SCOPE, some, Order(), limit=50, seconds=0.1, monotonic=time.monotonic)
 
     return ask
+
+
+def listed(span: Span, order: sessions.Order = lambda columns: [columns.last_at.desc()]) -> Ask:
+    return lambda connection: sessions.find(connection, sessions.Sessions(SCOPE, span), order, 50, 0)
 
 
 def distributed(wanted: sessions.Sessions) -> Ask:
@@ -174,7 +179,10 @@ QUESTIONS: dict[str, tuple[Ask, float]] = {
     "top values of a property": (top("property", "app"), 50),
     "top errors of a day": (top("error", "", "requests", DAY), 50),
     "top errors of a month": (top("error", "", "requests"), 100),
-    "sessions": (lambda c: sessions.find(c, sessions.Sessions(SCOPE, MONTH), [SESSION.c.last_at.desc()], 50, 0), 50),
+    "sessions": (listed(MONTH), 50),
+    "sessions: of a day long past": (listed(PAST), 50),
+    "sessions: ... by cost": (listed(PAST, lambda columns: [columns.cost_nano_usd.desc(), columns.session_id]), 100),
+    "sessions: ... how many": (lambda c: sessions.count(c, sessions.Sessions(SCOPE, PAST)), 50),
     "sessions: names": (lambda c: sessions.names(c, sessions.Sessions(SCOPE, MONTH), "", 50), 50),
     "sessions: how they are distributed": (distributed(sessions.Sessions(SCOPE, MONTH)), 50),
     "sessions: ... of one name": (distributed(sessions.Sessions(SCOPE, MONTH, name="name-7")), 50),

@@ -23,7 +23,7 @@ from helicone_gw_logging.query.spans import Span
 from helicone_gw_logging.query.tree import Node, tree
 from helicone_gw_logging.rendering import dollars, printable
 from helicone_gw_logging.times import local, parse_since
-from helicone_gw_logging.totals import SESSION, TOKENS
+from helicone_gw_logging.totals import TOKENS
 
 _WIDE = 240
 _EVER = 1 << 62
@@ -56,7 +56,7 @@ def commands() -> typer.Typer:
 
         async def work(database: Database) -> list[Row]:
             async with database.connect() as connection:
-                return await query.find(connection, wanted, [SESSION.c.last_at.desc()], limit, 0)
+                return await query.find(connection, wanted, lambda columns: [columns.last_at.desc()], limit, 0)
 
         found = LOG.read(context, work, None)
         if found is None:

@@ -61,8 +61,8 @@ async def plainly(database: Database, span: Span, part: str) -> list[dict[str, A
             )
             told["first_used"] = min(told["first_used"], row.first_at)
             told["last_used"] = max(told["last_used"], row.last_at)
-            cost = row.cost_nano_usd, row.unknown_costs
-            told["sums"].append((1, row.requests, *cost, row.latency_sum, row.latency_count))
+            costs = row.cost_nano_usd, row.unknown_costs
+            told["sums"].append((1, row.requests, *costs, row.latency_sum, row.latency_count))
     rows = []
     for name, told in found.items():
         count, requests, cost, unknown, latency, latencies = map(sum, zip(*told.pop("sums"), strict=True))

@@ -19,10 +19,11 @@ class Amounts(Struct, frozen=True, kw_only=True):
     """What requests come to.
 
     ``cost`` and tokens are what is known of them, cost in dollars, and null where there are requests and nothing is
-    known; ``unknown_costs`` and ``unknown_tokens`` say of how many requests it is not known, ``estimated_tokens`` of how
-    many it was estimated. Tokens are the providers' totals: cached and audio input is part of ``prompt_tokens``,
-    reasoning of ``completion_tokens``. ``latency`` and ``time_to_first_token`` are averages in milliseconds. ``errors`` ended
-    otherwise than well, ``rate_limited`` were refused by a limit of the gateway. ``saved...`` is what caches spared.
+    known; ``unknown_costs`` and ``unknown_tokens`` say of how many requests it is not known, ``estimated_tokens`` of
+    how many it was estimated. Tokens are the providers' totals: cached and audio input is part of ``prompt_tokens``,
+    reasoning of ``completion_tokens``. ``latency`` and ``time_to_first_token`` are averages in milliseconds. ``errors``
+    ended otherwise than well, ``rate_limited`` were refused by a limit of the gateway. ``saved...`` is what caches
+    spared.
     """
 
     requests: int

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
@@ -25,7 +27,6 @@ from helicone_gw_logging.query.spans import Span
 from helicone_gw_logging.query.spread import Percentile
 from helicone_gw_logging.query.spreads import spreads
 from helicone_gw_logging.times import iso
-from helicone_gw_logging.totals import SESSION
 
 ROUTES = Routes("sessions")
 
@@ -60,15 +61,15 @@ SortBy = Literal[
     "avg_latency",
     "duration",
 ]
-_COLUMNS: Final[dict[SortBy, ColumnElement[Any]]] = {
-    "created_at": SESSION.c.first_at,
-    "latest_request_created_at": SESSION.c.last_at,
-    "total_requests": SESSION.c.requests,
-    "errors": SESSION.c.errors,
-    "total_cost": SESSION.c.cost_nano_usd,
-    "total_tokens": SESSION.c.total_tokens,
-    "avg_latency": SESSION.c.latency_sum * 1.0 / func.nullif(SESSION.c.latency_count, 0),
-    "duration": SESSION.c.last_at - SESSION.c.first_at,
+_COLUMNS: Final[dict[SortBy, Callable[[Any], ColumnElement[Any]]]] = {
+    "created_at": attrgetter("first_at"),
+    "latest_request_created_at": attrgetter("last_at"),
+    "total_requests": attrgetter("requests"),
+    "errors": attrgetter("errors"),
+    "total_cost": attrgetter("cost_nano_usd"),
+    "total_tokens": attrgetter("total_tokens"),
+    "avg_latency": lambda columns: columns.latency_sum * 1.0 / func.nullif(columns.latency_count, 0),
+    "duration": lambda columns: columns.last_at - columns.first_at,
 }
 
 
@@ -94,16 +95,20 @@ class SessionQuery(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         node = read_filter(self.filter)
         return Sessions(call.scope, self.timeFilter.span(), node, self.search, self.nameEquals)
 
+    def order(self, columns: Any) -> Sequence[ColumnElement[Any]]:
+        """What the list is sorted by, of columns of sessions."""
+        column = _COLUMNS[self.sort](columns)
+        ordered = [column.asc().nulls_last() if self.direction == "asc" else column.desc().nulls_last()]
+        if self.sort != "latest_request_created_at":
+            ordered.append(columns.last_at.desc())
+        return [*ordered, columns.session_id]
+
 
 @ROUTES.post("/v1/session/query", body=SessionQuery, data=list[SessionRow])
 async def listed(call: Call, body: SessionQuery) -> list[SessionRow]:
     """Sessions, with what their requests come to."""
-    wanted, column = body.wanted(call), _COLUMNS[body.sort]
-    order = [column.asc().nulls_last() if body.direction == "asc" else column.desc().nulls_last()]
-    if body.sort != "latest_request_created_at":
-        order.append(SESSION.c.last_at.desc())
     async with reading(call.database) as connection:
-        found = await query.find(connection, wanted, [*order, SESSION.c.session_id], body.limit, body.offset)
+        found = await query.find(connection, body.wanted(call), body.order, body.limit, body.offset)
     return [session_row(one) for one in found]
 
 

@@ -7,7 +7,7 @@ end is; these are looked for where notes say that there may be any.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -85,17 +85,21 @@ class Frame(Struct, frozen=True):
         edge = min(self.first, self.behind) * HOUR_MS
         if self.start < edge:
             beside.append(and_(self.start <= _AT, edge > _AT))
-        pieces = ranges(hour for hour in later if self._may_be(noted.get(hour)))
-        if len(pieces) > _MOST_PIECES:
-            pieces = [(pieces[0][0], pieces[-1][1])]
+        pieces = self._pieces(later, noted)
         # How many were heard of is told by an index, how many of them began before the end is not.
         number = await self._number(connection, beside, FEW_SESSIONS)
         searched = await self._number(connection, [*map(self._since, pieces)], SEARCHED * FEW_SESSIONS)
         if number + searched // SEARCHED >= FEW_SESSIONS:
             return None
-        behind = [and_(self._since(piece), SESSION.c.first_at < self.end) for piece in pieces]
-        inside = and_(self.start <= _AT, self.behind * HOUR_MS > _AT)
-        return Heard(ranges(told), [*beside, *behind], [inside, *behind])
+        behind = self._behind(pieces)
+        return Heard(ranges(told), [*beside, *behind], [self._inside(), *behind])
+
+    async def every(self, connection: AsyncConnection) -> Sequence[ColumnElement[bool]]:
+        """All of its sessions, one by one: several conditions, of which no two hold for the same."""
+        later = self._hours_behind()
+        days = {hour // HOURS for hour in later}
+        noted = await noted_hours(connection, self.scope.organization, days, by_name=False)
+        return [self._inside(), *self._behind(self._pieces(later, noted))]
 
     def _hours_behind(self) -> Collection[int]:
         """The hours behind the whole ones in which there may be sessions that began before the end."""
@@ -104,6 +108,17 @@ class Frame(Struct, frozen=True):
         day = self.behind // HOURS
         later = (hour for each in self.later for hour in range(each * HOURS, (each + 1) * HOURS))
         return {*range(self.behind, (day + 1) * HOURS), *later}
+
+    def _pieces(self, hours: Iterable[int], noted: Mapping[int, Noted]) -> list[tuple[int, int]]:
+        """Those of ``hours`` in which there may be sessions that began before the end, few ranges of them."""
+        pieces = ranges(hour for hour in hours if self._may_be(noted.get(hour)))
+        return pieces if len(pieces) <= _MOST_PIECES else [(pieces[0][0], pieces[-1][1])]
+
+    def _inside(self) -> ColumnElement[bool]:
+        return and_(self.start <= _AT, self.behind * HOUR_MS > _AT)
+
+    def _behind(self, pieces: Iterable[tuple[int, int]]) -> list[ColumnElement[bool]]:
+        return [and_(self._since(piece), SESSION.c.first_at < self.end) for piece in pieces]
 
     def _may_be(self, hour: Noted | None) -> bool:
         assert self.end is not None

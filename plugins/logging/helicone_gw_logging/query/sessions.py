@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    FromClause,
     Select,
     and_,
     delete,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from helicone_gw_logging.measures import DAY_MS
 from helicone_gw_logging.noted import SESSION_CHANGE, SESSION_HOUR
 from helicone_gw_logging.query.heard import frame
 from helicone_gw_logging.query.nodes import ALL, Both, Condition, Node
@@ -38,6 +40,12 @@ if TYPE_CHECKING:
 
     from helicone_gw import Database
 
+Order = Callable[[Any], Sequence[Any]]
+"""What sessions are sorted by, of the columns of `totals.SESSION` or of a part of its rows."""
+
+MANY: Final = 10_000
+"""Sessions that were heard of since a time, among which those that began before its end are not looked for one by one:
+as many cost two milliseconds."""
 _OWN: Final = {"session_id": SESSION.c.session_id, "session_name": func.nullif(SESSION.c.session_name, "")}
 
 
@@ -58,11 +66,13 @@ class Sessions(Struct, frozen=True):
         """Whether all sessions of a time are asked for, or all with one name."""
         return self.filter == ALL and not self.search
 
-    def where(self) -> ColumnElement[bool]:
-        """As a condition over `totals.SESSION`."""
+    def where(self, among: ColumnElement[bool] | None = None) -> ColumnElement[bool]:
+        """As a condition over `totals.SESSION`; ``among`` says which sessions of the time, in place of all."""
         columns = SESSION.c
         clauses: list[ColumnElement[bool]] = [self.scope.of(SESSION)]
-        if self.span is not None:
+        if among is not None:
+            clauses.append(among)
+        elif self.span is not None:
             clauses += [columns.last_at >= self.span.start, columns.first_at < self.span.end]
         if self.search:
             clauses.append(or_(contains(columns.session_id, self.search), contains(columns.session_name, self.search)))
@@ -100,25 +110,51 @@ def _of_session(condition: Condition) -> ColumnElement[bool]:
     return compare(SESSION.c[column] if condition.field.source == "session" else _OWN[column], condition)
 
 
-async def find(
-    connection: AsyncConnection, wanted: Sessions, order: Sequence[Any], limit: int, offset: int
-) -> list[Row]:
+async def find(connection: AsyncConnection, wanted: Sessions, order: Order, limit: int, offset: int) -> list[Row]:
     """Sessions by column, with their tags, in ``order``."""
-    tag = (
-        select(SESSION_TAG.c.tag)
-        .where(
-            SESSION_TAG.c.organization_id == SESSION.c.organization_id,
-            SESSION_TAG.c.session_id == SESSION.c.session_id,
-        )
-        .scalar_subquery()
-    )
-    page = select(SESSION, tag.label("tag")).where(wanted.where()).order_by(*order).limit(limit).offset(offset)
+    pieces = await _pieces(connection, wanted)
+    every: FromClause = SESSION
+    if len(pieces) > 1:
+        first = [select(SESSION).where(piece).order_by(*order(SESSION.c)).limit(limit + offset) for piece in pieces]
+        every = union_all(*(select(some.subquery()) for some in first)).subquery()
+    of_it = SESSION_TAG.c.organization_id == every.c.organization_id, SESSION_TAG.c.session_id == every.c.session_id
+    tag = select(SESSION_TAG.c.tag).where(*of_it).scalar_subquery()
+    page = select(every, tag.label("tag")).order_by(*order(every.c)).limit(limit).offset(offset)
+    if len(pieces) == 1:
+        page = page.where(*pieces)
     return [row._asdict() for row in await connection.execute(page)]
 
 
 async def count(connection: AsyncConnection, wanted: Sessions) -> int:
     """How many there are."""
-    return int(await connection.scalar(select(func.count()).select_from(SESSION).where(wanted.where())) or 0)
+    numbers = [
+        select(func.count()).select_from(SESSION).where(piece).scalar_subquery()
+        for piece in await _pieces(connection, wanted)
+    ]
+    return sum(map(int, (await connection.execute(select(*numbers))).one()))
+
+
+async def _pieces(connection: AsyncConnection, wanted: Sessions) -> list[ColumnElement[bool]]:
+    """The sessions that are wanted, as conditions of which no two hold for the same.
+
+    Those of a time that is long past are not looked for among all that were heard of since, unless these have nearly as
+    many names: an index tells when sessions began, and sums of names tell it of whole days.
+    """
+    span = wanted.span
+    if span is not None:
+        sessions = await _number(connection, wanted.scope.of(SESSION), SESSION.c.last_at >= span.end)
+        days = wanted.scope.of(NAME_DAY), NAME_DAY.c.day >= span.end // DAY_MS
+        if sessions == MANY and await _number(connection, *days) < MANY:
+            inside = await frame(connection, wanted.scope, span)
+            if inside is not None:
+                return [wanted.where(piece) for piece in await inside.every(connection)]
+    return [wanted.where()]
+
+
+async def _number(connection: AsyncConnection, *where: ColumnElement[bool]) -> int:
+    """How many rows there are for which this holds, `MANY` at most."""
+    some = select(literal_column("1")).where(*where).limit(MANY).subquery()
+    return await connection.scalar(select(func.count()).select_from(some)) or 0
 
 
 async def names(connection: AsyncConnection, wanted: Sessions, part: str, limit: int) -> list[Row]:
