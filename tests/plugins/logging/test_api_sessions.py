@@ -282,6 +282,30 @@ async def test_what_a_user_cost_is_unknown_where_nothing_of_it_is_known(
             assert {user["user_id"]: user["cost"] for user in found} == {"ann": None, "bob": 0, "eve": 1}
 
 
+async def test_a_users_tokens_are_unknown_where_nothing_of_them_is_known(
+    running: RunningGateway, exchange: Build
+) -> None:
+    used: dict[str, list[dict[str, Any]]] = {"ann": [{"usage": None}, {"usage": None}], "bob": [{"usage": None}, {}]}
+    done = [
+        exchange(headers={"Helicone-User-Id": user}, received_at=START, cost=None, **options)
+        for user, each in used.items()
+        for options in each
+    ]
+    await log_all(running.gateway.database, done)
+    during = {"timeFilter": {"startTimeUnixSeconds": START, "endTimeUnixSeconds": START + 1}}
+    everything: list[dict[str, Any]] = [{}, during]
+    for asked in everything:
+        users = {one["user_id"]: one for one in await ask(running, "POST", "/v1/user/query", asked)}
+        assert (users["ann"]["prompt_tokens"], users["ann"]["completion_tokens"]) == (None, None)
+        assert (users["bob"]["prompt_tokens"], users["bob"]["completion_tokens"]) == (10, 5)
+        measured = await ask(running, "POST", "/v1/user/metrics/query", {"filter": "all", **asked})
+        told = {
+            user["id"]: (user["total_prompt_tokens"], user["average_tokens_per_request"], user["unknown_tokens"])
+            for user in measured["users"]
+        }
+        assert told == {"ann": (None, None, 2), "bob": (10, 7.5, 1)}
+
+
 async def test_other_organizations_see_none_of_them(tmp_path: Path, exchange: Build) -> None:
     plugins: list[Any] = ["logging", {"security": {"keys": KEYS}}]
     async with GatewayFactory(tmp_path)(plugins) as running:

@@ -11,6 +11,7 @@ from helicone_gw_logging.api.histograms import HistogramRow, histogram
 from helicone_gw_logging.api.routes import Call, Refused, Routes
 from helicone_gw_logging.api.rows import dollars
 from helicone_gw_logging.api.schemas import FilterBody
+from helicone_gw_logging.measures import known_sum
 from helicone_gw_logging.query import users as query
 from helicone_gw_logging.query.filters import read_filter
 from helicone_gw_logging.query.nodes import ALL
@@ -70,12 +71,12 @@ class UserQuery(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class UserCount(Struct, frozen=True, kw_only=True):
-    """What a user's requests come to; ``cost`` is dollars, as far as it is known, null where nothing of it is."""
+    """What a user's requests come to as far as it is known, null where nothing is; ``cost`` is dollars."""
 
     user_id: str
     count: int
-    prompt_tokens: int
-    completion_tokens: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
     cost: float | None
 
 
@@ -94,8 +95,8 @@ async def listed(call: Call, body: UserQuery) -> list[UserCount]:
         UserCount(
             user_id=user.user_id,
             count=user.requests,
-            prompt_tokens=user.prompt_tokens,
-            completion_tokens=user.completion_tokens,
+            prompt_tokens=_tokens(user, user.prompt_tokens),
+            completion_tokens=_tokens(user, user.completion_tokens),
             cost=_cost(user),
         )
         for user in found
@@ -144,9 +145,9 @@ class UserMetricsQuery(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class UserMetrics(Struct, frozen=True, kw_only=True):
-    """A user. ``active_for`` is the number of days (of UTC) with requests, ``cost`` dollars as far as it is known.
+    """A user. ``active_for`` is the number of days (of UTC) with requests, ``cost`` dollars.
 
-    It is null where it is known of none of the requests.
+    Cost and tokens are what is known of them, null where they are known of none of the requests.
     """
 
     id: str
@@ -157,11 +158,12 @@ class UserMetrics(Struct, frozen=True, kw_only=True):
     total_requests: int
     errors: int
     average_requests_per_day_active: float
-    average_tokens_per_request: float
-    total_completion_tokens: int
-    total_prompt_tokens: int
+    average_tokens_per_request: float | None
+    total_completion_tokens: int | None
+    total_prompt_tokens: int | None
     cost: float | None
     unknown_costs: int
+    unknown_tokens: int
 
 
 class UserList(Struct, frozen=True, kw_only=True):
@@ -228,6 +230,7 @@ async def overview(call: Call, body: OverviewQuery) -> UserOverview:
 
 
 def _shown(user: User) -> UserMetrics:
+    tokens = _tokens(user, user.total_tokens)
     return UserMetrics(
         id=user.user_id,
         user_id=user.user_id,
@@ -237,14 +240,18 @@ def _shown(user: User) -> UserMetrics:
         total_requests=user.requests,
         errors=user.errors,
         average_requests_per_day_active=user.requests / max(1, user.days),
-        average_tokens_per_request=user.total_tokens / max(1, user.requests),
-        total_completion_tokens=user.completion_tokens,
-        total_prompt_tokens=user.prompt_tokens,
+        average_tokens_per_request=None if tokens is None else tokens / max(1, user.requests),
+        total_completion_tokens=_tokens(user, user.completion_tokens),
+        total_prompt_tokens=_tokens(user, user.prompt_tokens),
         cost=_cost(user),
         unknown_costs=user.unknown_costs,
+        unknown_tokens=user.unknown_tokens,
     )
 
 
 def _cost(user: User) -> float | None:
-    nothing_known = user.unknown_costs >= user.requests and not user.cost_nano_usd
-    return None if nothing_known else dollars(user.cost_nano_usd)
+    return dollars(known_sum(user.cost_nano_usd, user.unknown_costs, user.requests))
+
+
+def _tokens(user: User, total: int) -> int | None:
+    return known_sum(total, user.unknown_tokens, user.requests)

@@ -37,6 +37,7 @@ SUMS: Final = (
     "total_tokens",
     "cost_nano_usd",
     "unknown_costs",
+    "unknown_tokens",
 )
 
 
@@ -58,6 +59,7 @@ class User(Struct, frozen=True, kw_only=True):
     total_tokens: int
     cost_nano_usd: int
     unknown_costs: int
+    unknown_tokens: int
 
 
 class Users(Struct, frozen=True):
