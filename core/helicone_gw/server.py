@@ -1,9 +1,10 @@
-"""Runs the application: sockets, signals, reloads, and the HTTP server that the configuration names."""
+"""Runs the application: signals, reloads, and the HTTP server that the configuration names."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import multiprocessing
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -13,12 +14,13 @@ import structlog
 from helicone_gw.app import App
 from helicone_gw.asgi.types import Receive, Scope, Send
 from helicone_gw.config import GatewayConfig
-from helicone_gw.engines import BACKLOG, load_engine
+from helicone_gw.engines import load_engine
 from helicone_gw.engines.http1.lane import LANES
 from helicone_gw.engines.tls import server_context
 from helicone_gw.errors import ConfigError
 from helicone_gw.gateway import Gateway
 from helicone_gw.measurement import Measurement, measured
+from helicone_gw.sockets import listen, url_of
 
 log = structlog.get_logger("helicone_gw.server")
 
@@ -30,49 +32,6 @@ _SOON = 0.1
 
 Build = Callable[[], Gateway]
 Listening = Callable[[Gateway, str], None]
-
-
-def listen(config: GatewayConfig, *, shared: bool = False) -> socket.socket:
-    """A bound, listening socket. ``shared`` lets several workers listen on the same port.
-
-    Raises `ConfigError` when the address cannot be had.
-    """
-    host, port = config.server.host, config.server.port
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if shared:
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            listener.bind(address)
-            listener.listen(BACKLOG)
-        except BaseException:
-            listener.close()
-            raise
-    except OSError as problem:
-        reason = problem.strerror or str(problem)
-        raise ConfigError(
-            [f"server: cannot listen on {host}:{port}: {reason}; choose another server.port"]
-        ) from problem
-    listener.setblocking(False)
-    return listener
-
-
-def url_of(listener: socket.socket, *, tls: bool = False) -> str:
-    """The address under which ``listener`` is reached."""
-    host, port = listener.getsockname()[:2]
-    return url_at(host, port, tls=tls)
-
-
-def url_at(host: str, port: int, *, tls: bool = False) -> str:
-    """The address under which a server on ``host`` (a name or an address) and ``port`` is reached from this machine."""
-    scheme = "https" if tls else "http"
-    host = host.removeprefix("[").removesuffix("]")
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - where to reach it, not where to bind
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 class Serving:
@@ -272,6 +231,15 @@ async def _until_signalled(build: Build, listener: socket.socket, started: Liste
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if (parent := multiprocessing.parent_process()) is not None:
+        # A worker whose parent was killed would keep the port, and nobody could stop or replace it any more.
+        loop.add_reader(parent.sentinel, _orphaned, parent.sentinel, stop)
     with listener:
         await serve(build, listener, stop, started, mount_later=mount_later)
     return 0
+
+
+def _orphaned(sentinel: int, stop: asyncio.Event) -> None:
+    asyncio.get_running_loop().remove_reader(sentinel)
+    log.error("the program that started this worker has ended; the worker stops")
+    stop.set()

@@ -14,7 +14,7 @@ import structlog
 
 from helicone_gw.config import GatewayConfig
 from helicone_gw.errors import ConfigError
-from helicone_gw.server import listen, url_of
+from helicone_gw.sockets import claim, url_of
 
 log = structlog.get_logger("helicone_gw.workers")
 
@@ -34,17 +34,17 @@ def run_workers(config: GatewayConfig, path: str, work: Work, started: Callable[
     """
     if not hasattr(socket, "SO_REUSEPORT"):
         raise ConfigError(["server.workers: this system has no SO_REUSEPORT; use workers: 1"])
-    with listen(config, shared=True) as probe:
-        port, url = probe.getsockname()[1], url_of(probe, tls=config.server.tls is not None)
-    workers = _Workers(work, path, port)
-    signal.signal(signal.SIGTERM, workers.stop)
-    signal.signal(signal.SIGINT, workers.stop)
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, workers.reload)
-    for _ in range(config.server.workers):
-        workers.start()
-    started(url)
-    return workers.watch()
+    with claim(config) as claimed:
+        port, url = claimed.getsockname()[1], url_of(claimed, tls=config.server.tls is not None)
+        workers = _Workers(work, path, port)
+        signal.signal(signal.SIGTERM, workers.stop)
+        signal.signal(signal.SIGINT, workers.stop)
+        if hasattr(signal, "SIGHUP"):
+            signal.signal(signal.SIGHUP, workers.reload)
+        for _ in range(config.server.workers):
+            workers.start()
+        started(url)
+        return workers.watch()
 
 
 class _Workers:

@@ -19,7 +19,8 @@ from helicone_gw.commands.loading import build_gateway, load
 from helicone_gw.commands.sharing import sharing
 from helicone_gw.config import ServerConfig, StoreConfig, UpstreamConfig
 from helicone_gw.database import Database
-from helicone_gw.server import listen, serve, url_at, url_of
+from helicone_gw.server import serve
+from helicone_gw.sockets import listen, url_at, url_of
 from tests.fixtures.redis_server import RedisServer
 
 

@@ -1,9 +1,8 @@
-"""The application in service: reloading swaps it whole or not at all; and where a server is reached."""
+"""The application in service: reloading swaps it whole or not at all; pages wait for their routes."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +11,8 @@ from quart import Blueprint
 from structlog.testing import capture_logs
 
 from helicone_gw import ConfigError, Gateway, GatewayConfig, Plugin, PluginConfig, hookimpl, server
-from helicone_gw.server import Serving, listen, url_at, url_of
+from helicone_gw.server import Serving
+from helicone_gw.sockets import listen
 
 
 def config(**server: Any) -> GatewayConfig:
@@ -94,44 +94,6 @@ async def test_a_gateway_whose_routes_cannot_be_mounted_is_stopped_again() -> No
         await service.start()
     assert plugin.log == ["stopped"]
     await service.stop()
-
-
-@pytest.mark.parametrize(
-    ("host", "url"),
-    [
-        ("127.0.0.1", "http://127.0.0.1:8787"),
-        ("0.0.0.0", "http://127.0.0.1:8787"),
-        ("::", "http://[::1]:8787"),
-        ("::1", "http://[::1]:8787"),
-        ("[::1]", "http://[::1]:8787"),
-        ("gateway.example", "http://gateway.example:8787"),
-    ],
-)
-def test_the_url_of_an_address(host: str, url: str) -> None:
-    assert url_at(host, 8787) == url
-
-
-def test_the_url_of_an_address_behind_a_certificate() -> None:
-    assert url_at("0.0.0.0", 8787, tls=True) == "https://127.0.0.1:8787"
-    assert url_at("::", 8787, tls=True) == "https://[::1]:8787"
-
-
-def test_a_listener_says_where_it_is() -> None:
-    with listen(config(port=0)) as listener:
-        port = listener.getsockname()[1]
-        assert url_of(listener) == f"http://127.0.0.1:{port}"
-        with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1:{port}: .*; choose another server.port"):
-            listen(config(port=port))
-        with socket.create_connection(("127.0.0.1", port)):
-            pass
-
-
-def test_workers_share_a_port() -> None:
-    with (
-        listen(config(port=0), shared=True) as first,
-        listen(config(port=first.getsockname()[1]), shared=True) as second,
-    ):
-        assert first.getsockname() == second.getsockname()
 
 
 class Paged(Plugin):

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 from quart import Blueprint, Response
 
 from helicone_gw import Gateway, GatewayConfig, Plugin, PluginConfig, hookimpl
-from helicone_gw.server import listen, serve
+from helicone_gw.server import serve
+from helicone_gw.sockets import listen
 
 
 class Following(Plugin):

@@ -15,7 +15,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from helicone_gw import Exchange, Gateway, Plugin, Target, hookimpl
-from helicone_gw.server import listen, serve
+from helicone_gw.server import serve
+from helicone_gw.sockets import listen
 from helicone_gw.store import StoreStats
 from helicone_gw.testing import GatewayFactory, ScriptedProvider, usual_answer
 from tests.core.store.helpers import ADD

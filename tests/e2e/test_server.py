@@ -113,6 +113,36 @@ async def test_workers_share_the_port_and_a_dead_one_is_replaced(start: Start, c
         assert await program.ended() == 0
 
 
+async def test_workers_of_another_gateway_do_not_get_its_port(start: Start, tmp_path: Path) -> None:
+    async with start({"server": {"workers": 2}}) as program:
+        await _children(program.process.pid, 2)
+        file = tmp_path / "second.yaml"
+        for workers in (2, 1):
+            file.write_text(f"server: {{port: {program.port}, workers: {workers}}}")
+            code, output = await _run("--config", file, cwd=tmp_path)
+            assert code == 2
+            assert f"cannot listen on 127.0.0.1:{program.port}: Address already in use; stop the program" in output
+        program.signal(signal.SIGTERM)
+        assert await program.ended() == 0
+
+
+async def test_workers_whose_parent_is_killed_leave_the_port(start: Start) -> None:
+    async with start({"server": {"workers": 2}}) as program:
+        workers = await _children(program.process.pid, 2)
+        program.signal(signal.SIGKILL)
+        assert await program.ended() == -signal.SIGKILL
+        async with asyncio.timeout(30):
+            while any(_runs(worker) for worker in workers):
+                await asyncio.sleep(0.05)
+
+
+def _runs(process: int) -> bool:
+    try:
+        return b"spawn_main" in Path(f"/proc/{process}/cmdline").read_bytes()  # empty, once it is a zombie
+    except OSError:
+        return False
+
+
 async def _children(parent: int, count: int) -> list[int]:
     """Worker processes (not multiprocessing's own helper) of ``parent``, once there are ``count``."""
     async with asyncio.timeout(30):

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from helicone_gw.commands.loading import Loaded, locate
 from helicone_gw.routing import DEMO_PROVIDER
-from helicone_gw.server import url_at
+from helicone_gw.sockets import url_at
 
 SESSION = {"helicone-user-id": "demo-user", "helicone-session-id": "demo", "helicone-session-name": "Demo"}
 
