@@ -113,6 +113,14 @@ class ChoicesReader:
             return None
         return read_openai_usage(self._usage, service_tier=self._service_tier)
 
+    @property
+    def finished(self) -> bool:
+        """See `StreamReader.finished`: SDKs take the end of the body for ``[DONE]``, which some providers never send.
+
+        Then every choice that was seen has its finish reason.
+        """
+        return self.complete or (self.stop_reason is not None and not any(self._open.values()))
+
     def feed(self, event: bytes) -> EventFacts:
         """See `StreamReader.feed`."""
         data = event_data(event)

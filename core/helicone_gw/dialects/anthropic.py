@@ -119,6 +119,11 @@ class MessagesReader:
         usage = anthropic_usage(self._usage)
         return usage if usage is None or self._counted else replace(usage, output_tokens=None)
 
+    @property
+    def finished(self) -> bool:
+        """See `StreamReader.finished`: a message without its ``message_stop`` is none yet, whatever its stop reason."""
+        return self.complete
+
     def feed(self, event: bytes) -> EventFacts:
         """See `StreamReader.feed`."""
         data = event_data(event)

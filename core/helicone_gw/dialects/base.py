@@ -64,6 +64,13 @@ class NeverRepeating:
 
     ends_with: tuple[bytes, ...] = ()
     """See `StreamReader.ends_with`."""
+    complete = False
+    """See `StreamReader.complete`."""
+
+    @property
+    def finished(self) -> bool:
+        """See `StreamReader.finished`: clients wait for the dialect's own end."""
+        return self.complete
 
     def repeated(self, events: bytes, start: int = 0) -> int:
         """See `StreamReader.repeated`."""
@@ -89,6 +96,11 @@ class StreamReader(Protocol):
     @property
     def complete(self) -> bool:
         """Whether the dialect's own end was seen; a stream that stops before is broken, not finished."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing that a client needs is missing if the body ends here: the dialect's own end was seen, or what
+        clients do without it. How the body ended is no proof: one without length or chunks ends wherever it is cut."""
 
     def feed(self, event: bytes) -> EventFacts:
         """Read one whole event (bytes with its blank line). Never raises: what is not understood says nothing."""

@@ -47,6 +47,8 @@ class LiveStream(Struct):
     """A read that was under way when the commit gate gave up waiting."""
     ended: bool = False
     """Whether the provider closed the stream, as opposed to whoever stopped reading it."""
+    torn: bool = False
+    """Whether it closed it in the middle of an event."""
     size: int = 0
     """Bytes that were read."""
     begun: bool = False
@@ -97,7 +99,7 @@ class LiveStream(Struct):
     def whole(self) -> bool:
         """Whether everything came that the dialect needs for an answer, as far as anybody can tell."""
         reader = self.reader
-        return reader is None or reader.complete or (self.ended and reader.stop_reason is not None)
+        return reader is None or (not self.torn and (reader.complete or (self.ended and reader.finished)))
 
     @property
     def at_hand(self) -> bool:

@@ -113,7 +113,7 @@ class Relay:
         reader = live.reader
         if exchange.error is not None:
             return  # The provider's own error event went through; nothing is to be added to it.
-        if torn or (reader is not None and not reader.complete and reader.stop_reason is None):
+        if torn or (reader is not None and not reader.finished):
             raise UpstreamProtocolError("The provider's stream was cut before its end.")
 
     def over(self) -> None:
@@ -125,7 +125,7 @@ class Relay:
         live = self._live
         assert live.translator is not None
         data = live.translator.finish()
-        whole = live.reader is not None and (live.reader.complete or live.reader.stop_reason is not None)
+        whole = live.reader is not None and live.reader.finished
         if whole and not torn and not live.translator.ended and self._exchange.error is None:
             data += live.translator.closing_events("stop")
         return self._hooked(data)
@@ -214,6 +214,7 @@ class Relay:
             return [], False
         reader = self._live.reader
         if reader is not None and _torn(rest):
+            self._live.torn = True
             return [], True
         return self._pass(rest, None if reader is None else reader.feed(rest)), False
 
@@ -282,9 +283,14 @@ class Relay:
 
 
 def _torn(event: bytes) -> bool:
-    """Whether the data of a dialect's event stops in the middle: neither JSON nor ``[DONE]``."""
+    """Whether a dialect's event stops in the middle: in its data, neither JSON nor ``[DONE]``, or before there is any.
+
+    A comment, and what begins like one, is nobody's loss.
+    """
     data = event_data(event)
-    if not data or data.startswith(b"[DONE]"):
+    if not data:
+        return any(line and not line.startswith(b":") for line in event.splitlines())
+    if data.startswith(b"[DONE]"):
         return False
     try:
         msgspec.json.decode(data, type=msgspec.Raw)

@@ -39,6 +39,11 @@ class TranslatedReader:
         return self._facts.complete
 
     @property
+    def finished(self) -> bool:
+        """Whether nothing is missing if the provider's stream ends here."""
+        return self._facts.finished
+
+    @property
     def usage(self) -> Usage | None:
         """Usage as the provider reported it."""
         return self._facts.usage
