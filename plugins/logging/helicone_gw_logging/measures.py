@@ -18,7 +18,9 @@ GRACE_MS = HOUR_MS
 """Milliseconds after the end of a day in which it is left alone: much may still come."""
 LATE_MS = 600_000
 """Milliseconds after the end of an hour in which most of what still belongs to it comes."""
-_MAX_INTEGER = 2**63 - 1
+LARGEST = 10**14
+"""Tokens or nano-dollars (100,000 USD) that are believed of one exchange. Columns hold 64 bits, and so must their sums
+over many exchanges: two rows near that bound would leave everybody's sums inexact, or get later rows refused."""
 
 
 def milliseconds(times: Iterable[float | None]) -> list[int | None]:
@@ -51,8 +53,8 @@ def hours_over(now: float) -> int:
 
 
 def count(value: int | None) -> int | None:
-    """A number of things."""
-    return value if value is None or (isinstance(value, int) and 0 <= value <= _MAX_INTEGER) else None
+    """A number of things, ``None`` where it is beyond belief (`LARGEST`)."""
+    return value if value is None or (isinstance(value, int) and 0 <= value <= LARGEST) else None
 
 
 def tokens(usage: Usage | None) -> tuple[Any, ...]:
@@ -63,7 +65,7 @@ def tokens(usage: Usage | None) -> tuple[Any, ...]:
 def _counts(values: tuple[Any, ...]) -> tuple[int | None, ...]:
     """Each `count` of ``values``. Usually they stay as they are, which is told of all of them together."""
     known = tuple(filter(is_known, values))
-    if _WHOLE.issuperset(map(type, known)) and (not known or (min(known) >= 0 and max(known) <= _MAX_INTEGER)):
+    if _WHOLE.issuperset(map(type, known)) and (not known or (min(known) >= 0 and max(known) <= LARGEST)):
         return values
     return tuple(map(count, values))
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from helicone_gw.model import Usage
-from helicone_gw_logging.measures import TOKEN_COLUMNS, count, duration, milliseconds, tokens
+from helicone_gw_logging.measures import LARGEST, TOKEN_COLUMNS, count, duration, milliseconds, tokens
 from helicone_gw_logging.tables import ATTEMPT, REQUEST
 
 
@@ -27,7 +27,7 @@ def test_durations_are_never_negative() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [(None, None), (0, 0), (-1, None), (2**63 - 1, 2**63 - 1), (2**63, None)]
+    ("value", "expected"), [(None, None), (0, 0), (-1, None), (LARGEST, LARGEST), (LARGEST + 1, None), (2**63, None)]
 )
 def test_counts_fit_their_column(value: int | None, expected: int | None) -> None:
     assert count(value) == expected

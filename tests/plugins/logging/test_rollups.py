@@ -10,6 +10,7 @@ from sqlalchemy import case, func, select
 
 from helicone_gw.database import Database
 from helicone_gw.exchange import Exchange
+from helicone_gw.model import Cost, Usage
 from helicone_gw_logging import vocabulary as vocabulary_module
 from helicone_gw_logging.insert import Knowledge, prepare, write
 from helicone_gw_logging.record import record
@@ -38,6 +39,25 @@ async def test_sums_say_what_the_rows_say(database: Database, exchange: Build) -
     for start in range(0, 300, 70):
         await log(database, made[start : start + 70], vocabulary)
     await check(database)
+
+
+async def test_figures_beyond_belief_spoil_nobodys_sums(database: Database, exchange: Build) -> None:
+    """On Postgres the sum of two of them would refuse every later row of the hour, on SQLite it would be a fraction."""
+    absurd = {"usage": Usage(input_tokens=2**62, output_tokens=2**63 - 1), "cost": Cost(2**63 - 1)}
+    made = [exchange(), *(exchange(**absurd) for _ in range(3)), exchange()]
+    for one in made:
+        await log(database, [one])
+    await log(database, [exchange(**absurd) for _ in range(3)])
+    await check(database)
+    async with database.connect() as connection:
+        (tokens, cost), *others = (
+            await connection.execute(select(ROLLUP.c.prompt_tokens, ROLLUP.c.cost_nano_usd))
+        ).all()
+    assert not others
+    first = made[0]
+    assert first.usage is not None
+    assert first.cost is not None
+    assert (tokens, cost) == (2 * (first.usage.input_tokens or 0), 2 * first.cost.nano_usd)
 
 
 async def test_a_row_that_comes_late_counts_in_the_hour_in_which_it_was_received(
