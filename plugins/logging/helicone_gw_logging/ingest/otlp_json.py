@@ -45,9 +45,7 @@ def spans_of(body: Any) -> list[Span]:
 def _span(raw: dict[str, Any], resource: dict[str, Any]) -> Span:
     status = _object(raw.get("status"))
     failed = status.get("code") in _ERROR
-    started = _nanoseconds(raw.get("startTimeUnixNano"))
-    if started is None:
-        raise Malformed("A span must have startTimeUnixNano.")
+    started = _nanoseconds(raw.get("startTimeUnixNano")) or 0
     ended = _nanoseconds(raw.get("endTimeUnixNano"))
     return Span(
         trace_id=_id(raw.get("traceId"), 32) or "",

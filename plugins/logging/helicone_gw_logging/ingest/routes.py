@@ -39,7 +39,7 @@ _REQUEST_ID = KNOWN.index("request_id")
 _NONE: dict[str, Any] = {}
 _PROTOBUF = "application/x-protobuf"
 _NOT_STORED = "The log has no room for it at the moment."
-_REJECTED = "Times must lie within the last ten years, and the log must have room."
+_REJECTED = "A span must have a start, within the last ten years, and the log must have room."
 
 
 @dataclass(slots=True)

@@ -26,7 +26,8 @@ class SpanEvent(Struct, frozen=True):
 
 
 class Span(Struct, frozen=True):
-    """One span. Ids are hex, times epoch seconds; ``error`` is the status message of a span that failed ("": none)."""
+    """One span. Ids are hex, times epoch seconds (a start of 0: the span does not say); ``error`` is the status message
+    of a span that failed ("": none)."""
 
     trace_id: str
     span_id: str
