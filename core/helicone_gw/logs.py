@@ -29,7 +29,7 @@ _FORMS = re.compile(
 
 
 def configure_logging() -> None:
-    """Set up structlog for the running program.
+    """Set up structlog for the running program; what libraries warn of by Python's own logging goes the same way.
 
     Stack traces never show local variables: they hold credentials. What looks like one in a message is taken out.
     """
@@ -49,6 +49,23 @@ def configure_logging() -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+    logging.getLogger().addHandler(_OF_LIBRARIES)
+
+
+class _Forwarding(logging.Handler):
+    """Hands records of Python's logging to structlog: they would be lines of plain text among the program's own."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log ``record``; one that cannot be told is Python's own to complain of."""
+        level = min(record.levelno // 10 * 10, logging.CRITICAL)
+        try:
+            log = structlog.get_logger(record.name)
+            log.log(level, record.getMessage(), logger=record.name, exc_info=record.exc_info)
+        except Exception:
+            self.handleError(record)
+
+
+_OF_LIBRARIES = _Forwarding(logging.WARNING)
 
 
 def scrub(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import sys
 from collections.abc import Iterator
 
@@ -32,6 +33,7 @@ def fail_with_a_secret() -> None:
 
 def logged(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
     configure_logging()
     log = structlog.get_logger("test")
     log.info("started", url="http://127.0.0.1:8787")
@@ -53,6 +55,28 @@ def test_machines_get_one_json_object_per_line(monkeypatch: pytest.MonkeyPatch) 
     assert failed["level"] == "error"
     assert "ValueError: wrong" in failed["exception"]
     assert "fail_with_a_secret" in failed["exception"]
+
+
+def test_what_libraries_warn_of_goes_the_same_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    logged(stream := io.StringIO(), monkeypatch)
+    configure_logging()  # once more adds nothing
+    stream.seek(0)
+    stream.truncate()
+    library = logging.getLogger("some.library")
+    library.info("nobody's business")
+    library.warning("%s%% of Bearer abcdefgh12345678", 7)
+    try:
+        fail_with_a_secret()
+    except ValueError:
+        library.log(45, "failed", exc_info=True)
+    warned, failed = map(json.loads, stream.getvalue().splitlines())
+    assert (warned["event"], warned["level"], warned["logger"]) == (
+        "7% of Bearer [redacted]",
+        "warning",
+        "some.library",
+    )
+    assert (failed["level"], failed["logger"]) == ("error", "some.library")
+    assert "ValueError: wrong" in failed["exception"]
 
 
 def test_people_get_a_readable_line(monkeypatch: pytest.MonkeyPatch) -> None:

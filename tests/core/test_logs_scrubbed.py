@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import sys
 
 import pytest
@@ -52,6 +53,7 @@ def test_what_does_not(text: str) -> None:
 def test_a_stack_trace_shows_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     output = io.StringIO()
     monkeypatch.setattr(sys, "stderr", output)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
     configure_logging()
     try:
         raise ValueError("cannot use sk-proj-abcdefghijklmnop")

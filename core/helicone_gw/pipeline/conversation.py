@@ -7,6 +7,7 @@ from types import CoroutineType
 
 import structlog
 
+from helicone_gw.chain import Hook
 from helicone_gw.decisions import Fallback, Retry
 from helicone_gw.errors import GatewayError, InternalError, NotFound, UpstreamError
 from helicone_gw.exchange import Exchange
@@ -166,7 +167,7 @@ class Conversation:
                 exchange.substituted = True
                 return Answer.of_response(result, hook.index, services.max_event)
             if not isinstance(result, (Retry, Fallback)):
-                error, after_attempt = wrong_value(hook.plugin, "on_error", result), None
+                error, after_attempt = wrong_value(exchange, hook, result), None
                 continue
             step = None if after_attempt is None else self._step(result, after_attempt)
             if step is not None:
@@ -217,7 +218,7 @@ class Conversation:
             if isinstance(result, CoroutineType) and (result := await result) is None:
                 continue
             if not isinstance(result, Route):
-                raise Raised(wrong_value(hook.plugin, "route_model", result), hook.index)
+                raise Raised(wrong_value(exchange, hook, result), hook.index)
             if result.targets:
                 return result
             raise Raised(NotFound(f"No provider offers model {exchange.request.model!r}."), hook.index)
@@ -227,7 +228,13 @@ class Conversation:
             raise Raised(error, self.depth) from error
 
 
-def wrong_value(plugin: str, hook: str, value: object) -> GatewayError:
+def wrong_value(exchange: Exchange, hook: Hook, value: object) -> GatewayError:
     """The error for a hook that returned what it may not return; it names plugin and hook."""
-    log.error("plugin returned a value of the wrong type", plugin=plugin, hook=hook, type=type(value).__name__)
-    return InternalError(f"Plugin {plugin!r} returned a {type(value).__name__} from {hook}.")
+    log.error(
+        "plugin returned a value of the wrong type",
+        plugin=hook.plugin,
+        hook=hook.name,
+        request_id=exchange.request_id,
+        type=type(value).__name__,
+    )
+    return InternalError(f"Plugin {hook.plugin!r} returned a {type(value).__name__} from {hook.name}.")

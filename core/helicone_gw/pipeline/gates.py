@@ -93,4 +93,4 @@ class Gates:
             if isinstance(problem, GatewayError):
                 raise Raised(problem, gate.layer) from problem
             closed = gate.on_failure == "closed"
-            self._caller.check_failed(self._layers[gate.layer], gate.layer, problem, closed=closed)
+            self._caller.check_failed(self._layers[gate.layer], gate.layer, self._exchange, problem, closed=closed)

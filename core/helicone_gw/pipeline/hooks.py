@@ -128,16 +128,20 @@ class HookCaller:
         except Exception as fault:
             self._count(hook, exchange, fault)
 
-    def check_failed(self, plugin: str, layer: int, fault: BaseException, *, closed: bool) -> None:
+    def check_failed(self, plugin: str, layer: int, exchange: Exchange, fault: BaseException, *, closed: bool) -> None:
         """Count what a check before commit raised in place of a verdict; raises `Raised` where it fails closed."""
         self.faults[plugin, _CHECK] = self.faults.get((plugin, _CHECK), 0) + 1
         away = fault if isinstance(fault, StoreUnavailable) else None
         if away is not None:
             self._tell_store_away(plugin, _CHECK, away, closed=closed)
         else:
-            mode = "closed" if closed else "open"
             log.error(
-                "check before commit failed", plugin=plugin, mode=mode, fault=type(fault).__name__, exc_info=fault
+                "check before commit failed",
+                plugin=plugin,
+                mode="closed" if closed else "open",
+                request_id=exchange.request_id,
+                fault=type(fault).__name__,
+                exc_info=fault,
             )
         if closed:
             failed = f"A check of plugin {plugin!r} failed, and it fails closed."

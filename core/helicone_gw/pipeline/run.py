@@ -114,7 +114,7 @@ class Run:
                 elif isinstance(result, Response):
                     return Answer.of_response(result, hook.index, services.max_event)
                 else:
-                    raise Raised(wrong_value(hook.plugin, "pre_request", result), hook.index)
+                    raise Raised(wrong_value(exchange, hook, result), hook.index)
         except Raised as raised:
             conversation.depth = raised.layer + 1
             raise
@@ -159,7 +159,7 @@ class Run:
             if result is None:
                 continue
             if not isinstance(result, Response):
-                raise Raised(wrong_value(hook.plugin, "on_response", result), hook.index)
+                raise Raised(wrong_value(exchange, hook, result), hook.index)
             if result.stream is not None:
                 return Answer.of_response(result, hook.index, services.max_event)
             exchange.response = response = result

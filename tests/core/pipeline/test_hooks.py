@@ -163,15 +163,15 @@ async def test_the_store_s_absence_is_told_once_per_plugin_and_window(exchange: 
     assert caller.faults == {("plugin 3", "on_x"): 40, ("plugin 4", "on_x"): 40}, "each is counted"
 
 
-def test_a_check_before_commit_without_the_store_is_told_and_answered_as_a_hook_is() -> None:
+def test_a_check_before_commit_without_the_store_is_told_and_answered_as_a_hook_is(exchange: Exchange) -> None:
     clock = VirtualClock()
     caller = HookCaller(clock)
     away = StoreUnavailable("away", retry_after=1.5)
     with capture_logs() as logs:
         for _ in range(4):
             with pytest.raises(Raised) as raised:
-                caller.check_failed("plugin 3", 3, away, closed=True)
-            caller.check_failed("plugin 4", 4, away, closed=False)
+                caller.check_failed("plugin 3", 3, exchange, away, closed=True)
+            caller.check_failed("plugin 4", 4, exchange, away, closed=False)
             clock.advance(0.5)
     error = raised.value.error
     assert (error.status, error.code, raised.value.layer) == (503, "store_unavailable", 3)
@@ -183,13 +183,14 @@ def test_a_check_before_commit_without_the_store_is_told_and_answered_as_a_hook_
     assert caller.faults == {("plugin 3", "before_commit"): 4, ("plugin 4", "before_commit"): 4}
 
 
-def test_a_check_before_commit_that_fails_otherwise_tells_its_fault_to_the_log_alone() -> None:
+def test_a_check_before_commit_that_fails_otherwise_tells_its_fault_to_the_log_alone(exchange: Exchange) -> None:
     caller = HookCaller(VirtualClock())
     with capture_logs() as logs, pytest.raises(Raised) as raised:
-        caller.check_failed("plugin 3", 3, KeyError("a secret"), closed=True)
+        caller.check_failed("plugin 3", 3, exchange, KeyError("a secret"), closed=True)
     assert (raised.value.error.status, raised.value.error.code) == (503, Unavailable("x").code)
     assert "secret" not in raised.value.error.message
     assert (logs[0]["fault"], logs[0]["mode"]) == ("KeyError", "closed")
+    assert logs[0]["request_id"] == exchange.request_id
 
 
 @pytest.mark.virtual_time
