@@ -133,6 +133,22 @@ async def test_what_waits_is_sent_at_the_end_with_the_last_figures(
         assert metrics[name].unit == "s"
 
 
+async def test_who_sends_is_told_apart_across_machines(
+    gateway: GatewayFactory, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two containers have a process of the same number, and one collector."""
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=staging")
+    for host in ("pod-a", "pod-b"):
+        monkeypatch.setattr("socket.gethostname", lambda host=host: host)
+        async with gateway([config(collector, service_name="llm")]) as running:
+            await running.chat()
+    one, other = collector.resources
+    assert one["service.instance.id"] != other["service.instance.id"]
+    assert (one["host.name"], other["host.name"]) == ("pod-a", "pod-b")
+    for resource in (one, other):
+        assert (resource["service.name"], resource["deployment.environment.name"]) == ("llm", "staging")
+
+
 async def test_a_collector_that_hangs_costs_traces_and_no_client(gateway: GatewayFactory, collector: Collector) -> None:
     collector.open.clear()
     settings = config(collector, queue=5, timeout=0.5, metrics=False)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import socket
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -27,6 +29,20 @@ if TYPE_CHECKING:
 
 BATCH = 512
 """Exchanges in one request."""
+
+
+logging.getLogger("opentelemetry.exporter").setLevel(logging.ERROR)  # each of its attempts would be told otherwise
+
+
+def resource_of(service: str, worker: str) -> Resource:
+    """Who sends: this ``worker`` of this machine, and what ``OTEL_RESOURCE_ATTRIBUTES`` says beside that.
+
+    Two senders of one identity would be taken for one whose figures jump; machines may give the same number to a
+    process, and containers do.
+    """
+    host = socket.gethostname()
+    known = {"service.name": service, "service.instance.id": f"{host}-{worker}", "host.name": host}
+    return Resource.create(known)
 
 
 class ExportCounters(Struct):
@@ -58,7 +74,7 @@ class Export:
         self._full = asyncio.Event()
         self._sending = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
-        self._resource = Resource({"service.name": config.service_name, "service.instance.id": worker})
+        self._resource = resource_of(config.service_name, worker)
         endpoint = config.endpoint.rstrip("/")
         settings: dict[str, Any] = {
             "headers": {name: value.get_secret_value() for name, value in config.headers.items()},
