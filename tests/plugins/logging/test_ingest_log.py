@@ -52,6 +52,14 @@ async def test_good_is_200_ok_with_the_id_of_the_request(told: Ingesting, path: 
     assert (row["source"], row["outcome"], row["status"], row["stream"]) == ("async", "ok", 200, False)
 
 
+@pytest.mark.parametrize("field", ["X-Request-Id", "request-id", "x-amzn-RequestId"])
+async def test_the_provider_s_own_id_is_known_where_its_headers_are_told(told: Ingesting, field: str) -> None:
+    body = told.call()
+    body["providerResponse"]["headers"] = {"x-goog-request-id": 5, field: "req_1", "x-other": "y"}
+    (row,) = [await told.log("/oai/v1/log", body)]
+    assert row["provider_request_id"] == "req_1"
+
+
 @pytest.mark.parametrize("path", CUSTOM_TRACE)
 async def test_custom_traces_are_answered_with_nothing(told: Ingesting, path: str) -> None:
     reply = await told.post(path, told.call(provider="OPENAI"))

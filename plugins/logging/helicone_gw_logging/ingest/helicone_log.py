@@ -18,6 +18,9 @@ from helicone_gw_logging.ingest.told import CUSTOM, UNKNOWN_PATH, Told
 _MODEL_IN_PATH = re.compile(r"/(?:engines|models)/([^:/?]+)")
 _SECRET_NAME = re.compile(r"(?:^|[-_])(?:auth|authorization|api[-_]?key|token|secret|password|cookie)$", re.IGNORECASE)
 
+_OWN_IDS = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "x-goog-request-id")
+"""Header fields in which providers give their answers an id, as the core reads them from those that pass through."""
+
 
 class Provider(Protocol):
     """What is asked of a provider of the gateway's catalogue."""
@@ -101,6 +104,7 @@ def told_of(
         first_token_at=first,
         usage=found.usage,
         stop_reason=found.stop_reason,
+        provider_request_id=_own_id(answered.get("headers") or {}),
         secrets=tuple(_secrets(meta, answered.get("headers") or {}, request, headers)),
     )
 
@@ -140,6 +144,11 @@ def _model(request: Mapping[str, Any], url: str) -> str | None:
         return model
     found = _MODEL_IN_PATH.search(url)
     return unquote(found[1]) if found is not None else None
+
+
+def _own_id(headers: Mapping[str, Any]) -> str | None:
+    given = {name.lower(): value for name, value in headers.items() if isinstance(value, str)}
+    return next((given[name] for name in _OWN_IDS if given.get(name)), None)
 
 
 def _secrets(*places: Mapping[str, Any] | Headers) -> Iterator[str]:

@@ -74,6 +74,7 @@ class Told(Struct, frozen=True):
     first_token_at: float | None = None
     usage: Usage | None = None
     stop_reason: str | None = None
+    provider_request_id: str | None = None
     cost: int | None = None
     trace_id: str | None = None
     span_id: str | None = None
@@ -124,7 +125,7 @@ def exchange_of(told: Told, key: GatewayKey | None, prices: Prices, *, max_body:
     target = Target(told.provider, told.asked_model, base_url=told.url)
     attempt = Attempt(1, target, told.started_at, told.first_token_at, told.ended_at, _http_status(told.status))
     attempt.model = told.model or told.asked_model
-    attempt.usage = told.usage
+    attempt.usage, attempt.provider_request_id = told.usage, told.provider_request_id
     attempt.cost = _cost(told, prices)
     kind = _kind(told)
     if kind == "upstream_error":
