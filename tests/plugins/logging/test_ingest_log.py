@@ -60,6 +60,15 @@ async def test_the_provider_s_own_id_is_known_where_its_headers_are_told(told: I
     assert row["provider_request_id"] == "req_1"
 
 
+@pytest.mark.parametrize(
+    ("said", "known"), [(1500, 1500), (2400, 2400), (2600, None), (1_790_000_000_000, None), (-5, None), ("soon", None)]
+)
+async def test_a_first_token_that_came_after_the_end_is_unknown(told: Ingesting, said: Any, known: int | None) -> None:
+    """A client that tells a time in place of a duration would have waited for 56 years."""
+    row = await told.log("/oai/v1/log", told.call({**CHAT, "stream": True}, timing=told.timing(timeToFirstToken=said)))
+    assert (row["latency"], row["time_to_first_token"]) == (1500, known)
+
+
 @pytest.mark.parametrize("path", CUSTOM_TRACE)
 async def test_custom_traces_are_answered_with_nothing(told: Ingesting, path: str) -> None:
     reply = await told.post(path, told.call(provider="OPENAI"))
@@ -429,3 +438,11 @@ async def test_a_message_with_something_missing_is_400(told: Ingesting, part: st
     reply = await told.post("/v1/log/request", message)
     assert reply.status == 400
     assert part in reply.json()["error"]
+
+
+@pytest.mark.parametrize("answered", [{"delayMs": 1e14}, {"responseCreatedAt": "9999-01-01T00:00:00Z"}])
+async def test_a_message_of_an_answer_that_is_yet_to_come_is_400(told: Ingesting, answered: dict[str, Any]) -> None:
+    log = {"request": {"requestCreatedAt": round(told.now)}, "response": {"status": 200, **answered}}
+    reply = await told.post("/v1/log/request", {"heliconeMeta": {}, "log": log})
+    assert (reply.status, reply.json()["error"]) == (400, "log.response: It must not have come ahead of now.")
+    assert await told.rows() == []

@@ -261,6 +261,13 @@ async def test_the_first_chunk_is_the_first_token(told: Ingesting) -> None:
     assert (row["stream"], row["time_to_first_token"]) == (True, 300)
 
 
+@pytest.mark.parametrize("encoding", ["json", "protobuf"])
+async def test_spans_without_a_valid_trace_are_not_one_session(told: Ingesting, encoding: str) -> None:
+    await send(told, payload(*(span(told, GENAI, number=number, traceId="0" * 32) for number in (0, 1))), encoding)
+    assert {(row["trace_id"], row["session_id"]) for row in await told.rows()} == {(None, None)}
+    assert sorted(row["span_id"] or "" for row in await told.rows()) == ["", "0000000000000001"]
+
+
 async def test_messages_may_be_told_by_events(told: Ingesting) -> None:
     bare = {name: each for name, each in GENAI.items() if "messages" not in name}
     made = span(told, bare)

@@ -38,6 +38,9 @@ def told_of_message(body: Any, catalogue: Catalogue, now: float) -> Told:
         raise Refused(wrong)
     if delay is not None and delay >= 0:
         ended = started + delay / 1000
+    ended = max(started, ended or started)
+    if not in_range(started, ended, now):
+        raise Refused([Problem("log.response", "It must not have come ahead of now.")])
     first = number(response.get("timeToFirstToken"))
     url = _text(request.get("targetUrl"))
     provider = _text(request.get("provider"))
@@ -50,7 +53,7 @@ def told_of_message(body: Any, catalogue: Catalogue, now: float) -> Told:
         dialect=CUSTOM,
         operation="other",
         started_at=started,
-        ended_at=max(started, ended or started),
+        ended_at=ended,
         helicone=parse_helicone_headers(Headers(), dict(_headers(meta, request))),
         path=_text(request.get("path")) or UNKNOWN_PATH,
         url=url if _is_url(url) else None,

@@ -60,9 +60,9 @@ def answer(rejected: int, why: str) -> bytes:
 def _span(raw: Any, resource: dict[str, Any]) -> Span:
     started: int = raw.start_time_unix_nano
     return Span(
-        trace_id=raw.trace_id.hex() if len(raw.trace_id) == 16 else "",
-        span_id=raw.span_id.hex() if len(raw.span_id) == 8 else "",
-        parent_span_id=raw.parent_span_id.hex() if any(raw.parent_span_id) and len(raw.parent_span_id) == 8 else None,
+        trace_id=_id(raw.trace_id, 16) or "",
+        span_id=_id(raw.span_id, 8) or "",
+        parent_span_id=_id(raw.parent_span_id, 8),
         name=raw.name,
         started_at=seconds(started),
         ended_at=seconds(max(started, raw.end_time_unix_nano)),
@@ -74,6 +74,11 @@ def _span(raw: Any, resource: dict[str, Any]) -> Span:
         ],
         error=raw.status.message if raw.status.code == _ERROR else None,
     )
+
+
+def _id(value: bytes, length: int) -> str | None:
+    # One of nothing but zeros is none: whatever has it would be one trace.
+    return value.hex() if len(value) == length and any(value) else None
 
 
 def _attributes(raw: Iterable[Any], depth: int = MAX_DEPTH) -> dict[str, Any]:

@@ -39,6 +39,9 @@ _NOT_BILLED = Cost(0, source="no charge")
 """What the core says of an attempt that a provider refused."""
 _STATUS_CANCELLED, _STATUS_TIMEOUT, _STATUS_THREAT = -3, -2, -4
 
+_COARSE = 1.0
+"""Seconds by which times may contradict each other: some clients round them to whole ones."""
+
 Source = Literal["async", "trace"]
 
 
@@ -122,8 +125,8 @@ def exchange_of(told: Told, key: GatewayKey | None, prices: Prices, *, max_body:
         exchange.key, exchange.organization = key, key.organization
     exchange.secrets = told.secrets
     exchange.annotate_all(told.notes)
-    target = Target(told.provider, told.asked_model, base_url=told.url)
-    attempt = Attempt(1, target, told.started_at, told.first_token_at, told.ended_at, _http_status(told.status))
+    target, first = Target(told.provider, told.asked_model, base_url=told.url), _first_token(told)
+    attempt = Attempt(1, target, told.started_at, first, told.ended_at, _http_status(told.status))
     attempt.model = told.model or told.asked_model
     attempt.usage, attempt.provider_request_id = told.usage, told.provider_request_id
     attempt.cost = _cost(told, prices)
@@ -134,7 +137,7 @@ def exchange_of(told: Told, key: GatewayKey | None, prices: Prices, *, max_body:
     exchange.provider, exchange.model = told.provider, attempt.model
     exchange.usage, exchange.cost, exchange.error = told.usage, attempt.cost, attempt.error
     exchange.stop_reason = told.stop_reason
-    exchange.first_byte_at = exchange.first_chunk_at = told.first_token_at
+    exchange.first_byte_at = exchange.first_chunk_at = first
     exchange.ended_at = told.ended_at
     headers = Headers([(b"content-type", told.response_type.encode("latin-1", "replace"))])
     exchange.response = Response(_http_status(told.status) or 200, headers, b"")
@@ -142,6 +145,13 @@ def exchange_of(told: Told, key: GatewayKey | None, prices: Prices, *, max_body:
     exchange.response_capture = _captured(told.response, max_body)
     exchange.outcome = Outcome(kind, _http_status(told.status), len(told.response))
     return exchange
+
+
+def _first_token(told: Told) -> float | None:
+    """When the first token came, unless that was before the start or after the end: then the client told a time in
+    place of a duration, or in another unit, and years of waiting would be in everybody's averages."""
+    first = told.first_token_at
+    return first if first is not None and told.started_at <= first <= told.ended_at + _COARSE else None
 
 
 def _captured(body: bytes, most: int) -> Capture:
