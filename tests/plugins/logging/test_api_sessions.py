@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from helicone_gw.exchange import Exchange
 from helicone_gw.model import Cost, Outcome, Usage
 from helicone_gw.testing import GatewayFactory, RunningGateway
-from helicone_gw_logging.query.tree import MAX_DEPTH, labels, tree, written
+from helicone_gw_logging.query.tree import ABOVE, MAX_DEPTH, labels, tree, ways, written
 from tests.plugins.logging.asking import START, log_all
 from tests.plugins.logging.calling import ALICE, EVE, KEYS, ask, migrated
 
@@ -173,11 +173,12 @@ async def test_what_is_unknown_of_a_session_is_null(running: RunningGateway, exc
 
 @given(st.lists(st.lists(st.sampled_from("abc"), max_size=MAX_DEPTH + 3), min_size=1, max_size=8))
 @settings(max_examples=40, deadline=None)
-def test_a_tree_has_every_request_once_and_each_node_behind_its_parent(ways: list[list[str]]) -> None:
+def test_a_tree_has_every_request_once_and_each_node_behind_its_parent(paths: list[list[str]]) -> None:
     rows = [
         dict.fromkeys(("ended_at", "latency", "cost_nano_usd", "prompt_tokens", "completion_tokens", "total_tokens"))
+        | dict.fromkeys(("trace_id", "span_id", "annotations"))
         | {"session_path": "/".join(way), "received_at": number, "outcome": "ok"}
-        for number, way in enumerate(ways)
+        for number, way in enumerate(paths)
     ]
     nodes = tree(rows)
     seen: set[str] = set()
@@ -191,6 +192,34 @@ def test_a_tree_has_every_request_once_and_each_node_behind_its_parent(ways: lis
         below = sum(child.requests for child in nodes if child.parent == node.path)
         assert node.requests == below + len(node.own)
         assert all(written(labels(rows[place]["session_path"])) == node.path for place in node.own)
+
+
+def spans(*said: tuple[str, str, str | None]) -> list[dict[str, Any]]:
+    """Rows of a trace: path, span, and the span that the path goes on from."""
+    return [
+        {
+            "session_path": path,
+            "trace_id": "t",
+            "span_id": span,
+            "annotations": None if above is None else {ABOVE: above},
+        }
+        for path, span, above in said
+    ]
+
+
+def test_a_path_goes_on_from_the_span_above_it_wherever_that_is() -> None:
+    rows = spans(("/llm", "4", "3"), ("/agent", "1", None), ("/step/tool", "3", "1"), ("/late", "5", "9"))
+    assert list(map(written, ways(rows))) == ["/agent/step/tool/llm", "/agent", "/agent/step/tool", "/late"]
+    rows[2]["trace_id"] = "another"
+    assert written(ways(rows)[0]) == "/llm", "ids of spans are of their trace"
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=10), st.integers(0, MAX_DEPTH))
+def test_paths_that_go_round_in_circles_end(above: list[int], depth: int) -> None:
+    rows = spans(*(("/a" * depth + "/b", str(number), str(span)) for number, span in enumerate(above)))
+    found = ways(rows)
+    assert len(found) == len(rows)
+    assert all(0 < len(way) <= MAX_DEPTH and way[-1].endswith("b") for way in found)
 
 
 async def test_a_session_is_tagged_and_rated(running: RunningGateway, exchange: Build) -> None:

@@ -268,6 +268,29 @@ async def test_spans_without_a_valid_trace_are_not_one_session(told: Ingesting, 
     assert sorted(row["span_id"] or "" for row in await told.rows()) == ["", "0000000000000001"]
 
 
+@pytest.mark.parametrize("encoding", ["json", "protobuf"])
+async def test_a_trace_that_comes_in_several_calls_is_one_tree(told: Ingesting, encoding: str) -> None:
+    """Exporters send what ended, every few seconds; what holds it together ends last."""
+    agent, step = span(told, {}, name="agent", number=1), span(told, {}, name="step", number=2, parent=1)
+    llm, tool = (span(told, GENAI, name=name, number=n, parent=2) for n, name in ((3, "llm"), (4, "tool")))
+    given = {**GENAI, "traceloop.association.properties.Helicone-Session-Path": "/own"}
+    own = span(told, given, name="own", number=5, parent=2)
+    for call in ([llm, own], [tool, step], [agent]):
+        await send(told, payload(*call), encoding)
+    await told.plugin.flush()
+    reply = await told.running.request("GET", f"/v1/session/{TRACE}/tree")
+    found = reply.json()["data"]
+    assert [node["path"] for node in found["nodes"]] == [
+        "/",
+        "/agent",
+        "/agent/step",
+        "/agent/step/llm",
+        "/agent/step/tool",
+        "/own",
+    ]
+    assert {each["path"] for each in found["requests"]} == {node["path"] for node in found["nodes"]} - {"/"}
+
+
 async def test_messages_may_be_told_by_events(told: Ingesting) -> None:
     bare = {name: each for name, each in GENAI.items() if "messages" not in name}
     made = span(told, bare)

@@ -14,7 +14,7 @@ from helicone_gw_logging.query import sessions as query
 from helicone_gw_logging.query.reading import reading
 from helicone_gw_logging.query.requests import Row
 from helicone_gw_logging.query.sorts import HITS
-from helicone_gw_logging.query.tree import Node, labels, tree, written
+from helicone_gw_logging.query.tree import Node, tree, ways, written
 from helicone_gw_logging.times import iso
 
 ROUTES = Routes("sessions")
@@ -132,13 +132,13 @@ async def one(call: Call) -> SessionTree:
         raise Refused(404, "Session not found")
     complete, rows = len(rows) <= MAX_REQUESTS, rows[:MAX_REQUESTS]
     begun = rows[0]["received_at"] if rows else 0
-    nodes = await asyncio.to_thread(lambda: [_node(node, rows, begun) for node in tree(rows)])
+    nodes, found = await asyncio.to_thread(lambda: ([_node(node, rows, begun) for node in tree(rows)], ways(rows)))
     return SessionTree(
         session_id=session,
         sessions=[session_row({**each, "tag": tag}) for each in summaries],
         tag=tag,
         nodes=nodes,
-        requests=[_request(row, begun) for row in rows],
+        requests=[_request(row, way, begun) for row, way in zip(rows, found, strict=True)],
         complete=complete,
     )
 
@@ -192,10 +192,10 @@ def _node(node: Node, rows: list[Row], begun: int) -> TreeNode:
     )
 
 
-def _request(row: Row, begun: int) -> TreeRequest:
+def _request(row: Row, way: tuple[str, ...], begun: int) -> TreeRequest:
     same = {name: row[name] for name in TreeRequest.__struct_fields__ if name in row}
     made: dict[str, Any] = {
-        "path": written(labels(row["session_path"])),
+        "path": written(way),
         "name": row["session_name"],
         "started_at": iso(row["received_at"]) or "",
         "offset_ms": row["received_at"] - begun,

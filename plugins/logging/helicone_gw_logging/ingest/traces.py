@@ -15,8 +15,13 @@ from helicone_gw_logging.ingest.conversation import messages, with_content
 from helicone_gw_logging.ingest.helicone_log import Catalogue, provider_name
 from helicone_gw_logging.ingest.spans import Span
 from helicone_gw_logging.ingest.told import CUSTOM, EVENT, Told
+from helicone_gw_logging.query.tree import ABOVE
+
+ById = Mapping[tuple[str, str], Span]
+"""Spans by trace and id."""
 
 _MAX_LEVELS = 32
+_PATH_FIELD = "helicone-session-path"
 _PATH = "/v1/trace/log"
 _FIRST_TOKEN = frozenset(
     {"llm.content.completion.chunk", "gen_ai.content.completion.chunk", "First Token Stream Event", "first_token"}
@@ -43,16 +48,15 @@ def told_of_spans(
     """Each of ``spans`` as an exchange. ``headers`` are the call's; ``secrets`` credentials that came with it.
 
     The session is the trace unless the program named one; its path is made of the names from the root down, as far as
-    the call, or OpenLLMetry's own attributes, say them.
+    the call, or OpenLLMetry's own attributes, say them. A span ends, and is sent, before the one it is part of: which
+    one that is is noted where the call does not bring it, so that the tree can be put together later.
     """
-    by_id = {span.span_id: span for span in spans if span.span_id}
+    by_id = {(span.trace_id, span.span_id): span for span in spans if span.span_id}
     for span in spans:
         yield _told(span, by_id, headers, catalogue, secrets)
 
 
-def _told(
-    span: Span, by_id: Mapping[str, Span], headers: Headers, catalogue: Catalogue, secrets: tuple[str, ...]
-) -> Told:
+def _told(span: Span, by_id: ById, headers: Headers, catalogue: Catalogue, secrets: tuple[str, ...]) -> Told:
     attributes = with_content(span.attributes, span.events)
     kind = conventions.kind(attributes)
     model_call = kind in (LLM, EMBEDDING)
@@ -68,6 +72,10 @@ def _told(
         }
     if reason is None and model_call:
         reason = next((one["finish_reason"] for one in response.get("choices", ()) if one.get("finish_reason")), None)
+    names, above = _path(span, by_id)
+    said = conventions.associated(attributes)
+    if headers.get(_PATH_FIELD) is not None or any(name.lower() == _PATH_FIELD for name in said):
+        above = None
     first = next((event.at for event in span.events if event.name in _FIRST_TOKEN), None)
     status = 200 if span.error is None else _status(attributes)
     return Told(
@@ -77,7 +85,7 @@ def _told(
         operation=kind,
         started_at=span.started_at,
         ended_at=span.ended_at,
-        helicone=parse_helicone_headers(headers, _metadata(span, by_id, attributes)),
+        helicone=parse_helicone_headers(headers, _metadata(span, names, attributes, said)),
         request=msgspec.json.encode(request),
         response=msgspec.json.encode(response),
         path=_PATH,
@@ -94,6 +102,7 @@ def _told(
         span_id=span.span_id or None,
         parent_span_id=span.parent_span_id,
         secrets=secrets,
+        notes={} if above is None else {ABOVE: above},
     )
 
 
@@ -167,38 +176,38 @@ def _status(attributes: Mapping[str, Any]) -> int:
     return status if isinstance(status, int) and 400 <= status <= 599 else 500
 
 
-def _metadata(span: Span, by_id: Mapping[str, Span], attributes: Mapping[str, Any]) -> dict[str, str]:
-    """What the span says in the way of ``Helicone-*`` headers."""
-    said = conventions.associated(attributes)
+def _metadata(span: Span, names: list[str], attributes: Mapping[str, Any], said: Mapping[str, str]) -> dict[str, str]:
+    """What the span says in the way of ``Helicone-*`` headers; what its program ``said`` itself wins."""
+    found = {
+        "Helicone-Session-Id": conventions.text(attributes, "session_id") or span.trace_id,
+        "Helicone-Session-Name": conventions.text(attributes, "session_name") or _service(span),
+        "Helicone-Session-Path": "/" + "/".join(names),
+        "Helicone-User-Id": conventions.text(attributes, "user"),
+    }
     named = {name.lower() for name in said}
-    names = _path(span, by_id)
-    for header, value in (
-        ("Helicone-Session-Id", conventions.text(attributes, "session_id") or span.trace_id),
-        ("Helicone-Session-Name", conventions.text(attributes, "session_name") or _service(span)),
-        ("Helicone-Session-Path", "/" + "/".join(names)),
-        ("Helicone-User-Id", conventions.text(attributes, "user")),
-    ):
-        if value and header.lower() not in named:
-            said[header] = value
-    return said
+    return {**said, **{header: value for header, value in found.items() if value and header.lower() not in named}}
 
 
-def _path(span: Span, by_id: Mapping[str, Span]) -> list[str]:
-    """Names from the root of the trace down to ``span``."""
+def _path(span: Span, by_id: ById) -> tuple[list[str], str | None]:
+    """Names from the root of the trace down to ``span``; and where that is not known, the id of the span above them."""
     workflow = span.attributes.get("traceloop.workflow.name")
     if isinstance(workflow, str) and workflow:
         if span.attributes.get("traceloop.span.kind") == "workflow":
-            return [_segment(span)]
+            return [_segment(span)], None
         between = span.attributes.get("traceloop.entity.path")
         steps = between.split(".")[:_MAX_LEVELS] if isinstance(between, str) and between else []
-        return [*map(_plain, (workflow, *steps)), _segment(span)]
-    chain = [span]
-    while len(chain) < _MAX_LEVELS:
-        parent = by_id.get(chain[-1].parent_span_id or "")
-        if parent is None or any(parent is each for each in chain):
+        return [*map(_plain, (workflow, *steps)), _segment(span)], None
+    chain, above = [span], span.parent_span_id
+    while above is not None and len(chain) < _MAX_LEVELS:
+        parent = by_id.get((span.trace_id, above))
+        if parent is None:
+            break
+        if any(parent is each for each in chain):
+            above = None
             break
         chain.append(parent)
-    return [_segment(each) for each in reversed(chain)]
+        above = parent.parent_span_id
+    return [_segment(each) for each in reversed(chain)], above
 
 
 def _service(span: Span) -> str | None:

@@ -10,6 +10,9 @@ from msgspec import Struct
 MAX_DEPTH: Final = 32
 """Labels of a path that make nodes of their own; what is deeper is one node with the rest of the path as its label."""
 
+ABOVE: Final = "trace.above"
+"""The annotation of a request whose path is known from somewhere on only: the span that the path goes on from."""
+
 Row = dict[str, Any]
 
 
@@ -40,7 +43,30 @@ class Node(Struct):
 
 def labels(path: str | None) -> tuple[str, ...]:
     """The labels of a path, which may begin or end with slashes; none: the root."""
-    found = [label for label in (path or "").split("/") if label]
+    return _bounded([label for label in (path or "").split("/") if label])
+
+
+def ways(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    """The labels that lead to each of a session's requests.
+
+    Those of a span that was told of before the spans above it go on from where these are, as far as they came since.
+    """
+    spans = {(row["trace_id"], row["span_id"]): place for place, row in enumerate(rows) if row["span_id"]}
+    found: list[tuple[str, ...] | None] = [None] * len(rows)
+    for start in range(len(rows)):
+        open_ones: dict[int, None] = {}
+        place: int | None = start
+        while place is not None and found[place] is None and place not in open_ones:
+            open_ones[place] = None
+            row = rows[place]
+            place = spans.get((row["trace_id"], (row["annotations"] or {}).get(ABOVE)))
+        way = () if place is None else found[place] or ()
+        for place in reversed(open_ones):
+            way = found[place] = _bounded([*way, *labels(rows[place]["session_path"])])
+    return [way or () for way in found]
+
+
+def _bounded(found: list[str]) -> tuple[str, ...]:
     if len(found) > MAX_DEPTH:
         found = [*found[: MAX_DEPTH - 1], "/".join(found[MAX_DEPTH - 1 :])]
     return tuple(found)
@@ -52,8 +78,7 @@ def tree(rows: Sequence[Row]) -> list[Node]:
     ``own`` of a node are places in ``rows``, which are in the order of their times.
     """
     nodes: dict[tuple[str, ...], Node] = {(): Node("/", None, "", 0)}
-    for place, row in enumerate(rows):
-        way = labels(row["session_path"])
+    for place, (row, way) in enumerate(zip(rows, ways(rows), strict=True)):
         for depth in range(len(way) + 1):
             here = way[:depth]
             node = nodes.get(here)
