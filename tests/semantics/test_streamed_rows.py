@@ -40,9 +40,9 @@ MESSAGES = [{"role": "user", "content": "Say hello."}]
 DIALECTS = ("openai chat", "openai responses", "anthropic", "gemini")
 DIFFERENT = {
     *("seq", "id", "request_id", "received_at", "hour", "first_byte_at", "first_token_at", "ended_at", "latency"),
-    *("time_to_first_token", "stream", "path", "operation", "request_size", "response_size"),
+    *("time_to_first_token", "stream", "path", "operation", "request_size", "response_size", "target_url"),
 }
-"""What of two exchanges cannot be the same: Gemini's clients ask elsewhere for a stream."""
+"""What of two exchanges cannot be the same: Gemini's clients ask elsewhere for a stream, and so are clouds asked."""
 
 
 def answered(provider: str) -> Any:
