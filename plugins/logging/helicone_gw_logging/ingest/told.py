@@ -127,7 +127,7 @@ def exchange_of(told: Told, key: GatewayKey | None, prices: Prices, *, max_body:
     exchange.annotate_all(told.notes)
     target, first = Target(told.provider, told.asked_model, base_url=told.url), _first_token(told)
     attempt = Attempt(1, target, told.started_at, first, told.ended_at, _http_status(told.status))
-    attempt.model = told.model or told.asked_model
+    attempt.model, attempt.url = told.model or told.asked_model, told.url
     attempt.usage, attempt.provider_request_id = told.usage, told.provider_request_id
     attempt.cost = _cost(told, prices)
     kind = _kind(told)
