@@ -160,6 +160,18 @@ async def test_anthropics_stream_is_built_again_with_the_names_of_its_events(tol
     assert b"event: message_delta\ndata: {" in (await told.bodies(row))[1]
 
 
+@pytest.mark.parametrize("array", [True, False])
+async def test_geminis_stream_may_be_an_array_and_its_address_says_that_it_is_one(told: Ingesting, array: bool) -> None:
+    first = {"candidates": [{"content": {"role": "model", "parts": [{"text": "Hel"}]}}]}
+    chunks = [first, GEMINI_ANSWER] if array else [GEMINI_ANSWER]
+    url = "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-flash:streamGenerateContent"
+    text = json.dumps(chunks) if array else json.dumps(GEMINI_ANSWER)
+    row = await told.log("/googleapis/v1/log", told.call({"contents": []}, {}, url=url, text=text))
+    assert (row["stream"], row["model"], row["stop_reason"]) == (True, "gemini-2.5-flash", "STOP")
+    assert (row["prompt_tokens"], row["completion_tokens"]) == (10, 5)
+    assert (await told.bodies(row))[1].count(b"data: {") == (2 if array else 0)
+
+
 async def test_text_that_is_no_json_is_kept_as_text(told: Ingesting) -> None:
     row = await told.log("/custom/v1/log", told.call({"prompt": "hi"}, {}, text="Hello there.\nHow are you?"))
     assert (row["model"], row["prompt_tokens"], row["cost_nano_usd"]) == (None, None, None)

@@ -97,7 +97,7 @@ def told_of(
         url=url,
         asked_model=_model(request, asked["url"]),
         model=found.model,
-        stream=request.get("stream") is True or found.streamed,
+        stream=request.get("stream") is True or found.streamed or ":streamGenerateContent" in asked["url"],
         user=request["user"] if isinstance(request.get("user"), str) else None,
         status=status,
         error=error,

@@ -40,7 +40,8 @@ class Answer(Struct, frozen=True):
 def read(provider: str, asked: Mapping[str, Any], answer: Any, text: str | None) -> Answer:
     """What the answer to ``asked`` says: ``text`` if it is given, else ``answer`` (a JSON value).
 
-    A ``streamed_data`` list in it, or a text of one chunk a line, is a stream; it becomes its events again.
+    A ``streamed_data`` list in it, or a text of one chunk a line or of an array of them (as Gemini streams them without
+    ``alt=sse``), is a stream; it becomes its events again.
     """
     event = _helicone_event(asked, answer)
     if event is not None:
@@ -49,7 +50,9 @@ def read(provider: str, asked: Mapping[str, Any], answer: Any, text: str | None)
     rest = ""
     if text is not None:
         answer = as_json(text)
-        if not isinstance(answer, dict) or is_chunk(answer):
+        if isinstance(answer, list) and any(map(_answer_shape, answer)):
+            chunks = [chunk for chunk in answer if isinstance(chunk, dict)]
+        elif not isinstance(answer, dict) or is_chunk(answer):
             chunks, rest = split(text)
     elif isinstance(answer, dict) and isinstance(answer.get("streamed_data"), list):
         chunks = [chunk for chunk in answer["streamed_data"] if isinstance(chunk, dict)]
