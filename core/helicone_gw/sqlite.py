@@ -6,12 +6,13 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from sqlalchemy import URL, Connection, Engine, event
-from sqlalchemy.util import await_only
+from sqlalchemy import URL, Connection, Dialect, Engine, event
+from sqlalchemy.util import await_only, greenlet_spawn
 
 _PATIENCE = 2.0
 """Seconds after which a file that somebody else has for himself is not asked for again."""
@@ -62,8 +63,29 @@ def prepare_engine(engine: Engine, *, reading: bool) -> None:
         else:
             prepare_sqlite(connection, lambda seconds: await_only(asyncio.sleep(seconds)))
 
+    event.listen(engine, "do_connect", _open_whole)
     event.listen(engine, "connect", connected)
     event.listen(engine, "begin", begin_sqlite)
+
+
+def _open_whole(dialect: Dialect, record: object, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    return await_only(_opened(dialect, arguments, options))
+
+
+async def _opened(dialect: Dialect, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """A new connection. Who is cancelled meanwhile waits until it is there and closed: aiosqlite would lose it open."""
+    opening = asyncio.create_task(greenlet_spawn(dialect.connect, *arguments, **options))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        closing = asyncio.create_task(_close_opened(dialect, opening))
+        await asyncio.wait([closing])
+        raise
+
+
+async def _close_opened(dialect: Dialect, opening: asyncio.Task[Any]) -> None:
+    with suppress(sqlite3.Error):  # it could not be opened: nobody is left whom that concerns
+        await greenlet_spawn(dialect.do_close, await opening)
 
 
 def without_foreign_keys(connection: Connection) -> None:

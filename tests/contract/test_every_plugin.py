@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import pytest
-
 from helicone_gw import registry
 from helicone_gw.testing import PluginConformance
-
-# From Python 3.13 on: aiosqlite, interrupted while it opens a file, leaves that connection to the garbage collector,
-# and the suite interrupts starts. Whatever else stays open is counted by the suite itself.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed database:ResourceWarning")
 
 for _name in registry.installed():
     _class = f"Test_{_name.replace('-', '_')}"

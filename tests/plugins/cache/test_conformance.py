@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import pytest
-
 from helicone_gw.testing import PluginConformance
 from helicone_gw_cache.plugin import CachePlugin
-
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed database:ResourceWarning")
 
 
 class TestCacheThatCachesEverything(PluginConformance):

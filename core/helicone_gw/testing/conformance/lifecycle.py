@@ -69,8 +69,6 @@ class Lifecycle(Suite):
             for kind in EXCHANGES:
                 self._assert_answered(await self._ask(running, kind))
 
-    # A database driver whose thread was opening a file leaves that connection to the garbage collector.
-    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
     @pytest.mark.asyncio
     @pytest.mark.parametrize("turns", [1, 2, 4, 8, 16, 32])
     async def test_it_can_be_interrupted_while_it_starts(self, gateway: GatewayFactory, turns: int) -> None:
@@ -89,7 +87,7 @@ class Lifecycle(Suite):
         assert task.cancelled() is interrupted, "startup swallowed a cancellation"
         await Footprint.beyond(before)  # what its threads have begun ends before the event loop does
         del unstarted, task
-        gc.collect()  # here, where it is expected, and not in whichever test comes next
+        gc.collect()  # what was left open is told here, and not in whichever test comes next
 
     @pytest.mark.asyncio
     async def test_it_leaves_nothing_behind(self, gateway: GatewayFactory) -> None:
