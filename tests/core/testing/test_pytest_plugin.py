@@ -81,6 +81,15 @@ SUITE = """
 """
 
 
+def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+    """Another pytest, in a process of its own.
+
+    In this one it would take what it imports out of ``sys.modules`` again. A library that imports its parts as they are
+    used, as anyio does, would from then on be there twice, in part: httpx then keeps no connection.
+    """
+    return pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:schemathesis", *arguments)
+
+
 @pytest.mark.parametrize("mode", ["auto", "strict"])
 def test_a_foreign_project_gets_it_by_installing_the_kit(pytester: pytest.Pytester, mode: str) -> None:
     suite = SUITE if mode == "auto" else SUITE.replace("async def test_", "@pytest.mark.asyncio\n    async def test_")
@@ -89,13 +98,13 @@ def test_a_foreign_project_gets_it_by_installing_the_kit(pytester: pytest.Pytest
         f"[pytest]\nasyncio_mode = {mode}\nasyncio_default_fixture_loop_scope = function\nfilterwarnings = error\n"
         "addopts = --strict-markers\n"
     )
-    result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    result = run(pytester)
     result.assert_outcomes(passed=3)
 
 
 def test_without_pytest_asyncio_other_tests_still_run(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_one(scripted_provider): assert scripted_provider.requests == []")
-    result = pytester.runpytest_inprocess("-p", "no:asyncio", "-p", "no:cacheprovider")
+    result = run(pytester, "-p", "no:asyncio")
     result.assert_outcomes(passed=1)
 
 
@@ -103,11 +112,11 @@ def test_without_pytest_asyncio_a_test_that_opts_in_is_told(pytester: pytest.Pyt
     pytester.makepyfile(
         "import pytest\n@pytest.mark.virtual_time\nasync def test_one(): ...\n",
     )
-    result = pytester.runpytest_inprocess("-p", "no:asyncio", "-p", "no:cacheprovider")
+    result = run(pytester, "-p", "no:asyncio")
     result.stdout.fnmatch_lines(["*virtual_time needs pytest-asyncio*"])
 
 
 def test_the_kit_itself_is_loaded_only_when_used(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("import sys\ndef test_it(): assert 'helicone_gw.testing.provider' not in sys.modules\n")
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result = run(pytester)
     result.assert_outcomes(passed=1)
