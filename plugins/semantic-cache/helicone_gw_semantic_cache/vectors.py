@@ -97,7 +97,8 @@ def unit(values: object) -> Vector | None:
         return None
     if vector.ndim != 1 or not vector.size:
         return None
-    length = float(np.sqrt(vector.astype(np.float64) @ vector.astype(np.float64)))
+    wide = vector.astype(np.float64)
+    length = float(np.sqrt(wide @ wide))
     if not np.isfinite(length) or length == 0.0:
         return None
-    return np.asarray(vector / np.float32(length), dtype=np.float32)
+    return np.asarray(wide / length, dtype=np.float32)
