@@ -157,7 +157,7 @@ def _write(
     knowledge.partitions.ensure(connection, times, now)
     if again:
         existing = _existing(connection, batch)
-        batch = [rows for rows in batch if rows.id not in existing]
+        batch = [rows for rows in {rows.id: rows for rows in batch}.values() if rows.id not in existing]
     numbered = [*enumerate(batch, first)]
     put(connection, REQUEST, [(seq, *rows.request) for seq, rows in numbered])
     put(connection, ATTEMPT, [(seq, *row) for seq, rows in numbered for row in rows.attempts])

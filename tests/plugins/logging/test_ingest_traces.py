@@ -261,6 +261,21 @@ async def test_the_first_chunk_is_the_first_token(told: Ingesting) -> None:
     assert (row["stream"], row["time_to_first_token"]) == (True, 300)
 
 
+async def test_a_span_that_is_sent_again_is_one_row(told: Ingesting, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = span(told, GENAI), span(told, GENAI, number=2)
+    await send(told, payload(one), "json")
+    await send(told, payload(one, other), "protobuf")
+    assert sorted(row["span_id"] for row in await told.rows()) == [f"{1:016x}", f"{2:016x}"]
+    # Also where it comes to another worker, or later, and twice in one batch.
+    monkeypatch.setattr("helicone_gw_logging.ingest.routes.MOST_RECENT", 0)
+    third = span(told, GENAI, number=3)
+    await send(told, payload(span(told, GENAI, number=4)), "json")
+    await send(told, payload(third, one, third, other), "json")
+    rows = await told.rows()
+    assert sorted(row["span_id"] for row in rows) == [f"{number:016x}" for number in (1, 2, 3, 4)]
+    assert all(row["id"][14] == "8" for row in rows)
+
+
 @pytest.mark.parametrize("encoding", ["json", "protobuf"])
 async def test_spans_without_a_valid_trace_are_not_one_session(told: Ingesting, encoding: str) -> None:
     await send(told, payload(*(span(told, GENAI, number=number, traceId="0" * 32) for number in (0, 1))), encoding)
@@ -337,9 +352,9 @@ async def test_tokens_of_a_cache_are_part_of_the_prompt(told: Ingesting) -> None
 
 
 async def test_exporters_compress_and_name_protobuf_at_either_address(told: Ingesting) -> None:
-    body = gzip.compress(as_protobuf(payload(span(told, GENAI))))
     fields = {"content-type": "application/x-protobuf", "content-encoding": "gzip"}
-    for path in ("/v1/trace/log", "/v1/trace/log-python"):
+    for number, path in enumerate(("/v1/trace/log", "/v1/trace/log-python"), 1):
+        body = gzip.compress(as_protobuf(payload(span(told, GENAI, number=number))))
         assert (await told.post(path, body, fields)).status == 200
     assert len(await told.rows()) == 2
 
@@ -386,9 +401,9 @@ async def test_attributes_nested_without_end_are_cut(told: Ingesting) -> None:
     deep: dict[str, Any] = {"stringValue": "x"}
     for _ in range(20):
         deep = {"kvlistValue": {"values": [{"key": "k", "value": deep}]}}
-    made = span(told, GENAI)
-    made["attributes"].append({"key": "input.value", "value": deep})
-    for encoding in ("json", "protobuf"):
+    for number, encoding in enumerate(("json", "protobuf"), 1):
+        made = span(told, GENAI, number=number)
+        made["attributes"].append({"key": "input.value", "value": deep})
         await send(told, payload(made), encoding)
     assert len(await told.rows()) == 2
 

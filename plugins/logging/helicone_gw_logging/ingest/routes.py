@@ -35,6 +35,9 @@ GLANCE: Final = 16 << 10
 AT_ONCE: Final = 32
 """Spans that are priced and made records before others get their turn."""
 
+MOST_RECENT: Final = 20_000
+"""Spans that are known again without asking the database."""
+
 _REQUEST_ID = KNOWN.index("request_id")
 _NONE: dict[str, Any] = {}
 _PROTOBUF = "application/x-protobuf"
@@ -44,9 +47,10 @@ _REJECTED = "A span must have a start, within the last ten years, and the log mu
 
 @dataclass(slots=True)
 class Counters:
-    """What was told since the start: exchanges taken, spans that could not be, calls refused."""
+    """What was told since the start: exchanges taken, spans that were there already, or could not be, calls refused."""
 
     taken: int = 0
+    spans_repeated: int = 0
     spans_rejected: int = 0
     calls_refused: int = 0
 
@@ -64,6 +68,8 @@ class Ingestion:
         self._keep = keep
         self._bodies = bodies
         self._max_body = max_body
+        self._recent: dict[str, None] = {}
+        """Ids of the spans that were taken last: most that are sent again are, right after the first time."""
 
     async def body(self, headers: Headers) -> bytes:
         """The call's body without its coding. Raises `TooLarge`, `Unreadable`."""
@@ -113,9 +119,16 @@ class Ingestion:
         """Hand over the record of ``told``; its request id, or ``None`` when there is no room for it."""
         prices = self._gateway.prices
         made = record_of(told, key, prices, max_body=self._max_body, bodies=self._bodies)
-        if not self._keep(made):
+        if made.id in self._recent:
+            self.counters.spans_repeated += 1
+        elif self._keep(made):
+            self.counters.taken += 1
+            if told.span_id is not None:
+                self._recent[made.id] = None
+                if len(self._recent) > MOST_RECENT:
+                    del self._recent[next(iter(self._recent))]
+        else:
             return None
-        self.counters.taken += 1
         return str(made.facts.known[_REQUEST_ID])
 
 

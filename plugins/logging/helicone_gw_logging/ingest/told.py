@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any, Literal
+from uuid import UUID
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -104,6 +106,20 @@ def record_of(told: Told, key: GatewayKey | None, prices: Prices, *, max_body: i
     return replace(made, facts=replace(made.facts, known=made.facts.changed(said)))
 
 
+def identifier(told: Told, organization: str) -> str:
+    """The id of its row. A span's is always the same: exporters send again what they have no answer for.
+
+    It is a UUID of version 8 (RFC 9562 section 5.8), which begins with the milliseconds of its start as all ids do.
+    """
+    if told.source != "trace" or not told.trace_id or not told.span_id:
+        return new_id()
+    names = "\0".join((organization, told.trace_id, told.span_id))
+    hashed = int.from_bytes(sha256(names.encode("utf-8", "replace")).digest()[:10], "big")
+    milliseconds = max(0, int(told.started_at * 1000)) % (1 << 48)
+    version, variant = 0x8 << 76, 0b10 << 62
+    return str(UUID(int=milliseconds << 80 | version | variant | hashed & ~(0xF << 76) & ~(0b11 << 62)))
+
+
 def exchange_of(told: Told, key: GatewayKey | None, prices: Prices, *, max_body: int) -> Exchange:
     """The exchange as the core would have left it, had it gone through."""
     request = Request(
@@ -120,7 +136,7 @@ def exchange_of(told: Told, key: GatewayKey | None, prices: Prices, *, max_body:
         provider=told.provider,
         user=told.helicone.user_id or told.user,
     )
-    exchange = Exchange(new_id(), request, told.started_at)
+    exchange = Exchange(identifier(told, "" if key is None else key.organization), request, told.started_at)
     if key is not None:
         exchange.key, exchange.organization = key, key.organization
     exchange.secrets = told.secrets
