@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -59,7 +58,7 @@ async def _on_sqlite(database: Database, scope: Scope, sql: str, limits: Limits)
     where = sqlite.address(url.database or "", url.query)
     views = {name: select for name, (_, select) in schema("sqlite", scope, "main").items()}
     query = sqlite.Query(where, views, limits)
-    # Threads of their own: a slow statement keeps nothing else waiting that needs one.
+    # It waits in a thread of its own: a slow statement keeps nothing else waiting that needs one.
     running: asyncio.Future[Any] = asyncio.get_running_loop().run_in_executor(_threads, query.run, sql)
     try:
         return await asyncio.shield(running)
@@ -67,5 +66,5 @@ async def _on_sqlite(database: Database, scope: Scope, sql: str, limits: Limits)
         query.cancel()  # a thread hears of no cancellation
         await asyncio.wait({running})
         raise
-    except sqlite3.Error:
-        raise SqlError("FAILED", "The database cannot be opened.", 503) from None
+    except OSError:
+        raise SqlError("FAILED", "The statement could not be run.", 503) from None

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from helicone_gw_logging.sql.guard import SqlError, check_names
 from helicone_gw_logging.sql.result import Limits, Result
+from helicone_gw_logging.sql.unending import check_ends
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -31,6 +32,7 @@ async def run(
     schemas, relations = await _names(connection)
     # Tables lead nowhere without their schema: that they may not be named is a second lock, and columns come first.
     check_names(sql, schemas | (relations - views.keys() - set(columns)))
+    check_ends(sql)
     await connection.rollback()
     own = ", ".join(f'"{name}" AS NOT MATERIALIZED ({select})' for name, select in views.items())
     try:

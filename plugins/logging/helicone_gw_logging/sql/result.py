@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -44,18 +45,22 @@ class Result:
                 self.truncated = True
                 return False
             values = tuple([_plain(value) for value in row])
-            self.size += sum(len(value) if isinstance(value, str) else 8 for value in values)
+            self.size += sum(len(value) + 8 if isinstance(value, str) else 8 for value in values)
             if self.size > limits.bytes:
                 raise SqlError("RESULT_TOO_LARGE", f"The result is larger than {limits.bytes >> 20} MiB.")
             self.rows.append(values)
         return True
 
     def as_objects(self) -> list[dict[str, Any]]:
-        """The rows by column; of columns with one name the later ones get a number."""
+        """The rows by column; of columns with one name the later ones get a number that no other column has."""
         names: list[str] = []
+        taken = set(self.columns)
         for name in self.columns:
-            number = sum(other == name or other.startswith(f"{name}_") for other in names)
-            names.append(name if name not in names else f"{name}_{number + 1}")
+            if name in names:
+                numbered = (f"{name}_{number}" for number in count(2))
+                name = next(one for one in numbered if one not in taken)
+                taken.add(name)
+            names.append(name)
         return [dict(zip(names, row, strict=True)) for row in self.rows]
 
     def as_csv(self) -> str:

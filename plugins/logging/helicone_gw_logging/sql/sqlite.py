@@ -1,32 +1,26 @@
-"""SQL on SQLite: a connection of its own that cannot write, and an authorizer that lets it read the views alone.
+"""SQL on SQLite: a process of its own for each statement, which cannot write and reads the caller's rows alone.
 
-The views that read the log's tables have names that nobody can guess, so that SQLite's word for who reads a table (the
-innermost view) cannot be brought about by a statement's own names.
+A database in memory is there for no other process. It is asked in this one, where a statement that SQLite does not
+interrupt cannot be ended.
 """
 
 from __future__ import annotations
 
-import secrets
-import sqlite3
-import time
+import subprocess
+import sys
 from collections.abc import Mapping
+from signal import SIGXCPU
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+
+from helicone_gw_logging.sql import reader
 from helicone_gw_logging.sql.guard import FUNCTIONS, SqlError
 from helicone_gw_logging.sql.result import Limits, Result
 
-_EVERY = 2000  # virtual machine instructions between two looks at the clock and at the caller
-_MODULES = frozenset({"json_each", "json_tree"})
-_LIMITS = {
-    sqlite3.SQLITE_LIMIT_LENGTH: 16 << 20,
-    sqlite3.SQLITE_LIMIT_SQL_LENGTH: 1 << 20,
-    sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 200,
-    sqlite3.SQLITE_LIMIT_COMPOUND_SELECT: 50,
-    sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER: 0,
-    sqlite3.SQLITE_LIMIT_ATTACHED: 0,
-    sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
-}
+_GRACE = 2.0  # seconds beside those of the statement, for a process to begin and to say what it found
+_MEMORY = 512 << 20  # bytes beside those of the result, which is there some four times over
 
 
 class Query:
@@ -37,64 +31,56 @@ class Query:
         self._views = views
         self._limits = limits
         self._cancelled = False
+        self._process: subprocess.Popen[bytes] | None = None
 
     def cancel(self) -> None:
         """Have it end soon."""
         self._cancelled = True
+        if self._process is not None:
+            self._process.kill()
 
     def run(self, sql: str) -> Result:
-        """The answer. Raises `SqlError`, and ``sqlite3.Error`` when the file cannot be opened."""
-        connection = sqlite3.connect(self._database, uri=True, isolation_level=None, timeout=1.0)
-        try:
-            inner = self._prepare(connection)
-            real = _real(connection)
-            ends = time.monotonic() + self._limits.seconds
-            connection.set_progress_handler(lambda: self._cancelled or time.monotonic() > ends, _EVERY)
-            connection.set_authorizer(_authorizer(frozenset(inner), frozenset(self._views), real))
-            return self._answer(connection, sql)
-        finally:
-            connection.close()
+        """The answer. Raises `SqlError`, and ``OSError`` when no process can be started."""
+        limits = self._limits
+        asked: reader.Asked = {
+            "database": self._database,
+            "views": dict(self._views),
+            "functions": sorted(FUNCTIONS["sqlite"]),
+            "seconds": limits.seconds,
+            "rows": limits.rows,
+            "bytes": limits.bytes,
+            "memory": _MEMORY + 4 * limits.bytes,
+            "sql": sql,
+        }
+        in_memory = "mode=memory" in self._database
+        answer = reader.answer(asked, lambda: self._cancelled) if in_memory else self._apart(asked)
+        if "problem" in answer:
+            raise SqlError(*answer["problem"])
+        rows = [tuple(row) for row in answer["rows"]]
+        return Result(answer["columns"], rows, answer["size"], answer["truncated"])
 
-    def _prepare(self, connection: sqlite3.Connection) -> list[str]:
-        connection.execute("PRAGMA cache_size=-16384")
-        connection.execute("PRAGMA temp_store=FILE")
-        connection.execute("PRAGMA trusted_schema=OFF")
-        if "mode=memory" in self._database:
-            connection.execute(
-                "PRAGMA read_uncommitted=ON"
-            )  # tables of a shared cache are locked while rows are written
-        inner = []
-        for name, select in self._views.items():
-            hidden = f"v_{secrets.token_hex(16)}"
-            connection.execute(f'CREATE TEMP VIEW "{hidden}" AS {select}')
-            connection.execute(f'CREATE TEMP VIEW "{name}" AS SELECT * FROM "{hidden}"')  # noqa: S608
-            inner.append(hidden)
-        connection.execute("PRAGMA query_only=ON")
-        for limit, value in _LIMITS.items():
-            connection.setlimit(limit, value)
-        return inner
+    def _apart(self, asked: reader.Asked) -> reader.Answer:
+        command = [sys.executable, "-I", "-S", reader.__file__]
+        pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nowhere) as process:  # noqa: S603 - our own
+            self._process = process
+            try:
+                if self._cancelled:  # before there was anything to be killed
+                    process.kill()
+                seconds = self._limits.seconds + _GRACE
+                said, _ = process.communicate(msgspec.json.encode(asked), timeout=seconds)
+            except subprocess.TimeoutExpired:
+                raise self._too_long() from None
+            finally:
+                process.kill()
+        if process.returncode == -SIGXCPU:
+            raise self._too_long()
+        if process.returncode != 0:
+            raise SqlError("FAILED", "The statement could not be run.", 503)
+        return msgspec.json.decode(said, type=reader.Answer)
 
-    def _answer(self, connection: sqlite3.Connection, sql: str) -> Result:
-        try:
-            cursor = connection.execute(sql)
-            result = Result([column[0] for column in cursor.description or ()])
-            result.take(cursor, self._limits)
-        except sqlite3.DataError as problem:
-            raise SqlError("RESULT_TOO_LARGE", f"A value is too large: {problem}") from None
-        except (sqlite3.Error, sqlite3.Warning) as problem:
-            raise self._problem(problem) from None
-        return result
-
-    def _problem(self, problem: sqlite3.Error | sqlite3.Warning) -> SqlError:
-        text = str(problem)
-        if text == "interrupted":
-            return SqlError("TIMEOUT", f"The statement took more than {self._limits.seconds:g} seconds.", 503)
-        if "prohibited" in text or "not authorized" in text:
-            # Its words may name what nobody needs to know.
-            return SqlError("FORBIDDEN", "The statement reads or calls what it may not.")
-        if "locked" in text:
-            return SqlError("BUSY", "The database is busy.", 503)
-        return SqlError("SYNTAX_ERROR", text)
+    def _too_long(self) -> SqlError:
+        return SqlError("TIMEOUT", f"The statement took more than {self._limits.seconds:g} seconds.", 503)
 
 
 def address(database: str, query: Mapping[str, Any]) -> str:
@@ -104,32 +90,3 @@ def address(database: str, query: Mapping[str, Any]) -> str:
     if database.startswith("file:"):
         return f"{database}{'&' if '?' in database else '?'}mode=ro"
     return f"file:{quote(database)}?mode=ro"
-
-
-def _real(connection: sqlite3.Connection) -> frozenset[str]:
-    """Names, in lower case, of all that is more than a name in a statement: tables, and modules that make some."""
-    found = [
-        *connection.execute("SELECT name FROM main.sqlite_master"),
-        *connection.execute("SELECT name FROM pragma_module_list"),
-    ]
-    return frozenset(str(name).lower() for (name,) in found)
-
-
-def _authorizer(inner: frozenset[str], outer: frozenset[str], real: frozenset[str]) -> Any:
-    def authorize(action: int, first: str | None, second: str | None, where: str | None, by: str | None) -> int:
-        if action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE):
-            return sqlite3.SQLITE_OK
-        if action == sqlite3.SQLITE_FUNCTION:
-            return sqlite3.SQLITE_OK if (second or "").lower() in FUNCTIONS["sqlite"] else sqlite3.SQLITE_DENY
-        if action == sqlite3.SQLITE_READ:
-            if where == "temp":
-                return sqlite3.SQLITE_OK if first in outer or first in inner else sqlite3.SQLITE_DENY
-            name = (first or "").lower()
-            if by in inner or name in _MODULES:
-                return sqlite3.SQLITE_OK
-            # A common table that reads itself counts as one of the database's.
-            if name not in real and not name.startswith(("sqlite_", "pragma_")):
-                return sqlite3.SQLITE_OK
-        return sqlite3.SQLITE_DENY
-
-    return authorize
