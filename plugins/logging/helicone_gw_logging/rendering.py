@@ -14,10 +14,13 @@ from rich.text import Text
 from helicone_gw_logging.query import LoggedBody, LoggedRequest, RequestDetail
 from helicone_gw_logging.times import iso, local
 
+ID = 18
+"""Characters of an id that a line shows: ids begin with their time, those of one minute share the first eight."""
+
 _TIMES = ("received_at", "first_byte_at", "first_token_at", "ended_at", "started_at")
 COLUMNS = (
     ("time", 19, "left"),
-    ("id", 8, "left"),
+    ("id", ID, "left"),
     ("status", 6, "right"),
     ("provider", 12, "left"),
     ("model", 28, "left"),
@@ -82,7 +85,7 @@ def cells(request: LoggedRequest) -> list[Text]:
     )
     return [
         Text(local(row.received_at)),
-        Text(row.id[:8], style="cyan"),
+        Text(row.id[:ID], style="cyan"),
         Text("-" if row.status is None else str(row.status), style="green" if good else "red"),
         printable(row.provider or "-"),
         printable(row.model or row.request_model or "-"),

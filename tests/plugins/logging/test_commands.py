@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from helicone_gw.database import Database
 from helicone_gw.exchange import Exchange
+from helicone_gw.ids import new_id
 from helicone_gw.model import Outcome
 from helicone_gw_logging import commands as commands_module
 from helicone_gw_logging import query
@@ -23,6 +24,7 @@ from helicone_gw_logging.insert import prepare, write
 from helicone_gw_logging.plugin import VERSIONS, LoggingPlugin
 from helicone_gw_logging.query import LoggedRequest
 from helicone_gw_logging.record import record
+from helicone_gw_logging.rendering import ID
 from helicone_gw_logging.times import parse_since
 
 Build = Callable[..., Exchange]
@@ -94,11 +96,11 @@ def test_a_table_for_people(run: Run, exchange: Build, log_all: Callable[..., No
         "outcome",
     ]
     shown = {row.split()[2]: row for row in rows}
-    assert set(shown) == {good.id[:8], bad.id[:8]}
+    assert set(shown) == {good.id[:ID], bad.id[:ID]}
     for part in ("200", "openai", "gpt-4o-2024-08-06", "1.23 s", "10 > 5", "$0.0000075", "alice"):
-        assert part in shown[good.id[:8]]
+        assert part in shown[good.id[:ID]]
     for part in ("429", "?", "upstream_error upstream_status"):
-        assert part in shown[bad.id[:8]]
+        assert part in shown[bad.id[:ID]]
 
 
 def test_json_has_every_column(run: Run, exchange: Build, log_all: Callable[..., None]) -> None:
@@ -171,6 +173,19 @@ def test_show_with_bodies(run: Run, exchange: Build, log_all: Callable[..., None
         assert "\x1b[31m" not in result.stdout
 
 
+def test_what_a_line_shows_of_an_id_is_enough_to_show_its_request(
+    run: Run, exchange: Build, log_all: Callable[..., None]
+) -> None:
+    done = [exchange(), exchange(), exchange()]
+    for one in done:
+        one.id = new_id()
+    log_all(*done)
+    listed = [line.split()[2] for line in run().stdout.splitlines()[1:]]
+    assert len(listed) == 3
+    for shown in listed:
+        assert any(one.id in run("show", shown).stdout for one in done)
+
+
 def test_show_as_json(run: Run, exchange: Build, log_all: Callable[..., None]) -> None:
     done = exchange(answer=b"\x00\xffaudio", headers={"Helicone-Omit-Request": "true"})
     log_all(done)
@@ -219,7 +234,7 @@ def test_follow_prints_until_it_is_stopped(
     if as_json:
         assert [line["id"] for line in lines(result)] == [first.id, later.id]
     else:
-        assert [line.split()[2] for line in result.stdout.splitlines()[1:]] == [first.id[:8], later.id[:8]]
+        assert [line.split()[2] for line in result.stdout.splitlines()[1:]] == [first.id[:ID], later.id[:ID]]
 
 
 def test_follow_waits_for_a_log_and_makes_none(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
