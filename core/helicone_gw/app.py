@@ -279,7 +279,9 @@ async def _http_problem(problem: HTTPException) -> Response:
     facts = ErrorFacts(
         status, "invalid_request_error", problem.name.lower().replace(" ", "_"), problem.description or ""
     )
-    return Response(error_format("openai").body(facts), status, content_type="application/json")
+    allowed = problem.valid_methods if isinstance(problem, MethodNotAllowed) else None
+    headers = {"Allow": ", ".join(sorted(allowed))} if allowed else {}
+    return Response(error_format("openai").body(facts), status, headers, content_type="application/json")
 
 
 async def _gateway_problem(problem: GatewayError) -> Response:

@@ -144,6 +144,7 @@ async def test_problems_of_routes_are_json(gateway: GatewayFactory, method: str,
         assert reply.status == status
         assert reply.headers.get("content-type") == "application/json"
         assert reply.json()["error"]["message"]
+        assert (reply.headers.get("allow") is not None) == (status == 405), "RFC 9110 15.5.6"
 
 
 async def test_a_path_that_nobody_has(gateway: GatewayFactory) -> None:

@@ -175,7 +175,7 @@ def check_entry(key: GatewayKey | None, headers: Headers, client: str) -> None:
 
 def is_telling(method: str, path: str) -> bool:
     """Whether a request only tells of calls and of what people made of them; it reads nothing."""
-    return method in ("POST", "PUT") and _TELLING.fullmatch(path) is not None
+    return method in ("POST", "PUT") and _TELLING.fullmatch(path.removesuffix("/")) is not None
 
 
 _TELLING = re.compile(

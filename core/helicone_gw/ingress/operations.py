@@ -188,12 +188,14 @@ def resource(path: str) -> str:
 def local(method: str, path: str) -> str | None:
     """The name of what the gateway answers itself at exactly this method and path, or ``None``.
 
-    HEAD follows GET, and OPTIONS (a browser asking beforehand) every method.
+    A slash more at the end makes no other path of it: what was meant for the gateway is not shown to a provider. HEAD
+    follows GET, and OPTIONS (a browser asking beforehand) every method.
     """
     return (_local_cached if len(path) <= _CACHED_LENGTH else _local)(method, path)
 
 
 def _local(method: str, path: str) -> str | None:
+    path = path[:1] + path[1:].removesuffix("/")
     rows: list[LocalPath] = list(_LOCAL_STATIC.get(path, ()))
     if not rows and _LOCAL_PATTERNS:
         parts = path[1:].split("/")

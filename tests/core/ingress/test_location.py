@@ -123,6 +123,7 @@ def summary(location: Location) -> tuple[str, str | None, str, str, str]:
         ("GET /v1/alert/query", "rest"),
         ("POST /v1/evaluator", "rest"),
         ("DELETE /alert/7", "rest"),
+        ("POST /v1/request/query/", "rest"),
         ("GET /dashboard", "dashboard"),
         ("GET /dashboard/requests/3f0c", "dashboard"),
     ],
@@ -143,7 +144,7 @@ def test_the_root_is_the_dashboard_for_a_browser_only() -> None:
 
 @pytest.mark.parametrize(
     "request_line",
-    ["GET /healthz/", "GET /healthz/x", "POST /healthz", "GET /%68ealthz", "GET //nosuch/healthz", "GET /feedback"],
+    ["GET /healthz//", "GET /healthz/x", "POST /healthz", "GET /%68ealthz", "GET //nosuch/healthz", "GET /feedback"],
 )
 def test_only_the_exact_method_and_path_is_ours(request_line: str) -> None:
     assert place(request_line).kind == "unknown"

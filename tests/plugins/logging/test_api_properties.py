@@ -50,6 +50,16 @@ async def test_keys_are_listed_unless_they_are_hidden(running: RunningGateway, e
     assert await listed("/v1/property/hidden/query") == []
 
 
+async def test_a_key_may_have_slashes(running: RunningGateway, exchange: Build) -> None:
+    await log_all(running.gateway.database, many(exchange, 3))
+    (row, *_) = await ask(running, "POST", "/v1/request/query", {"filter": "all"})
+    await ask(running, "PUT", f"/v1/request/{row['id']}/property", {"key": "/team/a", "value": "red"})
+    assert await ask(running, "POST", "/v1/property/%2Fteam%2FA/search", {"searchTerm": ""}) == ["red"]
+    whole = {"timeFilter": {"start": "2000-01-01", "end": "2100-01-01"}}
+    (top,) = await ask(running, "POST", "/v1/property/%2Fteam%2FA/top-requests/query", whole)
+    assert top == {"value": "red", "count": 1}
+
+
 async def test_values_are_found_by_a_part_of_them(running: RunningGateway, exchange: Build) -> None:
     done = [exchange(headers={"Helicone-Property-App": f"Shop-{number:02}"}) for number in range(40)]
     await log_all(running.gateway.database, [*done, exchange(headers={"Helicone-Property-App": "100%"})])

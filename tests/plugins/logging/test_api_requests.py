@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,26 @@ async def filled(running: RunningGateway, exchange: Build) -> RunningGateway:
 async def query(running: RunningGateway, **asked: Any) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = await ask(running, "POST", QUERY, {"filter": "all", **asked})
     return found
+
+
+async def test_bodies_may_be_compressed(filled: RunningGateway) -> None:
+    async def counted(content: bytes, coding: str, status: int) -> Any:
+        headers = {"Content-Type": "application/json", "Content-Encoding": coding}
+        reply = await filled.request("POST", "/v1/request/count/query", content=content, headers=headers)
+        assert reply.status == status
+        return reply.json()["data" if status == 200 else "error"]
+
+    plain = b'{"filter": "all"}'
+    assert await counted(gzip.compress(plain), "gzip", 200) == await counted(plain, "identity", 200) == 48
+    assert "content coding" in await counted(plain, "br", 400)
+    assert "content coding" in await counted(plain, "gzip", 400)
+    assert await counted(gzip.compress(b" " * (11 << 20)), "gzip", 413) == "The body is too large."
+
+
+async def test_a_slash_at_the_end_leads_to_no_provider(filled: RunningGateway) -> None:
+    assert await ask(filled, "POST", "/v1/request/count/query/", {"filter": "all"}) == 48
+    assert (await filled.request("PUT", "/v1/request/query/")).status == 405
+    assert filled.provider.requests == []
 
 
 async def test_a_request_as_the_contract_shows_it(running: RunningGateway) -> None:

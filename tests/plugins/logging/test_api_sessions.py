@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
@@ -32,6 +33,18 @@ async def running(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 def of_session(exchange: Build, id: str, path: str = "/", name: str | None = "Course", **more: Any) -> Exchange:
     headers = {"Helicone-Session-Id": id, "Helicone-Session-Path": path}
     return exchange(headers=headers | ({"Helicone-Session-Name": name} if name is not None else {}), **more)
+
+
+@pytest.mark.parametrize("id", ["trip/7", "/abs//twice/", "a/tree", "../tag", "x?y#z", "é/%2F"])
+async def test_an_id_may_have_slashes(running: RunningGateway, exchange: Build, id: str) -> None:
+    done = [of_session(exchange, id, received_at=START), of_session(exchange, "trip", received_at=START)]
+    await log_all(running.gateway.database, done)
+    address = f"/v1/session/{quote(id, safe='')}"
+    assert (await ask(running, "GET", f"{address}/tree"))["session_id"] == id
+    assert await ask(running, "POST", f"{address}/tag", {"tag": "mine"}) is None
+    assert await ask(running, "GET", f"{address}/tag") == "mine"
+    assert await ask(running, "GET", "/v1/session/trip/tag") is None
+    assert await ask(running, "POST", f"{address}/feedback", {"rating": True}) is None
 
 
 async def test_sessions_are_listed_by_id_and_name(running: RunningGateway, exchange: Build) -> None:

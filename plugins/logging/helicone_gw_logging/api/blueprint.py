@@ -10,6 +10,7 @@ import msgspec
 from quart import Blueprint, Response, current_app, request
 from sqlalchemy.exc import DataError, InvalidRequestError, ProgrammingError, SQLAlchemyError
 from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.routing import BaseConverter
 
 from helicone_gw import PermissionDenied, caller, require_role
 from helicone_gw_logging.api import (
@@ -28,6 +29,7 @@ from helicone_gw_logging.api import (
     users,
 )
 from helicone_gw_logging.api.routes import Call, Operation, Plain, Refused, Routes, Service
+from helicone_gw_logging.ingest.payload import TooLarge, Unreadable, decoded
 from helicone_gw_logging.objects import StorageFailed
 from helicone_gw_logging.query.nodes import FilterError
 from helicone_gw_logging.query.reading import SECONDS, TooLong
@@ -50,6 +52,8 @@ MODULES: Final[tuple[Routes, ...]] = (
 )
 """The modules of this package that have operations."""
 
+_NAMED: Final = ("/v1/session/{", "/v1/property/{")
+
 MAX_BODY: Final = 10 << 20
 """Longest body of a request, in bytes."""
 
@@ -60,11 +64,31 @@ WRITE_SECONDS: Final = SECONDS + 5
 def blueprint(name: str, service: Service, modules: Sequence[Routes] = MODULES) -> Blueprint:
     """The pages of the plugin instance ``name``."""
     pages = Blueprint(f"{name}-api", __name__)
+    # Blueprints have no converters of their own; the rules are made when it is registered.
+    pages.record(lambda state: state.app.url_map.converters.update({_ANY: _AnyText}))
     for operation in operations(modules):
-        rule = operation.path.replace("{", "<").replace("}", ">")
-        view = _view(operation, service)
-        pages.add_url_rule(rule, operation.name, view, methods=[operation.method], provide_automatic_options=False)
+        view, rule = _view(operation, service), _rule(operation.path)
+        for address in (rule, f"{rule}/"):
+            pages.add_url_rule(
+                address, operation.name, view, methods=[operation.method], provide_automatic_options=False
+            )
     return pages
+
+
+class _AnyText(BaseConverter):
+    """What clients name as they like: sessions and properties. A slash is a character of the name as any other is."""
+
+    part_isolating = False
+    regex = ".+?"
+
+
+_ANY = "any_text"
+
+
+def _rule(path: str) -> str:
+    """``path`` as Quart writes it."""
+    converter = f"<{_ANY}:" if path.startswith(_NAMED) else "<"
+    return path.replace("{", converter).replace("}", ">")
 
 
 def operations(modules: Sequence[Routes] = MODULES) -> list[Operation]:
@@ -123,6 +147,12 @@ async def _body() -> bytes:
         body = bytes(await request.get_data(as_text=False))  # type: ignore[arg-type]
     except RequestEntityTooLarge:
         raise Refused(413, "The body is too large.") from None
+    try:
+        body = decoded(body, request.headers.get("Content-Encoding"))
+    except TooLarge:
+        raise Refused(413, "The body is too large.") from None
+    except Unreadable as problem:
+        raise Refused(400, str(problem)) from None
     if len(body) > MAX_BODY:
         raise Refused(413, "The body is too large.")
     return body or b"{}"

@@ -136,13 +136,16 @@ def routes(name: str, ingestion: Ingestion) -> Blueprint:
     """The addresses, for the plugin instance ``name``."""
     pages = Blueprint(f"{name}-ingest", __name__)
     for segment, provider in PROVIDERS.items():
-        pages.add_url_rule(
-            f"/{segment}/v1/log", f"log-{segment}", _log_view(ingestion, provider, _ok), methods=["POST"]
-        )
+        view = _log_view(ingestion, provider, _ok)
+        for address in (f"/{segment}/v1/log", f"/{segment}/v1/log/"):
+            pages.add_url_rule(address, f"log-{segment}", view, methods=["POST"])
     for number, path in enumerate(("/v1/trace/custom/v1/log", "/v1/trace/custom/log")):
-        pages.add_url_rule(path, f"custom-{number}", _log_view(ingestion, None, _empty), methods=["POST"])
+        view = _log_view(ingestion, None, _empty)
+        for address in (path, f"{path}/"):
+            pages.add_url_rule(address, f"custom-{number}", view, methods=["POST"])
 
     @pages.post("/v1/trace/custom/log/typed")
+    @pages.post("/v1/trace/custom/log/typed/")
     async def typed() -> Response:
         headers = _headers()
         try:
@@ -155,6 +158,7 @@ def routes(name: str, ingestion: Ingestion) -> Blueprint:
         return _empty(identifier) if identifier is not None else _invalid(500, [Problem("", _NOT_STORED)])
 
     @pages.post("/v1/log/request")
+    @pages.post("/v1/log/request/")
     async def message() -> Response:
         try:
             told = await ingestion.message(await ingestion.body(_headers()))
@@ -164,6 +168,7 @@ def routes(name: str, ingestion: Ingestion) -> Blueprint:
         return _empty(identifier) if identifier is not None else _error(500, _NOT_STORED)
 
     @pages.post("/v1/trace/log")
+    @pages.post("/v1/trace/log/")
     async def otlp() -> Response:
         if (request.content_type or "").startswith((_PROTOBUF, "application/protobuf")):
             return await _protobuf(ingestion)
@@ -178,6 +183,7 @@ def routes(name: str, ingestion: Ingestion) -> Blueprint:
         return _json(200, {"partialSuccess": partial} if partial else {})
 
     @pages.post("/v1/trace/log-python")
+    @pages.post("/v1/trace/log-python/")
     async def otlp_python() -> Response:
         return await _protobuf(ingestion)
 
