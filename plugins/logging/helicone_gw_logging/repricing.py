@@ -16,6 +16,7 @@ from helicone_gw import Cost, Usage
 from helicone_gw_logging.columns import columns
 from helicone_gw_logging.corrections import Logged, move, read
 from helicone_gw_logging.insert import Knowledge, take_numbers
+from helicone_gw_logging.measures import count
 from helicone_gw_logging.tables import ATTEMPT, REQUEST
 from helicone_gw_logging.zones import unnote
 
@@ -156,7 +157,7 @@ def _priced(request: Logged, attempts: Sequence[Row[Any]], price: Price) -> tupl
             continue
         asked = None if override is not None else attempt.request_model
         model = override if override is not None else attempt.model or attempt.request_model
-        cost = price(attempt.provider, model, usage, asked, at)
+        cost = _held(price(attempt.provider, model, usage, asked, at))
         costs.append(cost)
         if cost is None and stored is not None:
             changed.append(_values(attempt, None))
@@ -175,7 +176,12 @@ def _sum(costs: Sequence[Cost | None]) -> Cost | None:
     # What was not billed says nothing of where the price comes from.
     last = ([cost for cost in known if cost.nano_usd or cost.source != _NOT_BILLED] or known)[-1]
     total = sum(cost.nano_usd for cost in known)
-    return Cost(total, (), last.source, last.version, any(cost.estimated for cost in known))
+    return _held(Cost(total, (), last.source, last.version, any(cost.estimated for cost in known)))
+
+
+def _held(cost: Cost | None) -> Cost | None:
+    """``cost`` as a row holds it: unknown if it is out of range."""
+    return None if cost is None or count(cost.nano_usd) is None else cost
 
 
 def _account(progress: Progress, before: Cost | None, after: Cost | None) -> None:

@@ -24,6 +24,7 @@ from helicone_gw_cost.plugin import CostPlugin
 from helicone_gw_logging import get_request, repricing
 from helicone_gw_logging.config import LoggingConfig
 from helicone_gw_logging.insert import prepare, write
+from helicone_gw_logging.measures import LARGEST
 from helicone_gw_logging.plugin import VERSIONS, LoggingPlugin
 from helicone_gw_logging.record import record
 from helicone_gw_logging.repricing import Progress, recompute
@@ -89,6 +90,13 @@ async def test_rows_attempts_and_sums_have_the_new_cost(database: Database, exch
         assert stored == [10 * (n + 1) for n in range(7)]
         assert list(await connection.scalars(select(ROLLUP.c.cost_nano_usd))) == [280]
         assert (await connection.execute(select(USER.c.cost_nano_usd, USER.c.requests))).all() == [(280, 7)]
+    await check(database)
+
+
+async def test_a_price_beyond_all_reason_makes_no_cost(database: Database, exchange: Build) -> None:
+    await log(database, with_usage(exchange, Usage(2, 1), Cost(7), user="u"))
+    done = await run(database, lambda *_: Cost(LARGEST + 1, (), "new"))
+    assert (done.changed, done.unknown_after, await costs(database)) == (1, 1, [(None, None, None, NOW)])
     await check(database)
 
 
