@@ -93,7 +93,7 @@ async def test_scores(running: RunningGateway, exchange: Build, path: str) -> No
         {"type": "condition", "field": {"column": "scores", "key": "ok"}, "operator": "eq", "value": 1},
     ):
         assert len(await ask(running, "POST", "/v1/request/query", {"filter": asked})) == 1
-    for scores in ({"a": "good"}, {"": 1}, {str(number): 1 for number in range(101)}, "x", {"a": None}):
+    for scores in ({"a": "good"}, {"": 1}, {str(number): 1 for number in range(101)}, "x", {"a": None}, {"a": 1e16}):
         await ask(running, "POST", path, {"scores": scores}, status=400)
 
 

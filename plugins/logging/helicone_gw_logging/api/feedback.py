@@ -18,6 +18,8 @@ _PAUSES: Final = (0.0, 0.3, 0.7, 1.0)
 """Seconds between looks for a request that was logged by another process, which writes within a second."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
+Score = bool | Annotated[float, Meta(ge=-1e15, le=1e15)]
+"""A score: those of many requests have a sum, which Postgres would not reckon beyond what a float holds."""
 
 
 class Rating(Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,7 +41,7 @@ class Feedback(Struct, frozen=True, forbid_unknown_fields=True):
 class Scores(Struct, frozen=True, forbid_unknown_fields=True):
     """Scores by their names: numbers, or whether it is so."""
 
-    scores: Annotated[dict[Name, bool | float], Meta(max_length=100)]
+    scores: Annotated[dict[Name, Score], Meta(max_length=100)]
 
 
 class Property(Struct, frozen=True, forbid_unknown_fields=True):
