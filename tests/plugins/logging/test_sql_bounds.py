@@ -88,6 +88,13 @@ async def test_lists_in_json_can_be_taken_apart(file: Database) -> None:
         "SELECT trim(both FROM a, b) FROM t",
         "SELECT \"ltrim\"(replace(a, 'x', 'y'), b) FROM t",
         f"SELECT rtrim(a, '{'x' * 101}') FROM t",
+        "SELECT a LIKE b FROM t",
+        "SELECT a NOT ILIKE 'x' || b FROM t",
+        "SELECT a LIKE ('x' || b) FROM t",
+        "SELECT a LIKE ANY ('{x}') FROM t",
+        'SELECT "like"(a, b) FROM t',
+        "SELECT a ~~ b FROM t",
+        "SELECT a !~~* b FROM t",
         "WITH a AS NOT MATERIALIZED (SELECT 1) SELECT * FROM a",
     ],
 )
@@ -103,6 +110,8 @@ def test_what_postgres_would_not_end_is_refused(sql: str) -> None:
         "SELECT replace(lower(a), 'gpt-', b || c), strpos(a, '/'), split_part(a, ',', 2) FROM t",
         "SELECT position('a' IN b || c), position('in' in d) FROM t",
         "SELECT trim(a), trim(BOTH FROM a), trim(leading 'x' FROM replace(a, 'x', 'y')), ltrim(a, ' '), trim(a) FROM t",
+        "SELECT CASE WHEN a LIKE 'x%' THEN 1 END FROM t WHERE (a ILIKE '%y') OR b NOT LIKE '!%' ESCAPE '!' AND c ~ 'd'",
+        "SELECT 1 FROM t WHERE a LIKE 'x%'",
         "WITH a AS MATERIALIZED (SELECT 1) SELECT replace FROM a WHERE x IN (1, 2)",
     ],
 )

@@ -17,6 +17,7 @@ _SECOND = frozenset({"replace", "strpos", "split_part", "trim", "ltrim", "rtrim"
 """Functions whose second argument is looked for in the first."""
 _WHERE = {"position": "in", "trim": "from"}
 """Functions in which this word stands behind what is looked for."""
+_PATTERNS = frozenset({"like", "ilike"})
 _SIDES = frozenset({"both", "leading", "trailing"})
 
 
@@ -31,11 +32,26 @@ def check_ends(sql: str) -> None:
         name = (token.name or "").lower()
         if name == "not" and (found[at + 1].name or "").lower() == "materialized":
             raise SqlError("FORBIDDEN", "NOT MATERIALIZED may not be used.")
-        if found[at + 1].value == "(" and (name in _SECOND or name in _WHERE):
-            for sought in _sought(name, _arguments(found[at + 2 :], _WHERE.get(name))):
-                if len(sought) != 1 or sought[0].kind != "text" or len(sought[0].value) > LONGEST + 2:
-                    message = f"What {name} looks for is written down as one text of at most {LONGEST} characters."
-                    raise SqlError("FORBIDDEN", message)
+        if token.value == "~" == found[at + 1].value:
+            raise SqlError("FORBIDDEN", "Write LIKE for ~~.")
+        long: bool = False
+        if name in _PATTERNS:
+            after = found[at + 2] if at + 2 < len(found) else None
+            long = not _is_short(found[at + 1 : at + 2]) or (after is not None and not _ends(after))
+        elif found[at + 1].value == "(" and (name in _SECOND or name in _WHERE):
+            long = not all(map(_is_short, _sought(name, _arguments(found[at + 2 :], _WHERE.get(name)))))
+        if long:
+            message = f"What {name} looks for is written down as one text of at most {LONGEST} characters."
+            raise SqlError("FORBIDDEN", message)
+
+
+def _is_short(sought: Sequence[Token]) -> bool:
+    return len(sought) == 1 and sought[0].kind == "text" and len(sought[0].value) <= LONGEST + 2
+
+
+def _ends(after: Token) -> bool:
+    """Whether what stands before it is all of an operand."""
+    return after.kind == "word" or after.value in (")", ",")
 
 
 def _sought(name: str, arguments: Sequence[Sequence[Token]]) -> Iterator[Sequence[Token]]:
