@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
@@ -63,7 +64,7 @@ def export(
     async def work(database: Database) -> int:
         if output is None:
             return await _write(database, sys.stdout.buffer)
-        with output.open("wb") as file:
+        with _replacing(output) as file:
             return await _write(database, file)
 
     async def _write(database: Database, file: BinaryIO) -> int:
@@ -98,6 +99,24 @@ def export(
     if rows is None:
         raise typer.Exit(1)
     typer.echo(f"{rows:,} requests exported.", err=True)
+
+
+@contextmanager
+def _replacing(output: Path) -> Iterator[BinaryIO]:
+    """A file that takes the place of ``output`` once it is whole; what is no file (a device, a pipe) is written to."""
+    if output.exists() and not output.is_file():
+        with output.open("wb") as file:
+            yield file
+        return
+    whole = output.resolve()  # a link stays one
+    part = whole.with_name(f"{whole.name}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(whole)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _format(format: str | None, output: Path | None) -> Format:

@@ -20,6 +20,7 @@ from helicone_gw.database import Database
 from helicone_gw.exchange import Exchange
 from helicone_gw.model import Cost
 from helicone_gw.testing import GatewayFactory, RunningGateway
+from helicone_gw_logging import export_commands
 from helicone_gw_logging.config import LoggingConfig
 from helicone_gw_logging.plugin import VERSIONS, LoggingPlugin
 from helicone_gw_logging.query import export
@@ -162,6 +163,26 @@ def test_export_writes_a_file(run: Callable[..., Result], tmp_path: Path) -> Non
     assert result.stdout.split() == ["cost", "2.0"]
     for arguments in (["--columns", "colour"], ["--filter", "{"], ["--since", "soon"], ["--format", "xml"]):
         assert run("export", *arguments).exit_code == 2
+
+
+def test_what_cannot_be_exported_leaves_the_file_that_is_there(
+    run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = tmp_path / "all.csv"
+    there.write_text("old")
+
+    async def half(*_: Any) -> AsyncIterator[list[Any]]:
+        yield []
+        raise KeyboardInterrupt
+
+    assert run("export", "-o", str(there), "--columns", "colour").exit_code == 2
+    with monkeypatch.context() as patch:
+        patch.setattr(export_commands, "pieces", half)
+        assert run("export", "-o", str(there)).exit_code != 0
+    assert there.read_text() == "old"
+    assert run("export", "-o", str(there), "--columns", "cost").exit_code == 0
+    assert there.read_text().startswith("cost")
+    assert [file.name for file in tmp_path.glob("all.*")] == ["all.csv"]
 
 
 def test_sessions_are_listed_and_shown(run: Callable[..., Result]) -> None:
