@@ -65,6 +65,8 @@ async def _on_sqlite(database: Database, scope: Scope, sql: str, limits: Limits)
     except asyncio.CancelledError:
         query.cancel()  # a thread hears of no cancellation
         await asyncio.wait({running})
+        if not running.cancelled():
+            running.exception()  # nobody asks how it ended
         raise
     except OSError:
         raise SqlError("FAILED", "The statement could not be run.", 503) from None
