@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import delete, event, select
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
 
 from helicone_gw.database import Database
 from helicone_gw.exchange import Exchange
@@ -19,6 +19,7 @@ from helicone_gw_logging.noted import TEXT_ZONE
 from helicone_gw_logging.query import among as first_among
 from helicone_gw_logging.query import zoning
 from helicone_gw_logging.query.filters import read_filter
+from helicone_gw_logging.query.nodes import both
 from helicone_gw_logging.query.pieces import ALWAYS, Piece
 from helicone_gw_logging.query.requests import count, find
 from helicone_gw_logging.query.scope import Scope
@@ -193,6 +194,17 @@ async def test_zones_are_gone_to_by_the_numbers_of_their_requests(database: Data
     steps = [step for step in plan if "request" in step]
     assert len(steps) == 1, plan
     assert "seq>? AND seq<?" in steps[0], plan
+
+
+def test_of_few_requests_each_is_asked_by_itself_what_is_beside_it() -> None:
+    pieces = (Piece((numbers(1, 2),), *ALWAYS, 1),)
+    node = both("and", [read_filter({kind: {"a": {"equals": "null"}}}) for kind in ("properties", "scores")])
+    for among, times in ((None, 0), (pieces, 3)):
+        query = Wanted(node, scored=True, among=among).numbers(Scope())
+        # What begins somewhere Postgres does not make a join.
+        said = str(query.compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]
+        inner = said[said.index("WHERE", said.rindex("AS request") if among else 0) :]
+        assert (inner.count("EXISTS"), inner.count("OFFSET 0")) == (3, times)
 
 
 async def test_a_short_time_is_looked_through_as_it_is(database: Database, exchange: Build) -> None:

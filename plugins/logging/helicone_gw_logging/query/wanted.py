@@ -13,7 +13,7 @@ from helicone_gw_logging.query.plan import Question
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.sorts import Order, is_cached
 from helicone_gw_logging.query.spans import Span
-from helicone_gw_logging.query.where import leading, led, where
+from helicone_gw_logging.query.where import exists, leading, led, where
 from helicone_gw_logging.tables import REQUEST, SCORE
 
 EVER: Final = Span(-(2**63), 2**63 - 1)
@@ -40,7 +40,7 @@ class Wanted(Struct, frozen=True):
 
     def where(self, scope: Scope) -> ColumnElement[bool]:
         """As a condition over the requests of ``scope``, wherever they are."""
-        return and_(where(self.filter, scope), *self._beside())
+        return and_(where(self.filter, scope, few=self.among is not None), *self._beside())
 
     def numbers(self, scope: Scope, order: Order = _BY_TIME) -> Select[tuple[int]]:
         """Their numbers, yet to be put into ``order``.
@@ -73,6 +73,6 @@ class Wanted(Struct, frozen=True):
         if self.cached is not None:
             clauses.append(is_cached() if self.cached else ~is_cached())
         if self.scored is not None:
-            scored = select(SCORE.c.seq).where(SCORE.c.seq == REQUEST.c.seq).exists()
+            scored = exists(select(SCORE.c.seq).where(SCORE.c.seq == REQUEST.c.seq), few=self.among is not None)
             clauses.append(scored if self.scored else ~scored)
         return clauses

@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Select,
     String,
     Table,
     and_,
@@ -49,9 +50,12 @@ MODEL: Final[ColumnElement[str]] = func.coalesce(REQUEST.c.model, REQUEST.c.requ
 """The model that answered, else the one asked for."""
 
 
-def where(node: Node, scope: Scope) -> ColumnElement[bool]:
-    """The requests of ``scope`` for which ``node`` holds. Raises `FilterError` for what SQL cannot be asked."""
-    return and_(scope.of(REQUEST), joined(node, lambda condition: leaf(condition, scope)))
+def where(node: Node, scope: Scope, *, few: bool = False) -> ColumnElement[bool]:
+    """The requests of ``scope`` for which ``node`` holds. ``few``: of these few are asked.
+
+    Raises `FilterError` for what SQL cannot be asked.
+    """
+    return and_(scope.of(REQUEST), joined(node, lambda condition: leaf(condition, scope, few=few)))
 
 
 def joined(node: Node, leaf: Leaf) -> ColumnElement[bool]:
@@ -62,8 +66,8 @@ def joined(node: Node, leaf: Leaf) -> ColumnElement[bool]:
     return leaf(node)
 
 
-def leaf(condition: Condition, scope: Scope) -> ColumnElement[bool]:
-    """One condition over the requests."""
+def leaf(condition: Condition, scope: Scope, *, few: bool = False) -> ColumnElement[bool]:
+    """One condition over the requests, of which ``few`` are asked."""
     field = condition.field
     if field.kind == "body":
         raise FilterError(
@@ -79,14 +83,21 @@ def leaf(condition: Condition, scope: Scope) -> ColumnElement[bool]:
             )
             return true() if unknown else false()
         case "property" | "property-key" | "score" | "score-name" | "feedback":
-            return _beside(condition, scope)
+            return _beside(condition, scope, few)
         case "session" | "tag":
-            return _of_session(condition, scope)
+            return _of_session(condition, scope, few)
         case "user":
             found = select(USER.c.user_id).where(
                 scope.of(USER), USER.c.user_id == REQUEST.c.user_id, compare(USER.c[field.column], condition)
             )
-            return found.exists()
+            return exists(found, few=few)
+
+
+def exists(found: Select[Any], *, few: bool) -> ColumnElement[bool]:
+    """Whether anything is ``found`` beside a request, of which ``few`` are asked."""
+    # Of few each is asked by itself. Postgres, which does not know that they are few, would read what is beside all
+    # requests, unless it cannot pull that apart.
+    return (found.offset(literal_column("0")) if few else found).exists()
 
 
 def compare(expression: ColumnElement[Any], condition: Condition) -> ColumnElement[bool]:
@@ -150,7 +161,7 @@ def _of_request(condition: Condition) -> ColumnElement[bool]:
     return and_(held, has_most(column)) if _needs_most(condition) else held
 
 
-def _beside(condition: Condition, scope: Scope) -> ColumnElement[bool]:
+def _beside(condition: Condition, scope: Scope, few: bool) -> ColumnElement[bool]:
     """What is in a table beside the request, where there may be nothing: that is unknown."""
     operator = condition.operator
     positive = Condition(condition.field, _NEGATIVE.get(operator, operator), condition.value, condition.key)  # type: ignore[arg-type]
@@ -159,9 +170,9 @@ def _beside(condition: Condition, scope: Scope) -> ColumnElement[bool]:
     held = and_(table.c.organization_id == scope.organization, table.c.seq == REQUEST.c.seq, key)
     if condition.value is None:
         # Known to be null is what is not there at all.
-        known = select(table.c.seq).where(held, value.is_not(None)).correlate(REQUEST).exists()
+        known = exists(select(table.c.seq).where(held, value.is_not(None)).correlate(REQUEST), few=few)
         return known if negative else ~known
-    found = select(table.c.seq).where(held, _of_value(table, value, positive)).correlate(REQUEST).exists()
+    found = exists(select(table.c.seq).where(held, _of_value(table, value, positive)).correlate(REQUEST), few=few)
     return ~found if negative else found
 
 
@@ -239,20 +250,22 @@ def property_key(key: str) -> str:
     return text(key.lower(), KEY_BYTES) or ""
 
 
-def _of_session(condition: Condition, scope: Scope) -> ColumnElement[bool]:
+def _of_session(condition: Condition, scope: Scope, few: bool) -> ColumnElement[bool]:
     """The sums, or the tag, of the session that the request is part of."""
     negative = condition.operator in _NEGATIVE and condition.field.source == "tag"
     if condition.field.source == "tag":
         positive = Condition(condition.field, "equals" if negative else condition.operator, condition.value)
         held = and_(scope.of(SESSION_TAG), SESSION_TAG.c.session_id == REQUEST.c.session_id)
         if condition.value is None:
-            known = select(SESSION_TAG.c.session_id).where(held).exists()
+            known = exists(select(SESSION_TAG.c.session_id).where(held), few=few)
             return known if negative else ~known
-        found = select(SESSION_TAG.c.session_id).where(held, compare(SESSION_TAG.c.tag, positive)).exists()
+        found = exists(select(SESSION_TAG.c.session_id).where(held, compare(SESSION_TAG.c.tag, positive)), few=few)
         return ~found if negative else found
     held = and_(
         scope.of(SESSION),
         SESSION.c.session_id == REQUEST.c.session_id,
         SESSION.c.session_name == func.coalesce(REQUEST.c.session_name, ""),
     )
-    return select(SESSION.c.session_id).where(held, compare(SESSION.c[condition.field.column], condition)).exists()
+    return exists(
+        select(SESSION.c.session_id).where(held, compare(SESSION.c[condition.field.column], condition)), few=few
+    )
