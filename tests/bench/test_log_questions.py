@@ -155,6 +155,10 @@ async def strew(url: str, rows: int) -> None:
 
 RARE = 1000, 8000, 50_000, 1_000_000
 RARE_NUMBER = 10_000_000
+NAME, HIT = rmt(session_name={"equals": "name-7"}), rmt(cache_status={"equals": "hit"})
+"""What one of forty has and one of ten, and nobody both."""
+APP = read_filter({"properties": {"app": {"equals": "shop"}}})
+FAILED = rmt(error_code={"equals": "timeout"})
 LAST_DAY = {"request_created_at": {"gte": DAY.start}}
 QUESTIONS: dict[str, tuple[Ask, float]] = {
     "series: a day by the hour": (series(DAY, "hour", "Europe/Berlin"), 50),
@@ -208,6 +212,7 @@ QUESTIONS: dict[str, tuple[Ask, float]] = {
     "list: part of a path, within 100": (searched(rmt(path={"contains": "nowhere"})), 130),
     "list: part of a path, a day": (requests(rmt(path={"contains": "nowhere"}, **LAST_DAY)), 100),
     "list: part of a request's id": (requests(rmt(request_id={"contains": "f00dbeef"})), 100),
+    "list: four digits of a request's id": (requests(rmt(request_id={"contains": "beef"})), 100),
     "list: beginning of a request's id": (requests(rmt(request_id={"like": "f00dbeef%"})), 100),
     "list: part of a session's id": (requests(rmt(session_id={"contains": "f00dbeef"})), 100),
     "list: words that nobody has": (requests(words("nobody has this")), 100),
@@ -215,6 +220,46 @@ QUESTIONS: dict[str, tuple[Ask, float]] = {
     "list: a number above all": (requests(rmt(time_to_first_token={"gt": 10**9})), 100),
     "list: a number above all but one of 1,000": (requests(rmt(time_to_first_token={"gt": RARE_NUMBER})), 100),
     "list: between two numbers": (requests(rmt(prompt_tokens={"gte": 10**6, "lte": 10**6 + 5})), 100),
+    "list: two that many have, nobody both": (requests(both("and", [NAME, HIT])), 100),
+    "list: two that many have, few both": (requests(both("and", [NAME, FAILED])), 100),
+    "list: three that many have, few all": (
+        requests(both("and", [rmt(model={"equals": "model-9"}), FAILED, HIT])),
+        100,
+    ),
+    "list: parts of two texts, nobody both": (
+        requests(both("and", [rmt(model={"contains": "del-3"}), rmt(session_name={"contains": "e-7"}), HIT])),
+        100,
+    ),
+    "list: a property, and two that nobody has": (requests(both("and", [APP, NAME, HIT])), 100),
+    "list: a long time, and two that nobody has": (
+        requests(both("and", [rmt(latency={"gt": 5000}), NAME, HIT])),
+        100,
+    ),
+    "list: a user, and two that nobody has": (
+        requests(both("and", [rmt(user_id={"equals": "user-3"}), NAME, HIT])),
+        100,
+    ),
+    "list: one latency": (requests(rmt(latency={"equals": 5123})), 100),
+    "list: nobody's model is unknown": (requests(rmt(model={"equals": "null"})), 100),
+    "list: nobody's user is unknown": (requests(rmt(user_id={"equals": "null"})), 100),
+    "list: no failure without its code": (
+        requests(both("and", [rmt(error_code={"equals": "null"}), rmt(status={"equals": 500})])),
+        100,
+    ),
+    "list: another provider": (requests(rmt(provider={"not-equals": "openai"})), 100),
+    "list: a path without a part": (requests(rmt(path={"not-contains": "v1"})), 100),
+    "list: other statuses": (
+        requests(both("and", [rmt(status={"not-equals": 200}), rmt(status={"not-equals": 500})])),
+        100,
+    ),
+    "list: nobody is without a property": (
+        requests(read_filter({"properties": {"app": {"equals": "null"}}})),
+        100,
+    ),
+    "list: another value of a property": (
+        requests(read_filter({"properties": {"app": {"not-equals": "shop"}}})),
+        100,
+    ),
     "list: threats": (requests(rmt(threat={"equals": True})), 100),
     "list: rated bad": (requests(read_filter({"feedback": {"rating": {"equals": False}}})), 100),
     "list: dear sessions": (

@@ -23,7 +23,9 @@ TEXT_ZONE = Table(
 )
 """All different texts that the requests of a zone have in the column ``name``, or as values of a property
 (`helicone_gw_logging.zones`), NULL where these are too many to be noted; and which requests have those that few have
-(`helicone_gw_logging.zone_notes`). Both are NULL where one was changed."""
+(`helicone_gw_logging.zone_notes`). Both are NULL where one was changed. Under ``codes:`` and the name of a column, or
+of a property, ``places`` has what each request has in it (`helicone_gw_logging.zone_codes`), under ``ids:`` and that of
+an id what a part of one is looked for in (`helicone_gw_logging.zone_ids`)."""
 
 NUMBER_ZONE = Table(
     "number_zone",

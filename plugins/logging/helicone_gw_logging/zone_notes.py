@@ -11,12 +11,14 @@ import struct
 import unicodedata
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain, repeat
 from typing import Final
 
 import msgspec
+
+from helicone_gw_logging.zone_codes import Codes, code_texts
 
 PROPERTY_NAME: Final = "property:"
 """What the key of a property (in lower case) follows in the name of its texts."""
@@ -45,11 +47,18 @@ _Span = tuple[int, int, list[int] | None]
 """From a number to another one, and the places of those that have such a number; ``None``: not noted."""
 
 
+def is_small(requests: int) -> bool:
+    """Whether so many requests of an organization in a zone are as soon read."""
+    return requests <= SMALL
+
+
 class Texts:
     """Gathers the texts of one column of a zone, one organization's."""
 
     def __init__(self) -> None:
-        self._places: dict[str, list[int]] | None = {}
+        self._places: dict[str, list[int]] = {}
+        self._length = 0
+        # Of what is too much to be kept: a mark of each text, and its place.
         self._marks: list[tuple[bytes, int]] = []
 
     def add(self, texts: Sequence[str | None], places: Sequence[int]) -> None:
@@ -62,50 +71,44 @@ class Texts:
         for text, place in zip(texts, places, strict=True):
             if text is None:
                 continue
-            there = None if self._places is None else self._places.get(text)
+            there = self._places.get(text)
             if there is None:
                 self._add(text, (place,))
             else:
                 there.append(place)
 
     def _add(self, text: str, places: Sequence[int]) -> None:
-        if self._places is None:
-            self._marks += zip(repeat(_mark(text)), places, strict=False)
-            return
         there = self._places.get(text)
         if there is not None:
             there += places
-        elif len(self._places) < MOST:
+        elif len(self._places) < MOST and self._length + len(text) <= MOST_TEXT:
             self._places[text] = [*places]
+            self._length += len(text)
         else:
-            # Too many: what cannot be noted is not kept either.
-            self._mark_all(self._places)
-            self._add(text, places)
-
-    def _mark_all(self, there: Mapping[str, Sequence[int]]) -> None:
-        for text, places in there.items():
             self._marks += zip(repeat(_mark(text)), places, strict=False)
-        self._places = None
 
     def packed(self, requests: int) -> tuple[bytes | None, bytes | None] | None:
         """``texts`` and ``places`` of `noted.TEXT_ZONE`, of an organization with so many; ``None``: there are none."""
-        if self._places is not None and sum(map(len, self._places)) > MOST_TEXT:
-            self._mark_all(self._places)
-        if self._places is None:
-            marks = sorted(self._marks)
+        if self._marks:
+            marks = self._marks.copy()
+            for text, places in self._places.items():
+                marks += zip(repeat(_mark(text)), places, strict=False)
+            marks.sort()
             return None, b"".join([mark for mark, _ in marks]) + _packed_places([place for _, place in marks])
         if not self._places:
             return None
-        few = requests > SMALL
-        return pack_texts(
-            {text: places if few and len(places) <= RARE else () for text, places in self._places.items()}
+        told = not is_small(requests)
+        return _pack_texts(
+            {text: places if told and len(places) <= RARE else () for text, places in self._places.items()}
         )
 
+    def coded(self, unknown: bytes) -> Codes:
+        """Their codes; ``unknown`` are those of a column without any (`zone_codes.everyone`)."""
+        return code_texts(self._places, [place for _, place in self._marks], RARE, unknown)
 
-def pack_texts(there: Mapping[str, Sequence[int]]) -> tuple[bytes | None, bytes | None]:
-    """``texts`` and ``places`` of `noted.TEXT_ZONE`: texts and the places of those that have each; none: any may."""
-    if len(there) > MOST or sum(map(len, there)) > MOST_TEXT:
-        return None, None
+
+def _pack_texts(there: Mapping[str, Sequence[int]]) -> tuple[bytes | None, bytes | None]:
+    """Texts and the places of those that have each; none: any may."""
     texts = sorted(there)
     several = [there[text] for text in texts]
     plain = bytes(map(len, several)) + _packed_places([*chain.from_iterable(several)])
@@ -132,6 +135,19 @@ def places_of_text(texts: bytes | None, places: bytes | None, wanted: Wanted) ->
     return frozenset(several)
 
 
+def rare_places(texts: bytes, places: bytes | None, holds: Callable[[str], bool]) -> list[int]:
+    """Where requests are whose text is one of those that few have, and of which ``holds`` is true."""
+    if places is None:
+        return []
+    there = _texts(texts)
+    lengths, starts, all_places = _unpacked_places(places, len(there))
+    found: list[int] = []
+    for number, length in enumerate(lengths):
+        if length and holds(there[number]):
+            found += all_places[starts[number] : starts[number] + length]
+    return found
+
+
 class Wanted:
     """A text that is looked for: one of ``whole`` as it is, or else (``None``) with one of ``parts``, in any case and
     with any accents."""
@@ -153,6 +169,10 @@ class Wanted:
                 there, matches = _folded_texts(texts), self._has_part
             found = self._known[texts] = [number for number, text in enumerate(there) if matches(text)]
         return found
+
+    def holds(self, text: str) -> bool:
+        """Whether ``text`` is such."""
+        return text in self.whole if self.whole is not None else self._has_part(folded(text))
 
     def _is_one(self, text: str) -> bool:
         return self.whole is not None and text in self.whole
@@ -195,7 +215,7 @@ _SPANS = msgspec.msgpack.Decoder(list[_Span] | None)
 
 def _spans(numbers: Sequence[int | None], places: Sequence[int]) -> list[_Span]:
     different = {number for number in {*numbers} if number is not None}
-    if len(numbers) <= SMALL:
+    if is_small(len(numbers)):
         # Truth is a number, too, whatever a driver makes of it.
         return [(int(min(different)), int(max(different)), None)]
     if len(different) <= FEW_NUMBERS:

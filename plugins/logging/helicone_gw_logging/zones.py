@@ -3,12 +3,12 @@ looked for only where it can be.
 
 A zone is the requests whose numbers (``seq``) divided by `SIZE` are the same. Once all of its numbers are given, none
 comes to it any more, and what is noted of it stays true; who changes something of a request says so (`unnote`), and the
-zone is noted anew. What is noted, `helicone_gw_logging.zone_notes` says.
+zone is noted anew. What is noted, `helicone_gw_logging.zone_notes` says, and `helicone_gw_logging.zone_codes`.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
@@ -19,6 +19,8 @@ from helicone_gw_logging.noted import NUMBER_ZONE, TEXT_ZONE
 from helicone_gw_logging.statements import put
 from helicone_gw_logging.tables import REQUEST
 from helicone_gw_logging.totals import SEQUENCE
+from helicone_gw_logging.zone_codes import CODES, Codes, unpack_codes
+from helicone_gw_logging.zone_ids import IDS, places_of_part
 from helicone_gw_logging.zone_notes import Places, Wanted, pack_numbers, places_of_text, without
 
 if TYPE_CHECKING:
@@ -31,7 +33,8 @@ SIZE: Final = 8192
 """Requests of a zone, of all organizations together."""
 ANEW: Final = 300
 """Zones that are noted anew at once at most, those that changed last first; the others wait for the next time."""
-_PLACE: Final = "texts"
+NOTED: Final = "codes"
+"""What the number in `totals.SEQUENCE` is called that says how far is noted; another name, and all is noted anew."""
 
 
 class Zone(Struct, frozen=True):
@@ -42,6 +45,19 @@ class Zone(Struct, frozen=True):
     first_at: int
     last_at: int
     numbers: bytes
+
+
+AT_ONCE: Final = 32
+"""Zones whose ids are in memory together: some five megabytes."""
+
+
+class Coded(Struct, frozen=True):
+    """What is noted of a column in a zone: its codes, and ``texts`` and ``places`` of `noted.TEXT_ZONE`, which tell of
+    texts that have no code."""
+
+    codes: Codes
+    texts: bytes | None
+    places: bytes | None
 
 
 async def note_zones(database: Database) -> AsyncIterator[int]:
@@ -105,7 +121,7 @@ async def _changes(connection: AsyncConnection, zone: int) -> dict[str, int]:
 
 async def noted_until(connection: AsyncConnection) -> int:
     """The first zone of which nothing is noted: all before it are, or have no requests."""
-    return await connection.scalar(select(SEQUENCE.c.value).where(SEQUENCE.c.name == _PLACE)) or 0
+    return await connection.scalar(select(SEQUENCE.c.value).where(SEQUENCE.c.name == NOTED)) or 0
 
 
 async def unnote(
@@ -119,7 +135,8 @@ async def unnote(
 
     texts, numbers = TEXT_ZONE.c, NUMBER_ZONE.c
     for zone in sorted({seq // SIZE for seq in requests}):
-        own = and_(texts.organization_id == organization, texts.name.in_(names), texts.zone == zone)
+        told = [*names, *(CODES + name for name in names)]
+        own = and_(texts.organization_id == organization, texts.name.in_(told), texts.zone == zone)
         await connection.execute(delete(TEXT_ZONE).where(own))
         unknown = [(organization, name, zone, None, None) for name in names if name not in NUMBERS]
         await connection.run_sync(put, TEXT_ZONE, unknown)
@@ -152,6 +169,40 @@ async def zones_with_text(
     return found
 
 
+async def coded_zones(
+    connection: AsyncConnection, organization: str, name: str, zones: Sequence[int]
+) -> dict[int, Coded]:
+    """What is noted of the column ``name`` in those of ``zones`` of which its codes are."""
+    columns, coded = TEXT_ZONE.c, CODES + name
+    # Both at once: between two statements it may be noted anew.
+    own = and_(columns.organization_id == organization, columns.name.in_((name, coded)), columns.zone.in_(zones))
+    rows = await connection.execute(select(columns.zone, columns.name, columns.texts, columns.places).where(own))
+    found = {(zone, told): (texts, places) for zone, told, texts, places in rows}
+    return {
+        zone: Coded(unpack_codes(places), *found.get((zone, name), (None, None)))
+        for (zone, told), (_, places) in found.items()
+        if told == coded and places is not None
+    }
+
+
+async def zones_with_part_of_id(
+    connection: AsyncConnection, organization: str, name: str, part: str, span: tuple[int, int]
+) -> dict[int, Places]:
+    """Where requests of ``span`` (from, to) can be whose id contains ``part``, by zone; none whose ids are not noted.
+
+    ``name`` is "id" or "request_id".
+    """
+    columns, found = TEXT_ZONE.c, dict[int, Places]()
+    for first in range(*span, AT_ONCE):
+        for asked in dict.fromkeys((name, "request_id")):
+            some = and_(columns.name == IDS + asked, _inside(columns, (first, min(span[1], first + AT_ONCE))))
+            own = and_(columns.organization_id == organization, some, columns.zone.not_in(found))
+            rows = await connection.execute(select(columns.zone, columns.places).where(own))
+            # Where all are the same in both columns, they are noted of one.
+            found |= {zone: places_of_part(ids, part) for zone, ids in rows if ids}
+    return found
+
+
 async def noted_zones(connection: AsyncConnection, organization: str, span: tuple[int, int]) -> dict[int, Zone]:
     """What is noted of the numbers of an organization's requests, by zone, in those of ``span`` (from, to)."""
     columns = NUMBER_ZONE.c
@@ -172,6 +223,6 @@ async def _given(connection: AsyncConnection) -> int:
 
 
 async def _note_until(connection: AsyncConnection, zone: int) -> None:
-    own = SEQUENCE.c.name == _PLACE
+    own = SEQUENCE.c.name == NOTED
     if not (await connection.execute(update(SEQUENCE).where(own).values(value=zone))).rowcount:
-        await connection.run_sync(put, SEQUENCE, [(_PLACE, "", zone)])
+        await connection.run_sync(put, SEQUENCE, [(NOTED, "", zone)])

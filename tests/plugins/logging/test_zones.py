@@ -327,6 +327,86 @@ async def test_the_newest_zones_are_read_first_and_no_more_than_a_page_needs(
             assert len([one for one in statements if "json_each" in one]) <= 2
 
 
+async def test_of_what_many_have_of_two_columns_only_those_with_both_are_read(
+    any_database: Database, exchange: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zone_notes, "SMALL", 0)
+    monkeypatch.setattr(zone_notes, "RARE", 1)
+    monkeypatch.setattr(zoning, "SINGLE", 1)
+    done = []
+    for number in range(4 * SIZE):
+        headers = {"Helicone-Session-Id": "s", "Helicone-Session-Name": "even" if number % 2 else "odd"}
+        if number % 3:
+            headers["Helicone-Property-App"] = "shop" if number % 2 or number == 40 else "desk"
+        done.append(exchange(headers=headers, received_at=START + number))
+    await log_all(any_database, done)
+    await noted(any_database)
+    app = {"properties": {"app": {"contains": "SHOP"}}}
+    odd, other_app = rmt("session_name", "not-equals", "even"), {"properties": {"app": {"not-contains": "SHOP"}}}
+    no_app = {"properties": {"app": {"equals": "null"}}}
+    for asked, found in (
+        ([rmt("session_name", "equals", "odd"), app], [40]),
+        ([odd, app], [40]),
+        ([odd, no_app], [*range(0, 63, 6)]),
+        ([odd, no_app, other_app, rmt("user_id", "equals", "null")], [*range(0, 63, 6)]),
+        ([odd, other_app, rmt("user_id", "not-equals", "null")], []),
+        ([odd, rmt("latency", "equals", "null")], []),
+        ([rmt("model", "equals", "null"), rmt("session_name", "equals", "odd")], []),
+    ):
+        told = await pieces(any_database, asked)
+        assert told is not None
+        # Numbers are from 1.
+        read = [place - 1 for piece in told[:-1] for first, last in piece.ranges for place in range(first, last)]
+        assert sorted(read) == found, asked
+
+
+async def test_what_is_not_another_one_any_more_is_found(
+    any_database: Database, exchange: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zone_notes, "SMALL", 0)
+    monkeypatch.setattr(zone_notes, "RARE", 1)
+    headers = {"Helicone-Property-App": "shop"}
+    done = [exchange(headers=headers, received_at=START + number) for number in range(4 * SIZE)]
+    await log_all(any_database, done)
+    await noted(any_database)
+    other, rest = {"properties": {"app": {"not-equals": "shop"}}}, (4 * SIZE, 2**63 - 1)
+    assert await among(any_database, other) == (rest,)
+    assert await set_property(any_database, "default", done[2 * SIZE].id, "App", "desk")
+    assert await among(any_database, other) == (numbers(2, 3), rest)
+    assert await noted(any_database) == 1
+    told = await pieces(any_database, other)
+    assert told is not None
+    assert told[0].ranges == ((2 * SIZE + 1, 2 * SIZE + 2),)
+
+
+async def test_a_part_of_an_id_is_looked_for_in_what_is_noted(
+    any_database: Database, exchange: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zone_notes, "SMALL", 0)
+    given = {1: "0198f00d-beef-7000-8000-000000000001", 20: "order-Ö-20", 33: "0198F00D-BEEF-7000-8000-000000000033"}
+    done = [exchange(received_at=START + n) for n in range(4 * SIZE)]
+    for n, one in given.items():
+        done[n].request_id = one
+    await log_all(any_database, done)
+    await noted(any_database)
+    ids = {n: one.request_id for n, one in enumerate(done)}
+    for asked, found in (
+        (rmt("request_id", "contains", "f00d-BEEF-7"), [1, 33]),
+        (rmt("request_id", "ilike", "%00D-beef%33"), [1, 33]),  # the longest piece of the two is in both
+        (rmt("request_id", "contains", "-ö-2"), [20]),
+        (rmt("request_id", "contains", ids[50][5:]), [50]),
+        (rmt("id", "contains", done[1].id[5:]), [1]),
+        (rmt("id", "contains", "nobody"), []),
+        ([rmt("request_id", "contains", "beef"), rmt("time_to_first_token", "gt", 10**9)], []),
+    ):
+        told = await pieces(any_database, asked)
+        assert told is not None
+        read = [place - 1 for piece in told[:-1] for first, last in piece.ranges for place in range(first, last)]
+        assert sorted(read) == found, asked
+    # Hardly any zone is without so short a one.
+    assert await among(any_database, rmt("request_id", "contains", "0")) == (numbers(0, 4), (4 * SIZE, 2**63 - 1))
+
+
 async def test_a_zone_of_many_keys_may_have_any_property(
     database: Database, exchange: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:

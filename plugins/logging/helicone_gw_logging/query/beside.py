@@ -36,6 +36,13 @@ def is_part_of_id(condition: Condition) -> bool:
     return _is_of_id(condition, _PARTS)
 
 
+def is_part_of_own_id(condition: Condition) -> bool:
+    """Whether these are ids of requests, of which an index cannot tell at once which begin so."""
+    if condition.field.column not in ("id", "request_id") or not is_part_of_id(condition):
+        return False
+    return condition.operator != "like" or str(condition.value)[0] in "%_"
+
+
 def is_id(condition: Condition) -> bool:
     """Whether an index of ids is asked, which tells at once."""
     return _is_of_id(condition, _WHOLE)

@@ -1,21 +1,100 @@
-"""Told: what a condition says that notes of zones can be held against: texts, or between what a number may be."""
+"""Told: what a condition says that notes of zones can be held against: texts, between what a number may be, and for
+which values it holds.
+"""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Collection
+from itertools import chain
 from typing import Final
+
+from msgspec import Struct
 
 from helicone_gw_logging.query.nodes import Condition
 from helicone_gw_logging.query.numbers import LARGEST, scaled
+from helicone_gw_logging.query.where import property_key
 from helicone_gw_logging.texts import NAME_BYTES, TEXT_BYTES, text
-from helicone_gw_logging.zone_notes import Interval, Wanted
-from helicone_gw_logging.zone_rows import NUMBERS
+from helicone_gw_logging.zone_codes import Codes
+from helicone_gw_logging.zone_notes import PROPERTY_NAME, Interval, Wanted
+from helicone_gw_logging.zone_rows import INDEXED, NUMBERS, TEXTS
 
 RECEIVED_AT: Final = "received_at"
 _PATTERNS: Final = frozenset({"like", "ilike"})
 _WHOLE: Final = frozenset({"equals", "is"})
 _NUMBERS: Final = frozenset({*_WHOLE, "gt", "gte", "lt", "lte", "in"})
+
+
+class Asked(Struct, frozen=True):
+    """What a condition asks of the column, or property, ``name``.
+
+    ``codes``: which of its codes mean a value for which it can hold; ``unknown``: whether it can where that is unknown.
+    ``text``: whether it can for a text. ``whole``: the only texts for which it can; ``None``: these are not so few.
+    """
+
+    name: str
+    codes: Callable[[Codes], Collection[int]]
+    unknown: bool = False
+    text: Callable[[str], bool] = lambda _: True
+    whole: frozenset[str] | None = None
+
+
+def asked(condition: Condition) -> Asked | None:
+    """What ``condition`` asks of a column of which codes are noted; ``None``: nothing of such a one."""
+    name, value, operator = _coded_name(condition), condition.value, condition.operator
+    if name is None:
+        return None
+    if value is None:
+        if operator == "not-equals":
+            return Asked(name, lambda codes: codes.known)
+        return Asked(name, lambda _: (), unknown=True, text=lambda _: False, whole=frozenset())
+    if condition.field.kind != "text":
+        return _asked_of_number(name, condition)
+    wanted = texts(condition)
+    if wanted is not None:
+        return _asked_of_text(name, wanted.holds, whole=wanted.whole)
+    # What is left out must be what every database takes for the same.
+    if operator == "not-equals":
+        others = _stored(value)
+        return _asked_of_text(name, lambda text: len(others) > 1 or text not in others, unknown=True)
+    if operator == "not-contains":
+        part = _in_one_case(text(value, TEXT_BYTES) or "")
+        return _asked_of_text(name, lambda text: part not in _in_one_case(text), unknown=True)
+    return None
+
+
+def _coded_name(condition: Condition) -> str | None:
+    """Under what name codes of its column are noted."""
+    field = condition.field
+    if field.source == "property" and condition.key is not None:
+        return PROPERTY_NAME + property_key(condition.key)
+    if field.source != "request" or field.column == RECEIVED_AT:
+        return None
+    return field.column if field.column in (*INDEXED, *(TEXTS if field.kind == "text" else NUMBERS)) else None
+
+
+def _asked_of_text(
+    name: str, holds: Callable[[str], bool], *, unknown: bool = False, whole: frozenset[str] | None = None
+) -> Asked:
+    return Asked(name, lambda codes: codes.of_texts(holds), unknown, holds, whole)
+
+
+def _asked_of_number(name: str, condition: Condition) -> Asked:
+    if condition.operator == "not-equals":
+        value = condition.value
+        other = scaled(int(value) if isinstance(value, bool) else value, condition.field.scale)
+        return Asked(name, lambda codes: {*codes.known} - codes.of_number(other), unknown=True)
+    wanted = intervals(condition)
+    return Asked(name, lambda codes: {*chain.from_iterable(codes.of_numbers(*interval) for interval in wanted)})
+
+
+def _in_one_case(said: str) -> str:
+    """With small letters where these are the same as capitals to any database; i is not, in Turkish."""
+    return said.translate(_SMALL_LETTERS)
+
+
+_SMALL_LETTERS: Final = str.maketrans({letter: letter.lower() for letter in "ABCDEFGHJKLMNOPQRSTUVWXYZ"})
 
 
 def texts(condition: Condition) -> Wanted | None:

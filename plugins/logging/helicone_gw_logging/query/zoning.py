@@ -1,4 +1,5 @@
-"""Zoning: what few requests have is looked for in the zones that have it, and in what is not noted yet."""
+"""Zoning: what few requests have is looked for in the zones that have it, where it can be in these, and in what is not
+noted yet."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from msgspec.structs import replace
 from sqlalchemy import select
 
 from helicone_gw_logging.measures import DAY_MS
-from helicone_gw_logging.query.beside import QUICK, is_beside, is_id, is_part_of_id, named
+from helicone_gw_logging.query.beside import QUICK, is_beside, is_id, is_part_of_id, is_part_of_own_id, named
+from helicone_gw_logging.query.coding import AT_ONCE, is_coded, masks_of
 from helicone_gw_logging.query.columns import ANSWERED_MODEL, field
 from helicone_gw_logging.query.nodes import Both, Condition, Node, both, conditions
 from helicone_gw_logging.query.pieces import ALWAYS, Piece
@@ -22,9 +24,10 @@ from helicone_gw_logging.query.wanted import EVER, Wanted
 from helicone_gw_logging.query.where import property_key
 from helicone_gw_logging.tables import REQUEST
 from helicone_gw_logging.totals import SEQUENCE
+from helicone_gw_logging.zone_codes import places_of_mask
 from helicone_gw_logging.zone_notes import ANY_PROPERTY, PROPERTY_NAME, Interval, Places, places_of_number
 from helicone_gw_logging.zone_rows import TEXTS
-from helicone_gw_logging.zones import SIZE, Zone, noted_until, noted_zones, zones_with_text
+from helicone_gw_logging.zones import SIZE, Zone, noted_until, noted_zones, zones_with_part_of_id, zones_with_text
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -35,6 +38,8 @@ SINGLE: Final = 10
 """Requests that are read one after the other in the time in which one is found by its number."""
 DENSE: Final = 4
 """Where one of so many requests is in a zone that is read as a whole, a list is as soon read in its own order."""
+COMMON: Final = 256
+"""A zone in which one of so many requests can be one of those that are looked for has a page of them, or nearly."""
 
 _Zones = dict[int, Places] | None
 """Zones, and places in them, at which a request can be that is looked for; ``None``: at any."""
@@ -47,8 +52,10 @@ async def zoned(connection: AsyncConnection, scope: Scope, wanted: Wanted, *, hu
     ``hurried``: somebody waits for what is found soon, so that not all ids of a large log are read.
     """
     node = wanted.filter if not wanted.cached else both("and", [wanted.filter, Condition(_CACHED, "in", HITS)])
-    if wanted.table is not REQUEST or not any(map(_is_told, conditions(node))):
+    if not any(map(_is_told, conditions(node))):
         return wanted
+    if isinstance(node, Condition) and (wanted.table is not REQUEST or is_id(node)):
+        return wanted  # an index leads there
     span = Question(scope, EVER, wanted.filter).narrowed().span
     if span.end - span.start <= DAY_MS or await are_few(connection, scope, wanted):
         return wanted
@@ -61,19 +68,16 @@ async def zoned(connection: AsyncConnection, scope: Scope, wanted: Wanted, *, hu
         # Postgres takes what is read by numbers for much, and compiles it first: thirty milliseconds for a few rows.
         await connection.exec_driver_sql("SET LOCAL jit = off")
     told = _Told(connection, scope, (max(0, until - MOST), until), ids=not hurried or last <= QUICK)
-    if _is_common(await told.of(node)):
+    newest = await told.places(node)
+    if _is_common(newest, await told.zones()):
         return wanted
     told.span = 0, until
-    zones = await told.of(node)
+    zones = await told.places(node, QUICK // SIZE if hurried else None)
     noted = await told.zones()
     if zones is None:
         return wanted
     # Many of a zone are not gone to one by one.
-    zones = {
-        zone: None if places is None or SINGLE * len(places) >= noted[zone].requests else places
-        for zone, places in zones.items()
-        if zone in noted
-    }
+    zones = {zone: None if _is_much(places, noted[zone], SINGLE) else places for zone, places in zones.items()}
     if _is_dense(zones, noted, rest):
         return wanted
     pieces = [_piece(zone, places, noted[zone]) for zone, places in zones.items()]
@@ -85,13 +89,20 @@ def _is_told(condition: Condition) -> bool:
     """Whether what is noted tells of it, or another table; times of receipt alone have an index."""
     if is_part_of_id(condition) or is_beside(condition):
         return True
-    return bool(_names(condition)) or number_column(condition) not in (None, RECEIVED_AT)
+    return bool(_names(condition)) or number_column(condition) not in (None, RECEIVED_AT) or is_coded(condition)
 
 
-def _is_common(newest: _Zones) -> bool:
-    """Whether nothing is known, or so many of the newest zones would be read as a whole that the others need not be
-    looked at: a page is found at once."""
-    return newest is None or 2 * [*newest.values()].count(None) >= MOST
+def _is_common(newest: _Zones, noted: dict[int, Zone]) -> bool:
+    """Whether nothing is known, or half of the newest zones have so much that the others need not be looked at: a page
+    is found at once."""
+    if newest is None:
+        return True
+    return 2 * sum(_is_much(places, noted[zone], COMMON) for zone, places in newest.items()) >= MOST
+
+
+def _is_much(places: Places, noted: Zone, one_of: int) -> bool:
+    """Whether it can be at any place of a zone, or at one of so many."""
+    return places is None or one_of * len(places) >= noted.requests
 
 
 def _is_dense(zones: dict[int, Places], noted: dict[int, Zone], rest: int) -> bool:
@@ -125,6 +136,7 @@ class _Told:
         self._ids = ids
         self._noted: dict[tuple[int, int], dict[int, Zone]] = {}
         self._named: dict[Condition, list[int] | None] = {}
+        self._of: dict[tuple[Condition, tuple[int, int]], _Zones] = {}
         self.span = span
 
     async def zones(self) -> dict[int, Zone]:
@@ -133,8 +145,29 @@ class _Told:
             self._noted[self.span] = await noted_zones(self._connection, self._scope.organization, self.span)
         return self._noted[self.span]
 
+    async def places(self, node: Node, most: int | None = None) -> _Zones:
+        """Where ``node`` can hold for a request; codes are asked of ``most`` zones in which it can be anywhere, the
+        newest."""
+        found, noted = await self.of(node), await self.zones()
+        if not is_coded(node):
+            return None if found is None else {zone: places for zone, places in found.items() if zone in noted}
+        there: dict[int, Places] = {
+            zone: None if found is None else found[zone] for zone in noted if found is None or zone in found
+        }
+        unclear = sorted([zone for zone, places in there.items() if places is None], reverse=True)[:most]
+        for start in range(0, len(unclear), AT_ONCE):
+            some = unclear[start : start + AT_ONCE]
+            masks = await masks_of(self._connection, self._scope, node, some, self._of_condition)
+            for zone in some:
+                mask = masks.get(zone, 0)
+                if mask == 0:
+                    del there[zone]
+                elif mask is not None and SINGLE * mask.bit_count() < noted[zone].requests:
+                    there[zone] = places_of_mask(mask)
+        return None if found is None and [*there.values()].count(None) == len(noted) else there
+
     async def of(self, node: Node) -> _Zones:
-        """Where ``node`` can hold for a request."""
+        """Where ``node`` can hold for a request, without codes."""
         if isinstance(node, Condition):
             return await self._of_condition(node)
         if node.operator == "or":
@@ -148,10 +181,21 @@ class _Told:
         return found
 
     async def _of_condition(self, condition: Condition) -> _Zones:
+        asked = condition, self.span
+        if asked not in self._of:
+            self._of[asked] = await self._read(condition)
+        return self._of[asked]
+
+    async def _read(self, condition: Condition) -> _Zones:
         column = number_column(condition)
         if column is not None:
             return await self._of_numbers(column, intervals(condition))
         wanted = texts(condition)
+        if self._ids and wanted is not None and is_part_of_own_id(condition):
+            noted = await self.zones()
+            column, (part, *_) = condition.field.column, wanted.parts
+            told = await zones_with_part_of_id(self._connection, self._scope.organization, column, part, self.span)
+            return {zone: told.get(zone) for zone in noted if told.get(zone) != frozenset()}
         if is_id(condition) or is_beside(condition) or (self._ids and is_part_of_id(condition)):
             if condition not in self._named:
                 self._named[condition] = await named(self._connection, self._scope, condition)

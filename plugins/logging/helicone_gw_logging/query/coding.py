@@ -1,0 +1,126 @@
+"""Coding: which requests of a zone a filter can hold for, told by the codes of all columns that it asks.
+
+So only those are read that have what many have of each column and few of all together, that lack what nearly all have,
+or have another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
+
+from helicone_gw_logging.query.columns import ANSWERED_MODEL
+from helicone_gw_logging.query.nodes import Both, Condition, Node, conditions
+from helicone_gw_logging.query.scope import Scope
+from helicone_gw_logging.query.told import Asked, asked
+from helicone_gw_logging.zone_codes import OTHER, UNKNOWN, Mask, mask_of_codes, mask_of_places
+from helicone_gw_logging.zone_notes import Places, rare_places
+from helicone_gw_logging.zones import Coded, coded_zones
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+AT_ONCE: Final = 64
+"""Zones whose codes are in memory together: half a megabyte a column."""
+
+Masks = dict[int, Mask | None]
+"""By zone where a request can be; ``None``: anywhere in it. In zones that are not there it cannot be."""
+Coarse = Callable[[Condition], Awaitable[Mapping[int, Places] | None]]
+"""Where it is known without codes that a condition can hold, by zone; ``None``: nothing is known."""
+
+
+def is_coded(node: Node) -> bool:
+    """Whether codes can tell anything of it."""
+    return any(condition.field.column == ANSWERED_MODEL or asked(condition) for condition in conditions(node))
+
+
+async def masks_of(
+    connection: AsyncConnection, scope: Scope, node: Node, zones: Sequence[int], coarse: Coarse
+) -> Masks:
+    """Where ``node`` can hold in ``zones``, of which there are `AT_ONCE` at most."""
+    return await _Zones(connection, scope, coarse).of(node, zones)
+
+
+class _Zones:
+    """Codes of some zones, each column's read once."""
+
+    def __init__(self, connection: AsyncConnection, scope: Scope, coarse: Coarse) -> None:
+        self._connection = connection
+        self._scope = scope
+        self._coarse = coarse
+        self._coded: dict[tuple[str, int], Coded | None] = {}
+
+    async def of(self, node: Node, zones: Sequence[int]) -> Masks:
+        if isinstance(node, Condition):
+            if node.field.column == ANSWERED_MODEL and node.field.source == "request":
+                return await self.of(_of_either_model(node), zones)
+            return await self._of_condition(node, zones)
+        found: Masks = {} if node.operator == "or" else dict.fromkeys(zones)
+        for part in node.parts:
+            if node.operator == "or":
+                for zone, mask in (await self.of(part, zones)).items():
+                    before = found.get(zone, 0)
+                    found[zone] = None if before is None or mask is None else before | mask
+                continue
+            # Where it cannot be, nothing more needs to be read.
+            there, both = await self.of(part, [*found]), Masks()
+            for zone, mask in there.items():
+                before = found[zone]
+                left = before if mask is None else mask if before is None else before & mask
+                if left != 0:
+                    both[zone] = left
+            found = both
+        return found
+
+    async def _of_condition(self, condition: Condition, zones: Sequence[int]) -> Masks:
+        known, found = await self._coarse(condition), Masks()
+        unclear = list[int]()
+        for zone in zones:
+            places = None if known is None else known.get(zone, frozenset())
+            if places is None:
+                unclear.append(zone)
+            elif places:
+                found[zone] = mask_of_places(places)
+        said = asked(condition)
+        if said is None:
+            return found | dict.fromkeys(unclear)
+        coded = await self._read(said.name, unclear)
+        for zone in unclear:
+            noted = coded[zone]
+            mask = None if noted is None else _mask(said, noted)
+            if mask != 0:
+                found[zone] = mask
+        return found
+
+    async def _read(self, name: str, zones: Sequence[int]) -> dict[int, Coded | None]:
+        new = [zone for zone in zones if (name, zone) not in self._coded]
+        if new:
+            read = await coded_zones(self._connection, self._scope.organization, name, new)
+            self._coded |= {(name, zone): read.get(zone) for zone in new}
+        return {zone: self._coded[name, zone] for zone in zones}
+
+
+def _mask(said: Asked, noted: Coded) -> Mask:
+    """Where it can be, by the codes of a zone."""
+    codes = noted.codes
+    wanted = {*said.codes(codes)}
+    if said.unknown:
+        wanted.add(UNKNOWN)
+    if OTHER not in codes.places:
+        return mask_of_codes(codes, wanted)
+    if noted.texts is not None:
+        rare = rare_places(noted.texts, noted.places, said.text)
+        return mask_of_codes(codes, wanted) | mask_of_places(rare)
+    if said.whole is None or not said.whole.issubset(codes.texts):
+        wanted.add(OTHER)
+    return mask_of_codes(codes, wanted)
+
+
+def _of_either_model(condition: Condition) -> Node:
+    """A condition about the model that answered, else the one asked for, as one about both."""
+    answered, wanted = (replace(condition.field, column=name) for name in ("model", "request_model"))
+    of_answered = Both("and", (replace(condition, field=answered), Condition(answered, "not-equals", None)))
+    of_wanted = Both("and", (Condition(answered, "equals", None), replace(condition, field=wanted)))
+    return Both("or", (of_answered, of_wanted))
