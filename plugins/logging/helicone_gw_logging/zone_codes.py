@@ -60,12 +60,12 @@ class Codes(Struct, frozen=True, array_like=True):
 
     def of_number(self, number: float) -> set[int]:
         """The codes that mean this number and no other."""
+        return {code for code in self.of_numbers(number, number) if self.span(code) == (number, number)}
+
+    def span(self, code: int) -> tuple[int, int]:
+        """The least and the greatest number that a code means."""
         numbers = _numbers(self.spans)
-        return {
-            code
-            for code in self.of_numbers(number, number)
-            if numbers[code - FIRST] == number == numbers[len(numbers) // 2 + code - FIRST]
-        }
+        return numbers[code - FIRST], numbers[len(numbers) // 2 + code - FIRST]
 
     @property
     def known(self) -> range:

@@ -15,7 +15,7 @@ from helicone_gw.model import Cost, Usage
 from helicone_gw_logging import zone_codes, zone_notes, zone_rows
 from helicone_gw_logging import zones as module
 from helicone_gw_logging.corrections import set_feedback, set_property, set_scores
-from helicone_gw_logging.query import among, beside, requests, zoning
+from helicone_gw_logging.query import among, beside, noting, ranking, requests, zoning
 from helicone_gw_logging.query.columns import KEYED, TABLES
 from helicone_gw_logging.query.nodes import OPERATORS, Both, Condition, Field, FilterError, Node, condition
 from helicone_gw_logging.query.requests import count, find
@@ -45,11 +45,12 @@ VALUES: dict[str, tuple[Any, ...]] = {
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Zones of few requests, whose notes tell of little, so that everything that can be known of them is asked."""
-    for each in (module, zoning):
+    for each in (module, zoning, noting, ranking):
         monkeypatch.setattr(each, "SIZE", SIZE)
     monkeypatch.setattr(zoning, "MOST", 3)
     monkeypatch.setattr(zoning, "DENSE", 1)
-    monkeypatch.setattr(zoning, "SINGLE", 2)
+    for each in (zoning, noting):
+        monkeypatch.setattr(each, "SINGLE", 2)
     monkeypatch.setattr(requests, "MOST_AMONG", 70)
     monkeypatch.setattr(beside, "MOST", 12)
     monkeypatch.setattr(beside, "OLD", 30)
@@ -57,7 +58,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zone_rows, "MOST_KEYS", 2)
     monkeypatch.setattr(zone_codes, "MOST", 6)
     monkeypatch.setattr(zoning, "COMMON", 2)
-    monkeypatch.setattr(zoning, "AT_ONCE", 2)
+    monkeypatch.setattr(noting, "AT_ONCE", 2)
     for name, few in {"SMALL": 5, "RARE": 2, "EDGE": 2, "FEW_NUMBERS": 4, "MOST": 5, "MOST_TEXT": 400}.items():
         monkeypatch.setattr(zone_notes, name, few)
 

@@ -17,7 +17,7 @@ from helicone_gw_logging import zones as module
 from helicone_gw_logging.corrections import set_property
 from helicone_gw_logging.noted import TEXT_ZONE
 from helicone_gw_logging.query import among as first_among
-from helicone_gw_logging.query import zoning
+from helicone_gw_logging.query import noting, ranking, zoning
 from helicone_gw_logging.query.filters import read_filter
 from helicone_gw_logging.query.nodes import both
 from helicone_gw_logging.query.pieces import ALWAYS, Piece
@@ -43,7 +43,7 @@ SIZE = 16
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Zones of few requests, most of which are few enough."""
-    for each in (module, zoning):
+    for each in (module, zoning, noting, ranking):
         monkeypatch.setattr(each, "SIZE", SIZE)
     monkeypatch.setattr(zone_notes, "SMALL", 1_000)
 
@@ -332,7 +332,8 @@ async def test_of_what_many_have_of_two_columns_only_those_with_both_are_read(
 ) -> None:
     monkeypatch.setattr(zone_notes, "SMALL", 0)
     monkeypatch.setattr(zone_notes, "RARE", 1)
-    monkeypatch.setattr(zoning, "SINGLE", 1)
+    for each in (zoning, noting):
+        monkeypatch.setattr(each, "SINGLE", 1)
     done = []
     for number in range(4 * SIZE):
         headers = {"Helicone-Session-Id": "s", "Helicone-Session-Name": "even" if number % 2 else "odd"}

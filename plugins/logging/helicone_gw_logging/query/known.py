@@ -10,8 +10,8 @@ from sqlalchemy import func, select
 from helicone_gw_logging.presence import all_users_are_kept
 from helicone_gw_logging.query.beside import is_part_of_id
 from helicone_gw_logging.query.columns import field
+from helicone_gw_logging.query.few import FEW
 from helicone_gw_logging.query.nodes import Both, Condition, Node, both
-from helicone_gw_logging.query.requests import FEW
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.wanted import Wanted
 from helicone_gw_logging.query.where import compare

@@ -24,14 +24,16 @@ from helicone_gw_logging.measures import HOUR_MS
 from helicone_gw_logging.objects import Objects, frames_of
 from helicone_gw_logging.query.among import MOST as MOST_AMONG
 from helicone_gw_logging.query.among import first_among
+from helicone_gw_logging.query.few import are_few
 from helicone_gw_logging.query.log import Cursor, LoggedBody
 from helicone_gw_logging.query.plan import Question, planned
+from helicone_gw_logging.query.ranking import first_ranked
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.sorts import SORTED, Order, beyond, ordering
 from helicone_gw_logging.query.spans import Span
 from helicone_gw_logging.query.sums import answered
 from helicone_gw_logging.query.wanted import Wanted
-from helicone_gw_logging.query.where import has_most, rare
+from helicone_gw_logging.query.where import has_most
 from helicone_gw_logging.tables import BODY, FEEDBACK, MOST, PROPERTY, REQUEST, SCORE
 from helicone_gw_logging.texts import text
 from helicone_gw_logging.totals import ROLLUP
@@ -43,8 +45,6 @@ Row = dict[str, Any]
 """Values by column."""
 
 _CHUNK: Final = 500
-FEW: Final = 5000
-"""Requests of which it costs little to put all in order."""
 NO_LIMIT: Final = 2**31 - 1
 """More than there are: a limit keeps a database from taking a query apart."""
 _BY_TIME: Final = Order()
@@ -102,9 +102,24 @@ async def find(
     if offset:
         query = query.offset(offset)
     found = await _of_most(connection, query, order) if after is None else None
+    if (found is None or len(found) < limit) and not by_time and within is None:
+        found = await _of_first(connection, scope, wanted, order, (limit, offset))
     if found is None or len(found) < limit:
         found = [*await connection.scalars(query)]
     return await founds(connection, found)
+
+
+async def _of_first(
+    connection: AsyncConnection, scope: Scope, wanted: Wanted, order: Order, page: tuple[int, int]
+) -> list[int] | None:
+    """The numbers of a page (limit and offset), or of some of it, by what is noted of the number that sorts; ``None``
+    where that tells nothing."""
+    limit, offset = page
+    first = await first_ranked(connection, scope, wanted, order, limit + offset)
+    if first is None:
+        return None
+    query = first[0].numbers(scope, order).where(first[1]).order_by(*ordering(order, scope))
+    return [*await connection.scalars(query.limit(limit).offset(offset))]
 
 
 async def founds(connection: AsyncConnection, numbers: Sequence[int]) -> list[Found]:
@@ -118,15 +133,6 @@ def _unless_many(wanted: Wanted) -> Wanted:
     if wanted.among is None or sum(piece.weight for piece in wanted.among) <= MOST_AMONG:
         return wanted
     return replace(wanted, among=None)
-
-
-async def are_few(connection: AsyncConnection, scope: Scope, wanted: Wanted) -> bool:
-    """Whether it is known where few requests are that can be those: a condition leaves fewer than `FEW`."""
-    condition = rare(wanted.filter, scope)
-    if condition is None:
-        return False
-    some = select(REQUEST.c.seq).where(condition).limit(FEW).subquery()
-    return int(await connection.scalar(select(func.count()).select_from(some)) or 0) < FEW
 
 
 async def _of_most(connection: AsyncConnection, query: Select[tuple[int]], order: Order) -> list[int] | None:

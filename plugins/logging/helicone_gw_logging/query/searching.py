@@ -13,10 +13,11 @@ from msgspec.structs import replace
 from sqlalchemy import ColumnElement, and_, or_, select
 
 from helicone_gw_logging.query.among import first_among
+from helicone_gw_logging.query.few import are_few
 from helicone_gw_logging.query.log import Cursor
 from helicone_gw_logging.query.nodes import FilterError
 from helicone_gw_logging.query.plan import Question
-from helicone_gw_logging.query.requests import Found, are_few, find, founds
+from helicone_gw_logging.query.requests import Found, find, founds
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.sorts import Order, beyond
 from helicone_gw_logging.query.spans import Span
