@@ -177,7 +177,8 @@ async def test_the_same_requests_are_found(
         properties = [*await connection.execute(select(PROPERTY))]
         for number, node in enumerate(ask(dice, rows, properties, questions)):
             scope = Scope("acme") if number % 7 == 0 else Scope()
-            wanted = Wanted(node, cached=dice.choice((None, None, None, True, False)))
+            beside_it = dice.choice((None, None, None, True, False)), dice.choice((None, None, None, True, False))
+            wanted = Wanted(node, cached=beside_it[0], scored=beside_it[1])
             other = await zoned(connection, scope, wanted)
             told += other is not wanted
             if other is not wanted:

@@ -14,10 +14,10 @@ from helicone_gw.exchange import Exchange
 from helicone_gw.model import Cost, Usage
 from helicone_gw_logging import zone_notes, zone_rows
 from helicone_gw_logging import zones as module
-from helicone_gw_logging.corrections import set_property
+from helicone_gw_logging.corrections import set_property, set_scores
 from helicone_gw_logging.noted import TEXT_ZONE
 from helicone_gw_logging.query import among as first_among
-from helicone_gw_logging.query import noting, ranking, zoning
+from helicone_gw_logging.query import beside, noting, ranking, zoning
 from helicone_gw_logging.query.filters import read_filter
 from helicone_gw_logging.query.nodes import both
 from helicone_gw_logging.query.pieces import ALWAYS, Piece
@@ -359,6 +359,51 @@ async def test_of_what_many_have_of_two_columns_only_those_with_both_are_read(
         # Numbers are from 1.
         read = [place - 1 for piece in told[:-1] for first, last in piece.ranges for place in range(first, last)]
         assert sorted(read) == found, asked
+
+
+async def test_what_is_only_perhaps_there_is_not_taken_for_common(
+    any_database: Database, exchange: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for each, name, few in (
+        (zone_notes, "SMALL", 0),
+        (zone_notes, "RARE", 1),
+        (zone_notes, "MOST", 4),
+        (beside, "MOST", 3),
+        (zoning, "MOST", 4),
+        (zoning, "SINGLE", 2),
+        (noting, "SINGLE", 2),
+    ):
+        monkeypatch.setattr(each, name, few)
+    done = []
+    for number in range(4 * SIZE):
+        name = "one of five" if number % 5 == 0 else "other"
+        headers = {"Helicone-Session-Id": f"session-{number}", "Helicone-Session-Name": name}
+        done.append(exchange(headers=headers, received_at=START + number))
+    await log_all(any_database, done)
+    await noted(any_database)
+    one_of_five, session = rmt("session_name", "equals", "one of five"), rmt("session_id", "contains", "ession-")
+    assert await pieces(any_database, one_of_five) is None
+    # Of what ids many sessions have it is not noted which requests have them.
+    told = await pieces(any_database, [one_of_five, session])
+    assert told is not None
+    read = [place - 1 for piece in told[:-1] for first, last in piece.ranges for place in range(first, last)]
+    assert sorted(read) == [*range(0, 63, 5)]
+    assert await pieces(any_database, [rmt("session_name", "equals", "other"), session]) is None
+
+
+async def test_only_what_is_scored_is_read(any_database: Database, exchange: Build) -> None:
+    done = [exchange(received_at=START + number) for number in range(4 * SIZE)]
+    await log_all(any_database, done)
+    await noted(any_database)
+    assert await set_scores(any_database, "default", done[20].id, {"good": 1}, now=1)
+    async with any_database.connect() as connection:
+        told = (await zoned(connection, Scope(), Wanted(both("and", []), scored=True))).among
+        assert told is not None
+        assert told[0].ranges == ((21, 22),)
+        # A score may lead there itself.
+        wanted = Wanted(read_filter({"scores": {"good": {"gt": 0}}}), scored=True)
+        for each in (wanted, await zoned(connection, Scope(), wanted)):
+            assert [one.row["seq"] for one in await find(connection, Scope(), each, Order(), limit=5)] == [21]
 
 
 async def test_what_is_not_another_one_any_more_is_found(

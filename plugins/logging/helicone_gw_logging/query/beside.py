@@ -60,7 +60,9 @@ def is_beside(condition: Condition) -> bool:
     source, operator = condition.field.source, condition.operator
     if source in ("session", "user"):
         return True
-    if condition.value is None or operator in ("not-equals", "not-contains"):
+    if condition.value is None:
+        return operator == "not-equals" and source in ("feedback", "score", "score-name")
+    if operator in ("not-equals", "not-contains"):
         return False
     return source in ("feedback", "score", "tag") or (source in ("property", "property-key") and operator in _WHOLE)
 

@@ -38,9 +38,11 @@ def is_coded(node: Node) -> bool:
 
 async def masks_of(
     connection: AsyncConnection, scope: Scope, node: Node, zones: Sequence[int], coarse: Coarse
-) -> Masks:
-    """Where ``node`` can hold in ``zones``, of which there are `AT_ONCE` at most."""
-    return await _Zones(connection, scope, coarse).of(node, zones)
+) -> tuple[Masks, set[int]]:
+    """Where ``node`` can hold in ``zones``, of which there are `AT_ONCE` at most, and in which of these it need not: of
+    something that is asked nothing is known there, or not enough."""
+    some = _Zones(connection, scope, coarse)
+    return await some.of(node, zones), some.vague
 
 
 class _Zones:
@@ -51,6 +53,7 @@ class _Zones:
         self._scope = scope
         self._coarse = coarse
         self._coded: dict[tuple[str, int], Coded | None] = {}
+        self.vague = set[int]()
 
     async def of(self, node: Node, zones: Sequence[int]) -> Masks:
         if isinstance(node, Condition):
@@ -85,11 +88,14 @@ class _Zones:
                 found[zone] = mask_of_places(places)
         said = asked(condition)
         if said is None:
+            self.vague |= {*unclear}
             return found | dict.fromkeys(unclear)
         coded = await self._read(said.name, unclear)
         for zone in unclear:
             noted = coded[zone]
-            mask = None if noted is None else _mask(said, noted)
+            mask, exact = (None, False) if noted is None else _mask(said, noted)
+            if not exact:
+                self.vague.add(zone)
             if mask != 0:
                 found[zone] = mask
         return found
@@ -102,20 +108,20 @@ class _Zones:
         return {zone: self._coded[name, zone] for zone in zones}
 
 
-def _mask(said: Asked, noted: Coded) -> Mask:
-    """Where it can be, by the codes of a zone."""
+def _mask(said: Asked, noted: Coded) -> tuple[Mask, bool]:
+    """Where it can be, by the codes of a zone, and whether it is there, but for a few."""
     codes = noted.codes
     wanted = {*said.codes(codes)}
     if said.unknown:
         wanted.add(UNKNOWN)
     if OTHER not in codes.places:
-        return mask_of_codes(codes, wanted)
+        return mask_of_codes(codes, wanted), True
     if noted.texts is not None:
         rare = rare_places(noted.texts, noted.places, said.text)
-        return mask_of_codes(codes, wanted) | mask_of_places(rare)
+        return mask_of_codes(codes, wanted) | mask_of_places(rare), True
     if said.whole is None or not said.whole.issubset(codes.texts):
-        wanted.add(OTHER)
-    return mask_of_codes(codes, wanted)
+        return mask_of_codes(codes, {*wanted, OTHER}), False
+    return mask_of_codes(codes, wanted), True
 
 
 def _of_either_model(condition: Condition) -> Node:

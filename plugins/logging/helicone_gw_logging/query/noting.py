@@ -41,6 +41,8 @@ class Noted:
         self._named: dict[Condition, list[int] | None] = {}
         self._of: dict[tuple[Condition, tuple[int, int]], Zones] = {}
         self.span = span
+        self.vague = set[int]()
+        """Zones in which what is told by codes need not be so (`places`)."""
 
     async def zones(self) -> dict[int, Zone]:
         """What is noted of the numbers of each zone."""
@@ -60,7 +62,8 @@ class Noted:
         unclear = sorted([zone for zone, places in there.items() if places is None], reverse=True)[:most]
         for start in range(0, len(unclear), AT_ONCE):
             some = unclear[start : start + AT_ONCE]
-            masks = await masks_of(self._connection, self._scope, node, some, self.of_condition)
+            masks, vague = await masks_of(self._connection, self._scope, node, some, self.of_condition)
+            self.vague |= vague
             for zone in some:
                 mask = masks.get(zone, 0)
                 if mask == 0:

@@ -21,7 +21,7 @@ from helicone_gw_logging.query.sorts import SORTED, Order
 from helicone_gw_logging.query.wanted import EVER, Wanted
 from helicone_gw_logging.query.where import LOGGED_STATUS
 from helicone_gw_logging.query.zoning import MOST as MOST_WHOLE
-from helicone_gw_logging.query.zoning import noted_part, piece_of, rest_of, with_cached
+from helicone_gw_logging.query.zoning import all_of, noted_part, piece_of, rest_of
 from helicone_gw_logging.tables import REQUEST
 from helicone_gw_logging.zone_codes import UNKNOWN, Codes, Mask, mask_of_codes, places_of_mask
 from helicone_gw_logging.zones import SIZE, coded_zones
@@ -66,7 +66,7 @@ async def first_ranked(
 
     They are ``many`` or more if what is known of the filter is exact. If fewer are found, others follow.
     """
-    column, node = _COLUMNS.get(order.name), with_cached(wanted)
+    column, node = _COLUMNS.get(order.name), all_of(wanted)
     span = Question(scope, EVER, wanted.filter).narrowed().span
     if column is None or many > MANY or wanted.among is not None or span.end - span.start <= DAY_MS:
         return None
@@ -79,7 +79,7 @@ async def first_ranked(
     pieces, ranked = [rest_of(until, rest)], list[_Ranked]()
     for start in range(0, len(there), AT_ONCE):
         some = there[start : start + AT_ONCE]
-        masks = await masks_of(connection, scope, node, some, noted.of_condition)
+        masks, _ = await masks_of(connection, scope, node, some, noted.of_condition)
         coded = await coded_zones(connection, scope.organization, column, [*masks])
         for zone, mask in masks.items():
             if zone in coded:

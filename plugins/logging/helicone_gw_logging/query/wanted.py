@@ -73,6 +73,8 @@ class Wanted(Struct, frozen=True):
         if self.cached is not None:
             clauses.append(is_cached() if self.cached else ~is_cached())
         if self.scored is not None:
-            scored = exists(select(SCORE.c.seq).where(SCORE.c.seq == REQUEST.c.seq), few=self.among is not None)
+            # A score may lead to the requests as well, by the same table.
+            some = select(SCORE.c.seq).where(SCORE.c.seq == REQUEST.c.seq).correlate(REQUEST)
+            scored = exists(some, few=self.among is not None)
             clauses.append(scored if self.scored else ~scored)
         return clauses

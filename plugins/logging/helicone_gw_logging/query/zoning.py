@@ -3,6 +3,7 @@ noted yet."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
@@ -37,6 +38,7 @@ COMMON: Final = 256
 """A zone in which one of so many requests can be one of those that are looked for has a page of them, or nearly."""
 
 _CACHED: Final = field("request_response_rmt", "cache_status")
+_SCORES: Final = field("request_response_rmt", "scores_column")
 
 
 async def zoned(connection: AsyncConnection, scope: Scope, wanted: Wanted, *, hurried: bool = False) -> Wanted:
@@ -44,7 +46,7 @@ async def zoned(connection: AsyncConnection, scope: Scope, wanted: Wanted, *, hu
 
     ``hurried``: somebody waits for what is found soon, so that not all ids of a large log are read.
     """
-    node = with_cached(wanted)
+    node = all_of(wanted)
     if not any(map(_is_told, conditions(node))):
         return wanted
     if isinstance(node, Condition) and (wanted.table is not REQUEST or is_id(node)):
@@ -58,7 +60,7 @@ async def zoned(connection: AsyncConnection, scope: Scope, wanted: Wanted, *, hu
     quick = until * SIZE + rest <= QUICK
     told = Noted(connection, scope, (max(0, until - MOST), until), ids=not hurried or quick)
     newest = await told.places(node)
-    if _is_common(newest, await told.zones()):
+    if _is_common(newest, await told.zones(), told.vague):
         return wanted
     told.span = 0, until
     zones = await told.places(node, QUICK // SIZE if hurried else None)
@@ -71,9 +73,18 @@ async def zoned(connection: AsyncConnection, scope: Scope, wanted: Wanted, *, hu
     return replace(wanted, among=(*pieces, rest_of(until, rest)))
 
 
-def with_cached(wanted: Wanted) -> Node:
-    """All that is asked for, but for what tables beside the requests tell."""
-    return both("and", [wanted.filter, Condition(_CACHED, "in", HITS)]) if wanted.cached else wanted.filter
+def all_of(wanted: Wanted) -> Node:
+    """All that is asked for, as one filter, but for whether nothing is scored."""
+    parts = [wanted.filter]
+    if wanted.cached is not None:
+        parts += (
+            [Condition(_CACHED, "in", HITS)]
+            if wanted.cached
+            else [Condition(_CACHED, "not-equals", hit) for hit in HITS]
+        )
+    if wanted.scored:
+        parts.append(Condition(_SCORES, "not-equals", None))
+    return both("and", parts) if len(parts) > 1 else wanted.filter
 
 
 async def noted_part(connection: AsyncConnection) -> tuple[int, int]:
@@ -93,12 +104,13 @@ def _is_told(condition: Condition) -> bool:
     return bool(names(condition)) or number_column(condition) not in (None, RECEIVED_AT) or is_coded(condition)
 
 
-def _is_common(newest: Zones, noted: dict[int, Zone]) -> bool:
+def _is_common(newest: Zones, noted: dict[int, Zone], vague: Collection[int]) -> bool:
     """Whether nothing is known, or half of the newest zones have so much that the others need not be looked at: a page
-    is found at once."""
+    is found at once. ``vague``: where it is not certain that they have it."""
     if newest is None:
         return True
-    return 2 * sum(_is_much(places, noted[zone], COMMON) for zone, places in newest.items()) >= MOST
+    much = (_is_much(places, noted[zone], SINGLE if zone in vague else COMMON) for zone, places in newest.items())
+    return 2 * sum(much) >= MOST
 
 
 def _is_much(places: Places, noted: Zone, one_of: int) -> bool:
