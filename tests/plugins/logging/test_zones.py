@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import delete, event, select
+from sqlalchemy import delete, event, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from helicone_gw.database import Database
 from helicone_gw.exchange import Exchange
 from helicone_gw.model import Cost, Usage
-from helicone_gw_logging import zone_notes, zone_rows
+from helicone_gw_logging import zone_codes, zone_notes, zone_rows
 from helicone_gw_logging import zones as module
 from helicone_gw_logging.corrections import set_property, set_scores
 from helicone_gw_logging.noted import TEXT_ZONE
@@ -183,9 +183,11 @@ async def test_where_texts_are_too_many_to_be_noted_any_may_be_there(
     assert await among(database, rmt("session_name", "contains", "nobody")) == (numbers(1, 3), rest)
 
 
-async def test_zones_are_gone_to_by_the_numbers_of_their_requests(database: Database) -> None:
+@pytest.mark.parametrize("column", ["path", "request_created_at", "latency", "status", "user_id"])
+async def test_zones_are_gone_to_by_the_numbers_of_their_requests(database: Database, column: str) -> None:
+    operator = {"path": "contains", "user_id": "equals"}.get(column, "gte")
     wanted = Wanted(
-        read_filter(rmt("path", "contains", "nobody")),
+        read_filter(rmt(column, operator, "nobody" if operator != "gte" else 20_000)),
         among=(Piece(tuple(numbers(n, n + 1) for n in (1, 3, 9)), *ALWAYS, 1),),
     )
     query = wanted.numbers(Scope()).compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
@@ -389,6 +391,34 @@ async def test_what_is_only_perhaps_there_is_not_taken_for_common(
     read = [place - 1 for piece in told[:-1] for first, last in piece.ranges for place in range(first, last)]
     assert sorted(read) == [*range(0, 63, 5)]
     assert await pieces(any_database, [rmt("session_name", "equals", "other"), session]) is None
+
+
+async def test_a_number_between_others_is_not_taken_for_common(
+    any_database: Database, exchange: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for each, name, few in (
+        (zone_notes, "SMALL", 0),
+        (zone_notes, "FEW_NUMBERS", 2),
+        (zone_notes, "EDGE", 1),
+        (zone_codes, "MOST", 4),
+        (zoning, "MOST", 4),
+        (zoning, "SINGLE", 2),
+        (noting, "SINGLE", 2),
+    ):
+        monkeypatch.setattr(each, name, few)
+    await log_all(any_database, [exchange(received_at=START + number) for number in range(4 * SIZE)])
+    async with any_database.begin() as connection:
+        for seq in range(1, 4 * SIZE):
+            values = {"prompt_tokens": seq * 37 % 64, "completion_tokens": seq % 4}
+            await connection.execute(update(REQUEST).where(REQUEST.c.seq == seq).values(values))
+    await noted(any_database)
+    # A quarter of each zone has its code, or is one of those that have the number itself.
+    told = await pieces(any_database, rmt("prompt_tokens", "equals", 21))
+    assert told is not None
+    read = [place for piece in told[:-1] for first, last in piece.ranges for place in range(first, last)]
+    assert next(seq for seq in range(64) if seq * 37 % 64 == 21) in read
+    assert len(read) <= 16
+    assert await pieces(any_database, rmt("completion_tokens", "equals", 1)) is None
 
 
 async def test_only_what_is_scored_is_read(any_database: Database, exchange: Build) -> None:

@@ -15,7 +15,7 @@ from helicone_gw_logging.query.columns import ANSWERED_MODEL
 from helicone_gw_logging.query.nodes import Both, Condition, Node, conditions
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.told import Asked, asked
-from helicone_gw_logging.zone_codes import OTHER, UNKNOWN, Mask, mask_of_codes, mask_of_places
+from helicone_gw_logging.zone_codes import OTHER, UNKNOWN, Codes, Mask, mask_of_codes, mask_of_places
 from helicone_gw_logging.zone_notes import Places, rare_places
 from helicone_gw_logging.zones import Coded, coded_zones
 
@@ -115,13 +115,21 @@ def _mask(said: Asked, noted: Coded) -> tuple[Mask, bool]:
     if said.unknown:
         wanted.add(UNKNOWN)
     if OTHER not in codes.places:
-        return mask_of_codes(codes, wanted), True
+        return mask_of_codes(codes, wanted), not _is_between(codes, wanted)
     if noted.texts is not None:
         rare = rare_places(noted.texts, noted.places, said.text)
         return mask_of_codes(codes, wanted) | mask_of_places(rare), True
     if said.whole is None or not said.whole.issubset(codes.texts):
         return mask_of_codes(codes, {*wanted, OTHER}), False
     return mask_of_codes(codes, wanted), True
+
+
+def _is_between(codes: Codes, wanted: set[int]) -> bool:
+    """Whether numbers are looked for that only some of those have that have their codes: of more codes in a row, all
+    but the first and the last mean nothing else."""
+    if not codes.spans or len(wanted) > 3:
+        return False
+    return any(least != greatest for least, greatest in map(codes.span, wanted & {*codes.known}))
 
 
 def _of_either_model(condition: Condition) -> Node:
