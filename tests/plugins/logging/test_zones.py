@@ -17,7 +17,7 @@ from helicone_gw_logging import zones as module
 from helicone_gw_logging.corrections import set_property, set_scores
 from helicone_gw_logging.noted import TEXT_ZONE
 from helicone_gw_logging.query import among as first_among
-from helicone_gw_logging.query import beside, noting, ranking, zoning
+from helicone_gw_logging.query import beside, coding, noting, ranking, zoning
 from helicone_gw_logging.query.filters import read_filter
 from helicone_gw_logging.query.nodes import both
 from helicone_gw_logging.query.pieces import ALWAYS, Piece
@@ -419,6 +419,17 @@ async def test_a_number_between_others_is_not_taken_for_common(
     assert next(seq for seq in range(64) if seq * 37 % 64 == 21) in read
     assert len(read) <= 16
     assert await pieces(any_database, rmt("completion_tokens", "equals", 1)) is None
+
+
+async def test_of_very_many_conditions_codes_are_not_asked(
+    database: Database, exchange: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zone_notes, "SMALL", 0)
+    await log_all(database, [exchange(received_at=START + number) for number in range(2 * SIZE)])
+    await noted(database)
+    asked = [rmt("provider", "not-equals", "openai"), *(rmt("method", "not-equals", "x") for _ in range(coding.MOST))]
+    assert await pieces(database, asked[:-1]) is not None
+    assert await pieces(database, asked) is None
 
 
 async def test_only_what_is_scored_is_read(any_database: Database, exchange: Build) -> None:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 AT_ONCE: Final = 64
 """Zones whose codes are in memory together: half a megabyte a column."""
 
+MOST: Final = 50
+"""Conditions of a filter that are held against codes; each takes some forty microseconds a zone."""
+
 Masks = dict[int, Mask | None]
 """By zone where a request can be; ``None``: anywhere in it. In zones that are not there it cannot be."""
 Coarse = Callable[[Condition], Awaitable[Mapping[int, Places] | None]]
@@ -32,8 +35,9 @@ Coarse = Callable[[Condition], Awaitable[Mapping[int, Places] | None]]
 
 
 def is_coded(node: Node) -> bool:
-    """Whether codes can tell anything of it."""
-    return any(condition.field.column == ANSWERED_MODEL or asked(condition) for condition in conditions(node))
+    """Whether codes can tell anything of it, and it does not ask too much of them."""
+    parts = [*conditions(node)]
+    return len(parts) <= MOST and any(each.field.column == ANSWERED_MODEL or asked(each) for each in parts)
 
 
 async def masks_of(

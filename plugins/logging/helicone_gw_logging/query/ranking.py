@@ -12,8 +12,11 @@ from sqlalchemy import ColumnElement, and_, or_
 
 from helicone_gw_logging.measures import DAY_MS
 from helicone_gw_logging.query.among import MOST as MOST_AMONG
+from helicone_gw_logging.query.beside import is_id
 from helicone_gw_logging.query.coding import AT_ONCE, masks_of
+from helicone_gw_logging.query.coding import MOST as MOST_CONDITIONS
 from helicone_gw_logging.query.columns import STATUS
+from helicone_gw_logging.query.nodes import conditions
 from helicone_gw_logging.query.noting import Noted
 from helicone_gw_logging.query.plan import Question
 from helicone_gw_logging.query.scope import Scope
@@ -67,12 +70,16 @@ async def first_ranked(
     They are ``many`` or more if what is known of the filter is exact. If fewer are found, others follow.
     """
     column, node = _COLUMNS.get(order.name), all_of(wanted)
+    if sum(1 for _ in conditions(node)) > MOST_CONDITIONS:
+        return None
     span = Question(scope, EVER, wanted.filter).narrowed().span
     if column is None or many > MANY or wanted.among is not None or span.end - span.start <= DAY_MS:
         return None
     until, rest = await noted_part(connection)
     noted = Noted(connection, scope, (0, until), ids=False)
     zones, coarse = await noted.zones(), await noted.of(node)
+    if coarse is not None and None not in coarse.values() and any(map(is_id, conditions(node))):
+        return None  # an index leads to few
     there = [zone for zone in zones if coarse is None or zone in coarse]
     if not there or len(there) > ZONES or rest > MOST_WHOLE * SIZE:
         return None
