@@ -82,11 +82,12 @@ _RULES = tuple(rule for form in _FORMS if not form.fold for rule in _rules(form)
 _FOLDED_RULES = tuple(rule for form in _FORMS if form.fold for rule in _rules(form))
 is_suspicious = Suspicion(
     keys=[begin.encode() for form in _FORMS if not _is_phrase(form) for begin in form.begins],
-    phrases=[(needle.encode(), form.also.encode()) for form in _FORMS if not form.fold for needle in form.needles],
+    phrases=[needle.encode() for form in _FORMS if not (form.fold or form.also) for needle in form.needles],
     words=[
         *(needle.encode() for form in _FORMS if form.fold for needle in form.needles),
         *(begin.lower().encode() for form in _FORMS if _is_phrase(form) for begin in form.begins),
     ],
+    forms=[(also, compiled) for (_, also), compiled in _RULES if also],
 )
 _CUT_PATTERNS = tuple(re.compile(form.pattern.encode(), re.IGNORECASE) for form in _FORMS if form.cut)
 

@@ -28,22 +28,26 @@ class Suspicion:
 
     Args:
         keys: what keys begin with, each followed by eight or more letters, digits and ``_.-``.
-        phrases: pairs of texts which must both occur, as they are, for another form to occur; the second may be empty.
-        words: the same as single texts in lower case. One that ends in a quote ends a member of JSON by name, so
-            that a colon follows.
+        phrases: what must occur, as it is, for another form to occur.
+        words: the same in lower case. One that ends in a quote ends a member of JSON by name, so that a colon follows.
+        forms: pairs of a text, which is hardly ever there, and the form that is looked for where it is. What else such
+            a form has is too common to make a text suspicious.
     """
 
     def __init__(
-        self, *, keys: Sequence[bytes], phrases: Sequence[tuple[bytes, bytes]], words: Sequence[bytes]
+        self,
+        *,
+        keys: Sequence[bytes],
+        phrases: Sequence[bytes],
+        words: Sequence[bytes],
+        forms: Sequence[tuple[bytes, Callable[[], re.Pattern[bytes]]]] = (),
     ) -> None:
-        self._needles = (*keys, *(phrase for phrase, _ in phrases), *words)
-        self._also = tuple(also for _, also in phrases)
-        self._pairs = tuple((BytesAhoCorasick([phrase.lower()]), also) for phrase, also in phrases if also)
+        self._needles = (*keys, *phrases, *words)
+        self._forms = tuple(forms)
         self._keys = len(keys)
         self._words = len(keys) + len(phrases)
         # Told first, from sixteen bytes at a time: whether there is any of them, or a part that some have in common.
-        alone = (phrase for phrase, also in phrases if not also)
-        self.glanced_at = parts(needle.lower() for needle in (*keys, *alone, *words))
+        self.glanced_at = parts(needle.lower() for needle in self._needles)
         self._glance = BytesAhoCorasick(self.glanced_at, matchkind=MatchKind.LeftmostFirst)
         # Nearly never looked at. The table takes seventy kilobytes, and half the time of the smaller automata.
         self._automaton = BytesAhoCorasick(
@@ -54,12 +58,11 @@ class Suspicion:
 
     def at_a_glance(self, data: bytes) -> bool:
         """Whether anything in ``data`` is worth the search: a yes is wrong more often than that of a call."""
-        lowered = data.lower()
-        if self._glance.find_matches_as_indexes(lowered):
-            return True
-        for phrase, also in self._pairs:  # noqa: SIM110 - a generator takes longer than the search
-            # What must stand beside a phrase is rarer, and shorter.
-            if also in data and phrase.find_matches_as_indexes(lowered):
+        return bool(self._glance.find_matches_as_indexes(data.lower())) or self._has_form(data)
+
+    def _has_form(self, data: bytes) -> bool:
+        for text, form in self._forms:  # noqa: SIM110 - a generator takes longer than the search
+            if text in data and form().search(data) is not None:
                 return True
         return False
 
@@ -71,22 +74,14 @@ class Suspicion:
         if len(data) > _REPETITIVE and data.startswith(_STREAMS):
             seen = without_repetition(data, self._window)
         lowered = seen.lower()
-        asked: set[int] = set()
         for index, start, end in self._automaton.find_matches_as_indexes(lowered, overlapping=True):
             needle = self._needles[index]
             if index >= self._words:
                 if not needle.endswith(b'"') or _goes_on_as_member(seen[end : end + 1]):
                     return True
-            elif seen.startswith(needle, start):
-                if index < self._keys:
-                    if _KEY_GOES_ON.match(seen, end):
-                        return True
-                elif index not in asked:
-                    # Once: a text may hold a needle a million times, and what must stand beside it nowhere.
-                    asked.add(index)
-                    if self._also[index - self._keys] in data:
-                        return True
-        return False
+            elif seen.startswith(needle, start) and (index >= self._keys or _KEY_GOES_ON.match(seen, end)):
+                return True
+        return self._has_form(data)
 
 
 def parts(needles: Iterable[bytes]) -> list[bytes]:

@@ -82,6 +82,7 @@ def test_a_password_in_a_url_of_a_stream_is_found_though_it_holds_commas() -> No
         b'{"usage": {"prompt_tokens": 1, "completion_tokens_details": {"reasoning_tokens": 0}}}',
         b'{"content": " token"}, {"content": "the key"}, {"author": "me"}',
         b"See https://example.com/a?b=c and http://example.com.",
+        b"http://127.0.0.1:9001/v1/chat/completions, and write to me@example.com",
         CHUNK % b"token" * 100,
         "Größe, 東京 and \U0001f600".encode(),
         b"",
@@ -92,14 +93,22 @@ def test_ordinary_bodies_are_not_suspicious(text: bytes) -> None:
 
 
 def test_what_follows_decides() -> None:
-    suspicion = Suspicion(keys=[b"sk-", b"eyJ"], phrases=[(b"://", b"@")], words=[b"bearer", b'token"', b"key="])
+    url = re.compile(rb"://\w*:\w+@")
+    suspicion = Suspicion(
+        keys=[b"sk-", b"eyJ"],
+        phrases=[b"PRIVATE KEY"],
+        words=[b"bearer", b'token"', b"key="],
+        forms=[(b"@", lambda: url)],
+    )
     assert not suspicion(b"a task-force of desk-bound people")
     assert suspicion(b"a task-" + b"a" * 20)
     assert not suspicion(b"SK-" + b"a" * 20)
     assert suspicion(b"sk-eyJ45678")
     assert suspicion(b"BEARER")
-    assert not suspicion(b"://")
-    assert suspicion(b"://@")
+    assert suspicion(b"a PRIVATE KEY")
+    assert not suspicion(b"a private key")
+    assert not suspicion(b"http://me@host and http://host:80/, me@host")
+    assert suspicion(b"http://me:pw@host")
     assert not suspicion(b'{"content": " token"}')
     assert suspicion(b'{"token" : 1}')
     assert suspicion(b"?key=")
