@@ -34,8 +34,8 @@ _ALARM_INTERVAL = 10.0
 class Delivery:
     """Writes rows to ``database``, a batch at a time, and counts in ``counters`` what became of them.
 
-    ``secrets`` are credentials that must not be stored. How far ``journal`` is in the database is noted in the
-    transaction that brings it so far.
+    ``waiting`` says how many others wait, ``secrets`` are credentials that must not be stored. How far ``journal`` is
+    in the database is noted in the transaction that brings it so far.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class Delivery:
         config: LoggingConfig,
         log: Any,
         counters: Counters,
+        waiting: Callable[[], int],
         *,
         secrets: Sequence[str] = (),
         objects: Objects | None = None,
@@ -60,6 +61,7 @@ class Delivery:
         self._objects = objects
         self._journal = journal
         self._now = now
+        self._waiting = waiting
         self._turn = asyncio.Lock()
         self._secrets = tuple(secret.encode() for secret in secrets)
         self._sleep = sleep
@@ -153,7 +155,7 @@ class Delivery:
         now = asyncio.get_running_loop().time()
         if now - self._alarms.get(event, float("-inf")) >= _ALARM_INTERVAL:
             self._alarms[event] = now
-            self._log.error(event, queue_rows=self.counters.queue_rows, **facts)
+            self._log.error(event, queue_rows=self._waiting(), **facts)
 
 
 def _refused(problem: Exception) -> bool:

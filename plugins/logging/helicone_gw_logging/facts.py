@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from helicone_gw_logging.notes import LIMITED, NOTED, OVER_LIMIT, limited, noted
 from helicone_gw_logging.texts import label
@@ -40,6 +41,12 @@ _OF_ATTEMPT = {
 _exchange, _asked, _helicone, _key, _outcome, _attempt = (
     attrgetter(*held.values()) for held in (_OF_EXCHANGE, _OF_ASKED, _OF_HELICONE, _OF_KEY, _OF_OUTCOME, _OF_ATTEMPT)
 )
+PlainAttempt = tuple[tuple[Any, ...], tuple[Any, ...], Any, Any]
+"""The fields of `AttemptFacts`, in their order."""
+PlainFacts = tuple[tuple[Any, ...], tuple[Any, ...], Any, Any, list[PlainAttempt], dict[str, str], bytes]
+"""The fields of `Facts`, in their order."""
+PROPERTIES: Final = 5
+"""Where the properties are in them."""
 _NO_KEY = (None,) * len(_OF_KEY)
 _NONE: dict[str, str] = {}
 _times = attrgetter("started_at", "first_byte_at", "ended_at")
@@ -100,7 +107,16 @@ class Facts(Struct, frozen=True, array_like=True, gc=False):
 
 
 def facts_of(exchange: Exchange, annotations: bytes, status: int | None = None, country: str | None = None) -> Facts:
-    """The facts of an exchange.
+    """The facts of an exchange, of which `plain_facts` says more."""
+    known, times, _, _, attempts, properties, said = plain_facts(exchange, annotations, status, country)
+    made = [AttemptFacts(*each) for each in attempts]
+    return Facts(known, times, exchange.usage, exchange.cost, made, properties, said)
+
+
+def plain_facts(
+    exchange: Exchange, annotations: bytes, status: int | None = None, country: str | None = None
+) -> PlainFacts:
+    """The fields of the facts of an exchange, none of which is an object; usage and cost are values without names.
 
     ``annotations`` are its own, as JSON. ``status`` is what its client was sent so far, where it has no outcome yet.
     """
@@ -124,7 +140,7 @@ def facts_of(exchange: Exchange, annotations: bytes, status: int | None = None, 
     for attempt in exchange.attempts:
         failed, url = attempt.error, attempt.url
         attempts.append(
-            AttemptFacts(
+            (
                 (*_attempt(attempt), None, None)
                 if failed is None
                 else (*_attempt(attempt), failed.code, failed.message),
@@ -133,7 +149,7 @@ def facts_of(exchange: Exchange, annotations: bytes, status: int | None = None, 
                 AS_IN_ALL if attempt.cost is cost else attempt.cost,
             )
         )
-    return Facts(
+    return (
         (
             *_exchange(exchange),
             *_asked(asked),
@@ -156,8 +172,8 @@ def facts_of(exchange: Exchange, annotations: bytes, status: int | None = None, 
             exchange.first_chunk_at if asked.stream else None,
             exchange.ended_at,
         ),
-        usage,
-        cost,
+        None if usage is None else astuple(usage),
+        None if cost is None else astuple(cost),
         attempts,
         dict(said) if said else _NONE,
         annotations,

@@ -46,7 +46,8 @@ def _exposed(table: Table) -> frozenset[int]:
 
 
 _REQUEST_TEXTS, _ATTEMPT_TEXTS, _PROPERTY_TEXTS = _exposed(REQUEST), _exposed(ATTEMPT), _exposed(PROPERTY)
-_encoded = methodcaller("encode", "utf-8", "ignore")
+encoded = methodcaller("encode", "utf-8", "ignore")
+"""A credential as bytes, as it would stand in a body."""
 _ORGANIZATION, _RECEIVED_AT = (columns(REQUEST).index(name) for name in ("organization_id", "received_at"))
 _KEY_LOWER, _KEY = (columns(PROPERTY).index(name) for name in ("key_lower", "key"))
 
@@ -107,7 +108,7 @@ def prepare(record: LogRecord, secrets: Sequence[bytes], max_body: int, *, clean
 
 def known_secrets(record: LogRecord, secrets: Sequence[bytes]) -> tuple[bytes, ...]:
     """What must not be stored of ``record``: ``secrets``, the gateway's own, and those that came with the exchange."""
-    return (*secrets, *map(_encoded, record.secrets))
+    return (*secrets, *map(encoded, record.secrets))
 
 
 def _is_clean(record: LogRecord, texts: bytes, secrets: Sequence[bytes]) -> bool:

@@ -226,8 +226,10 @@ class LoggingPlugin(Plugin):
         if self._journal is None:
             self._writer.put(record(exchange, bodies=self.config.bodies == "full", country=self.config.country_header))
         else:
-            kept = self._journal.keeper.on_finish(exchange)
-            self._writer.put(kept.record, kept)
+            keeper = self._journal.keeper
+            kept = keeper.on_finish(exchange)
+            if not self._writer.leave(kept):
+                self._writer.put(kept.record or keeper.record(exchange), kept)
 
     def take(self, record: LogRecord) -> bool:
         """Hand over the record of an exchange that somebody told of; whether there was room for it."""
@@ -235,7 +237,9 @@ class LoggingPlugin(Plugin):
             raise RuntimeError("the plugin was not started")
         counters = self._writer.counters
         lost = counters.rows_dropped + counters.rows_lost_at_shutdown
-        self._writer.put(record, None if self._journal is None else self._journal.keeper.keep(record))
+        kept = None if self._journal is None else self._journal.keeper.keep(record)
+        if kept is None or not self._writer.leave(kept):
+            self._writer.put(record, kept)
         return counters.rows_dropped + counters.rows_lost_at_shutdown == lost
 
     async def flush(self) -> None:

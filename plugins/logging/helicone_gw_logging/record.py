@@ -39,6 +39,10 @@ class RawBody(Struct, frozen=True, array_like=True, gc=False):
     content_encoding: str | None = None
 
 
+PlainBody = tuple[bytes, bool, bool, str | None, str | None, str | None]
+"""The fields of `RawBody`, in their order."""
+
+
 class LogRecord(Struct, frozen=True, gc=False):
     """Everything that is to be written about one exchange, not yet redacted.
 
@@ -83,21 +87,27 @@ def record(
     ``country`` names the header field in which whoever stands before the gateway says where the client is, ``status``
     is what the client was sent so far, where the exchange has not ended.
     """
-    if country is not None:
-        country = _country(exchange.original.headers.get(country))
-    notes, warnings = exchange.annotations, exchange.request.helicone.warnings
-    annotations = _annotations(notes, warnings) if notes or warnings else b"{}"
-    facts = facts_of(exchange, annotations, status, country)
-    return LogRecord(facts, _bodies(exchange) if bodies else None, _secrets(exchange))
+    facts = facts_of(exchange, annotations_of(exchange), status, country_of(exchange, country))
+    kept = None
+    if bodies:
+        sent, answered = bodies_of(exchange)
+        kept = RawBody(*sent), RawBody(*answered)
+    return LogRecord(facts, kept, secrets_of(exchange))
 
 
-def _country(said: str | None) -> str | None:
-    """Two letters (ISO 3166-1); what proxies write for "unknown" (XX) and for Tor (T1) is unknown."""
-    code = (said or "").strip().upper()
+def country_of(exchange: Exchange, field: str | None) -> str | None:
+    """What the header ``field`` says of where the client is, if there is one to say that.
+
+    Two letters (ISO 3166-1); what proxies write for "unknown" (XX) and for Tor (T1) is unknown.
+    """
+    if field is None:
+        return None
+    code = (exchange.original.headers.get(field) or "").strip().upper()
     return code if len(code) == 2 and code.isascii() and code.isalpha() and code != "XX" else None
 
 
-def _secrets(exchange: Exchange) -> tuple[str, ...]:
+def secrets_of(exchange: Exchange) -> tuple[str, ...]:
+    """Credentials that came with an exchange."""
     credential, found = exchange.credential, exchange.secrets
     if exchange.provider_keys:
         found += tuple([key.secret for key in exchange.provider_keys.values()])
@@ -116,6 +126,12 @@ def _cookies(exchange: Exchange) -> Iterator[str]:
             yield pair.partition("=")[2].strip()
 
 
+def annotations_of(exchange: Exchange) -> bytes:
+    """What was noted of an exchange, as JSON."""
+    notes, warnings = exchange.annotations, exchange.request.helicone.warnings
+    return _annotations(notes, warnings) if notes or warnings else b"{}"
+
+
 def _annotations(notes: Mapping[str, Any], warnings: Sequence[str]) -> bytes:
     if warnings:
         notes = {**notes, "helicone.warnings": list(warnings)}
@@ -131,18 +147,19 @@ def _not_json(value: object) -> str:
     return f"<{type(value).__name__}>"
 
 
-def _bodies(exchange: Exchange) -> tuple[RawBody, RawBody]:
+def bodies_of(exchange: Exchange) -> tuple[PlainBody, PlainBody]:
+    """Request and response, each as the fields of `RawBody`."""
     asked, response, helicone = exchange.original, exchange.response, exchange.request.helicone
     kept, fields = exchange.request_capture or _NOTHING, asked.headers.first
     kind, coding = _said(fields.get(b"content-type"), fields.get(b"content-encoding"))
-    sent = RawBody(kept.data, kept.cut, False, None, kind, coding)
+    sent: PlainBody = kept.data, kept.cut, False, None, kind, coding
     kept, fields = exchange.response_capture or _NOTHING, _NO_FIELDS if response is None else response.headers.first
     kind, coding = _said(fields.get(b"content-type"), fields.get(b"content-encoding"))
-    answered = RawBody(kept.data, kept.cut, False, None, kind, coding)
+    answered: PlainBody = kept.data, kept.cut, False, None, kind, coding
     if helicone.omit_request:
-        sent = replace(sent, data=b"", omitted=True, model=label(asked.model))
+        sent = b"", sent[1], True, label(asked.model), *sent[4:]
     if helicone.omit_response:
-        answered = replace(answered, data=b"", omitted=True, model=label(exchange.model) or label(asked.model))
+        answered = b"", answered[1], True, label(exchange.model) or label(asked.model), *answered[4:]
     return sent, answered
 
 

@@ -58,9 +58,8 @@ class Suspicion:
 
     def at_a_glance(self, data: bytes) -> bool:
         """Whether anything in ``data`` is worth the search: a yes is wrong more often than that of a call."""
-        return bool(self._glance.find_matches_as_indexes(data.lower())) or self._has_form(data)
-
-    def _has_form(self, data: bytes) -> bool:
+        if self._glance.find_matches_as_indexes(data.lower()):
+            return True
         for text, form in self._forms:  # noqa: SIM110 - a generator takes longer than the search
             if text in data and form().search(data) is not None:
                 return True
@@ -81,7 +80,7 @@ class Suspicion:
                     return True
             elif seen.startswith(needle, start) and (index >= self._keys or _KEY_GOES_ON.match(seen, end)):
                 return True
-        return self._has_form(data)
+        return any(text in data and form().search(data) is not None for text, form in self._forms)
 
 
 def parts(needles: Iterable[bytes]) -> list[bytes]:

@@ -65,7 +65,7 @@ class Writer:
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self.counters = Counters()
+        self._counters = Counters()
         self._most_rows, self._most_bytes = config.queue_max_rows, int(config.queue_max_bytes)
         self._batch_rows = config.batch_rows
         self._config = config
@@ -75,7 +75,8 @@ class Writer:
             database,
             config,
             log,
-            self.counters,
+            self._counters,
+            self._waiting,
             secrets=secrets,
             objects=objects,
             journal=journal,
@@ -85,8 +86,8 @@ class Writer:
         self._alarm = self._delivery.alarm
         self._sleep = sleep
         self._queue: deque[_Waiting] = deque()
-        self._taken_rows = self._taken_bytes = 0
-        """Of the batch that is being written, what is in memory."""
+        self._taken_rows = self._taken_bytes = self._read_rows = 0
+        """Of the batch that is being written, what is in memory, and what was read from the journal."""
         self._unsafe = 0
         """How many of those that wait would be lost with the process."""
         self._idle = True
@@ -110,38 +111,58 @@ class Writer:
         self._journal = journal
         self._delivery.journaled(journal)
 
-    def put(self, record: LogRecord, kept: Kept | None = None) -> None:
-        """Take a record for writing; ``kept`` is what the journal has of it."""
-        counters, journal = self.counters, self._journal
-        if (
-            kept is None
-            or journal is None
-            or kept.ticket is None
-            or kept.changed
-            or not (kept.whole or self._crowded(record.size))
-            or not journal.leave(kept.ticket)
-        ):
-            one = self._in_memory(record, kept)
-            if one is None:
-                return
-            self._queue.append(one)
-            counters.queue_bytes += one.size
-        counters.queue_rows = waiting = counters.queue_rows + 1
+    @property
+    def counters(self) -> Counters:
+        """What became of the records so far."""
+        self._counters.queue_rows = self._waiting()
+        return self._counters
+
+    def _waiting(self) -> int:
+        """How many records there are that are not written, in the journal and in memory."""
+        backlog = 0 if self._journal is None else self._journal.backlog.count
+        return backlog + self._read_rows + len(self._queue) + self._taken_rows
+
+    def leave(self, kept: Kept) -> bool:
+        """Have what the journal has of an exchange that is over wait there alone; whether it can."""
+        journal, ticket = self._journal, kept.ticket
+        if journal is None or ticket is None or kept.changed:
+            return False
+        if not kept.whole and not self._crowded(kept.record):
+            return False
+        if not journal.leave(ticket):
+            return False
         if self._idle:
-            self._idle = False
-            self._empty.clear()
-            self._arrived.set()
-        if waiting >= self._batch_rows or counters.queue_bytes - self._taken_bytes >= _BATCH_BYTES:
+            self._wake()
+        if journal.backlog.count >= self._batch_rows:
+            self._ready.set()
+        return True
+
+    def put(self, record: LogRecord, kept: Kept | None = None) -> None:
+        """Have a record wait in memory; ``kept`` is what the journal has of it."""
+        one = self._in_memory(record, kept)
+        if one is None:
+            return
+        counters, queue = self._counters, self._queue
+        queue.append(one)
+        counters.queue_bytes += one.size
+        if self._idle:
+            self._wake()
+        if len(queue) >= self._batch_rows or counters.queue_bytes - self._taken_bytes >= _BATCH_BYTES:
             self._ready.set()
 
-    def _crowded(self, size: int) -> bool:
-        """Whether there is no room in memory, so that the beginning of a long body has to do."""
-        rows = len(self._queue) + self._taken_rows
-        return self.counters.queue_bytes + size > self._most_bytes or rows >= self._most_rows
+    def _wake(self) -> None:
+        self._idle = False
+        self._empty.clear()
+        self._arrived.set()
+
+    def _crowded(self, record: LogRecord | None) -> bool:
+        """Whether there is no room for it in memory, so that the beginning of a long body has to do."""
+        rows, size = len(self._queue) + self._taken_rows, 0 if record is None else record.size
+        return self._counters.queue_bytes + size > self._most_bytes or rows >= self._most_rows
 
     def _in_memory(self, record: LogRecord, kept: Kept | None) -> _Waiting | None:
         """What waits in memory; ``None``: nothing has to, or there is no room."""
-        counters, size, ticket = self.counters, record.size, None if kept is None else kept.ticket
+        counters, size, ticket = self._counters, record.size, None if kept is None else kept.ticket
         if self._over:
             if ticket is None:
                 counters.rows_lost_at_shutdown += 1
@@ -191,12 +212,12 @@ class Writer:
             self._task.cancel()
             await asyncio.wait({self._task})
             if self._unsafe:
-                self.counters.rows_lost_at_shutdown += self._unsafe
+                self._counters.rows_lost_at_shutdown += self._unsafe
                 self._log.error("rows lost: the database took none before the shutdown", rows=self._unsafe)
             raise
 
     def _full(self) -> bool:
-        return self.counters.queue_rows >= self._batch_rows or self.counters.queue_bytes >= _BATCH_BYTES
+        return self._waiting() >= self._batch_rows or self._counters.queue_bytes >= _BATCH_BYTES
 
     async def _run_to_the_end(self) -> None:
         try:
@@ -244,11 +265,13 @@ class Writer:
         if self._journal is None or not self._journal.backlog.next or not most:
             return []
         try:
-            return await self._journal.returned(most)
+            found = await self._journal.returned(most)
         except OSError as problem:
             self._alarm("the journal cannot be read; trying again", problem=type(problem).__name__)
             await self._sleep(_UNREADABLE_DELAY)
             return []
+        self._read_rows = len(found)
+        return found
 
     async def _write(self, batch: list[_Waiting], returned: list[tuple[int, Rows]]) -> None:
         """Write a batch, whatever it takes; the counters say what became of it. Only a cancellation gets out."""
@@ -261,17 +284,13 @@ class Writer:
             if rows:
                 await self._delivery.write(rows, sequences)
         except Exception as problem:
-            self.counters.rows_failed += len(batch) + len(returned)
+            self._counters.rows_failed += len(batch) + len(returned)
             self._log.error("rows lost", rows=len(batch) + len(returned), exc_info=problem)
         self._unsafe -= sum([not one.sequence for one in batch])
-        self._taken_rows = 0
-        self.counters.queue_bytes -= self._taken_bytes
-        self._taken_bytes = 0
+        self._counters.queue_bytes -= self._taken_bytes
+        self._taken_rows = self._taken_bytes = self._read_rows = 0
         if self._journal is not None:
             self._journal.settled(sequences)
-            self.counters.queue_rows = len(self._queue) + self._journal.backlog.count
-        else:
-            self.counters.queue_rows = len(self._queue)
 
     async def write_left(self, rows: Sequence[Rows]) -> None:
         """Write what a process that died left, but for what is in the database already; returns when it is there."""

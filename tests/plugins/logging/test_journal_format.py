@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from helicone_gw.exchange import Exchange
 from helicone_gw.model import Cost, Usage
-from helicone_gw_logging.facts import KNOWN, KNOWN_OF_ATTEMPT
+from helicone_gw_logging.facts import KNOWN, KNOWN_OF_ATTEMPT, plain_facts
 from helicone_gw_logging.insert import prepare
 from helicone_gw_logging.journal import format as module
 from helicone_gw_logging.journal.format import (
@@ -31,12 +31,13 @@ from helicone_gw_logging.journal.format import (
     frames,
     header,
     names_payload,
+    plain_payload,
     read_changes,
     read_header,
     record_payload,
     rows_payload,
 )
-from helicone_gw_logging.record import record
+from helicone_gw_logging.record import annotations_of, bodies_of, record
 from tests.plugins.logging.journaling import rows_of
 
 Build = Callable[..., Exchange]
@@ -133,6 +134,7 @@ def test_a_record_as_it_is_comes_to_the_same_rows(
     except (ValueError, OverflowError):
         return  # such a one is kept as rows
     assert Reading(names_payload()).rows(payload) == prepare(made, (), 1000)
+    assert plain_payload(plain_facts(one, annotations_of(one)), bodies_of(one)) == payload
 
 
 def test_facts_of_another_version_find_their_places(exchange: Build) -> None:

@@ -190,8 +190,9 @@ async def test_a_stop_while_rows_are_made_leaves_them_to_the_next_start(
     service = JournalService(tmp_path / "journals", config, (), log)
     writer = Writer(database, config, log, journal=service.journal)
     writer.start()
-    kept = service.keeper.on_finish(exchange())
-    writer.put(kept.record, kept)
+    done = exchange()
+    kept = service.keeper.on_finish(done)
+    assert writer.leave(kept)
     await asyncio.to_thread(making.wait, 10)
     closing = asyncio.create_task(writer.close())
     await asyncio.sleep(0)
@@ -202,7 +203,7 @@ async def test_a_stop_while_rows_are_made_leaves_them_to_the_next_start(
     assert writer.counters.rows_lost_at_shutdown == 0
     await service.close(database)
     left = await asyncio.to_thread(Dead, service.journal.directory, 0)
-    assert [[rows.id for rows in batch] for batch in left.batches()] == [[kept.record.id]]
+    assert [[rows.id for rows in batch] for batch in left.batches()] == [[done.id]]
 
 
 async def test_bodies_are_redacted_and_cut_before_they_touch_the_disk(factory: GatewayFactory, tmp_path: Path) -> None:

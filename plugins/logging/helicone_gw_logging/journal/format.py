@@ -25,9 +25,9 @@ from sqlalchemy import Table
 
 from helicone_gw import Cost, Usage
 from helicone_gw_logging.columns import changed, columns
-from helicone_gw_logging.facts import AS_IN_ALL, KNOWN, KNOWN_OF_ATTEMPT, AttemptFacts, Facts
+from helicone_gw_logging.facts import AS_IN_ALL, KNOWN, KNOWN_OF_ATTEMPT, AttemptFacts, Facts, PlainFacts
 from helicone_gw_logging.insert import Rows, prepare
-from helicone_gw_logging.record import LogRecord, RawBody
+from helicone_gw_logging.record import LogRecord, PlainBody, RawBody
 from helicone_gw_logging.statements import Values
 from helicone_gw_logging.tables import ATTEMPT, BODY, PROPERTY, REQUEST
 
@@ -189,21 +189,19 @@ def rows_payload(rows: Rows) -> bytes:
 
 
 def record_payload(record: LogRecord) -> bytes:
-    """The payload of a record in which nothing is to be redacted. Raises what MessagePack cannot hold: `OverflowError`,
-    `TypeError`, `ValueError` (text that is none)."""
-    facts = record.facts
-    usage, cost = facts.usage, facts.cost
-    whole = (
-        facts.known,
-        facts.times,
-        # Their values without the names, which `names_payload` has once for all.
-        None if usage is None else astuple(usage),
-        None if cost is None else astuple(cost),
-        facts.attempts,
-        facts.properties,
-        facts.annotations,
-    )
-    return _encode((whole, record.bodies))
+    """The payload of a record in which nothing is to be redacted. Raises like `plain_payload`."""
+    known, times, usage, cost, *rest = astuple(record.facts)
+    # Their values without the names, which `names_payload` has once for all.
+    used, cost = None if usage is None else astuple(usage), None if cost is None else astuple(cost)
+    return _encode(((known, times, used, cost, *rest), record.bodies))
+
+
+def plain_payload(facts: PlainFacts, bodies: tuple[PlainBody, PlainBody] | None) -> bytes:
+    """The same of facts and bodies of which no objects were made.
+
+    Raises what MessagePack cannot hold: `OverflowError`, `TypeError`, `ValueError` (text that is none).
+    """
+    return _encode((facts, bodies))
 
 
 def changes_payload(id: str, changes: Mapping[str, Any]) -> bytes:

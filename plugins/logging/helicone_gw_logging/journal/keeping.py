@@ -10,17 +10,20 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from helicone_gw import StashKey
-from helicone_gw_logging.insert import known_secrets, prepare
+from helicone_gw_logging.facts import PROPERTIES, plain_facts
+from helicone_gw_logging.insert import encoded, known_secrets, prepare
 from helicone_gw_logging.journal.format import (
     AMENDED,
     REPLACED,
+    Reading,
     changes_payload,
     differences,
+    plain_payload,
     record_payload,
     rows_payload,
 )
-from helicone_gw_logging.record import record
-from helicone_gw_logging.redact import OVERLAP, holds_credential, may_hold_credential
+from helicone_gw_logging.record import annotations_of, bodies_of, country_of, record, secrets_of
+from helicone_gw_logging.redact import OVERLAP, holds_credential, is_suspicious, may_hold_credential
 
 if TYPE_CHECKING:
     from helicone_gw import Exchange
@@ -34,19 +37,21 @@ _NO_NOTES: Mapping[str, Any] = {}
 
 
 class Kept(Struct, gc=False):
-    """A record, and where the journal holds it (``ticket``; ``None``: nowhere).
+    """What there is of an exchange, and where the journal holds it (``ticket``; ``None``: nowhere).
 
-    ``rows``: the journal has these, ``whole`` or with bodies that were cut, in place of the record, which then could
-    not be taken down as it is. ``changed``: it was another when the journal was told of it first. ``known``: what may
-    still turn out differently when it was.
+    That is ``payload`` alone, where it could be taken down at once, or a ``record``. ``rows``: the journal has these,
+    ``whole`` or with bodies that were cut, in place of the record, which then could not be taken down as it is.
+    ``changed``: it was another when the journal was told of it first. ``known``: what may still turn out differently
+    when it was.
     """
 
-    record: LogRecord
+    record: LogRecord | None
     ticket: Ticket | None
     rows: Rows | None = None
     whole: bool = True
     changed: bool = False
     known: tuple[Any, ...] = ()
+    payload: bytes = b""
 
 
 class Keeper:
@@ -56,6 +61,8 @@ class Keeper:
         self._journal = journal
         self._config = config
         self._secrets = tuple(secrets)
+        # All others cannot be where there is nothing that looks like any key.
+        self._unlike_keys = tuple(secret for secret in secrets if not is_suspicious.at_a_glance(secret))
         self._bodies, self._country = config.bodies == "full", config.country_header
         self._log = log
         self._most = min(int(config.journal.max_body), int(config.max_body))
@@ -75,9 +82,13 @@ class Keeper:
 
     def before_end(self, exchange: Exchange) -> None:
         """A client is about to have its whole answer."""
-        stash = exchange.stash
-        made = record(exchange, bodies=self._bodies, country=self._country)
-        stash[self._ended] = kept = self.keep(made, stash.get(self._opened))
+        stash, payload = exchange.stash, self._at_once(exchange)
+        opened = stash.get(self._opened)
+        if payload is None:
+            kept = self.keep(self.record(exchange), opened)
+        else:
+            kept = Kept(None, self._journal.keep(payload, opened), payload=payload)
+        stash[self._ended] = kept
         notes = exchange.annotations
         kept.known = _known(exchange), len(exchange.attempts), dict(notes) if notes else _NO_NOTES
 
@@ -85,10 +96,14 @@ class Keeper:
         """All is over: what was kept, and amended where it turned out differently."""
         kept = exchange.stash.get(self._ended)
         if kept is None:
-            return self.keep(self._record(exchange), exchange.stash.get(self._opened))
+            return self.keep(self.record(exchange), exchange.stash.get(self._opened))
         if kept.known == (_known(exchange), len(exchange.attempts), exchange.annotations):
             return kept
-        return self._amended(kept, self._record(exchange))
+        return self._amended(kept, self.record(exchange))
+
+    def record(self, exchange: Exchange) -> LogRecord:
+        """The record of an exchange."""
+        return record(exchange, bodies=self._bodies, country=self._country)
 
     def keep(self, made: LogRecord, ticket: Ticket | None = None) -> Kept:
         """Put a record into the journal, of which ``ticket`` was the beginning."""
@@ -103,7 +118,11 @@ class Keeper:
         return Kept(made, ticket, rows, whole)
 
     def _amended(self, kept: Kept, made: LogRecord) -> Kept:
-        before = kept.rows or self._rows(kept.record)[0]
+        before = kept.rows
+        if before is None and kept.record is not None:
+            before, _ = self._rows(kept.record)
+        if before is None:
+            before = Reading().rows(kept.payload, clean=True)
         rows, whole = self._rows(made)
         changes = differences(before, rows)
         if kept.ticket is not None and changes is None:
@@ -111,6 +130,27 @@ class Keeper:
         elif kept.ticket is not None and changes:
             self._journal.amend(AMENDED, changes_payload(rows.id, changes))
         return Kept(made, kept.ticket, rows, whole, changed=True)
+
+    def _at_once(self, exchange: Exchange) -> bytes | None:
+        """What the journal holds of an exchange in which a glance finds nothing that may have to be redacted.
+
+        Nearly all are so. Objects are made of what they come to by whoever reads it.
+        """
+        bodies, most = bodies_of(exchange) if self._bodies else None, self._most
+        if bodies is not None:
+            for data, cut, _, _, _, coding in bodies:
+                if cut or coding or len(data) > most:
+                    return None
+        facts = plain_facts(exchange, annotations_of(exchange), None, country_of(exchange, self._country))
+        secrets, properties = (*self._unlike_keys, *map(encoded, secrets_of(exchange))), facts[PROPERTIES]
+        try:
+            # Rows have them in lower case, too, in which keys may be that a server on the way had spelled otherwise.
+            if properties and may_hold_credential("\n".join(properties).lower().encode(), secrets):
+                return None
+            payload = plain_payload(facts, bodies)
+        except (TypeError, ValueError, OverflowError):
+            return None
+        return None if may_hold_credential(payload, secrets) else payload
 
     def _as_it_is(self, made: LogRecord) -> bytes | None:
         """What the journal holds of a record with nothing in it that is to be redacted; ``None`` for all others."""
@@ -126,7 +166,6 @@ class Keeper:
         except (TypeError, ValueError, OverflowError):
             return None
         secrets, properties = known_secrets(made, self._secrets), made.facts.properties
-        # Rows have them in lower case, too, in which keys may be that a server on the way had spelled otherwise.
         if properties and holds_credential("\n".join(properties).lower().encode(), secrets):
             return None
         if not may_hold_credential(payload, secrets):
@@ -154,6 +193,3 @@ class Keeper:
             # What cannot be redacted is not stored; the rest of it is.
             self._log.error("bodies cannot be kept in the journal", id=made.id, problem=type(problem).__name__)
             return prepare(made.without_bodies(), self._secrets, limit), False
-
-    def _record(self, exchange: Exchange) -> LogRecord:
-        return record(exchange, bodies=self._bodies, country=self._country)
