@@ -146,7 +146,7 @@ class LoggingConfig(PluginConfig):
         default=2000, description="Most rows that one transaction inserts."
     )
     batch_ms: Annotated[int, Field(ge=0, le=60_000)] = Field(
-        default=200, description="How long a row may wait for others to share its transaction, in milliseconds."
+        default=500, description="How long a row may wait for others to share its transaction, in milliseconds."
     )
     rollup_values: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         default=1000,
