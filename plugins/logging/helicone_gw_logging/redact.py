@@ -122,9 +122,10 @@ def holds_credential(data: bytes, secrets: Iterable[bytes] = ()) -> bool:
 
 
 def may_hold_credential(data: bytes, secrets: Iterable[bytes] = ()) -> bool:
-    """The same at a glance, so that a yes is wrong more often."""
+    """The same at a glance, so that a yes is wrong more often; what begins like any key needs no looking for."""
+    begins = is_suspicious.begins
     for secret in secrets:
-        if len(secret) >= MIN_SECRET and secret in data:
+        if len(secret) >= MIN_SECRET and not secret.startswith(begins) and secret in data:
             return True
     return is_suspicious.at_a_glance(data)
 

@@ -46,6 +46,8 @@ class Suspicion:
         self._forms = tuple(forms)
         self._keys = len(keys)
         self._words = len(keys) + len(phrases)
+        self.begins = tuple(keys)
+        """A text that begins with one of these is suspicious at a glance, and so is every text that it stands in."""
         # Told first, from sixteen bytes at a time: whether there is any of them, or a part that some have in common.
         self.glanced_at = parts(needle.lower() for needle in self._needles)
         self._glance = BytesAhoCorasick(self.glanced_at, matchkind=MatchKind.LeftmostFirst)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helicone_gw_logging.redact import _FOLDED_RULES, _RULES, is_suspicious, redact
+from helicone_gw_logging.redact import _FOLDED_RULES, _RULES, is_suspicious, may_hold_credential, redact
 from helicone_gw_logging.suspicion import Suspicion, parts, without_repetition
 from tests.plugins.logging.test_redact import FIELDS, KEYS
 
@@ -49,6 +49,14 @@ def test_of_its_parts_at_least_one_stands_in_every_needle(needles: list[bytes], 
 def test_the_parts_are_few_and_long_enough_to_be_looked_for_all_at_once() -> None:
     assert len(is_suspicious.glanced_at) <= 64
     assert min(map(len, is_suspicious.glanced_at)) >= 3
+
+
+@pytest.mark.parametrize("begin", is_suspicious.begins)
+def test_a_known_secret_that_begins_like_a_key_is_seen_without_being_looked_for(begin: bytes) -> None:
+    secret = begin + b" of ours"
+    assert may_hold_credential(b"it is" + secret + b"!", [secret])
+    assert may_hold_credential(b"it is a plain secret!", [b"plain secret"])
+    assert not may_hold_credential(b"it is another", [secret, b"plain secret"])
 
 
 @pytest.mark.parametrize("key", KEYS)
