@@ -121,11 +121,16 @@ def test_a_full_journal_does_without_or_refuses(tmp_path: Path, log: Any, exchan
         assert dropping.counters.bytes < 10_000
     assert dropping.full
     assert not dropping.refuses
-    assert dropping.counters.without == 1
+    assert dropping.keep(payload(exchange())) is None
+    assert dropping.counters.without == 2
+    said = [event for event, _ in log.events]
+    assert said == ["the journal is full: records wait in memory alone"]
     refusing = opened(tmp_path / "refuse", log, max_bytes=6000, on_full="refuse")
     held = []
     while not refusing.refuses:
         held.append(refusing.keep(payload(exchange())))
+    assert refusing.refuses
+    assert [event for event, _ in log.events[1:]] == ["the journal is full: requests are refused"]
     assert refusing.keep(payload(exchange())) is not None  # it was admitted before
     for _ in range(10):
         refusing.keep(payload(exchange()))

@@ -90,6 +90,7 @@ class Journal:
         """What was given back and is being written."""
         self.backlog = Backlog(self)
         """What waits here alone."""
+        self._told_full = False
         self._unsynced = False
         self._rolled: list[Segment] = []
         """Former segments that were written since `sync`."""
@@ -125,7 +126,10 @@ class Journal:
             return False
         if self.failing:
             self._try_again()
-        return self.failing or self.full
+        if self.full:
+            self._tell_full("requests are refused")
+            return True
+        return self.failing
 
     # What becomes of exchanges
 
@@ -233,6 +237,7 @@ class Journal:
         counters = self.counters
         if counters.bytes >= self._most:
             counters.without += 1
+            self._tell_full("records wait in memory alone")
             return 0
         try:
             segment = self._segment
@@ -284,6 +289,13 @@ class Journal:
         segments = self._segments
         while len(segments) > (self._segment is not None) and segments[0].last <= watermark:  # full: none is written
             self.counters.bytes -= segments.pop(0).unlink()
+            self._told_full = False
+
+    def _tell_full(self, so: str) -> None:
+        """Log once, until there is room again."""
+        if not self._told_full:
+            self._told_full = True
+            self._log.error(f"the journal is full: {so}", journal=self.id, records=self.counters.lag)
 
     def _failed(self, problem: Exception) -> None:
         self.counters.failures += 1
