@@ -58,6 +58,16 @@ class Codes(Struct, frozen=True, array_like=True):
         first = 0 if low is None else bisect_left(numbers, low, count) - count
         return range(FIRST + first, FIRST + (count if high is None else bisect_right(numbers, high, 0, count)))
 
+    def within(self, low: float | None, high: float | None) -> set[int]:
+        """The codes that mean no other number than one from ``low`` to ``high``."""
+        there = self.of_numbers(low, high)
+        outer = {code for code in (*there[:1], *there[-1:]) if not self._is_within(code, low, high)}
+        return {*there} - outer
+
+    def _is_within(self, code: int, low: float | None, high: float | None) -> bool:
+        least, greatest = self.span(code)
+        return (low is None or low <= least) and (high is None or greatest <= high)
+
     def of_number(self, number: float) -> set[int]:
         """The codes that mean this number and no other."""
         return {code for code in self.of_numbers(number, number) if self.span(code) == (number, number)}
@@ -127,7 +137,7 @@ def _begins(numbers: Iterable[int | None]) -> list[int]:
     """Where spans begin that have about as many requests each; a number that many have is one by itself."""
     known = sorted([int(number) for number in numbers if number is not None])
     some = known[:: len(known) // MOST + 1]
-    return sorted({*some, *(one + 1 for one, following in pairwise(some) if one == following)})
+    return sorted({*some, *(one + 1 for one, following in pairwise(some) if one == following < known[-1])})
 
 
 def pack_codes(codes: Codes) -> bytes:

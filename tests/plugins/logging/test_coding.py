@@ -12,7 +12,7 @@ from helicone_gw.exchange import Exchange
 from helicone_gw_logging import zone_codes, zone_notes
 from helicone_gw_logging import zones as module
 from helicone_gw_logging.corrections import set_property, set_scores
-from helicone_gw_logging.query import beside, coding, noting, ranking, zoning
+from helicone_gw_logging.query import beside, coding, counting, noting, ranking, zoning
 from helicone_gw_logging.query.filters import read_filter
 from helicone_gw_logging.query.nodes import both
 from helicone_gw_logging.query.requests import find
@@ -30,7 +30,7 @@ Build = Callable[..., Exchange]
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Zones of few requests, of all of which codes are noted."""
-    for each in (module, zoning, noting, ranking):
+    for each in (module, zoning, noting, ranking, counting):
         monkeypatch.setattr(each, "SIZE", SIZE)
     monkeypatch.setattr(zone_notes, "SMALL", 0)
 

@@ -50,6 +50,10 @@ def test_nobody_who_has_the_number_is_left_out(
     assert there <= found <= known.keys()
     if len({*known.values()}) <= most:
         assert found == there
+    surely = where(codes, codes.within(low, high))
+    assert surely <= there
+    if len({*known.values()}) <= most:
+        assert surely == there
     assert where(codes, codes.known) == known.keys()
     assert where(codes, (UNKNOWN,)) == {*places} - known.keys()
     assert len(codes.known) <= most
@@ -63,6 +67,13 @@ def test_a_number_that_many_have_has_a_code_of_its_own() -> None:
     codes = code_numbers(numbers, range(len(numbers)))
     assert where(codes, codes.of_number(0)) == {place for place, number in enumerate(numbers) if number == 0}
     assert len(where(codes, codes.of_numbers(1000, 1000))) < 50
+
+
+def test_the_greatest_number_that_there_is_has_a_code() -> None:
+    greatest = 2**63 - 1
+    codes = code_numbers([*range(MOST), *[greatest] * 3 * MOST], range(4 * MOST))
+    assert where(codes, codes.of_number(greatest)) == {*range(MOST, 4 * MOST)}
+    assert where(codes, codes.within(greatest - 1, None)) == {*range(MOST, 4 * MOST)}
 
 
 _texts = st.lists(st.one_of(st.none(), st.sampled_from("abcdefg")), min_size=1, max_size=40)

@@ -15,7 +15,7 @@ from helicone_gw.model import Cost, Usage
 from helicone_gw_logging import zone_codes, zone_notes, zone_rows
 from helicone_gw_logging import zones as module
 from helicone_gw_logging.corrections import set_feedback, set_property, set_scores
-from helicone_gw_logging.query import among, beside, noting, ranking, requests, zoning
+from helicone_gw_logging.query import among, beside, counting, noting, ranking, requests, zoning
 from helicone_gw_logging.query.columns import KEYED, TABLES
 from helicone_gw_logging.query.nodes import OPERATORS, Both, Condition, Field, FilterError, Node, condition
 from helicone_gw_logging.query.requests import count, find
@@ -45,7 +45,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Zones of few requests, whose notes tell of little, so that everything that can be known of them is asked."""
-    for each in (module, zoning, noting, ranking):
+    for each in (module, zoning, noting, ranking, counting):
         monkeypatch.setattr(each, "SIZE", SIZE)
     monkeypatch.setattr(zoning, "MOST", 3)
     monkeypatch.setattr(zoning, "DENSE", 1)
@@ -195,7 +195,7 @@ async def compare(
         plain = [each.row["seq"] for each in await find(connection, scope, wanted, order, limit=200)]
     except FilterError:
         return
-    assert await count(connection, scope, other) == len(plain), wanted
+    assert [await count(connection, scope, each) for each in (wanted, other)] == [len(plain)] * 2, wanted
     limit, offset = dice.randrange(1, 9), dice.randrange(3)
     some = await find(connection, scope, other, order, limit=limit, offset=offset)
     assert [each.row["seq"] for each in some] == plain[offset : offset + limit], wanted

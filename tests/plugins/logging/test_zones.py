@@ -17,7 +17,7 @@ from helicone_gw_logging import zones as module
 from helicone_gw_logging.corrections import set_property
 from helicone_gw_logging.noted import TEXT_ZONE
 from helicone_gw_logging.query import among as first_among
-from helicone_gw_logging.query import noting, ranking, zoning
+from helicone_gw_logging.query import counting, noting, ranking, zoning
 from helicone_gw_logging.query.filters import read_filter
 from helicone_gw_logging.query.nodes import both
 from helicone_gw_logging.query.pieces import ALWAYS, Piece
@@ -42,7 +42,7 @@ Build = Callable[..., Exchange]
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Zones of few requests, most of which are few enough."""
-    for each in (module, zoning, noting, ranking):
+    for each in (module, zoning, noting, ranking, counting):
         monkeypatch.setattr(each, "SIZE", SIZE)
     monkeypatch.setattr(zone_notes, "SMALL", 1_000)
 

@@ -45,24 +45,40 @@ async def masks_of(
 ) -> tuple[Masks, set[int]]:
     """Where ``node`` can hold in ``zones``, of which there are `AT_ONCE` at most, and in which of these it need not: of
     something that is asked nothing is known there, or not enough."""
-    some = _Zones(connection, scope, coarse)
+    some = _Zones(Columns(connection, scope.organization), coarse)
     return await some.of(node, zones), some.vague
 
 
-class _Zones:
-    """Codes of some zones, each column's read once."""
+class Columns:
+    """Codes of an organization's columns in some zones, each column's read once."""
 
-    def __init__(self, connection: AsyncConnection, scope: Scope, coarse: Coarse) -> None:
+    def __init__(self, connection: AsyncConnection, organization: str) -> None:
         self._connection = connection
-        self._scope = scope
-        self._coarse = coarse
+        self._organization = organization
         self._coded: dict[tuple[str, int], Coded | None] = {}
+
+    async def read(self, name: str, zones: Sequence[int]) -> dict[int, Coded | None]:
+        """What is noted of a column; ``None`` of zones in which its codes are not."""
+        new = [zone for zone in zones if (name, zone) not in self._coded]
+        if new:
+            read = await coded_zones(self._connection, self._organization, name, new)
+            self._coded |= {(name, zone): read.get(zone) for zone in new}
+        return {zone: self._coded[name, zone] for zone in zones}
+
+
+class _Zones:
+    """A filter held against codes of some zones."""
+
+    def __init__(self, columns: Columns, coarse: Coarse) -> None:
+        self._columns = columns
+        self._coarse = coarse
         self.vague = set[int]()
 
     async def of(self, node: Node, zones: Sequence[int]) -> Masks:
         if isinstance(node, Condition):
-            if node.field.column == ANSWERED_MODEL and node.field.source == "request":
-                return await self.of(_of_either_model(node), zones)
+            either = of_either_model(node)
+            if either is not None:
+                return await self.of(either, zones)
             return await self._of_condition(node, zones)
         found: Masks = {} if node.operator == "or" else dict.fromkeys(zones)
         for part in node.parts:
@@ -94,7 +110,7 @@ class _Zones:
         if said is None:
             self.vague |= {*unclear}
             return found | dict.fromkeys(unclear)
-        coded = await self._read(said.name, unclear)
+        coded = await self._columns.read(said.name, unclear)
         for zone in unclear:
             noted = coded[zone]
             mask, exact = (None, False) if noted is None else _mask(said, noted)
@@ -103,13 +119,6 @@ class _Zones:
             if mask != 0:
                 found[zone] = mask
         return found
-
-    async def _read(self, name: str, zones: Sequence[int]) -> dict[int, Coded | None]:
-        new = [zone for zone in zones if (name, zone) not in self._coded]
-        if new:
-            read = await coded_zones(self._connection, self._scope.organization, name, new)
-            self._coded |= {(name, zone): read.get(zone) for zone in new}
-        return {zone: self._coded[name, zone] for zone in zones}
 
 
 def _mask(said: Asked, noted: Coded) -> tuple[Mask, bool]:
@@ -136,8 +145,10 @@ def _is_between(codes: Codes, wanted: set[int]) -> bool:
     return any(least != greatest for least, greatest in map(codes.span, wanted & {*codes.known}))
 
 
-def _of_either_model(condition: Condition) -> Node:
-    """A condition about the model that answered, else the one asked for, as one about both."""
+def of_either_model(condition: Condition) -> Node | None:
+    """A condition about the model that answered, else the one asked for, as one about both; ``None`` for others."""
+    if condition.field.column != ANSWERED_MODEL or condition.field.source != "request":
+        return None
     answered, wanted = (replace(condition.field, column=name) for name in ("model", "request_model"))
     of_answered = Both("and", (replace(condition, field=answered), Condition(answered, "not-equals", None)))
     of_wanted = Both("and", (Condition(answered, "equals", None), replace(condition, field=wanted)))

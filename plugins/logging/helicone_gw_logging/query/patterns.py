@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Boolean, ColumnElement, String, literal
@@ -26,6 +29,16 @@ def like(expression: ColumnElement[Any], said: str) -> ColumnElement[bool]:
 def ilike(expression: ColumnElement[Any], said: str) -> ColumnElement[bool]:
     """The same in any case."""
     return AnyCase(expression, _pattern(said))
+
+
+def matches(said: str, whole: str) -> bool:
+    """Whether the text ``whole`` matches the pattern as `like` has it."""
+    return _matcher(_glob(said))(whole) is not None
+
+
+@lru_cache(maxsize=16)
+def _matcher(glob: str) -> Callable[[str], re.Match[str] | None]:
+    return re.compile(fnmatch.translate(glob)).match
 
 
 class AnyCase(FunctionElement[bool]):

@@ -24,6 +24,7 @@ from helicone_gw_logging.measures import HOUR_MS
 from helicone_gw_logging.objects import Objects, frames_of
 from helicone_gw_logging.query.among import MOST as MOST_AMONG
 from helicone_gw_logging.query.among import first_among
+from helicone_gw_logging.query.counting import counted
 from helicone_gw_logging.query.few import are_few
 from helicone_gw_logging.query.log import Cursor, LoggedBody
 from helicone_gw_logging.query.plan import Question, planned
@@ -150,7 +151,7 @@ async def _of_most(connection: AsyncConnection, query: Select[tuple[int]], order
 
 
 async def count(connection: AsyncConnection, scope: Scope, wanted: Wanted) -> int:
-    """How many requests there are; by the sums, where these tell apart what is asked."""
+    """How many requests there are; by the sums, where these tell apart what is asked, else by codes."""
     if wanted.cached is None and wanted.scored is None and wanted.table is REQUEST:
         kept = await _kept(connection, scope)
         if kept is not None:
@@ -161,6 +162,9 @@ async def count(connection: AsyncConnection, scope: Scope, wanted: Wanted) -> in
                 plan = replace(plan, exact=False)
                 sums = await answered(connection, question, plan, ("requests",))
                 return sum(each["requests"] for each in sums.values())
+    told = await counted(connection, scope, wanted)
+    if told is not None:
+        return told
     query = _unless_many(wanted).numbers(scope)
     found = await connection.scalar(select(func.count()).select_from(query.subquery()))
     return int(found or 0)

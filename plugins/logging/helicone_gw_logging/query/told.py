@@ -14,10 +14,11 @@ from msgspec import Struct
 
 from helicone_gw_logging.query.nodes import Condition
 from helicone_gw_logging.query.numbers import LARGEST, scaled
+from helicone_gw_logging.query.patterns import matches
 from helicone_gw_logging.query.where import property_key
 from helicone_gw_logging.texts import NAME_BYTES, TEXT_BYTES, text
 from helicone_gw_logging.zone_codes import Codes
-from helicone_gw_logging.zone_notes import PROPERTY_NAME, Interval, Wanted
+from helicone_gw_logging.zone_notes import PROPERTY_NAME, Interval, Wanted, folded
 from helicone_gw_logging.zone_rows import INDEXED, NUMBERS, TEXTS
 
 RECEIVED_AT: Final = "received_at"
@@ -31,13 +32,18 @@ class Asked(Struct, frozen=True):
 
     ``codes``: which of its codes mean a value for which it can hold; ``unknown``: whether it can where that is unknown.
     ``text``: whether it can for a text. ``whole``: the only texts for which it can; ``None``: these are not so few.
+    ``sure_codes``, ``sure_text``: the same of those for which it holds to any database; of what is unknown it does if
+    it can. ``but``: the only texts for which it is not sure to hold; ``None``: these are not so few.
     """
 
     name: str
     codes: Callable[[Codes], Collection[int]]
+    sure_codes: Callable[[Codes], Collection[int]]
     unknown: bool = False
     text: Callable[[str], bool] = lambda _: True
+    sure_text: Callable[[str], bool] = lambda _: True
     whole: frozenset[str] | None = None
+    but: frozenset[str] | None = None
 
 
 def asked(condition: Condition) -> Asked | None:
@@ -47,21 +53,55 @@ def asked(condition: Condition) -> Asked | None:
         return None
     if value is None:
         if operator == "not-equals":
-            return Asked(name, lambda codes: codes.known)
-        return Asked(name, lambda _: (), unknown=True, text=lambda _: False, whole=frozenset())
+            return Asked(name, lambda codes: codes.known, lambda codes: codes.known, but=frozenset())
+        return Asked(name, lambda _: (), lambda _: (), unknown=True, text=_never, sure_text=_never, whole=frozenset())
     if condition.field.kind != "text":
         return _asked_of_number(name, condition)
     wanted = texts(condition)
     if wanted is not None:
-        return _asked_of_text(name, wanted.holds, whole=wanted.whole)
+        return _asked_of_text(name, wanted.holds, _surely(condition), whole=wanted.whole)
     # What is left out must be what every database takes for the same.
     if operator == "not-equals":
         others = _stored(value)
-        return _asked_of_text(name, lambda text: len(others) > 1 or text not in others, unknown=True)
+        return _asked_of_text(
+            name,
+            lambda text: len(others) > 1 or text not in others,
+            lambda text: text not in others,
+            unknown=True,
+            but=others,
+        )
     if operator == "not-contains":
-        part = _in_one_case(text(value, TEXT_BYTES) or "")
-        return _asked_of_text(name, lambda text: part not in _in_one_case(text), unknown=True)
+        part = text(value, TEXT_BYTES) or ""
+        small, alike = _in_one_case(part), folded(part)
+        return _asked_of_text(
+            name,
+            lambda text: small not in _in_one_case(text),
+            lambda text: alike not in folded(text),
+            unknown=True,
+        )
     return None
+
+
+def _never(_: str) -> bool:
+    return False
+
+
+def _surely(condition: Condition) -> Callable[[str], bool]:
+    """For which texts ``condition``, of which some or parts of some are looked for, holds to any database."""
+    value, operator = condition.value, condition.operator
+    if operator == "contains":
+        part = _in_one_case(text(value, TEXT_BYTES) or "")
+        return lambda text: part in _in_one_case(text)
+    if operator in _PATTERNS:
+        said = text(value, TEXT_BYTES) or ""
+        if operator == "like":
+            return lambda text: matches(said, text)
+        small = _in_one_case(said)
+        return lambda text: matches(small, _in_one_case(text))
+    several = [*map(_stored, value if operator == "in" else [value])]
+    # One that a column may cut in either of two places is not the same to all of them.
+    whole = frozenset(chain.from_iterable(each for each in several if len(each) == 1))
+    return whole.__contains__
 
 
 def _coded_name(condition: Condition) -> str | None:
@@ -75,18 +115,44 @@ def _coded_name(condition: Condition) -> str | None:
 
 
 def _asked_of_text(
-    name: str, holds: Callable[[str], bool], *, unknown: bool = False, whole: frozenset[str] | None = None
+    name: str,
+    holds: Callable[[str], bool],
+    surely: Callable[[str], bool],
+    *,
+    unknown: bool = False,
+    whole: frozenset[str] | None = None,
+    but: frozenset[str] | None = None,
 ) -> Asked:
-    return Asked(name, lambda codes: codes.of_texts(holds), unknown, holds, whole)
+    return Asked(
+        name,
+        lambda codes: codes.of_texts(holds),
+        lambda codes: codes.of_texts(surely),
+        unknown,
+        holds,
+        surely,
+        whole,
+        but,
+    )
 
 
 def _asked_of_number(name: str, condition: Condition) -> Asked:
     if condition.operator == "not-equals":
         value = condition.value
         other = scaled(int(value) if isinstance(value, bool) else value, condition.field.scale)
-        return Asked(name, lambda codes: {*codes.known} - codes.of_number(other), unknown=True)
+        return Asked(
+            name,
+            lambda codes: {*codes.known} - codes.of_number(other),
+            lambda codes: {*codes.known}.difference(codes.of_numbers(other, other)),
+            unknown=True,
+        )
     wanted = intervals(condition)
-    return Asked(name, lambda codes: {*chain.from_iterable(codes.of_numbers(*interval) for interval in wanted)})
+    # What is larger than any number that is stored, was taken for the largest.
+    exact = [interval for interval in wanted if not {LARGEST, -LARGEST}.intersection(interval)]
+    return Asked(
+        name,
+        lambda codes: {*chain.from_iterable(codes.of_numbers(*interval) for interval in wanted)},
+        lambda codes: {*chain.from_iterable(codes.within(*interval) for interval in exact)},
+    )
 
 
 def _in_one_case(said: str) -> str:
@@ -137,7 +203,9 @@ def intervals(condition: Condition) -> list[Interval]:
     value, scale = condition.value, condition.field.scale
     if condition.operator == "in":
         return [(_clamped(scaled(one, scale)), _clamped(scaled(one, scale))) for one in value]
-    number = _clamped(scaled(int(value) if isinstance(value, bool) else value, scale))
+    number = scaled(int(value) if isinstance(value, bool) else value, scale)
+    # Beyond all numbers is beyond the largest, too; what is infinite cannot be rounded.
+    number = max(-2 * LARGEST, min(2 * LARGEST, number))
     match condition.operator:
         case "gt":
             return [(_clamped(math.floor(number) + 1), None)]

@@ -138,6 +138,11 @@ def piece_of(zone: int, places: Places, noted: Zone) -> Piece:
     return Piece(ranges, noted.first_at, noted.last_at, SINGLE * len(ranges))
 
 
+def is_whole(piece: Piece) -> bool:
+    """Whether it is a zone, and not some places of one."""
+    return len(piece.ranges) == 1 and piece.ranges[0][1] - piece.ranges[0][0] == SIZE
+
+
 def rest_of(until: int, rest: int) -> Piece:
     """The ``rest``, which is not noted: nobody knows when it was received."""
     return Piece(((until * SIZE, 2**63 - 1),), *ALWAYS, rest)
