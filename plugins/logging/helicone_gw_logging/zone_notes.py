@@ -135,6 +135,11 @@ def places_of_text(texts: bytes | None, places: bytes | None, wanted: Wanted) ->
     return frozenset(several)
 
 
+def known_texts(texts: bytes) -> Sequence[str]:
+    """All texts that are noted."""
+    return _texts(texts)
+
+
 def rare_places(texts: bytes, places: bytes | None, holds: Callable[[str], bool]) -> list[int]:
     """Where requests are whose text is one of those that few have, and of which ``holds`` is true."""
     if places is None:

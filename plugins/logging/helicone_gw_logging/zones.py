@@ -169,6 +169,15 @@ async def zones_with_text(
     return found
 
 
+async def zones_with_any(
+    connection: AsyncConnection, organization: str, names: Collection[str], span: tuple[int, int]
+) -> set[int]:
+    """The zones of ``span`` (from, to) in which a request may have anything in one of the columns ``names``."""
+    columns = TEXT_ZONE.c
+    own = and_(columns.organization_id == organization, columns.name.in_(names), _inside(columns, span))
+    return {*await connection.scalars(select(columns.zone).where(own))}
+
+
 async def coded_zones(
     connection: AsyncConnection, organization: str, name: str, zones: Sequence[int]
 ) -> dict[int, Coded]:

@@ -18,6 +18,7 @@ from helicone_gw_logging.query.coding import MOST as MOST_CONDITIONS
 from helicone_gw_logging.query.columns import STATUS
 from helicone_gw_logging.query.nodes import conditions
 from helicone_gw_logging.query.noting import Noted
+from helicone_gw_logging.query.pieces import Piece
 from helicone_gw_logging.query.plan import Question
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.sorts import SORTED, Order
@@ -62,6 +63,33 @@ class _Ranked(Struct, frozen=True):
     mask: Mask
 
 
+class There(Struct, frozen=True):
+    """Where those can be that are ``wanted``: in these ``zones``, of which something is ``noted``, or the ``rest``."""
+
+    noted: Noted
+    zones: list[int]
+    rest: Piece
+
+
+async def there(connection: AsyncConnection, scope: Scope, wanted: Wanted, many: int) -> There | None:
+    """Where the first ``many`` can be; ``None``: all are as soon sorted, or too much is not noted."""
+    node = all_of(wanted)
+    if sum(1 for _ in conditions(node)) > MOST_CONDITIONS:
+        return None
+    span = Question(scope, EVER, wanted.filter).narrowed().span
+    if many > MANY or wanted.among is not None or span.end - span.start <= DAY_MS:
+        return None
+    until, rest = await noted_part(connection)
+    noted = Noted(connection, scope, (0, until), ids=False)
+    zones, coarse = await noted.zones(), await noted.of(node)
+    if coarse is not None and None not in coarse.values() and any(map(is_id, conditions(node))):
+        return None  # an index leads to few
+    some = [zone for zone in zones if coarse is None or zone in coarse]
+    if not some or len(some) > ZONES or rest > MOST_WHOLE * SIZE:
+        return None
+    return There(noted, some, rest_of(until, rest))
+
+
 async def first_ranked(
     connection: AsyncConnection, scope: Scope, wanted: Wanted, order: Order, many: int
 ) -> tuple[Wanted, ColumnElement[bool]] | None:
@@ -69,23 +97,14 @@ async def first_ranked(
 
     They are ``many`` or more if what is known of the filter is exact. If fewer are found, others follow.
     """
-    column, node = _COLUMNS.get(order.name), all_of(wanted)
-    if sum(1 for _ in conditions(node)) > MOST_CONDITIONS:
+    column = _COLUMNS.get(order.name)
+    where = None if column is None else await there(connection, scope, wanted, many)
+    if column is None or where is None:
         return None
-    span = Question(scope, EVER, wanted.filter).narrowed().span
-    if column is None or many > MANY or wanted.among is not None or span.end - span.start <= DAY_MS:
-        return None
-    until, rest = await noted_part(connection)
-    noted = Noted(connection, scope, (0, until), ids=False)
-    zones, coarse = await noted.zones(), await noted.of(node)
-    if coarse is not None and None not in coarse.values() and any(map(is_id, conditions(node))):
-        return None  # an index leads to few
-    there = [zone for zone in zones if coarse is None or zone in coarse]
-    if not there or len(there) > ZONES or rest > MOST_WHOLE * SIZE:
-        return None
-    pieces, ranked = [rest_of(until, rest)], list[_Ranked]()
-    for start in range(0, len(there), AT_ONCE):
-        some = there[start : start + AT_ONCE]
+    node, noted, zones = all_of(wanted), where.noted, await where.noted.zones()
+    pieces, ranked = [where.rest], list[_Ranked]()
+    for start in range(0, len(where.zones), AT_ONCE):
+        some = where.zones[start : start + AT_ONCE]
         masks, _ = await masks_of(connection, scope, node, some, noted.of_condition)
         coded = await coded_zones(connection, scope.organization, column, [*masks])
         for zone, mask in masks.items():

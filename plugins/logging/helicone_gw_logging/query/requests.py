@@ -26,6 +26,7 @@ from helicone_gw_logging.query.among import MOST as MOST_AMONG
 from helicone_gw_logging.query.among import first_among
 from helicone_gw_logging.query.counting import counted
 from helicone_gw_logging.query.few import are_few
+from helicone_gw_logging.query.lettering import first_lettered
 from helicone_gw_logging.query.log import Cursor, LoggedBody
 from helicone_gw_logging.query.plan import Question, planned
 from helicone_gw_logging.query.ranking import first_ranked
@@ -113,10 +114,11 @@ async def find(
 async def _of_first(
     connection: AsyncConnection, scope: Scope, wanted: Wanted, order: Order, page: tuple[int, int]
 ) -> list[int] | None:
-    """The numbers of a page (limit and offset), or of some of it, by what is noted of the number that sorts; ``None``
-    where that tells nothing."""
+    """The numbers of a page (limit and offset), or of some of it, by what is noted of what sorts; ``None`` where that
+    tells nothing."""
     limit, offset = page
     first = await first_ranked(connection, scope, wanted, order, limit + offset)
+    first = first or await first_lettered(connection, scope, wanted, order, limit + offset)
     if first is None:
         return None
     query = first[0].numbers(scope, order).where(first[1]).order_by(*ordering(order, scope))

@@ -90,10 +90,15 @@ def ordering(order: Order, scope: Scope, table: FromClause = REQUEST) -> list[Co
         return [at.asc(), seq.asc()] if order.direction == "asc" else [at.desc(), seq.desc()]
     if order.name == "values":  # prompt inputs: no request has any, so that all are alike
         return [seq.asc() if order.direction == "asc" else seq.desc()]
-    expression = _keyed(order, scope) if order.key is not None else _EXPRESSIONS[order.name](scope)
+    expression = sorted_by(order, scope)
     if order.direction == "asc":
         return [expression.asc().nulls_last(), seq.asc()]
     return [expression.desc().nulls_last(), seq.desc()]
+
+
+def sorted_by(order: Order, scope: Scope) -> ColumnElement[Any]:
+    """What sorts: NULL where it is unknown. Not for times and what is alike of all."""
+    return _keyed(order, scope) if order.key is not None else _EXPRESSIONS[order.name](scope)
 
 
 def beyond(cursor: Cursor, order: Order, table: FromClause = REQUEST) -> ColumnElement[bool]:
