@@ -121,7 +121,12 @@ def distributed(wanted: sessions.Sessions) -> Ask:
 
 
 def counting(filter: Any) -> Ask:
-    return lambda connection: count(connection, SCOPE, Wanted(filter))
+    wanted = Wanted(filter)
+
+    async def ask(connection: AsyncConnection) -> int:
+        return await count(connection, SCOPE, await zoned(connection, SCOPE, await known(connection, SCOPE, wanted)))
+
+    return ask
 
 
 def rare(one_of: int) -> dict[str, Ask]:
@@ -159,6 +164,7 @@ NAME, HIT = rmt(session_name={"equals": "name-7"}), rmt(cache_status={"equals": 
 """What one of forty has and one of ten, and nobody both."""
 APP = read_filter({"properties": {"app": {"equals": "shop"}}})
 FAILED = rmt(error_code={"equals": "timeout"})
+WEEK = {"request_created_at": {"gte": START + 10 * 24 * HOUR, "lt": START + 17 * 24 * HOUR}}
 LAST_DAY = {"request_created_at": {"gte": DAY.start}}
 QUESTIONS: dict[str, tuple[Ask, float]] = {
     "series: a day by the hour": (series(DAY, "hour", "Europe/Berlin"), 50),
@@ -281,8 +287,36 @@ QUESTIONS: dict[str, tuple[Ask, float]] = {
     "list: latest first token first": (requests(read_filter("all"), Order("time_to_first_token")), 100),
     "list: greatest status first": (requests(read_filter("all"), Order("status")), 100),
     "list: slowest first, a day": (requests(rmt(**LAST_DAY), Order("latency")), 100),
+    "list: by user": (requests(read_filter("all"), Order("user_id")), 100),
+    "list: by user, ascending, of a name": (requests(NAME, Order("user_id", "asc")), 100),
+    "list: by model": (requests(read_filter("all"), Order("body_model")), 100),
+    "list: by model, of a name": (requests(NAME, Order("body_model")), 100),
+    "list: by provider, ascending, of hits": (requests(HIT, Order("provider", "asc")), 100),
+    "list: by a property": (requests(read_filter("all"), Order("properties", "desc", "app")), 100),
+    "list: by a property, ascending, of a model": (
+        requests(rmt(model={"equals": "model-3"}), Order("properties", "asc", "app")),
+        100,
+    ),
+    "list: by a property that nobody has": (requests(read_filter("all"), Order("properties", "desc", "nobody")), 100),
     "count: all": (counting(read_filter("all")), 100),
     "count: status": (counting(rmt(status={"gte": 500})), 100),
+    "count: first token later than half a second": (counting(rmt(time_to_first_token={"gt": 500})), 100),
+    "count: ... in a week": (counting(rmt(time_to_first_token={"gt": 500}, **WEEK)), 100),
+    "count: latency": (counting(rmt(latency={"gt": 500})), 100),
+    "count: a property and a model": (counting(both("and", [APP, rmt(model={"equals": "model-3"})])), 100),
+    "count: ... both in a week": (counting(both("and", [APP, rmt(model={"equals": "model-3"}, **WEEK)])), 100),
+    "count: a part of a property": (counting(read_filter({"properties": {"app": {"contains": "sho"}}})), 100),
+    "count: two that many have, few both": (counting(both("and", [NAME, FAILED])), 100),
+    "count: between two numbers, a hit or a name": (
+        counting(both("and", [rmt(total_tokens={"gte": 200, "lte": 900}), both("or", [HIT, NAME])])),
+        100,
+    ),
+    "count: a user, and hits": (counting(both("and", [rmt(user_id={"equals": "user-3"}), HIT])), 100),
+    "count: another user, of a model": (
+        counting(both("and", [rmt(user_id={"not-equals": "user-3"}), rmt(model={"equals": "model-9"})])),
+        100,
+    ),
+    "count: a path without a part": (counting(rmt(path={"not-contains": "rare"})), 100),
 }
 """What is asked, and the milliseconds that it should take with a million requests."""
 

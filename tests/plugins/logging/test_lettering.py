@@ -169,3 +169,32 @@ async def test_nothing_is_told_of_texts_that_are_too_many(
         assert sorted(whole) == [(2 * SIZE, 3 * SIZE), (3 * SIZE, 4 * SIZE)]
         found = await find(connection, Scope(), Wanted(read_filter("all")), other, limit=3)
         assert [one.row["seq"] for one in found] == [64, 63, 62]
+
+
+async def test_whose_user_is_unknown_comes_behind_the_few_that_are_known(
+    any_database: Database, exchange: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zone_notes, "SMALL", 4)
+    monkeypatch.setattr(zoning, "SINGLE", 1)
+    users = {10: "b", 40: "a", 41: "c"}
+    done = [
+        exchange(
+            headers={"Helicone-User-Id": users[number]} if number in users else {},
+            received_at=START + number,
+            organization="acme" if 16 < number < 29 else "default",
+        )
+        for number in range(1, 4 * SIZE + 1)
+    ]
+    await log_all(any_database, done)
+    async for _ in note_zones(any_database):
+        pass
+    order, everyone = Order("user_id", "asc"), Wanted(read_filter("all"))
+    async with any_database.connect() as connection:
+        first = await lettering.first_lettered(connection, Scope(), everyone, order, 4)
+        assert first is not None
+        *pieces, _ = sorted(first[0].among or (), key=lambda piece: piece.ranges)
+        # A zone of which next to nothing is noted is read as a whole.
+        read = {seq for piece in pieces for start, end in piece.ranges for seq in range(start, end)}
+        assert read == {*range(1, 9), 10, *range(16, 32), 40, 41}
+        found = await find(connection, Scope(), everyone, order, limit=4)
+        assert [one.row["seq"] for one in found] == [40, 10, 41, 1]

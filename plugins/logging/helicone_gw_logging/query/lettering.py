@@ -14,7 +14,6 @@ from sqlalchemy import JSON, ColumnElement, String, and_, cast, func, literal, o
 from helicone_gw_logging.query.among import MOST as MOST_AMONG
 from helicone_gw_logging.query.coding import AT_ONCE, masks_of
 from helicone_gw_logging.query.nodes import ALL
-from helicone_gw_logging.query.pieces import Piece
 from helicone_gw_logging.query.ranking import MANY, There, there
 from helicone_gw_logging.query.scope import Scope
 from helicone_gw_logging.query.sorts import Order, sorted_by
@@ -24,6 +23,7 @@ from helicone_gw_logging.query.zoning import all_of, piece_of
 from helicone_gw_logging.tables import REQUEST
 from helicone_gw_logging.zone_codes import OTHER, UNKNOWN, Mask, mask_of_codes, mask_of_places, places_of_mask
 from helicone_gw_logging.zone_notes import ANY_PROPERTY, PROPERTY_NAME, known_texts, rare_places
+from helicone_gw_logging.zone_rows import INDEXED
 from helicone_gw_logging.zones import SIZE, Coded, coded_zones, zones_with_any
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ TEXTS: Final = 5000
 WALKED: Final = 40_000
 """Requests of the first users that are looked through."""
 
-_COLUMNS: Final = {"body_model": ("model", "request_model"), "provider": ("provider",)}
+_COLUMNS: Final = {"body_model": ("model", "request_model"), "provider": ("provider",), "user_id": ("user_id",)}
 """Sorts by a text that is noted, and its columns: what is unknown of one is that of the next."""
 
 
@@ -67,19 +67,20 @@ class _Lettered(Struct, frozen=True):
 
 
 class _Columns(Struct):
-    """What sorts the requests of all zones: their columns, where it is unknown, and pieces of which nothing is told."""
+    """What sorts the requests of all zones: their columns, where it is unknown, and those of which it is not told."""
 
     columns: list[_Lettered]
     unknown: dict[int, Mask]
-    pieces: list[Piece]
+    untold: dict[int, Mask]
 
 
 async def first_lettered(
     connection: AsyncConnection, scope: Scope, wanted: Wanted, order: Order, many: int
 ) -> tuple[Wanted, ColumnElement[bool]] | None:
     """As `ranking.first_ranked`, of lists that a text sorts."""
-    if order.name == "user_id":
-        return await _first_users(connection, scope, wanted, order, many)
+    first = await _first_users(connection, scope, wanted, order, many) if order.name == "user_id" else None
+    if first is not None:
+        return first
     names = _COLUMNS.get(order.name, ())
     if order.name == "properties":
         names = (PROPERTY_NAME + property_key(order.key or ""),)
@@ -94,7 +95,7 @@ async def first_lettered(
     if last is None:
         return None
     text, seq = last
-    places, rank = dict[int, Mask](), len(ranks) if text is None else ranks[text]
+    places, rank = told.untold, len(ranks) if text is None else ranks[text]
     for each in told.columns:
         mask = each.where({one for one in each.texts if ranks[one] < rank})
         if text is not None:
@@ -103,7 +104,7 @@ async def first_lettered(
     for zone, mask in told.unknown.items() if text is None else ():
         places[zone] = places.get(zone, 0) | _up_to(mask, zone, seq, descending=descending)
     pieces = [piece_of(zone, places_of_mask(mask), noted[zone]) for zone, mask in places.items() if mask]
-    pieces += told.pieces
+    pieces.append(where.rest)
     if sum(piece.weight for piece in pieces) > MOST_AMONG:
         return None
     return replace(wanted, among=tuple(pieces)), _before(sorted_by(order, scope), text, seq, descending=descending)
@@ -112,9 +113,8 @@ async def first_lettered(
 async def _told(
     connection: AsyncConnection, scope: Scope, wanted: Wanted, where: There, names: Sequence[str]
 ) -> _Columns | None:
-    """What is noted of the columns ``names``; ``None`` where texts are too many to be."""
-    noted = await where.noted.zones()
-    told = _Columns([], await _masks(connection, scope, wanted, where), [where.rest])
+    """What is noted of the columns ``names``; ``None`` where it is not told of too many."""
+    told = _Columns([], await _masks(connection, scope, wanted, where), {})
     for name in names:
         several = (name, ANY_PROPERTY) if name.startswith(PROPERTY_NAME) else (name,)
         known = await zones_with_any(connection, scope.organization, several, where.noted.span)
@@ -124,16 +124,20 @@ async def _told(
             for zone in some[start : start + AT_ONCE]:
                 mask, each = told.unknown[zone], coded.get(zone)
                 if each is not None:
-                    if each.texts is None and OTHER in each.codes.places:
-                        return None
-                    texts = each.codes.texts if each.texts is None else known_texts(each.texts)
-                    told.columns.append(_Lettered(zone, each, texts, mask))
+                    # Of texts that are very many it is only known which requests have one of the others.
+                    known_ones = each.codes.texts if each.texts is None else known_texts(each.texts)
+                    told.columns.append(_Lettered(zone, each, known_ones, mask))
+                    others = mask_of_codes(each.codes, (OTHER,)) & mask if each.texts is None else 0
                     mask &= mask_of_codes(each.codes, (UNKNOWN,))
-                elif zone in known:
-                    told.pieces.append(piece_of(zone, None, noted[zone]))
-                    mask = 0
+                else:
+                    others = mask if name in INDEXED or zone in known else 0
+                    mask &= ~others
+                if others:
+                    told.untold[zone] = told.untold.get(zone, 0) | others
                 if mask:
                     left[zone] = mask
+            if sum(map(int.bit_count, told.untold.values())) > MOST_AMONG:
+                return None
         told.unknown = left
     return told
 
