@@ -59,6 +59,7 @@ async def vary(database: Database, dice: random.Random) -> None:
             values["session_name"] = dice.choice(
                 ("Été", "ÉTÉ", "ete", "Iris", "iris", "a%b", "a" * 1500, "x", "x", None)
             )
+            values["user_id"] = dice.choice((None, "ann", "ann", "bob", f"user-{seq % 40}"))
             values["provider_request_id"] = dice.choice((None, f"id-{seq}"))
             values["cache_status"] = dice.choice((None, "miss", "hit"))
             values["model"] = dice.choice((None, "gpt-4o", "other"))
@@ -95,6 +96,7 @@ CONDITIONS: tuple[Any, ...] = (
     rmt("model", "contains", "GPT"),
     rmt("user_id", "not-equals", "ann"),
     rmt("user_id", "not-equals", "nobody"),
+    rmt("user_id", "not-equals", "user-7"),
     rmt("user_id", "not-equals", "null"),
     rmt("user_id", "contains", "AN"),
     rmt("response_id", "not-equals", "id-7"),
