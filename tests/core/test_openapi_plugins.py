@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from itertools import islice
@@ -60,11 +61,12 @@ async def running(tmp_path: Path) -> AsyncIterator[RunningGateway]:
 
 
 def served(running: RunningGateway) -> set[tuple[str, str]]:
-    """Every route of the gateway's own and of plugins, as documents write them."""
+    """Every route of the gateway's own and of plugins, as documents write them: converters and slashes at the end are
+    nobody's who asks."""
     application: Any = running.gateway.pages._application  # nobody else knows all routes
     assert isinstance(application, App)
     return {
-        (method, rule.rule.replace("<path:", "<").replace("<", "{").replace(">", "}"))
+        (method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule).rstrip("/"))
         for rule in application.url_map.iter_rules()
         for method in rule.methods or ()
         if method not in ("HEAD", "OPTIONS") and rule.rule != "/" and not rule.rule.startswith(FOR_BROWSERS)
