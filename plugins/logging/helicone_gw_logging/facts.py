@@ -6,8 +6,8 @@ is all that a client waits for.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit, urlunsplit
@@ -47,6 +47,8 @@ PlainFacts = tuple[tuple[Any, ...], tuple[Any, ...], Any, Any, list[PlainAttempt
 """The fields of `Facts`, in their order."""
 PROPERTIES: Final = 5
 """Where the properties are in them."""
+_MORE_THAN_A_PLACE = re.compile(r"[@?#\[\]]|[^!-~]")
+"""What a URL has that is to be taken out of it, or that may not be read as one."""
 _NO_KEY = (None,) * len(_OF_KEY)
 _NONE: dict[str, str] = {}
 _times = attrgetter("started_at", "first_byte_at", "ended_at")
@@ -180,9 +182,10 @@ def plain_facts(
     )
 
 
-@lru_cache(maxsize=256)
 def _without_credentials(url: str) -> str | None:
     """The URL of an upstream without credentials, query and fragment."""
+    if not _MORE_THAN_A_PLACE.search(url):
+        return url
     try:
         parts = urlsplit(url)
         return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -120,7 +120,11 @@ class Writer:
     def _waiting(self) -> int:
         """How many records there are that are not written, in the journal and in memory."""
         backlog = 0 if self._journal is None else self._journal.backlog.count
-        return backlog + self._read_rows + len(self._queue) + self._taken_rows
+        return backlog + self._read_rows + self._rows_in_memory
+
+    @property
+    def _rows_in_memory(self) -> int:
+        return len(self._queue) + self._taken_rows
 
     def leave(self, kept: Kept) -> bool:
         """Have what the journal has of an exchange that is over wait there alone; whether it can."""
@@ -157,8 +161,8 @@ class Writer:
 
     def _crowded(self, record: LogRecord | None) -> bool:
         """Whether there is no room for it in memory, so that the beginning of a long body has to do."""
-        rows, size = len(self._queue) + self._taken_rows, 0 if record is None else record.size
-        return self._counters.queue_bytes + size > self._most_bytes or rows >= self._most_rows
+        size = 0 if record is None else record.size
+        return self._counters.queue_bytes + size > self._most_bytes or self._rows_in_memory >= self._most_rows
 
     def _in_memory(self, record: LogRecord, kept: Kept | None) -> _Waiting | None:
         """What waits in memory; ``None``: nothing has to, or there is no room."""
@@ -169,7 +173,7 @@ class Writer:
                 self._alarm("row lost: it came after the shutdown", id=record.id)
             return None
         # One that the journal has, and that ended otherwise than it said, may take a place more.
-        if len(self._queue) + self._taken_rows >= self._most_rows * (1 if ticket is None else 2):
+        if self._rows_in_memory >= self._most_rows * (1 if ticket is None else 2):
             counters.rows_dropped += 1
             self._alarm("rows dropped: the queue is full", rows_dropped=counters.rows_dropped)
             if ticket is not None and self._journal is not None:

@@ -49,6 +49,18 @@ async def masks_of(
     return await some.of(node, zones), some.vague
 
 
+def known_places(known: Mapping[int, Places] | None, zones: Sequence[int]) -> tuple[dict[int, Mask], list[int]]:
+    """Where something can be by what is ``known`` without codes, and the zones of which that says nothing."""
+    found, unclear = dict[int, Mask](), list[int]()
+    for zone in zones:
+        places = None if known is None else known.get(zone, frozenset())
+        if places is None:
+            unclear.append(zone)
+        elif places:
+            found[zone] = mask_of_places(places)
+    return found, unclear
+
+
 class Columns:
     """Codes of an organization's columns in some zones, each column's read once."""
 
@@ -98,15 +110,8 @@ class _Zones:
         return found
 
     async def _of_condition(self, condition: Condition, zones: Sequence[int]) -> Masks:
-        known, found = await self._coarse(condition), Masks()
-        unclear = list[int]()
-        for zone in zones:
-            places = None if known is None else known.get(zone, frozenset())
-            if places is None:
-                unclear.append(zone)
-            elif places:
-                found[zone] = mask_of_places(places)
-        said = asked(condition)
+        there, unclear = known_places(await self._coarse(condition), zones)
+        found, said = Masks(there), asked(condition)
         if said is None:
             self.vague |= {*unclear}
             return found | dict.fromkeys(unclear)

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from helicone_gw_logging.measures import DAY_MS
 from helicone_gw_logging.query.among import MOST as MOST_AMONG
-from helicone_gw_logging.query.coding import AT_ONCE, Columns, is_coded, of_either_model
+from helicone_gw_logging.query.coding import AT_ONCE, Columns, is_coded, known_places, of_either_model
 from helicone_gw_logging.query.nodes import Condition, Node
 from helicone_gw_logging.query.noting import Noted
 from helicone_gw_logging.query.plan import Question
@@ -119,14 +119,8 @@ class _Zones:
     async def _of_condition(self, condition: Condition, zones: Sequence[int]) -> dict[int, _Held]:
         if number_column(condition) == RECEIVED_AT:
             return self._received(condition, zones)
-        known, found = await self._noted.of_condition(condition), dict[int, _Held]()
-        unclear = list[int]()
-        for zone in zones:
-            places = None if known is None else known.get(zone, frozenset())
-            if places is None:
-                unclear.append(zone)
-            elif places:
-                found[zone] = _Held(0, mask_of_places(places))
+        there, unclear = known_places(await self._noted.of_condition(condition), zones)
+        found = {zone: _Held(0, mask) for zone, mask in there.items()}
         said = asked(condition)
         coded = {} if said is None else await self._columns.read(said.name, unclear)
         for zone in unclear:
